@@ -1,0 +1,1 @@
+//! The build: a directory becomes an image in the store.

@@ -1,0 +1,173 @@
+//! The image configuration (OCI image-spec, "Image Configuration") with Docker's `Healthcheck`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a runtime needs to know about an image. Field order is the order of the JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// RFC 3339 creation time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// Who made the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// `GOARCH` name.
+    pub architecture: String,
+    /// CPU variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// `GOOS` name.
+    pub os: String,
+    /// Execution parameters.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub config: ContainerConfig,
+    /// The layers' uncompressed digests.
+    pub rootfs: RootFs,
+    /// One entry a step, empty steps included.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<History>,
+}
+
+/// Defaults for running a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContainerConfig {
+    /// `user`, `uid`, `user:group` or `uid:gid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `port/protocol` each; in JSON an object of empty objects.
+    #[serde(with = "object_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub exposed_ports: BTreeSet<String>,
+    /// `NAME=value`.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Words of the command that always runs.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// Default arguments.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub cmd: Vec<String>,
+    /// Docker's health check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthCheck>,
+    /// Paths that hold data of their own; in JSON an object of empty objects.
+    #[serde(with = "object_set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
+    /// Directory the command starts in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Free-form facts.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Signal that asks the container to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+}
+
+/// Docker's `HEALTHCHECK`; times are left to the runtime's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// `["NONE"]`, `["CMD", ...]` or `["CMD-SHELL", "..."]`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub test: Vec<String>,
+}
+
+/// The layers of the image as uncompressed digests, base first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// Always `layers`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Digest of each layer's uncompressed tar.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub diff_ids: Vec<super::Digest>,
+}
+
+/// How a layer came to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct History {
+    /// RFC 3339 time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Who ran it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Whether the step made no layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty_layer: Option<bool>,
+}
+
+impl ImageConfig {
+    /// The bytes that are hashed, stored and sent.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a configuration has only string keys")
+    }
+}
+
+/// Go writes absent lists and maps as `null`.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Go's `map[string]struct{}`: a set written as an object of empty objects.
+mod object_set {
+    use super::{BTreeMap, BTreeSet, Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(set: &BTreeSet<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(set.iter().map(|key| (key, serde_json::json!({}))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+        let map = Option::<BTreeMap<String, serde_json::Value>>::deserialize(deserializer)?;
+        Ok(map.unwrap_or_default().into_keys().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_docker_writes() {
+        let text = r#"{"architecture":"amd64","os":"linux","container":"x","docker_version":"20.10",
+            "config":{"Hostname":"","Env":null,"Cmd":null,"Entrypoint":null,"ExposedPorts":{"80/tcp":{}},"Volumes":null,
+            "Healthcheck":{"Test":["CMD","true"],"Interval":5},"Labels":null,"WorkingDir":"/"},
+            "history":null,"rootfs":{"type":"layers","diff_ids":null}}"#;
+        let config: ImageConfig = serde_json::from_str(text).expect("Docker's shape");
+        assert_eq!(config.config.exposed_ports.len(), 1);
+        assert_eq!(config.config.working_dir.as_deref(), Some("/"));
+        assert!(config.rootfs.diff_ids.is_empty());
+    }
+
+    #[test]
+    fn leaves_out_what_is_not_set() {
+        let config = ImageConfig {
+            created: None,
+            author: None,
+            architecture: "amd64".into(),
+            variant: None,
+            os: "linux".into(),
+            config: ContainerConfig::default(),
+            rootfs: RootFs { kind: "layers".into(), diff_ids: vec![] },
+            history: vec![],
+        };
+        assert_eq!(
+            String::from_utf8(config.to_bytes()).expect("UTF-8"),
+            r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! A directory becomes an OCI image in a local store, and from there a verified image in a registry.
+//!
+//! Boxes, top to bottom; what is above may use what is below, never the reverse, and neighbours do
+//! not know each other (a test reads the `use` lines):
+//!
+//! | level | modules | what |
+//! |---|---|---|
+//! | 5 | `cli` | applets: arguments in, text and exit codes out |
+//! | 4 | use cases | typed in, typed out; the only place where the boxes below meet |
+//! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
+//! | 2 | `context`, `tls`, `credentials` | what goes in; whom to trust; who we are |
+//! | 1 | `image` | names and documents of the specifications |
+//! | 0 | `progress`, `fs`, `env` | events, atomic files, the process's surroundings |
+//!
+//! Nothing below `cli` prints, reads the environment or exits.
+
+pub mod archive;
+pub mod build;
+pub mod cli;
+pub mod context;
+pub mod credentials;
+pub mod env;
+pub mod fs;
+pub mod image;
+pub mod inspect;
+pub mod layer;
+pub mod progress;
+pub mod pull;
+pub mod push;
+pub mod registry;
+pub mod serve;
+pub mod store;
+pub mod tls;

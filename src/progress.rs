@@ -1,0 +1,96 @@
+//! What long work reports while it runs. Whoever listens can neither slow the work down nor fail it.
+
+/// What a transfer does with its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading the context and compressing it into a layer.
+    Pack,
+    /// Sending a blob.
+    Upload,
+    /// Receiving a blob.
+    Download,
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All bytes moved.
+    Done,
+    /// The other side had the blob.
+    Exists,
+    /// The other side took the blob from another of its repositories.
+    Mounted,
+    /// An error, told elsewhere in full.
+    Failed,
+}
+
+/// One report. `key` names a transfer within one run and is unique among those that overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A transfer begins.
+    Begin {
+        /// The transfer.
+        key: &'a str,
+        /// What to call it: a shortened digest, `config`, a directory.
+        label: &'a str,
+        /// What happens.
+        phase: Phase,
+        /// Bytes to move, when known.
+        total: Option<u64>,
+    },
+    /// Bytes moved since the last report of this transfer.
+    Advance {
+        /// The transfer.
+        key: &'a str,
+        /// Bytes since the last report.
+        bytes: u64,
+    },
+    /// The transfer starts over at `offset` bytes.
+    Rewind {
+        /// The transfer.
+        key: &'a str,
+        /// Bytes that count as moved.
+        offset: u64,
+    },
+    /// A transfer ended.
+    End {
+        /// The transfer.
+        key: &'a str,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Something a person should know although the work goes on.
+    Warning(&'a str),
+    /// Something a person may want to know (`-v`).
+    Detail(&'a str),
+}
+
+/// Receives events from any thread.
+pub trait Progress: Send + Sync {
+    /// Takes one report.
+    fn emit(&self, event: Event<'_>);
+}
+
+/// Listens to nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn emit(&self, _event: Event<'_>) {}
+}
+
+/// The request to stop, shared by whoever may make it and everybody who works.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Interrupt {
+    /// Asks the work to stop at its next step.
+    pub fn request(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Whether it was asked; long loops look between reads.
+    pub fn requested(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,1 @@
+//! The pull: an image of a registry becomes an image in the store.

@@ -1,0 +1,1 @@
+//! The push: a stored image becomes a verified image in a registry.

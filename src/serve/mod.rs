@@ -1,0 +1,1 @@
+//! The embedded registry: the image store over the distribution API.

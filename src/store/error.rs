@@ -1,0 +1,114 @@
+//! What can go wrong in the store, as facts.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fs::LockError;
+use crate::image::{Digest, DocumentError, MAX_DOCUMENT_BYTES};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried: `read`, `create`, ...
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory is neither empty nor an OCI layout.
+    #[error("`{}` holds files but is not an OCI image layout (it has no oci-layout file)", .0.display())]
+    NotALayout(PathBuf),
+    /// A layout version we do not know.
+    #[error("the store has image layout version {0} (only 1.0.0 is supported)")]
+    LayoutVersion(String),
+    /// A JSON file of the layout does not parse.
+    #[error("`{}` is damaged", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A lock was not to be had.
+    #[error("the image store is in use")]
+    Lock(#[from] LockError),
+    /// A blob is not stored.
+    #[error("blob {0} is missing from the store")]
+    MissingBlob(Digest),
+    /// A stored blob has another size than its descriptor.
+    #[error("blob {digest} has {found} bytes in the store, its descriptor says {expected}")]
+    BlobSize {
+        /// The blob.
+        digest: Digest,
+        /// Bytes according to the descriptor.
+        expected: u64,
+        /// Bytes on disk.
+        found: u64,
+    },
+    /// Content does not have the digest it should.
+    #[error("content of blob {expected} is damaged: it hashes to {found}")]
+    BlobDigest {
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// A manifest, index or configuration is too large to be one.
+    #[error("document {digest} has {size} bytes, more than the {MAX_DOCUMENT_BYTES} allowed")]
+    DocumentSize {
+        /// The document.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A stored manifest, index or configuration does not parse.
+    #[error("document {digest} in the store is not valid")]
+    Document {
+        /// The document.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// No image of that name.
+    #[error("no image `{name}` in the local store")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// Names that are close to it or, failing that, some that exist.
+        known: Vec<String>,
+    },
+    /// An id prefix fits several images.
+    #[error("`{prefix}` fits {count} images")]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// An index has no image for the platform.
+    #[error("`{name}` has no image for {wanted} (it has {})", available.join(", "))]
+    Platform {
+        /// The image.
+        name: String,
+        /// The platform asked for.
+        wanted: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// Indexes inside indexes, deeper than any tool makes them.
+    #[error("index {0} nests too deep")]
+    Nesting(Digest),
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,171 @@
+//! `index.json`: names and the manifests they stand for, replaced whole under a lock.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{ImageStore, Lease, StoreError};
+use crate::fs::{self, FileLock, Hold};
+use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
+
+/// The largest index.json we read: some hundred thousand entries.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+
+/// One line of the store: a name and the manifest or index it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The full reference; entries made by other tools may lack one.
+    pub name: Option<String>,
+    /// RFC 3339 time at which the name was last given, where known.
+    pub created: Option<String>,
+    /// The manifest or index.
+    pub descriptor: Descriptor,
+}
+
+impl Entry {
+    fn from_descriptor(descriptor: &Descriptor) -> Self {
+        Self {
+            name: descriptor.annotation(annotation::REF_NAME).map(str::to_owned),
+            created: descriptor.annotation(annotation::CREATED).map(str::to_owned),
+            descriptor: descriptor.clone(),
+        }
+    }
+}
+
+impl ImageStore {
+    fn index_path(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    fn lock_index(&self) -> Result<FileLock, StoreError> {
+        Ok(FileLock::acquire(&self.root.join(".index.lock"), Hold::Exclusive, self.patience)?)
+    }
+
+    pub(super) fn create_index(&self) -> Result<(), StoreError> {
+        let _lock = self.lock_index()?;
+        if self.index_path().exists() {
+            return Ok(());
+        }
+        self.write_index(&Index::default())
+    }
+
+    pub(super) fn read_index(&self) -> Result<Index, StoreError> {
+        let path = self.index_path();
+        let size = std::fs::metadata(&path).map_err(|source| StoreError::io("read", &path, source))?.len();
+        if size > MAX_INDEX_BYTES {
+            let source = std::io::Error::other(format!("it has {size} bytes, more than the {MAX_INDEX_BYTES} allowed"));
+            return Err(StoreError::io("read", &path, source));
+        }
+        let bytes = std::fs::read(&path).map_err(|source| StoreError::io("read", &path, source))?;
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path, source })
+    }
+
+    fn write_index(&self, index: &Index) -> Result<(), StoreError> {
+        let path = self.index_path();
+        let bytes = serde_json::to_vec(index).expect("an index has only string keys");
+        fs::replace_file(&path, &bytes).map_err(|source| StoreError::io("write", &path, source))
+    }
+
+    /// Read, change and replace the index with nobody in between; `None` leaves it as it is.
+    pub(super) fn change_index<T>(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let _lock = self.lock_index()?;
+        let mut index = self.read_index()?;
+        let changed = change(&mut index)?;
+        if changed.is_some() {
+            self.write_index(&index)?;
+        }
+        Ok(changed)
+    }
+
+    /// All entries, in the index's order.
+    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.read_index()?.manifests.iter().map(Entry::from_descriptor).collect())
+    }
+
+    /// Lets `names` stand for a stored document, taking them from whatever had them.
+    ///
+    /// `created` is the RFC 3339 wall-clock time, kept in the index only. Fails, changing nothing,
+    /// unless everything the document needs is stored. Answers what lost its last name.
+    pub fn publish(
+        &self,
+        _lease: &Lease,
+        document: &Document,
+        names: &[Reference],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.check_blob(&document.descriptor)?;
+        for descriptor in document.references() {
+            self.check_blob(descriptor)?;
+        }
+        let platform = document.descriptor.platform.clone();
+        let bare = Descriptor { platform, ..bare(&document.descriptor) };
+        self.point(&bare, names, created)
+    }
+
+    /// Gives further names to a stored image.
+    pub fn tag(
+        &self,
+        source: &Descriptor,
+        names: &[Reference],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.point(&bare(source), names, created)
+    }
+
+    fn point(
+        &self,
+        target: &Descriptor,
+        names: &[Reference],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let orphans = self.change_index(|index| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let before: Vec<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
+            index.manifests.retain(|entry| {
+                let name = entry.annotation(annotation::REF_NAME);
+                // An entry of the same image without a name says nothing that the named one does not.
+                !name.map_or(entry.digest == target.digest, |name| names.iter().any(|new| new == name))
+            });
+            for name in names {
+                let mut annotations = BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]);
+                if let Some(created) = created {
+                    annotations.insert(annotation::CREATED.to_owned(), created.to_owned());
+                }
+                index.manifests.push(Descriptor { annotations: Some(annotations), ..target.clone() });
+            }
+            let mut orphans = before;
+            orphans.retain(|digest| index.manifests.iter().all(|entry| entry.digest != *digest));
+            orphans.dedup();
+            Ok(Some(orphans))
+        })?;
+        Ok(orphans.unwrap_or_default())
+    }
+
+    /// Removes entries equal to `doomed`; answers those that were there. Blobs stay.
+    pub fn remove(&self, doomed: &[Entry]) -> Result<Vec<Entry>, StoreError> {
+        let removed = self.change_index(|index| {
+            let mut removed = Vec::new();
+            index.manifests.retain(|descriptor| {
+                let entry = Entry::from_descriptor(descriptor);
+                let goes =
+                    doomed.iter().any(|d| d.name == entry.name && d.descriptor.digest == entry.descriptor.digest);
+                if goes {
+                    removed.push(entry);
+                }
+                !goes
+            });
+            Ok((!removed.is_empty()).then_some(removed))
+        })?;
+        Ok(removed.unwrap_or_default())
+    }
+}
+
+/// Only what says which content it is: another entry's annotations are not this one's.
+fn bare(descriptor: &Descriptor) -> Descriptor {
+    Descriptor {
+        platform: descriptor.platform.clone(),
+        ..Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)
+    }
+}

@@ -1,0 +1,192 @@
+//! The image store: one OCI image layout (image-spec, "Image Layout" 1.1) that other tools read in place.
+//!
+//! Invariants: a blob under its final name is whole and durable; the index names only manifests whose
+//! blobs were there when it was written; a crash at any instant leaves the old state or the new one.
+//! Blobs are content-addressed and never change, so readers need no lock; what removes blobs takes
+//! the lease exclusively, and whoever writes or reads blobs over time holds it shared.
+
+mod blob;
+mod error;
+mod index;
+mod prune;
+mod resolve;
+mod tree;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use blob::{BlobReader, BlobWriter};
+pub use error::StoreError;
+pub use index::Entry;
+pub use prune::Pruned;
+pub use resolve::Selection;
+pub use tree::{Image, ImageTree};
+
+use crate::fs::{self, FileLock, Hold};
+use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
+
+/// Content of the `oci-layout` file.
+const LAYOUT_MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// How long a command waits for another that holds a lock.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// An open image layout.
+#[derive(Debug, Clone)]
+pub struct ImageStore {
+    root: PathBuf,
+    patience: Duration,
+}
+
+/// The right to rely on blobs staying where they are, until dropped.
+#[derive(Debug)]
+pub struct Lease {
+    _lock: FileLock,
+}
+
+impl ImageStore {
+    /// Opens the layout at `root`, creating it when absent.
+    ///
+    /// Refuses a directory that holds something else, or a layout of another version.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Self { root: root.to_owned(), patience: DEFAULT_PATIENCE };
+        let marker = root.join("oci-layout");
+        match std::fs::read(&marker) {
+            Ok(bytes) => check_marker(&marker, &bytes)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => store.create()?,
+            Err(source) => return Err(StoreError::io("read", &marker, source)),
+        }
+        Ok(store)
+    }
+
+    /// The same store with another limit on waiting for locks.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The layout's directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        let root = &self.root;
+        if let Ok(mut entries) = std::fs::read_dir(root)
+            && entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")))
+        {
+            return Err(StoreError::NotALayout(root.clone()));
+        }
+        for directory in [root.clone(), self.blob_directory(), self.temporary()] {
+            fs::create_private_dir(&directory).map_err(|source| StoreError::io("create", &directory, source))?;
+        }
+        self.create_index()?;
+        let marker = root.join("oci-layout");
+        fs::replace_file(&marker, LAYOUT_MARKER).map_err(|source| StoreError::io("write", &marker, source))
+    }
+
+    fn blob_directory(&self) -> PathBuf {
+        self.root.join("blobs").join("sha256")
+    }
+
+    /// Where files are written before they become blobs: the same file system, out of readers' sight.
+    fn temporary(&self) -> PathBuf {
+        self.root.join(".tmp")
+    }
+
+    /// Where the blob with `digest` is or would be.
+    pub fn blob_path(&self, digest: Digest) -> PathBuf {
+        self.blob_directory().join(digest.hex())
+    }
+
+    /// Size in bytes of a stored blob; `None` when it is not stored.
+    pub fn blob_size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+        let path = self.blob_path(digest);
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::io("read", &path, source)),
+        }
+    }
+
+    /// Fails unless the blob is stored with the size its descriptor says.
+    pub fn check_blob(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
+        match self.blob_size(descriptor.digest)? {
+            None => Err(StoreError::MissingBlob(descriptor.digest)),
+            Some(size) if size != descriptor.size => {
+                Err(StoreError::BlobSize { digest: descriptor.digest, expected: descriptor.size, found: size })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Opens a blob; its digest is checked when it has been read to the end.
+    pub fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, StoreError> {
+        self.check_blob(descriptor)?;
+        BlobReader::open(&self.blob_path(descriptor.digest), descriptor)
+    }
+
+    /// Reads a manifest, index or configuration whole and checks its digest.
+    pub fn read_document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, StoreError> {
+        if descriptor.size > MAX_DOCUMENT_BYTES {
+            return Err(StoreError::DocumentSize { digest: descriptor.digest, size: descriptor.size });
+        }
+        let mut bytes = Vec::new();
+        let mut reader = self.read_blob(descriptor)?;
+        reader.read_to_end(&mut bytes).map_err(|source| reader.explain(source))?;
+        Ok(bytes)
+    }
+
+    /// Takes the lease for work that writes or reads blobs; left-overs of killed writers go first.
+    pub fn lease(&self) -> Result<Lease, StoreError> {
+        let path = self.lease_path();
+        // Alone with the store, every temporary file is somebody's who is gone.
+        if let Some(_alone) = FileLock::try_acquire(&path, Hold::Exclusive)? {
+            self.sweep_temporary();
+        }
+        Ok(Lease { _lock: FileLock::acquire(&path, Hold::Shared, self.patience)? })
+    }
+
+    fn lease_path(&self) -> PathBuf {
+        self.root.join(".lease.lock")
+    }
+
+    fn sweep_temporary(&self) {
+        // Best effort: what stays is swept next time, and cannot be mistaken for a blob.
+        for entry in std::fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+
+    /// Starts writing a blob. The lease shows that it will not be pruned before it is published.
+    pub fn write_blob(&self, _lease: &Lease) -> Result<BlobWriter, StoreError> {
+        BlobWriter::create(&self.temporary(), self.blob_directory())
+    }
+
+    /// Stores `bytes` and describes them.
+    pub fn put(&self, lease: &Lease, media_type: &str, bytes: &[u8]) -> Result<Descriptor, StoreError> {
+        let mut writer = self.write_blob(lease)?;
+        std::io::Write::write_all(&mut writer, bytes)
+            .map_err(|source| StoreError::io("write a blob in", &self.root, source))?;
+        let (digest, size) = writer.commit()?;
+        Ok(Descriptor::new(media_type, digest, size))
+    }
+}
+
+fn check_marker(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    match serde_json::from_slice::<Marker>(bytes) {
+        Ok(marker) if marker.image_layout_version == "1.0.0" => Ok(()),
+        Ok(marker) => Err(StoreError::LayoutVersion(marker.image_layout_version.chars().take(40).collect())),
+        Err(source) => Err(StoreError::Json { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

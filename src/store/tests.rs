@@ -1,0 +1,229 @@
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use super::*;
+use crate::image::{Document, Manifest, Reference, media_type};
+
+fn open() -> (tempfile::TempDir, ImageStore) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = ImageStore::open(&dir.path().join("images")).expect("a new store");
+    (dir, store)
+}
+
+fn name(text: &str) -> Reference {
+    text.parse::<Reference>().expect("a reference").with_default_tag()
+}
+
+/// An image with one layer of `content`, stored and named.
+fn image(store: &ImageStore, content: &[u8], names: &[&str]) -> Document {
+    let lease = store.lease().expect("a lease");
+    let layer = store.put(&lease, media_type::IMAGE_LAYER, content).expect("stored");
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        layer.digest
+    );
+    let config = store.put(&lease, media_type::IMAGE_CONFIG, config.as_bytes()).expect("stored");
+    let document = Document::from_manifest(Manifest::new(config, vec![layer], BTreeMap::new()));
+    store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+    let names: Vec<Reference> = names.iter().map(|text| name(text)).collect();
+    store.publish(&lease, &document, &names, Some("2026-01-02T03:04:05Z")).expect("published");
+    document
+}
+
+fn names(store: &ImageStore) -> Vec<String> {
+    store.entries().expect("entries").into_iter().filter_map(|entry| entry.name).collect()
+}
+
+#[test]
+fn a_new_store_is_an_empty_layout() {
+    let (_dir, store) = open();
+    let marker = std::fs::read_to_string(store.root().join("oci-layout")).expect("marker");
+    assert_eq!(marker, r#"{"imageLayoutVersion":"1.0.0"}"#);
+    assert!(store.entries().expect("entries").is_empty());
+    ImageStore::open(store.root()).expect("opens again");
+}
+
+#[test]
+fn a_foreign_directory_is_refused_untouched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("thesis.txt"), "text").expect("written");
+    assert!(matches!(ImageStore::open(dir.path()), Err(StoreError::NotALayout(_))));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    std::fs::write(dir.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).expect("written");
+    assert!(matches!(ImageStore::open(dir.path()), Err(StoreError::LayoutVersion(v)) if v == "2.0.0"));
+}
+
+#[test]
+fn blobs_are_checked_when_read() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let descriptor = store.put(&lease, "text/plain", b"content").expect("stored");
+    let mut text = String::new();
+    store.read_blob(&descriptor).expect("opens").read_to_string(&mut text).expect("reads");
+    assert_eq!(text, "content");
+    std::fs::write(store.blob_path(descriptor.digest), "CONTENT").expect("damaged");
+    let mut reader = store.read_blob(&descriptor).expect("opens");
+    let error = reader.read_to_end(&mut Vec::new()).expect_err("damaged");
+    assert!(matches!(reader.explain(error), StoreError::BlobDigest { .. }));
+    std::fs::write(store.blob_path(descriptor.digest), "short").expect("truncated");
+    assert!(matches!(store.read_blob(&descriptor), Err(StoreError::BlobSize { found: 5, .. })));
+    store.put(&lease, "text/plain", b"content").expect("healed");
+    store.read_blob(&descriptor).expect("opens").read_to_end(&mut Vec::new()).expect("whole again");
+}
+
+#[test]
+fn an_uncommitted_or_unexpected_blob_leaves_nothing() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let mut writer = store.write_blob(&lease).expect("a writer");
+    writer.write_all(b"half").expect("written");
+    drop(writer);
+    let mut writer = store.write_blob(&lease).expect("a writer");
+    writer.write_all(b"other").expect("written");
+    let expected = Descriptor::of("text/plain", b"this");
+    assert!(matches!(writer.commit_as(&expected), Err(StoreError::BlobDigest { .. })));
+    for directory in [store.temporary(), store.blob_directory()] {
+        assert_eq!(std::fs::read_dir(directory).expect("listed").count(), 0);
+    }
+}
+
+#[test]
+fn names_move_and_several_share_an_image() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["app:v1", "app:latest"]);
+    let two = image(&store, b"two", &["app:latest"]);
+    assert_eq!(names(&store), ["app:v1", "app:latest"]);
+    let digest = |text: &str| store.resolve(text).expect(text).descriptor.digest;
+    assert_eq!(digest("app:v1"), one.digest());
+    assert_eq!(digest("app"), two.digest());
+    let orphans = store.tag(&one.descriptor, &[name("app")], None).expect("tagged");
+    assert_eq!(orphans, [two.digest()]);
+}
+
+#[test]
+fn resolving_takes_names_digests_and_ids() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["localhost:5000/team/app:v1", "app"]);
+    image(&store, b"two", &["other"]);
+    let config = one.manifest().expect("a manifest").config.digest;
+    for text in [
+        "app",
+        "app:latest",
+        "localhost:5000/team/app:v1",
+        &one.digest().to_string(),
+        &one.digest().short(),
+        &config.short(),
+        &format!("app@{}", one.digest()),
+    ] {
+        assert_eq!(store.resolve(text).expect(text).descriptor.digest, one.digest(), "{text}");
+    }
+    assert_eq!(store.resolve(&config.short()).expect("by id").entries.len(), 2);
+    match store.resolve("team/app:v2") {
+        Err(StoreError::NotFound { known, .. }) => assert_eq!(known[0], "app:latest"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(store.resolve("App"), Err(StoreError::NotFound { .. })));
+}
+
+#[test]
+fn publishing_needs_every_blob() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let config = Descriptor::of(media_type::IMAGE_CONFIG, b"{}");
+    let document = Document::from_manifest(Manifest::new(config.clone(), vec![], BTreeMap::new()));
+    store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+    let refused = store.publish(&lease, &document, &[name("app")], None);
+    assert!(matches!(refused, Err(StoreError::MissingBlob(digest)) if digest == config.digest));
+    assert!(names(&store).is_empty());
+}
+
+#[test]
+fn removing_leaves_shared_blobs_and_pruning_takes_the_rest() {
+    let (_dir, store) = open();
+    let one = image(&store, b"shared", &["app:v1", "app:v2"]);
+    let two = image(&store, b"other", &["other"]);
+    let selection = store.resolve("app:v1").expect("there");
+    assert_eq!(store.remove(&selection.entries).expect("removed").len(), 1);
+    assert_eq!(store.prune().expect("pruned"), Pruned::default());
+    store.tree(&one.descriptor).expect("still whole");
+    store.remove(&store.resolve("app:v2").expect("there").entries).expect("removed");
+    std::fs::write(store.temporary().join("blob-left"), "x").expect("a left-over");
+    let pruned = store.prune().expect("pruned");
+    assert_eq!(pruned.blobs, 3);
+    assert!(pruned.bytes > 6);
+    assert!(store.blob_size(one.digest()).expect("asked").is_none());
+    store.tree(&two.descriptor).expect("untouched");
+    assert!(!store.temporary().join("blob-left").exists());
+}
+
+#[test]
+fn pruning_waits_for_those_who_write() {
+    let (_dir, store) = open();
+    let store = store.with_patience(Duration::from_millis(10));
+    let lease = store.lease().expect("a lease");
+    assert!(matches!(store.prune(), Err(StoreError::Lock(_))));
+    drop(lease);
+    store.prune().expect("nobody is in the way");
+}
+
+#[test]
+fn pruning_stops_at_what_it_cannot_read() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["app"]);
+    image(&store, b"two", &["other"]);
+    store.remove(&store.resolve("other").expect("there").entries).expect("removed");
+    let path = store.blob_path(one.digest());
+    let size = std::fs::metadata(&path).expect("there").len();
+    std::fs::write(&path, vec![b'x'; usize::try_from(size).expect("small")]).expect("damaged");
+    let blobs = || std::fs::read_dir(store.blob_directory()).expect("listed").count();
+    let before = blobs();
+    assert!(matches!(store.prune(), Err(StoreError::BlobDigest { .. })));
+    assert_eq!(blobs(), before);
+}
+
+#[test]
+fn left_overs_of_killed_writers_are_swept() {
+    let (_dir, store) = open();
+    let left = store.temporary().join("blob-left");
+    std::fs::write(&left, "x").expect("a left-over");
+    let first = store.lease().expect("a lease");
+    assert!(!left.exists());
+    std::fs::write(&left, "x").expect("somebody's");
+    let _second = store.lease().expect("shared");
+    assert!(left.exists(), "the first holder may be writing it");
+    drop(first);
+}
+
+#[test]
+fn a_damaged_index_is_an_error_that_names_the_file() {
+    let (_dir, store) = open();
+    std::fs::write(store.root().join("index.json"), "{").expect("damaged");
+    match store.entries() {
+        Err(StoreError::Json { path, .. }) => assert!(path.ends_with("index.json")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_tree_lists_children_before_parents() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["one"]);
+    let two = image(&store, b"two", &["two"]);
+    let lease = store.lease().expect("a lease");
+    let platform = |arch| crate::image::Platform::new("linux", arch, None);
+    let child =
+        |document: &Document, arch| Descriptor { platform: Some(platform(arch)), ..document.descriptor.clone() };
+    let index =
+        crate::image::Index { manifests: vec![child(&one, "amd64"), child(&two, "arm64")], ..Default::default() };
+    let bytes = serde_json::to_vec(&index).expect("serialises");
+    let descriptor = store.put(&lease, media_type::IMAGE_INDEX, &bytes).expect("stored");
+    let tree = store.tree(&descriptor).expect("whole");
+    let digests: Vec<_> = tree.documents.iter().map(Document::digest).collect();
+    assert_eq!(digests, [one.digest(), two.digest(), descriptor.digest]);
+    assert_eq!(tree.blobs.len(), 4);
+    let chosen = store.image("multi", &descriptor, Some(&platform("arm64"))).expect("there");
+    assert_eq!(chosen.document.digest(), two.digest());
+    let missing = store.image("multi", &descriptor, Some(&platform("s390x")));
+    assert!(matches!(missing, Err(StoreError::Platform { .. })));
+}

@@ -1,0 +1,123 @@
+//! A stored image with everything that belongs to it.
+
+use std::collections::BTreeSet;
+
+use super::{ImageStore, StoreError};
+use crate::image::{Content, Descriptor, Document, DocumentError, ImageConfig, Manifest, Platform};
+
+/// Indexes may hold indexes; nobody nests deeper than this.
+const MAX_NESTING: usize = 4;
+
+/// A document and all it refers to, in the order in which a registry must receive it.
+#[derive(Debug, Clone)]
+pub struct ImageTree {
+    /// Configurations and layers, each once.
+    pub blobs: Vec<Descriptor>,
+    /// Manifests and indexes, children before parents; the root is last.
+    pub documents: Vec<Document>,
+}
+
+impl ImageTree {
+    /// The manifest or index the tree was read from.
+    pub fn root(&self) -> &Document {
+        self.documents.last().expect("a tree is built around its root")
+    }
+}
+
+/// One image: its manifest and parsed configuration.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The manifest's document.
+    pub document: Document,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The configuration's exact bytes.
+    pub config_bytes: Vec<u8>,
+    /// The configuration.
+    pub config: ImageConfig,
+}
+
+impl ImageStore {
+    /// Reads the manifest or index a descriptor names.
+    pub fn document(&self, descriptor: &Descriptor) -> Result<Document, StoreError> {
+        let bytes = self.read_document(descriptor)?;
+        Document::parse(Some(&descriptor.media_type), bytes)
+            .map_err(|source| StoreError::Document { digest: descriptor.digest, source })
+    }
+
+    /// Reads everything below a manifest or index; blobs are checked for presence and size.
+    pub fn tree(&self, descriptor: &Descriptor) -> Result<ImageTree, StoreError> {
+        let mut tree = ImageTree { blobs: Vec::new(), documents: Vec::new() };
+        let mut seen = BTreeSet::new();
+        self.collect(descriptor, &mut tree, &mut seen, 0)?;
+        Ok(tree)
+    }
+
+    fn collect(
+        &self,
+        descriptor: &Descriptor,
+        tree: &mut ImageTree,
+        seen: &mut BTreeSet<crate::image::Digest>,
+        depth: usize,
+    ) -> Result<(), StoreError> {
+        if depth > MAX_NESTING {
+            return Err(StoreError::Nesting(descriptor.digest));
+        }
+        let document = self.document(descriptor)?;
+        match &document.content {
+            Content::Manifest(manifest) => {
+                for blob in manifest.blobs() {
+                    self.check_blob(blob)?;
+                    if seen.insert(blob.digest) {
+                        tree.blobs.push(blob.clone());
+                    }
+                }
+            }
+            Content::Index(index) => {
+                for child in &index.manifests {
+                    if seen.insert(child.digest) {
+                        self.collect(child, tree, seen, depth + 1)?;
+                    }
+                }
+            }
+        }
+        tree.documents.push(document);
+        Ok(())
+    }
+
+    /// The image a descriptor stands for; of an index, the one for `platform` or, without a wish,
+    /// the first that is not an attestation.
+    pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
+        let mut document = self.document(descriptor)?;
+        for _ in 0..=MAX_NESTING {
+            let Content::Index(index) = &document.content else { break };
+            let fits = |child: &&Descriptor| match (&child.platform, platform) {
+                (Some(has), Some(wanted)) => has.satisfies(wanted),
+                (Some(has), None) => has.os != "unknown",
+                (None, wanted) => wanted.is_none(),
+            };
+            let Some(child) = index.manifests.iter().find(fits) else {
+                return Err(StoreError::Platform {
+                    name: name.to_owned(),
+                    wanted: platform.map_or_else(|| "any platform".to_owned(), ToString::to_string),
+                    available: index
+                        .manifests
+                        .iter()
+                        .filter_map(|m| m.platform.as_ref())
+                        .map(ToString::to_string)
+                        .collect(),
+                });
+            };
+            document = self.document(child)?;
+        }
+        let Some(manifest) = document.manifest().cloned() else {
+            return Err(StoreError::Nesting(descriptor.digest));
+        };
+        let config_bytes = self.read_document(&manifest.config)?;
+        let config = serde_json::from_slice(&config_bytes).map_err(|source| StoreError::Document {
+            digest: manifest.config.digest,
+            source: DocumentError::Json { media_type: manifest.config.media_type.clone(), source },
+        })?;
+        Ok(Image { document, manifest, config_bytes, config })
+    }
+}
