@@ -1,1 +1,67 @@
 //! Whom to trust: one policy a host, and where each trusted certificate came from.
+//!
+//! A server is trusted through the usual chain to a root, or because it shows exactly a certificate
+//! that was configured for the host. The second way exists for idpbuilder, whose certificate is its
+//! own issuer (`CA:TRUE`) and is served as the leaf, which the chain rules refuse. In both ways the
+//! name, the validity and the handshake's signature are checked. Paths are given by the caller.
+
+mod certificate;
+mod fault;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod verifier;
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+
+pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
+pub use fault::{HandshakeFault, classify};
+pub use trust::{Anchor, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore};
+
+/// How connections to one host are protected. Never inferred from the address: someone chose it.
+#[derive(Debug, Clone)]
+pub enum TlsPolicy {
+    /// TLS, and the server must be trusted.
+    Verify(TrustStore),
+    /// TLS, but anybody may answer. The handshake's signature is still checked, so that the recorded
+    /// certificate is the one of the peer.
+    SkipVerify,
+    /// No TLS at all.
+    Plaintext,
+}
+
+/// What a connector needs to speak TLS to one host.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    /// The configuration; ALPN is left to the connector.
+    pub config: Arc<ClientConfig>,
+    /// The chain the server showed last.
+    pub presented: Presented,
+}
+
+/// The client side of TLS under a policy; `None` when the policy is to use none.
+pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
+    let provider = provider();
+    let presented = Presented::default();
+    let verifier = match policy {
+        TlsPolicy::Plaintext => return Ok(None),
+        TlsPolicy::SkipVerify => verifier::HostVerifier::accepting_anybody(&provider, presented.clone()),
+        TlsPolicy::Verify(trust) => verifier::HostVerifier::trusting(trust, &provider, presented.clone())?,
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Provider)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Some(ClientTls { config: Arc::new(config), presented }))
+}
+
+/// The one cryptography provider. Named at each use: a process-wide default would be set by whoever
+/// comes first.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}

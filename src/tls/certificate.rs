@@ -1,0 +1,173 @@
+//! What a certificate says, in terms people check: names, dates, fingerprint.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
+use crate::image::Digest;
+
+/// Certificates of a presented chain that are kept.
+const MAX_CHAIN: usize = 10;
+/// Names of one certificate that are kept.
+const MAX_NAMES: usize = 100;
+/// Characters of one subject or name that are kept.
+const MAX_TEXT: usize = 256;
+
+/// The bytes are not an X.509 certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a readable X.509 certificate")]
+pub struct UnreadableCertificate;
+
+/// A certificate's content. Its texts come from whoever made it: control characters are replaced
+/// and lengths limited, so that they can be shown on a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Whom it names (RFC 4514 order as encoded).
+    pub subject: String,
+    /// Who signed it, by its own account.
+    pub issuer: String,
+    /// DNS names and IP addresses it is valid for (subjectAltName; a common name does not count).
+    pub names: Vec<String>,
+    /// Valid from.
+    pub not_before: Timestamp,
+    /// Valid until.
+    pub not_after: Timestamp,
+    /// `sha256:` and the hexadecimal SHA-256 of its DER form.
+    pub fingerprint: String,
+    /// Whether it may sign certificates (basicConstraints).
+    pub is_ca: bool,
+    /// Whether subject and issuer are the same.
+    pub self_signed: bool,
+}
+
+impl CertificateFacts {
+    /// Reads a certificate in DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, UnreadableCertificate> {
+        let certificate = parse(der)?;
+        let time = |time: x509_parser::time::ASN1Time| {
+            Timestamp::from_second(time.timestamp()).map_err(|_| UnreadableCertificate)
+        };
+        Ok(Self {
+            subject: clean(&certificate.subject().to_string()),
+            issuer: clean(&certificate.issuer().to_string()),
+            names: names(&certificate),
+            not_before: time(certificate.validity().not_before)?,
+            not_after: time(certificate.validity().not_after)?,
+            fingerprint: Digest::of(der).to_string(),
+            is_ca: certificate.is_ca(),
+            self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
+        })
+    }
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, UnreadableCertificate> {
+    match x509_parser::parse_x509_certificate(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(UnreadableCertificate),
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(clean(name)),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| Ipv4Addr::from(bytes).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| Ipv6Addr::from(bytes).to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(text).take(MAX_NAMES).collect()
+}
+
+/// Text of unknown origin, made harmless to a terminal.
+fn clean(text: &str) -> String {
+    let harmless = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    text.chars().take(MAX_TEXT).map(harmless).collect()
+}
+
+/// The chain a server showed last, recorded before it is judged and also when it is refused.
+#[derive(Debug, Clone, Default)]
+pub struct Presented(Arc<Mutex<Vec<CertificateDer<'static>>>>);
+
+impl Presented {
+    /// What the certificates say, the server's own first. Unreadable ones are left out; empty before
+    /// the first handshake.
+    pub fn chain(&self) -> Vec<CertificateFacts> {
+        self.certificates().iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
+    }
+
+    /// The certificates in DER form, the server's own first.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        // A panic elsewhere cannot leave the list half replaced.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn record(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+        let chain = std::iter::once(leaf).chain(others).take(MAX_CHAIN);
+        let chain = chain.map(|der| der.clone().into_owned()).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_its_names_dates_and_fingerprint() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let names = ["cnoe.localtest.me", "*.cnoe.localtest.me", "127.0.0.1", "::1"].map(str::to_owned);
+        let mut params = rcgen::CertificateParams::new(names).expect("names");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_before = rcgen::date_time_ymd(2020, 2, 29);
+        params.not_after = rcgen::date_time_ymd(2021, 3, 1);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, "cnoe\u{1b}[31m.io");
+        let certificate = params.self_signed(&key).expect("signed");
+        let facts = CertificateFacts::from_der(certificate.der()).expect("readable");
+        assert_eq!(
+            facts,
+            CertificateFacts {
+                subject: "O=cnoe\u{fffd}[31m.io".into(),
+                issuer: "O=cnoe\u{fffd}[31m.io".into(),
+                names: ["cnoe.localtest.me", "*.cnoe.localtest.me", "127.0.0.1", "::1"].map(str::to_owned).into(),
+                not_before: "2020-02-29T00:00:00Z".parse().expect("a time"),
+                not_after: "2021-03-01T00:00:00Z".parse().expect("a time"),
+                fingerprint: Digest::of(certificate.der()).to_string(),
+                is_ca: true,
+                self_signed: true,
+            }
+        );
+        let mut longer = certificate.der().to_vec();
+        longer.push(0);
+        assert_eq!(CertificateFacts::from_der(&longer), Err(UnreadableCertificate));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(bytes: Vec<u8>) {
+            let _ = CertificateFacts::from_der(&bytes);
+        }
+
+        /// Damaged in one place, most of a certificate still reaches the inner parsers.
+        #[test]
+        fn reading_a_damaged_certificate_never_panics(place: prop::sample::Index, value: u8) {
+            static WHOLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+                let names = vec!["a.example".to_owned(), "10.0.0.1".to_owned()];
+                rcgen::generate_simple_self_signed(names).expect("signed").cert.der().to_vec()
+            });
+            let mut der = WHOLE.clone();
+            let place = place.index(der.len());
+            der[place] = value;
+            let _ = CertificateFacts::from_der(&der);
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The certificates trusted for one host, each with the reason why.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+
+use super::certificate::{CertificateFacts, UnreadableCertificate};
+
+/// Bytes a file of certificates may have.
+pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
+/// Certificates a file may hold.
+pub const MAX_CERTIFICATES: usize = 1000;
+/// Certificate files read from one directory.
+const MAX_FILES: usize = 100;
+
+/// Where a trusted certificate came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The system's roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead).
+    System,
+    /// A file someone named.
+    File(PathBuf),
+    /// A directory of certificates for this host alone.
+    Directory(PathBuf),
+    /// The cluster's own account of its certificate: where it was read.
+    Cluster(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("the system's roots"),
+            Self::File(path) | Self::Directory(path) => write!(f, "`{}`", path.display()),
+            Self::Cluster(place) => write!(f, "the cluster's {place}"),
+        }
+    }
+}
+
+/// Why trust could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The system refused.
+    #[error("cannot read certificates from `{}`", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any file of certificates.
+    #[error("{origin} is larger than the {MAX_PEM_BYTES} bytes allowed for certificates")]
+    TooLarge {
+        /// Where.
+        origin: Origin,
+    },
+    /// More certificates, or files of them, than are read.
+    #[error("{origin} holds more than {limit} certificates")]
+    TooMany {
+        /// Where.
+        origin: Origin,
+        /// The limit.
+        limit: usize,
+    },
+    /// No `BEGIN CERTIFICATE` anywhere.
+    #[error("{origin} holds no PEM certificate")]
+    NoCertificate {
+        /// Where.
+        origin: Origin,
+    },
+    /// The PEM armour is damaged.
+    #[error("{origin} is not valid PEM")]
+    Pem {
+        /// Where.
+        origin: Origin,
+        /// The parser's reason.
+        #[source]
+        source: pem::Error,
+    },
+    /// The armour is whole but what it holds is no certificate.
+    #[error("certificate {number} of {origin} is damaged")]
+    Certificate {
+        /// Where.
+        origin: Origin,
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: UnreadableCertificate,
+    },
+    /// The cryptography provider does not fit.
+    #[error("cannot set up TLS")]
+    Provider(#[source] rustls::Error),
+}
+
+/// A trusted certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// The certificate, DER.
+    pub certificate: CertificateDer<'static>,
+    /// Why it is trusted.
+    pub origin: Origin,
+}
+
+/// The bytes say nothing to a reader.
+impl fmt::Debug for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anchor").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// What is trusted for one host. Starts empty: nothing is trusted that was not added.
+#[derive(Debug, Clone, Default)]
+pub struct TrustStore {
+    anchors: Vec<Anchor>,
+    sources: Vec<(Origin, usize)>,
+    failures: Vec<String>,
+}
+
+impl TrustStore {
+    /// Trusts nobody.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Adds the system's roots. A system may have none, or damaged ones: see [`Self::failures`].
+    pub fn add_system_roots(&mut self) {
+        let found = rustls_native_certs::load_native_certs();
+        self.failures.extend(found.errors.iter().map(ToString::to_string));
+        self.add(Origin::System, found.certs);
+    }
+
+    /// Adds every certificate of a PEM file and answers how many they are.
+    pub fn add_file(&mut self, path: &Path) -> Result<usize, TlsError> {
+        self.add_pem(&read(path)?, Origin::File(path.to_owned()))
+    }
+
+    /// Adds the certificates of every `*.crt` and `*.pem` in a directory that belongs to this host.
+    /// A directory that is not there adds none.
+    pub fn add_directory(&mut self, path: &Path) -> Result<usize, TlsError> {
+        let origin = Origin::Directory(path.to_owned());
+        let failed = |source| TlsError::Read { path: path.to_owned(), source };
+        let listing = match std::fs::read_dir(path) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.sources.push((origin, 0));
+                return Ok(0);
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut files = Vec::new();
+        for entry in listing {
+            let file = entry.map_err(failed)?.path();
+            if !file.extension().is_some_and(|ending| ending == "crt" || ending == "pem") {
+                continue;
+            }
+            if files.len() == MAX_FILES {
+                return Err(TlsError::TooMany { origin, limit: MAX_FILES });
+            }
+            files.push(file);
+        }
+        files.sort();
+        if files.is_empty() {
+            self.sources.push((origin, 0));
+        }
+        files.iter().map(|file| self.add_file(file)).sum()
+    }
+
+    /// Adds certificates that were read elsewhere, PEM, and answers how many they are.
+    pub fn add_pem(&mut self, text: &[u8], origin: Origin) -> Result<usize, TlsError> {
+        let certificates = parse(text, &origin)?;
+        Ok(self.add(origin, certificates))
+    }
+
+    fn add(&mut self, origin: Origin, certificates: Vec<CertificateDer<'static>>) -> usize {
+        let count = certificates.len();
+        let anchor = |certificate| Anchor { certificate, origin: origin.clone() };
+        self.anchors.extend(certificates.into_iter().map(anchor));
+        self.sources.push((origin, count));
+        count
+    }
+
+    /// Everything trusted, in the order it was added.
+    pub fn anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
+
+    /// Where trust was looked for, in order, and how many certificates each place gave.
+    pub fn sources(&self) -> &[(Origin, usize)] {
+        &self.sources
+    }
+
+    /// What of the system's roots could not be read. Not fatal: the rest is in use.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+}
+
+/// Reads a file of at most [`MAX_PEM_BYTES`].
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    // Opening a FIFO would wait for a writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn parse(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    if text.len() as u64 > MAX_PEM_BYTES {
+        return Err(TlsError::TooLarge { origin: origin.clone() });
+    }
+    let mut certificates = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        let certificate = certificate.map_err(|source| TlsError::Pem { origin: origin.clone(), source })?;
+        let number = certificates.len() + 1;
+        if number > MAX_CERTIFICATES {
+            return Err(TlsError::TooMany { origin: origin.clone(), limit: MAX_CERTIFICATES });
+        }
+        CertificateFacts::from_der(&certificate).map_err(|source| TlsError::Certificate {
+            origin: origin.clone(),
+            number,
+            source,
+        })?;
+        certificates.push(certificate);
+    }
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate { origin: origin.clone() });
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pem(name: &str) -> String {
+        rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("signed").cert.pem()
+    }
+
+    #[test]
+    fn files_and_directories_say_why_each_certificate_is_trusted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("roots.txt");
+        std::fs::write(&file, format!("a comment\n{}\n{}", pem("a.example"), pem("b.example"))).expect("written");
+        let certs = dir.path().join("certs");
+        std::fs::create_dir(&certs).expect("made");
+        std::fs::write(certs.join("two.pem"), pem("d.example")).expect("written");
+        std::fs::write(certs.join("one.crt"), pem("c.example")).expect("written");
+        std::fs::write(certs.join("client.key"), "ignored").expect("written");
+        let absent = dir.path().join("absent");
+
+        let mut trust = TrustStore::empty();
+        assert_eq!(trust.add_file(&file).expect("read"), 2);
+        assert_eq!(trust.add_directory(&certs).expect("read"), 2);
+        assert_eq!(trust.add_directory(&absent).expect("nothing there"), 0);
+        let found: Vec<_> = trust
+            .anchors()
+            .iter()
+            .map(|anchor| {
+                let facts = CertificateFacts::from_der(&anchor.certificate).expect("readable");
+                (facts.names[0].clone(), anchor.origin.clone())
+            })
+            .collect();
+        let named = Origin::File(file);
+        assert_eq!(
+            found,
+            [
+                ("a.example".to_owned(), named.clone()),
+                ("b.example".to_owned(), named.clone()),
+                ("c.example".to_owned(), Origin::File(certs.join("one.crt"))),
+                ("d.example".to_owned(), Origin::File(certs.join("two.pem"))),
+            ]
+        );
+        assert_eq!(trust.sources().first(), Some(&(named, 2)));
+        assert_eq!(trust.sources().last(), Some(&(Origin::Directory(absent), 0)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_apart() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, content: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).expect("written");
+            TrustStore::empty().add_file(&path).expect_err("refused")
+        };
+        let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+        assert!(matches!(file("key", key.as_bytes()), TlsError::NoCertificate { .. }));
+        assert!(matches!(file("empty", b""), TlsError::NoCertificate { .. }));
+        let cut = &pem("a.example")[..200];
+        assert!(matches!(file("cut", cut.as_bytes()), TlsError::Pem { .. }));
+        let hollow = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(file("hollow", hollow), TlsError::Certificate { number: 1, .. }));
+        let long = vec![b'\n'; usize::try_from(MAX_PEM_BYTES).expect("fits") + 1];
+        let error = file("long", &long);
+        assert!(matches!(error, TlsError::TooLarge { .. }));
+        assert!(error.to_string().contains("/long` is larger"), "{error}");
+        let many = pem("a.example").repeat(MAX_CERTIFICATES + 1);
+        let limits = many.len() as u64 <= MAX_PEM_BYTES;
+        assert!(limits, "the count is reached before the size");
+        assert!(matches!(file("many", many.as_bytes()), TlsError::TooMany { .. }));
+        let absent = TrustStore::empty().add_file(&dir.path().join("absent")).expect_err("refused");
+        assert!(matches!(absent, TlsError::Read { .. }));
+        let directory = TrustStore::empty().add_file(dir.path()).expect_err("refused");
+        assert!(matches!(directory, TlsError::Read { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(before: Vec<u8>, inside: Vec<u8>) {
+            let _ = TrustStore::empty().add_pem(&before, Origin::System);
+            let armoured = [&b"-----BEGIN CERTIFICATE-----\n"[..], &inside, b"\n-----END CERTIFICATE-----"].concat();
+            let _ = TrustStore::empty().add_pem(&armoured, Origin::System);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The judgement of one host's certificate, in the place where rustls asks for it.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+
+use super::certificate::{CertificateFacts, Presented};
+use super::fault::CaUsedAsEndEntity;
+use super::trust::{Origin, TlsError, TrustStore};
+
+#[derive(Debug)]
+enum Rule {
+    Anybody,
+    Trusted {
+        /// Trusted as they are, whatever chain they would need.
+        exact: Vec<CertificateDer<'static>>,
+        /// Everything else; `None` when there is no root to chain to.
+        chained: Option<Arc<WebPkiServerVerifier>>,
+    },
+}
+
+/// Records what the server shows, then judges it.
+#[derive(Debug)]
+pub(super) struct HostVerifier {
+    rule: Rule,
+    algorithms: WebPkiSupportedAlgorithms,
+    presented: Presented,
+}
+
+impl HostVerifier {
+    pub(super) fn accepting_anybody(provider: &CryptoProvider, presented: Presented) -> Self {
+        Self { rule: Rule::Anybody, algorithms: provider.signature_verification_algorithms, presented }
+    }
+
+    pub(super) fn trusting(
+        trust: &TrustStore,
+        provider: &Arc<CryptoProvider>,
+        presented: Presented,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        // What webpki cannot use as a root (an X.509 v1 certificate) can still be trusted as it is.
+        roots.add_parsable_certificates(trust.anchors().iter().map(|anchor| anchor.certificate.clone()));
+        let chained = if roots.is_empty() {
+            None
+        } else {
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            Some(builder.build().map_err(|error| TlsError::Provider(rustls::Error::General(error.to_string())))?)
+        };
+        // A root of the system is nobody's server certificate; only what was configured is compared.
+        let configured = trust.anchors().iter().filter(|anchor| anchor.origin != Origin::System);
+        let exact = configured.map(|anchor| anchor.certificate.clone()).collect();
+        let algorithms = provider.signature_verification_algorithms;
+        Ok(Self { rule: Rule::Trusted { exact, chained }, algorithms, presented })
+    }
+}
+
+impl ServerCertVerifier for HostVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.presented.record(end_entity, intermediates);
+        let Rule::Trusted { exact, chained } = &self.rule else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verdict = if exact.contains(end_entity) {
+            verify_exact(end_entity, server_name, now)
+        } else if let Some(chained) = chained {
+            chained.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        } else {
+            Err(CertificateError::UnknownIssuer.into())
+        };
+        verdict.map_err(|error| explain(error, end_entity, server_name))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The certificate is the configured one to the byte, so nobody needs to vouch for it; that the peer
+/// holds its key is the handshake signature's matter. Name and dates are left.
+fn verify_exact(
+    certificate: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, rustls::Error> {
+    rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
+    let facts = CertificateFacts::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    // Dates before 1970 are as far in the past as 1970 is.
+    let unix = |time: jiff::Timestamp| u64::try_from(time.as_second()).unwrap_or(0);
+    let (not_before, not_after) = (unix(facts.not_before), unix(facts.not_after));
+    let moment = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    if now.as_secs() < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before: moment(not_before) }.into());
+    }
+    if now.as_secs() > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after: moment(not_after) }.into());
+    }
+    Ok(ServerCertVerified::assertion())
+}
+
+/// Puts what webpki says untyped or in debug form into types that [`super::classify`] knows.
+fn explain(error: rustls::Error, certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> rustls::Error {
+    let rustls::Error::InvalidCertificate(reason) = &error else { return error };
+    let Ok(facts) = CertificateFacts::from_der(certificate) else { return error };
+    match reason {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            let expected = server_name.to_owned();
+            CertificateError::NotValidForNameContext { expected, presented: facts.names }.into()
+        }
+        // An issuer of that name is trusted, but it has another key: an authority made anew.
+        CertificateError::BadSignature => CertificateError::UnknownIssuer.into(),
+        CertificateError::Other(_) if facts.is_ca => {
+            CertificateError::Other(OtherError(Arc::new(CaUsedAsEndEntity))).into()
+        }
+        _ => error,
+    }
+}
