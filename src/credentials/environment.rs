@@ -1,0 +1,177 @@
+//! The credential in environment variables.
+
+use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
+
+/// The user name sent with a token that came without one: registries that take a token as Basic
+/// password, as Gitea does, accept any.
+pub const ANY_USERNAME: &str = "token";
+
+/// Variables that belong together. A secret is never joined with a user name of another set.
+struct Set {
+    usernames: &'static [&'static str],
+    token: Option<&'static str>,
+    password: &'static str,
+}
+
+/// In the order they are looked at; the first with any variable decides.
+const SETS: [Set; 3] = [
+    Set {
+        usernames: &["IDPBUILDER_REGISTRY_USERNAME", "IDPBUILDER_REGISTRY_USER"],
+        token: Some("IDPBUILDER_REGISTRY_TOKEN"),
+        password: "IDPBUILDER_REGISTRY_PASSWORD",
+    },
+    Set { usernames: &["GITEA_USERNAME"], token: Some("GITEA_TOKEN"), password: "GITEA_PASSWORD" },
+    Set { usernames: &["REGISTRY_USERNAME"], token: None, password: "REGISTRY_PASSWORD" },
+];
+
+/// What one set of variables held when they were read.
+#[derive(Debug)]
+struct Values {
+    usernames: &'static [&'static str],
+    secrets: Vec<&'static str>,
+    username: Option<(&'static str, String)>,
+    secret: Option<(&'static str, Secret)>,
+    is_token: bool,
+}
+
+/// A credential from variables. It is meant for the command's registry, whichever that is.
+#[derive(Debug)]
+pub struct Environment {
+    decisive: Option<Values>,
+}
+
+impl Environment {
+    /// Reads the variables through `variable`, which answers `None` for one that is unset or empty.
+    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self { decisive: SETS.iter().map(|set| Values::read(set, &variable)).find(Values::any) }
+    }
+}
+
+impl Values {
+    fn read(set: &Set, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let username = set.usernames.iter().find_map(|name| variable(name).map(|value| (*name, value)));
+        let secret = |name: &'static str| variable(name).map(|value| (name, Secret::new(value)));
+        let token = set.token.and_then(secret);
+        Self {
+            usernames: set.usernames,
+            secrets: set.token.into_iter().chain([set.password]).collect(),
+            username,
+            is_token: token.is_some(),
+            secret: token.or_else(|| secret(set.password)),
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.username.is_some() || self.secret.is_some()
+    }
+
+    fn answer(&self) -> Answer {
+        let quote = |name: &&str| format!("`{name}`");
+        match (&self.username, &self.secret) {
+            (None, None) => Answer::NotFound,
+            (Some((_, username)), Some((_, secret))) => {
+                Answer::Found(Credential::Basic { username: username.clone(), secret: secret.clone() })
+            }
+            (None, Some((_, secret))) if self.is_token => {
+                Answer::Found(Credential::Basic { username: ANY_USERNAME.into(), secret: secret.clone() })
+            }
+            (Some((name, _)), None) => Answer::Failed(CredentialError::MissingSecret {
+                username: quote(name),
+                secrets: self.secrets.iter().map(quote).collect(),
+            }),
+            (None, Some((name, _))) => Answer::Failed(CredentialError::MissingUsername {
+                secret: quote(name),
+                usernames: self.usernames.iter().map(quote).collect(),
+            }),
+        }
+    }
+}
+
+impl CredentialSource for Environment {
+    fn name(&self) -> String {
+        let Some(values) = &self.decisive else { return "the environment".into() };
+        let username = values.username.as_ref().map(|(name, _)| *name);
+        let secret = values.secret.as_ref().map(|(name, _)| *name);
+        let names: Vec<_> = username.into_iter().chain(secret).collect();
+        format!("the environment ({})", names.join(", "))
+    }
+
+    fn find(&self, _registry: &str, _repository: &str) -> Answer {
+        self.decisive.as_ref().map_or(Answer::NotFound, Values::answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The source's name and `user secret`, or the error's text.
+    fn outcome(variables: &[(&str, &str)]) -> (String, String) {
+        let environment = Environment::new(|name| {
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+        });
+        let shown = format!("{environment:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+        let text = match environment.find("r", "") {
+            Answer::Found(Credential::Basic { username, secret }) => format!("{username} {}", secret.expose()),
+            Answer::NotFound => "nothing".into(),
+            Answer::Failed(error) => error.to_string(),
+            other @ Answer::Found(_) => panic!("{other:?}"),
+        };
+        (environment.name(), text)
+    }
+
+    #[test]
+    fn sets_are_looked_at_in_order() {
+        let all = [
+            ("REGISTRY_USERNAME", "r"),
+            ("REGISTRY_PASSWORD", "hunter6"),
+            ("GITEA_USERNAME", "g"),
+            ("GITEA_PASSWORD", "hunter5"),
+            ("GITEA_TOKEN", "hunter4"),
+            ("IDPBUILDER_REGISTRY_PASSWORD", "hunter3"),
+            ("IDPBUILDER_REGISTRY_TOKEN", "hunter2"),
+            ("IDPBUILDER_REGISTRY_USER", "short"),
+            ("IDPBUILDER_REGISTRY_USERNAME", "long"),
+        ];
+        let expected = [
+            (9, "IDPBUILDER_REGISTRY_USERNAME, IDPBUILDER_REGISTRY_TOKEN", "long hunter2"),
+            (8, "IDPBUILDER_REGISTRY_USER, IDPBUILDER_REGISTRY_TOKEN", "short hunter2"),
+            (7, "IDPBUILDER_REGISTRY_TOKEN", "token hunter2"),
+            (5, "GITEA_USERNAME, GITEA_TOKEN", "g hunter4"),
+            (4, "GITEA_USERNAME, GITEA_PASSWORD", "g hunter5"),
+            (2, "REGISTRY_USERNAME, REGISTRY_PASSWORD", "r hunter6"),
+        ];
+        for (count, names, text) in expected {
+            let (name, found) = outcome(&all[..count]);
+            assert_eq!((name.as_str(), found.as_str()), (&*format!("the environment ({names})"), text));
+        }
+        assert_eq!(outcome(&[]), ("the environment".into(), "nothing".into()));
+    }
+
+    #[test]
+    fn half_a_credential_names_the_missing_variable() {
+        let errors = [
+            (
+                ("GITEA_USERNAME", "g"),
+                "`GITEA_USERNAME` names a user, but there is no `GITEA_TOKEN` or `GITEA_PASSWORD`",
+            ),
+            (("REGISTRY_USERNAME", "r"), "`REGISTRY_USERNAME` names a user, but there is no `REGISTRY_PASSWORD`"),
+            (
+                ("IDPBUILDER_REGISTRY_PASSWORD", "hunter2"),
+                "`IDPBUILDER_REGISTRY_PASSWORD` is given, but there is no `IDPBUILDER_REGISTRY_USERNAME` or \
+                 `IDPBUILDER_REGISTRY_USER`",
+            ),
+        ];
+        for (variable, text) in errors {
+            assert_eq!(outcome(&[variable]).1, text);
+        }
+    }
+
+    #[test]
+    fn sets_are_never_mixed() {
+        let (_, text) =
+            outcome(&[("GITEA_USERNAME", "g"), ("REGISTRY_USERNAME", "r"), ("REGISTRY_PASSWORD", "hunter2")]);
+        assert!(text.starts_with("`GITEA_USERNAME` names a user"), "{text}");
+    }
+}
