@@ -84,7 +84,8 @@ impl ImageStore {
         Ok(self.read_index()?.manifests.iter().map(Entry::from_descriptor).collect())
     }
 
-    /// Lets `names` stand for a stored document, taking them from whatever had them.
+    /// Lets `names` stand for a stored document, taking them from whatever had them; without a name
+    /// it is kept by its digest alone.
     ///
     /// `created` is the RFC 3339 wall-clock time, kept in the index only. Fails, changing nothing,
     /// unless everything the document needs is stored. Answers what lost its last name.
@@ -122,6 +123,15 @@ impl ImageStore {
     ) -> Result<Vec<Digest>, StoreError> {
         let orphans = self.change_index(|index| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            if names.is_empty() {
+                // Without a name, one entry is what keeps the image from being pruned.
+                if index.manifests.iter().all(|entry| entry.digest != target.digest) {
+                    let created = created.map(|created| (annotation::CREATED.to_owned(), created.to_owned()));
+                    let annotations = created.map(|pair| BTreeMap::from([pair]));
+                    index.manifests.push(Descriptor { annotations, ..target.clone() });
+                }
+                return Ok(Some(Vec::new()));
+            }
             let before: Vec<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
             index.manifests.retain(|entry| {
                 let name = entry.annotation(annotation::REF_NAME);

@@ -24,7 +24,7 @@ fn entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
 
 fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let length = (1..).map(|digits| rest + digits).find(|l| l.to_string().len() + rest == *l).expect("grows slower");
+    let length = (1..=5).map(|digits| rest + digits).find(|l| l.to_string().len() + rest == *l).expect("grows slower");
     [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
 }
 

@@ -1,1 +1,0 @@
-//! Images as single files: `docker save` archives and OCI archives, written and read.

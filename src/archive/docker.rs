@@ -1,0 +1,127 @@
+//! Images of Docker's `manifest.json`, turned into OCI manifests over the blobs as they are.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+
+use super::contents::{Compression, Contents, Stored};
+use super::load::{Found, reference};
+use super::{ArchiveError, DockerImage, oci};
+use crate::image::{
+    Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type,
+};
+use crate::progress::Interrupt;
+use crate::store::{ImageStore, Lease, StoreError};
+
+/// The images of `manifest.json`.
+///
+/// Newer engines add the OCI layout they keep; where it has the image, its own manifest is taken, so
+/// that the digest stays what it was. Elsewhere one is made.
+pub(super) fn images(
+    store: &ImageStore,
+    lease: &Lease,
+    contents: &Contents,
+    images: &[DockerImage],
+    index: Option<&Index>,
+    interrupt: &Interrupt,
+) -> Result<Vec<Found>, ArchiveError> {
+    let originals = index.map(|index| oci::by_config(store, index)).transpose()?.unwrap_or_default();
+    let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new() };
+    let mut found = Vec::new();
+    for image in images {
+        let names = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
+        let config = contents.file(&image.config)?;
+        let document = match originals.get(&config.digest) {
+            Some(descriptor) => store.document(descriptor)?,
+            None => converter.convert(image, config)?,
+        };
+        found.push(Found { document, names });
+    }
+    Ok(found)
+}
+
+struct Converter<'a> {
+    store: &'a ImageStore,
+    lease: &'a Lease,
+    contents: &'a Contents,
+    interrupt: &'a Interrupt,
+    /// Digests of compressed layers' tars, by their own digest: images share layers.
+    diff_ids: BTreeMap<Digest, Digest>,
+}
+
+impl Converter<'_> {
+    fn convert(&mut self, image: &DockerImage, config: Stored) -> Result<Document, ArchiveError> {
+        if config.size > MAX_DOCUMENT_BYTES {
+            return Err(ArchiveError::document_size(&image.config, config.size));
+        }
+        let descriptor = Descriptor::new(media_type::IMAGE_CONFIG, config.digest, config.size);
+        let parsed: ImageConfig = serde_json::from_slice(&self.store.read_document(&descriptor)?)
+            .map_err(|source| ArchiveError::Json { path: image.config.clone(), source })?;
+        let paths = image.layers.as_deref().unwrap_or_default();
+        let diff_ids = &parsed.rootfs.diff_ids;
+        if paths.len() != diff_ids.len() {
+            return Err(ArchiveError::LayerCount {
+                config: image.config.clone(),
+                diff_ids: diff_ids.len(),
+                layers: paths.len(),
+            });
+        }
+        let layers = paths
+            .iter()
+            .zip(diff_ids)
+            .map(|(path, diff_id)| self.layer(path, *diff_id))
+            .collect::<Result<Vec<_>, _>>()?;
+        let document = Document::from_manifest(Manifest::new(descriptor, layers, BTreeMap::new()));
+        if document.bytes.len() as u64 > MAX_DOCUMENT_BYTES {
+            return Err(ArchiveError::document_size(&image.config, document.bytes.len() as u64));
+        }
+        self.store.put(self.lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
+        Ok(document)
+    }
+
+    fn layer(&mut self, path: &str, expected: Digest) -> Result<Descriptor, ArchiveError> {
+        let stored = self.contents.file(path)?;
+        let (media_type, found) = match stored.compression {
+            Compression::None => (media_type::IMAGE_LAYER, stored.digest),
+            Compression::Gzip => (media_type::IMAGE_LAYER_GZIP, self.diff_id(path, stored)?),
+            Compression::Other(compression) => {
+                return Err(ArchiveError::Compression { what: format!("layer `{path}`"), compression });
+            }
+        };
+        if found != expected {
+            return Err(ArchiveError::DiffId { path: path.to_owned(), expected, found });
+        }
+        Ok(Descriptor::new(media_type, stored.digest, stored.size))
+    }
+
+    /// The digest of a gzip layer's tar.
+    fn diff_id(&mut self, path: &str, stored: Stored) -> Result<Digest, ArchiveError> {
+        if let Some(known) = self.diff_ids.get(&stored.digest) {
+            return Ok(*known);
+        }
+        let blob = self.store.read_blob(&Descriptor::new(media_type::IMAGE_LAYER_GZIP, stored.digest, stored.size))?;
+        let mut decoder = MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, blob));
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            if self.interrupt.requested() {
+                return Err(ArchiveError::Interrupted);
+            }
+            match decoder.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(match error.downcast::<StoreError>() {
+                        Ok(damaged) => damaged.into(),
+                        Err(source) => ArchiveError::Decompress { path: path.to_owned(), source },
+                    });
+                }
+            }
+        }
+        let (diff_id, _) = hasher.finish();
+        self.diff_ids.insert(stored.digest, diff_id);
+        Ok(diff_id)
+    }
+}

@@ -1,0 +1,86 @@
+//! Reading archives: store what comes, then publish what the documents promise.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::contents::Contents;
+use super::{ArchiveError, DockerImage, docker, oci};
+use crate::image::{Digest, Document, Index, Reference};
+use crate::progress::{Interrupt, Progress};
+use crate::store::ImageStore;
+
+/// The most images an archive may have.
+const MAX_IMAGES: usize = 1024;
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOutcome {
+    /// Every name that was given, or none for an image without one, with the digest it stands for.
+    pub images: Vec<(Option<Reference>, Digest)>,
+}
+
+/// An image of the archive, whole in the store and not yet in its index.
+pub(super) struct Found {
+    pub(super) document: Document,
+    pub(super) names: Vec<Reference>,
+}
+
+/// Reads an archive of `docker save`, of an OCI layout, or of both at once, from a stream that need
+/// not seek, and publishes its images. Either may be gzip-compressed.
+///
+/// Layers are stored as they are. An error leaves the index as it was.
+pub fn load<R: Read>(
+    store: &ImageStore,
+    reader: R,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<LoadOutcome, ArchiveError> {
+    let lease = store.lease()?;
+    let contents = Contents::read(store, &lease, reader, progress, interrupt)?;
+    oci::check_layout(&contents)?;
+    let index: Option<Index> = contents.document("index.json")?;
+    let docker: Option<Vec<DockerImage>> = contents.document("manifest.json")?;
+    let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
+    if images > MAX_IMAGES {
+        return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
+    }
+    let found = match (docker, index) {
+        (Some(images), index) => docker::images(store, &lease, &contents, &images, index.as_ref(), interrupt)?,
+        (None, Some(index)) => oci::images(store, &index)?,
+        (None, None) => return Err(ArchiveError::NotAnImageArchive),
+    };
+    check_names(&found)?;
+    let mut outcome = LoadOutcome { images: Vec::new() };
+    for image in &found {
+        store.publish(&lease, &image.document, &image.names, None)?;
+        let digest = image.document.digest();
+        if image.names.is_empty() {
+            outcome.images.push((None, digest));
+        }
+        outcome.images.extend(image.names.iter().cloned().map(|name| (Some(name), digest)));
+    }
+    Ok(outcome)
+}
+
+fn check_names(found: &[Found]) -> Result<(), ArchiveError> {
+    let mut taken: BTreeMap<&Reference, Digest> = BTreeMap::new();
+    for image in found {
+        for name in &image.names {
+            if taken.insert(name, image.document.digest()).is_some_and(|other| other != image.document.digest()) {
+                return Err(ArchiveError::NameTwice(name.to_string()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A name found in an archive, with a tag.
+pub(super) fn reference(name: &str) -> Result<Reference, ArchiveError> {
+    match name.parse::<Reference>() {
+        Ok(reference) => Ok(reference.with_default_tag()),
+        Err(source) => {
+            let name = name.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            Err(ArchiveError::Name { name, source })
+        }
+    }
+}

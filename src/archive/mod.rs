@@ -1,0 +1,50 @@
+//! Images as single files: `docker save` archives and OCI archives, written and read as streams.
+//!
+//! Neither direction seeks or recompresses. Writing copies blobs as they are stored and checks each
+//! while it passes. Reading stores blobs as they come and changes the index last, after everything
+//! the archive promises has been found: what is refused leaves unreferenced blobs at most, which
+//! pruning removes.
+
+mod contents;
+mod docker;
+mod error;
+mod load;
+mod oci;
+mod save;
+
+pub use error::ArchiveError;
+pub use load::{LoadOutcome, load};
+pub use save::{SaveOutcome, save};
+
+use serde::{Deserialize, Serialize};
+
+/// How an archive is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// What `docker save` writes: `manifest.json`, configurations and layers.
+    Docker,
+    /// An OCI image layout in a tar (image-spec, "Image Layout").
+    Oci,
+}
+
+/// One image of Docker's `manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerImage {
+    /// Path of the configuration in the archive.
+    config: String,
+    /// Full names with tags; `null` for an image saved by its id.
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    /// Paths of the layers in the archive, base first.
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+/// Where a blob is in both formats.
+fn blob_path(digest: crate::image::Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Writing archives: plan the entries, then copy them in the order of their names.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use super::{ArchiveError, ArchiveFormat, DockerImage, blob_path};
+use crate::image::{Descriptor, Digest, Index, Platform, Reference, annotation};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::store::{ImageStore, Selection};
+
+/// Seconds since 1970 given to every entry: 1980-01-01T00:00:01Z, as in the layers.
+const MTIME: u64 = 315_532_801;
+
+/// Length of tar's header and unit of padding, in bytes.
+const BLOCK: usize = 512;
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveOutcome {
+    /// The images by name, or without one where they were chosen by id, with their manifests' digests.
+    pub images: Vec<(Option<String>, Digest)>,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Writes the images `names` stand for into one archive; its bytes depend on the images alone.
+///
+/// `platform` picks one image out of an index. Without it, an OCI archive gets the whole index and a
+/// Docker archive, which knows no indexes, the first image. Blobs that several images share are
+/// written once. `manifest.json` and `index.json` come last, so that an archive cut off by an error
+/// is never a whole one.
+pub fn save<W: Write>(
+    store: &ImageStore,
+    names: &[String],
+    format: ArchiveFormat,
+    platform: Option<&Platform>,
+    writer: W,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<SaveOutcome, ArchiveError> {
+    let _lease = store.lease()?;
+    if names.is_empty() {
+        return Err(ArchiveError::NoImages);
+    }
+    let mut plan = Plan::default();
+    let mut chosen: Vec<(Option<String>, Selection)> = Vec::new();
+    for text in names {
+        let selection = store.resolve(text)?;
+        let name = match selection.entries.first() {
+            Some(entry) if !selection.by_id => entry.name.clone(),
+            _ => None,
+        };
+        let again = chosen.iter().any(|(n, s)| *n == name && s.descriptor.digest == selection.descriptor.digest);
+        if !again {
+            chosen.push((name, selection));
+        }
+    }
+    match format {
+        ArchiveFormat::Docker => plan.add_docker(store, &chosen, platform)?,
+        ArchiveFormat::Oci => plan.add_oci(store, &chosen, platform)?,
+    }
+    let mut output = Output { writer, bytes: 0, progress, interrupt };
+    output.directory("blobs/")?;
+    output.directory("blobs/sha256/")?;
+    for (path, content) in &plan.entries {
+        output.entry(store, path, content)?;
+    }
+    let bytes = output.finish()?;
+    Ok(SaveOutcome { images: plan.images, bytes })
+}
+
+/// Content of an entry.
+enum Content {
+    Bytes(Vec<u8>),
+    Blob(Box<Descriptor>),
+}
+
+/// What goes into the archive, by path.
+#[derive(Default)]
+struct Plan {
+    entries: BTreeMap<String, Content>,
+    images: Vec<(Option<String>, Digest)>,
+}
+
+impl Plan {
+    fn blob(&mut self, descriptor: &Descriptor) -> String {
+        let path = blob_path(descriptor.digest);
+        self.entries.entry(path.clone()).or_insert_with(|| Content::Blob(Box::new(descriptor.clone())));
+        path
+    }
+
+    fn json(&mut self, path: &str, document: &impl serde::Serialize) {
+        let bytes = serde_json::to_vec(document).expect("documents of strings and numbers serialise");
+        self.entries.insert(path.to_owned(), Content::Bytes(bytes));
+    }
+
+    fn add_docker(
+        &mut self,
+        store: &ImageStore,
+        chosen: &[(Option<String>, Selection)],
+        platform: Option<&Platform>,
+    ) -> Result<(), ArchiveError> {
+        let mut documents: Vec<(Digest, DockerImage)> = Vec::new();
+        for (name, selection) in chosen {
+            let shown = name.clone().unwrap_or_else(|| selection.descriptor.digest.to_string());
+            let image = store.image(&shown, &selection.descriptor, platform)?;
+            let digest = image.document.digest();
+            self.images.push((name.clone(), digest));
+            let at = documents.iter().position(|(known, _)| *known == digest).unwrap_or_else(|| {
+                let config = self.blob(&image.manifest.config);
+                let layers = image.manifest.layers.iter().map(|layer| self.blob(layer)).collect();
+                documents.push((digest, DockerImage { config, repo_tags: None, layers: Some(layers) }));
+                documents.len() - 1
+            });
+            if let Some(tag) = name.as_deref().and_then(repo_tag) {
+                documents[at].1.repo_tags.get_or_insert_default().push(tag);
+            }
+        }
+        let documents: Vec<DockerImage> = documents.into_iter().map(|(_, document)| document).collect();
+        self.json("manifest.json", &documents);
+        Ok(())
+    }
+
+    fn add_oci(
+        &mut self,
+        store: &ImageStore,
+        chosen: &[(Option<String>, Selection)],
+        platform: Option<&Platform>,
+    ) -> Result<(), ArchiveError> {
+        let mut index = Index::default();
+        for (name, selection) in chosen {
+            let descriptor = if platform.is_some() {
+                let shown = name.clone().unwrap_or_else(|| selection.descriptor.digest.to_string());
+                store.image(&shown, &selection.descriptor, platform)?.document.descriptor
+            } else {
+                selection.descriptor.clone()
+            };
+            let tree = store.tree(&descriptor)?;
+            for blob in tree.blobs.iter().chain(tree.documents.iter().map(|document| &document.descriptor)) {
+                self.blob(blob);
+            }
+            self.images.push((name.clone(), descriptor.digest));
+            let annotations = name.clone().map(|name| BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]));
+            index.manifests.push(Descriptor { annotations, ..descriptor });
+        }
+        self.json("index.json", &index);
+        self.json("oci-layout", &serde_json::json!({ "imageLayoutVersion": "1.0.0" }));
+        Ok(())
+    }
+}
+
+/// A name as Docker's archives have it: with a tag, without a digest.
+fn repo_tag(name: &str) -> Option<String> {
+    let reference = name.parse::<Reference>().ok()?.with_default_tag();
+    reference.tag().filter(|_| reference.digest().is_none())?;
+    Some(reference.to_string())
+}
+
+/// The tar stream being written.
+struct Output<'a, W> {
+    writer: W,
+    bytes: u64,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl<W: Write> Output<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.writer.write_all(bytes).map_err(ArchiveError::Write)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn header(&mut self, path: &str, kind: tar::EntryType, mode: u32, size: u64) -> Result<(), ArchiveError> {
+        let mut header = tar::Header::new_gnu();
+        // Every path is written here and shorter than the field's 100 bytes.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(MTIME);
+        header.set_size(size);
+        header.set_cksum();
+        self.write(header.as_bytes())
+    }
+
+    fn directory(&mut self, path: &str) -> Result<(), ArchiveError> {
+        self.header(path, tar::EntryType::Directory, 0o755, 0)
+    }
+
+    fn entry(&mut self, store: &ImageStore, path: &str, content: &Content) -> Result<(), ArchiveError> {
+        let size = match content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Blob(descriptor) => descriptor.size,
+        };
+        self.header(path, tar::EntryType::Regular, 0o644, size)?;
+        match content {
+            Content::Bytes(bytes) => self.write(bytes)?,
+            Content::Blob(descriptor) => {
+                let (key, label) = (descriptor.digest.to_string(), descriptor.digest.short());
+                self.progress.emit(Event::Begin {
+                    key: &key,
+                    label: &label,
+                    phase: Phase::Upload,
+                    total: Some(descriptor.size),
+                });
+                let copied = self.blob(store, descriptor, &key);
+                let outcome = if copied.is_ok() { Outcome::Done } else { Outcome::Failed };
+                self.progress.emit(Event::End { key: &key, outcome });
+                copied?;
+            }
+        }
+        let used = usize::try_from(size % BLOCK as u64).expect("less than a block");
+        self.write(&[0; BLOCK][..(BLOCK - used) % BLOCK])
+    }
+
+    fn blob(&mut self, store: &ImageStore, descriptor: &Descriptor, key: &str) -> Result<(), ArchiveError> {
+        let mut reader = store.read_blob(descriptor)?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            if self.interrupt.requested() {
+                return Err(ArchiveError::Interrupted);
+            }
+            let count = match reader.read(&mut buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(reader.explain(error).into()),
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+            };
+            self.write(&buffer[..count])?;
+            self.progress.emit(Event::Advance { key, bytes: count as u64 });
+        }
+    }
+
+    fn finish(mut self) -> Result<u64, ArchiveError> {
+        self.write(&[0; 2 * BLOCK])?;
+        self.writer.flush().map_err(ArchiveError::Write)?;
+        Ok(self.bytes)
+    }
+}
