@@ -1,0 +1,114 @@
+//! What can be wrong with a context, as facts.
+
+use std::fmt;
+use std::fs::FileType;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+
+use super::{MAX_IGNORE_FILE_BYTES, RuleError};
+
+/// Why a context could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// There is no such directory.
+    #[error("build context `{}` does not exist", path.display())]
+    NotFound {
+        /// The context.
+        path: PathBuf,
+    },
+    /// The context is something else.
+    #[error("build context `{}` is not a directory", path.display())]
+    NotADirectory {
+        /// The context.
+        path: PathBuf,
+    },
+    /// A directory, or the attributes of something in one, could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        /// What.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Something was there when its directory was read, and gone a moment later.
+    #[error("`{}` vanished while the build context was read", path.display())]
+    Vanished {
+        /// What.
+        path: PathBuf,
+    },
+    /// Something that an image cannot hold.
+    #[error("`{}` is a {kind}, which an image cannot hold", path.display())]
+    Special {
+        /// What.
+        path: PathBuf,
+        /// Its kind.
+        kind: SpecialKind,
+    },
+    /// The ignore file could not be read.
+    #[error("cannot read ignore file `{}`", path.display())]
+    IgnoreFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Something has the name of an ignore file and is none.
+    #[error("ignore file `{}` is not a regular file", path.display())]
+    IgnoreFileKind {
+        /// What.
+        path: PathBuf,
+    },
+    /// The ignore file is too large to be one.
+    #[error("ignore file `{}` has more than the {MAX_IGNORE_FILE_BYTES} bytes allowed", path.display())]
+    IgnoreFileSize {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A rule is not valid.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The work was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Kinds of things that exist only on a running system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialKind {
+    /// A Unix domain socket.
+    Socket,
+    /// A named pipe.
+    Fifo,
+    /// A character or block device.
+    Device,
+    /// Something newer than this program.
+    Unknown,
+}
+
+impl SpecialKind {
+    pub(super) fn of(kind: FileType) -> Self {
+        if kind.is_socket() {
+            Self::Socket
+        } else if kind.is_fifo() {
+            Self::Fifo
+        } else if kind.is_char_device() || kind.is_block_device() {
+            Self::Device
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+impl fmt::Display for SpecialKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socket => "socket",
+            Self::Fifo => "named pipe",
+            Self::Device => "device",
+            Self::Unknown => "special file",
+        })
+    }
+}

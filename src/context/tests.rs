@@ -1,0 +1,191 @@
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+fn tree(files: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    for file in files {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().expect("inside")).expect("made");
+        fs::write(path, file).expect("written");
+    }
+    dir
+}
+
+fn list(root: &Path, exclude: &[&str]) -> Result<Listing, ContextError> {
+    let context = Context::open(root)?;
+    let exclude: Vec<String> = exclude.iter().map(ToString::to_string).collect();
+    let ignore_file = context.ignore_file(None)?;
+    let rules = context.rules(ignore_file.as_deref(), &exclude)?;
+    context.list(rules, None, &Interrupt::default())
+}
+
+fn paths(listing: &Listing) -> Vec<String> {
+    listing.entries.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect()
+}
+
+#[test]
+fn entries_are_sorted_by_bytes_parents_first() {
+    let dir = tree(&["b", "a/c", "a/b/x", "a-b", "B", ".hidden", ".gitignore"]);
+    fs::write(dir.path().join(".gitignore"), "b\n").expect("written");
+    let listing = list(dir.path(), &[]).expect("listed");
+    assert_eq!(paths(&listing), [".gitignore", ".hidden", "B", "a", "a-b", "a/b", "a/b/x", "a/c", "b"]);
+    assert_eq!(listing.excluded, 0);
+}
+
+#[test]
+fn kinds_modes_and_links_are_told() {
+    let dir = tree(&["file", "sub/x"]);
+    fs::hard_link(dir.path().join("file"), dir.path().join("other")).expect("linked");
+    fs::set_permissions(dir.path().join("file"), Permissions::from_mode(0o4751)).expect("mode");
+    fs::set_permissions(dir.path().join("sub"), Permissions::from_mode(0o1770)).expect("mode");
+    symlink("nowhere/./at//all/", dir.path().join("dangling")).expect("linked");
+    symlink(".", dir.path().join("sub/loop")).expect("linked");
+    let listing = list(dir.path(), &[]).expect("listed");
+    let entry = |path: &str| listing.entries.iter().find(|entry| &*entry.path == path.as_bytes()).expect(path);
+    let (Kind::File { stamp, links: 2 }, Kind::File { stamp: same, .. }) = (&entry("file").kind, &entry("other").kind)
+    else {
+        panic!("{listing:?}")
+    };
+    assert_eq!(stamp.identity, same.identity);
+    assert_eq!((entry("file").mode, entry("file").size()), (0o4751, 4));
+    assert_eq!((entry("sub").mode, &entry("sub").kind), (0o1770, &Kind::Directory));
+    assert_eq!(entry("dangling").kind, Kind::Symlink { target: (*b"nowhere/./at//all/").into() });
+    assert_eq!(entry("sub/loop").kind, Kind::Symlink { target: (*b".").into() });
+    assert_eq!(listing.entries.len(), 6);
+}
+
+#[test]
+fn a_link_to_a_directory_is_a_context() {
+    let dir = tree(&["real/a"]);
+    symlink("real", dir.path().join("link")).expect("linked");
+    assert_eq!(paths(&list(&dir.path().join("link"), &[]).expect("listed")), ["a"]);
+}
+
+#[test]
+fn names_of_any_bytes_and_lengths() {
+    let dir = tree(&[]);
+    let long = "n".repeat(255);
+    fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9\n")), "").expect("written");
+    fs::create_dir(dir.path().join(&long)).expect("made");
+    fs::write(dir.path().join(&long).join(&long), "").expect("written");
+    let listing = list(dir.path(), &[]).expect("listed");
+    let names: Vec<&[u8]> = listing.entries.iter().map(|entry| &*entry.path).collect();
+    assert_eq!(names, [b"caf\xe9\n", long.as_bytes(), format!("{long}/{long}").as_bytes()]);
+    assert_eq!(paths(&list(dir.path(), &["caf?*", &format!("{long}/*")]).expect("listed")), [&*long]);
+}
+
+#[test]
+fn ignore_files_are_chosen_in_order_and_stay_in() {
+    let dir = tree(&["a", "b", "c"]);
+    let listed = |exclude: &[&str]| paths(&list(dir.path(), exclude).expect("listed"));
+    fs::write(dir.path().join(".dockerignore"), "a\n").expect("written");
+    assert_eq!(listed(&[]), [".dockerignore", "b", "c"]);
+    fs::write(dir.path().join(".containerignore"), "b\n").expect("written");
+    assert_eq!(listed(&[]), [".containerignore", ".dockerignore", "a", "c"]);
+    assert_eq!(listed(&["c", "!b", ".*ignore"]), ["a", "b"]);
+    let context = Context::open(dir.path()).expect("there");
+    let chosen = dir.path().join("mine");
+    fs::write(&chosen, "[").expect("written");
+    assert_eq!(context.ignore_file(Some(&chosen)).expect("chosen"), Some(chosen.clone()));
+    let error = context.rules(Some(&chosen), &[]).expect_err("malformed");
+    assert!(
+        matches!(&error, ContextError::Rule(RuleError::Pattern { origin: Origin::File { path, line: 1 }, .. }) if **path == chosen)
+    );
+    let missing = context.rules(Some(&dir.path().join("missing")), &[]);
+    assert!(matches!(missing, Err(ContextError::IgnoreFile { .. })), "{missing:?}");
+    fs::write(&chosen, vec![b'\n'; usize::try_from(MAX_IGNORE_FILE_BYTES).expect("fits") + 1]).expect("written");
+    assert!(matches!(context.rules(Some(&chosen), &[]), Err(ContextError::IgnoreFileSize { .. })));
+    fs::remove_file(dir.path().join(".containerignore")).expect("removed");
+    fs::create_dir(dir.path().join(".containerignore")).expect("made");
+    assert!(matches!(context.ignore_file(None), Err(ContextError::IgnoreFileKind { .. })));
+}
+
+#[test]
+fn excluded_directories_are_not_looked_into_without_need() {
+    let dir = tree(&["keep/a", "drop/b", "drop/deep/c"]);
+    let pipe = dir.path().join("drop/deep/pipe");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0);
+    made.expect("a pipe");
+    let listing = list(dir.path(), &["drop"]).expect("the pipe is never met");
+    assert_eq!((paths(&listing), listing.excluded), (vec!["keep".into(), "keep/a".into()], 1));
+    // `drop` is on the way to what returns, `drop/deep` is not.
+    let listing = list(dir.path(), &["drop", "!drop/b"]).expect("nothing returns in `drop/deep`");
+    assert_eq!((paths(&listing), listing.excluded), (["drop", "drop/b", "keep", "keep/a"].map(String::from).into(), 1));
+    let listing = list(dir.path(), &["*", "!**/nothing"]).expect("everything is looked at, nothing is read");
+    assert_eq!((paths(&listing), listing.excluded), (vec![], 7));
+    let listing = list(dir.path(), &["**", "!drop/deep/c"]).expect("listed");
+    assert_eq!(paths(&listing), ["drop", "drop/deep", "drop/deep/c"]);
+}
+
+#[test]
+fn special_files_are_refused_by_name_unless_excluded() {
+    let dir = tree(&["a"]);
+    let _socket = UnixListener::bind(dir.path().join("socket")).expect("bound");
+    match list(dir.path(), &[]) {
+        Err(ContextError::Special { path, kind: SpecialKind::Socket }) => assert_eq!(path, dir.path().join("socket")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(paths(&list(dir.path(), &["socket"]).expect("listed")), ["a"]);
+    let pipe = dir.path().join("pipe");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0);
+    made.expect("a pipe");
+    let refused = list(dir.path(), &["socket"]);
+    assert!(matches!(refused, Err(ContextError::Special { kind: SpecialKind::Fifo, .. })), "{refused:?}");
+    let null = fs::metadata("/dev/null").expect("a device");
+    assert_eq!(SpecialKind::of(null.file_type()), SpecialKind::Device);
+}
+
+#[test]
+fn what_is_no_directory_is_no_context() {
+    let dir = tree(&["file"]);
+    let open = |name: &str| Context::open(&dir.path().join(name)).expect_err(name);
+    assert!(matches!(open("missing"), ContextError::NotFound { .. }));
+    assert!(matches!(open("file"), ContextError::NotADirectory { .. }));
+    assert!(matches!(open("file/x"), ContextError::NotADirectory { .. }));
+    symlink("loop", dir.path().join("loop")).expect("linked");
+    assert!(matches!(open("loop"), ContextError::Unreadable { .. }));
+    // The root sees every directory; whoever does not is told which.
+    let context = Context::open(dir.path()).expect("there");
+    fs::create_dir(dir.path().join("closed")).expect("made");
+    fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0)).expect("mode");
+    match context.list(IgnoreRules::default(), None, &Interrupt::default()) {
+        Ok(listing) => assert!(rustix::process::geteuid().is_root(), "{listing:?}"),
+        Err(ContextError::Unreadable { path, source }) => {
+            assert_eq!((path, source.kind()), (dir.path().join("closed"), io::ErrorKind::PermissionDenied));
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+    fs::remove_dir_all(dir.path()).expect("removed");
+    let gone = context.list(IgnoreRules::default(), None, &Interrupt::default());
+    assert!(matches!(&gone, Err(ContextError::Vanished { path }) if path == dir.path()), "{gone:?}");
+}
+
+#[test]
+fn the_path_to_skip_is_skipped_and_told() {
+    let dir = tree(&["a", "images/blobs/x"]);
+    let root = fs::canonicalize(dir.path()).expect("there");
+    let context = Context::open(dir.path()).expect("there");
+    let skip = root.join("images");
+    let listing = context.list(IgnoreRules::default(), Some(&skip), &Interrupt::default()).expect("listed");
+    assert_eq!((paths(&listing), listing.skipped, listing.excluded), (vec!["a".into()], true, 0));
+}
+
+#[test]
+fn an_interrupt_ends_the_walk() {
+    let dir = tree(&["a"]);
+    let interrupt = Interrupt::default();
+    interrupt.request();
+    let context = Context::open(dir.path()).expect("there");
+    assert!(matches!(context.list(IgnoreRules::default(), None, &interrupt), Err(ContextError::Interrupted)));
+}
+
+#[test]
+fn messages_use_the_path_as_given() {
+    let context = |given: &str| Context { given: given.into(), root: "/srv/app".into() };
+    assert_eq!(context(".").shown(Path::new("a/b")), Path::new("a/b"));
+    assert_eq!(context("../app").shown(Path::new("a")), Path::new("../app/a"));
+}

@@ -1,0 +1,192 @@
+//! The walk through a context: what the rules exclude is not looked into unless an exception may
+//! match below it, and links are never followed.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ignore::{DirEntry, WalkBuilder};
+
+use super::pattern::text;
+use super::rules::Hits;
+use super::{Context, ContextError, Entry, IgnoreRules, Kind, SpecialKind, Stamp};
+use crate::progress::Interrupt;
+
+/// What a context holds.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// What goes into the image, sorted by the bytes of the path.
+    pub entries: Vec<Entry>,
+    /// How many things the rules excluded; a directory not looked into counts once.
+    pub excluded: u64,
+    /// Whether the path to skip was met.
+    pub skipped: bool,
+}
+
+pub(super) fn walk(
+    context: &Context,
+    rules: IgnoreRules,
+    skip: Option<&Path>,
+    interrupt: &Interrupt,
+) -> Result<Listing, ContextError> {
+    let root = context.root();
+    let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.map(Path::to_owned))));
+    let keeper = Arc::clone(&gate);
+    let walk = WalkBuilder::new(root)
+        .standard_filters(false)
+        .follow_links(false)
+        .filter_entry(move |entry| locked(&keeper).admits(entry))
+        .build();
+    let mut listing = Listing::default();
+    // Excluded directories on the way to what is being looked at: they go in once something below does.
+    let mut waiting: Vec<Entry> = Vec::new();
+    let mut returned = 0;
+    for found in walk {
+        if interrupt.requested() {
+            return Err(ContextError::Interrupted);
+        }
+        let found = found.map_err(|error| walk_error(context, error))?;
+        if found.depth() == 0 {
+            continue;
+        }
+        let relative = relative(root, &found).to_owned();
+        let provisional = locked(&gate).provisional.remove(&relative);
+        let entry = entry(context, &found, &relative)?;
+        waiting.retain(|directory| relative.starts_with(directory.relative()));
+        if provisional {
+            waiting.push(entry);
+        } else {
+            returned += waiting.len() as u64;
+            listing.entries.append(&mut waiting);
+            listing.entries.push(entry);
+        }
+    }
+    listing.entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let gate = locked(&gate);
+    listing.excluded = gate.excluded - returned;
+    listing.skipped = gate.skipped;
+    Ok(listing)
+}
+
+/// Nobody panics while holding it; the lock only satisfies the walker's bounds.
+fn locked(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn relative<'a>(root: &Path, entry: &'a DirEntry) -> &'a Path {
+    entry.path().strip_prefix(root).unwrap_or(entry.path())
+}
+
+/// Decides, entry by entry, what the walk looks at.
+struct Gate {
+    root: PathBuf,
+    rules: IgnoreRules,
+    skip: Option<PathBuf>,
+    /// The rules that match the directories on the way to the last entry.
+    trail: Vec<(PathBuf, Hits)>,
+    /// Directories that are excluded but may hold something that is not.
+    provisional: HashSet<PathBuf>,
+    excluded: u64,
+    skipped: bool,
+}
+
+impl Gate {
+    fn new(root: PathBuf, rules: IgnoreRules, skip: Option<PathBuf>) -> Self {
+        Self { root, rules, skip, trail: Vec::new(), provisional: HashSet::new(), excluded: 0, skipped: false }
+    }
+
+    fn admits(&mut self, entry: &DirEntry) -> bool {
+        if self.skip.as_deref() == Some(entry.path()) {
+            self.skipped = true;
+            return false;
+        }
+        let relative = relative(&self.root, entry);
+        let path = text(relative.as_os_str().as_bytes());
+        let parent = relative.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.follow(parent);
+        let parent = self.trail.last().map(|(_, hits)| hits);
+        let decided_by = self.rules.last(parent, &path);
+        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+        match decided_by {
+            Some(index) if self.rules.verdict(decided_by).excluded => {
+                self.excluded += 1;
+                let looked_into = is_directory && self.rules.may_return_below(&path, index);
+                if looked_into {
+                    self.provisional.insert(relative.to_owned());
+                }
+                looked_into
+            }
+            _ => true,
+        }
+    }
+
+    /// Makes the trail end at `directory`.
+    fn follow(&mut self, directory: Option<&Path>) {
+        let Some(directory) = directory else {
+            self.trail.clear();
+            return;
+        };
+        while self.trail.last().is_some_and(|(last, _)| !directory.starts_with(last)) {
+            self.trail.pop();
+        }
+        let known = self.trail.last().map_or(0, |(last, _)| last.components().count());
+        let mut path: PathBuf = directory.components().take(known).collect();
+        for name in directory.components().skip(known) {
+            path.push(name);
+            let parent = self.trail.last().map(|(_, hits)| hits);
+            let hits = self.rules.hits(parent, &text(path.as_os_str().as_bytes()));
+            self.trail.push((path.clone(), hits));
+        }
+    }
+}
+
+fn entry(context: &Context, found: &DirEntry, relative: &Path) -> Result<Entry, ContextError> {
+    let failed = |source| unreadable(context.shown(relative), source);
+    let metadata = std::fs::symlink_metadata(found.path()).map_err(failed)?;
+    let kind = if metadata.is_dir() {
+        Kind::Directory
+    } else if metadata.is_symlink() {
+        let target = std::fs::read_link(found.path()).map_err(failed)?;
+        Kind::Symlink { target: target.as_os_str().as_bytes().into() }
+    } else if metadata.is_file() {
+        Kind::File { stamp: Stamp::of(&metadata), links: metadata.nlink() }
+    } else {
+        let kind = SpecialKind::of(metadata.file_type());
+        return Err(ContextError::Special { path: context.shown(relative), kind });
+    };
+    let path = relative.as_os_str().as_bytes().into();
+    Ok(Entry { path, mode: metadata.permissions().mode() & 0o7777, kind })
+}
+
+fn unreadable(path: PathBuf, source: io::Error) -> ContextError {
+    match source.kind() {
+        io::ErrorKind::NotFound => ContextError::Vanished { path },
+        _ => ContextError::Unreadable { path, source },
+    }
+}
+
+/// The walker's error with the path it is about.
+fn walk_error(context: &Context, error: ignore::Error) -> ContextError {
+    let path = match error_path(&error) {
+        Some(path) => match path.strip_prefix(context.root()) {
+            Ok(relative) if relative.as_os_str().is_empty() => context.given().to_owned(),
+            Ok(relative) => context.shown(relative),
+            Err(_) => path.to_owned(),
+        },
+        None => context.given().to_owned(),
+    };
+    let text = error.to_string();
+    unreadable(path, error.into_io_error().unwrap_or_else(|| io::Error::other(text)))
+}
+
+fn error_path(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
+        ignore::Error::Partial(errors) => errors.iter().find_map(error_path),
+        _ => None,
+    }
+}
