@@ -1,3 +1,24 @@
-//! From entries to a layer: deterministic tar, digest of the tar, compression, digest of the blob, in one pass.
+//! Entries of a context become a layer: a tar stream whose bytes depend on the entries and the style
+//! alone, hashed, compressed and handed to a writer in one pass. [`read`] goes the other way.
+//!
+//! Neither machine, clock, thread count nor order of creation show in the bytes. Nothing wrong is ever
+//! finished: a file that is not what the walk saw ends the layer with an error.
 
+mod compress;
+mod destination;
+mod error;
+mod pack;
 pub mod read;
+mod source;
+mod tar;
+mod writer;
+
+pub use compress::Compression;
+pub use destination::{Destination, DestinationError};
+pub use error::LayerError;
+pub use pack::{LayerPlan, Monitor, Packed, pack};
+pub use tar::{Owner, Style};
+pub use writer::{Finished, LayerWriter};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! One layer from one run of entries, in one pass: each file is read once.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use super::source::{CopyError, Source};
+use super::tar::TarWriter;
+use super::{Compression, Destination, Finished, LayerError, LayerWriter, Style};
+use crate::context::{Context, Entry, Kind};
+use crate::progress::{Event, Interrupt, Progress};
+
+/// Bytes read from a file at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Fewer bytes than this are not worth a report of their own.
+const REPORT_BYTES: u64 = 64 << 10;
+
+/// Permissions of directories on the way to the destination.
+const PARENT_MODE: u32 = 0o755;
+
+/// What a layer is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerPlan<'a> {
+    /// Where the entries are.
+    pub context: &'a Context,
+    /// The entries, parents before children.
+    pub entries: &'a [Entry],
+    /// Where in the image they land.
+    pub destination: &'a Destination,
+    /// What all have in common.
+    pub style: Style,
+    /// How the layer is compressed.
+    pub compression: Compression,
+}
+
+/// A packed layer with the writer that took it.
+pub type Packed<W> = Finished<W>;
+
+/// Who hears of the bytes that were read, and who may stop the work.
+pub struct Monitor<'a> {
+    progress: &'a dyn Progress,
+    key: &'a str,
+    unreported: u64,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+impl<'a> Monitor<'a> {
+    /// Reports bytes of the transfer `key`, which somebody else begins and ends.
+    pub fn new(progress: &'a dyn Progress, key: &'a str, interrupt: &'a Interrupt) -> Self {
+        Self { progress, key, unreported: 0, interrupt }
+    }
+
+    pub(super) fn advance(&mut self, bytes: u64) {
+        self.unreported += bytes;
+        if self.unreported >= REPORT_BYTES {
+            self.report();
+        }
+    }
+
+    fn report(&mut self) {
+        let bytes = std::mem::take(&mut self.unreported);
+        if bytes > 0 {
+            self.progress.emit(Event::Advance { key: self.key, bytes });
+        }
+    }
+}
+
+/// Packs the entries of `plan` into `sink`.
+pub fn pack<W: Write + Send + 'static>(
+    plan: &LayerPlan<'_>,
+    sink: W,
+    monitor: &mut Monitor<'_>,
+) -> Result<Packed<W>, LayerError> {
+    let source = Source::new(plan.context)?;
+    let writer = LayerWriter::new(sink, plan.compression).map_err(LayerError::Write)?;
+    let mut tar = TarWriter::new(writer, plan.style);
+    let mut buffer = vec![0; READ_BYTES];
+    let mut originals: HashMap<(u64, u64), &Entry> = HashMap::new();
+    for directory in plan.destination.directories() {
+        tar.directory(directory.as_bytes(), PARENT_MODE).map_err(LayerError::Write)?;
+    }
+    for entry in plan.entries {
+        if monitor.interrupt.requested() {
+            return Err(LayerError::Interrupted);
+        }
+        let name = plan.destination.name(&entry.path);
+        let written = match &entry.kind {
+            Kind::Directory => tar.directory(&name, entry.mode),
+            Kind::Symlink { target } => tar.symlink(&name, target),
+            Kind::File { stamp, links } => {
+                let original = (*links > 1).then(|| originals.insert(stamp.identity, entry)).flatten();
+                if let Some(original) = original {
+                    // The first name stays the one that the others refer to.
+                    originals.insert(stamp.identity, original);
+                    tar.hard_link(&name, entry.mode, &plan.destination.name(&original.path))
+                } else {
+                    let file = source.open(entry, *stamp)?;
+                    let capability = file.capability().map_err(|error| source.unreadable(entry, error))?;
+                    tar.begin_file(&name, entry.mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
+                    file.copy(tar.content(), &mut buffer, monitor).map_err(|error| match error {
+                        CopyError::Changed => source.changed(entry),
+                        CopyError::Read(error) => source.unreadable(entry, error),
+                        CopyError::Write(error) => LayerError::Write(error),
+                        CopyError::Interrupted => LayerError::Interrupted,
+                    })?;
+                    tar.end_file(stamp.size)
+                }
+            }
+        };
+        written.map_err(LayerError::Write)?;
+    }
+    monitor.report();
+    tar.finish().and_then(LayerWriter::finish).map_err(LayerError::Write)
+}

@@ -1,0 +1,140 @@
+//! Files of a context, opened for packing: only the very file that the walk saw will do.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use xattr::FileExt;
+
+use super::tar::CAPABILITY;
+use super::{LayerError, Monitor};
+use crate::context::{Context, Entry, Stamp};
+
+/// The most bytes a capability attribute has (Linux knows 12, 20 and 24).
+const MAX_CAPABILITY_BYTES: usize = 64;
+
+/// The directory that files are opened in, without leaving it.
+pub(super) struct Source<'a> {
+    context: &'a Context,
+    root: OwnedFd,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(context: &'a Context) -> Result<Self, LayerError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(context.root(), flags, Mode::empty())
+            .map_err(|error| LayerError::opening(context.given().to_owned(), error.into()))?;
+        Ok(Self { context, root })
+    }
+
+    /// Opens the file of an entry; its content must be what `stamp` says.
+    pub(super) fn open(&self, entry: &Entry, stamp: Stamp) -> Result<OpenFile, LayerError> {
+        let path = self.context.shown(entry.relative());
+        match open_below(&self.root, entry.relative()) {
+            Ok(file) => OpenFile::new(file.into(), stamp, &path),
+            Err(error) => Err(LayerError::opening(path, error.into())),
+        }
+    }
+
+    pub(super) fn changed(&self, entry: &Entry) -> LayerError {
+        LayerError::Changed { path: self.context.shown(entry.relative()) }
+    }
+
+    pub(super) fn unreadable(&self, entry: &Entry, source: io::Error) -> LayerError {
+        LayerError::Unreadable { path: self.context.shown(entry.relative()), source }
+    }
+}
+
+/// Opens without following any link. Not blocking, should the name stand for a named pipe by now.
+fn open_below(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        use rustix::io::Errno;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            // Kernels before 5.6, and sandboxes that do not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            result => return result,
+        }
+    }
+    rustix::fs::openat(root, path, flags, Mode::empty())
+}
+
+/// Where the content of a file went wrong.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    /// It ended early, or goes on.
+    Changed,
+    /// It could not be read.
+    Read(io::Error),
+    /// It could not be written on.
+    Write(io::Error),
+    /// The work was asked to stop.
+    Interrupted,
+}
+
+pub(super) struct OpenFile {
+    file: File,
+    stamp: Stamp,
+}
+
+impl OpenFile {
+    fn new(file: File, stamp: Stamp, path: &Path) -> Result<Self, LayerError> {
+        let metadata = file.metadata().map_err(|source| LayerError::Unreadable { path: path.to_owned(), source })?;
+        if !metadata.is_file() || Stamp::of(&metadata) != stamp {
+            return Err(LayerError::Changed { path: path.to_owned() });
+        }
+        Ok(Self { file, stamp })
+    }
+
+    /// The file's capabilities as the system keeps them.
+    pub(super) fn capability(&self) -> io::Result<Option<Vec<u8>>> {
+        match self.file.get_xattr(CAPABILITY) {
+            Ok(Some(value)) if value.len() > MAX_CAPABILITY_BYTES => Err(io::ErrorKind::InvalidData.into()),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            result => result,
+        }
+    }
+
+    /// Copies the content and makes sure that it was all, and the same throughout.
+    pub(super) fn copy(
+        mut self,
+        out: &mut impl Write,
+        buffer: &mut [u8],
+        monitor: &mut Monitor<'_>,
+    ) -> Result<(), CopyError> {
+        copy_exactly(&mut self.file, self.stamp.size, out, buffer, monitor)?;
+        let metadata = self.file.metadata().map_err(CopyError::Read)?;
+        if Stamp::of(&metadata) == self.stamp { Ok(()) } else { Err(CopyError::Changed) }
+    }
+}
+
+/// Copies `size` bytes from a reader that has no more and no fewer.
+pub(super) fn copy_exactly(
+    from: &mut impl Read,
+    size: u64,
+    out: &mut impl Write,
+    buffer: &mut [u8],
+    monitor: &mut Monitor<'_>,
+) -> Result<(), CopyError> {
+    let mut left = size;
+    loop {
+        if monitor.interrupt.requested() {
+            return Err(CopyError::Interrupted);
+        }
+        let count = match from.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(CopyError::Read(error)),
+            Ok(0) if left == 0 => return Ok(()),
+            Ok(0) => return Err(CopyError::Changed),
+            Ok(count) => count,
+        };
+        left = left.checked_sub(count as u64).ok_or(CopyError::Changed)?;
+        out.write_all(&buffer[..count]).map_err(CopyError::Write)?;
+        monitor.advance(count as u64);
+    }
+}
