@@ -1,1 +1,346 @@
-//! The build: a directory becomes an image in the store.
+//! Use case: a directory becomes an image in the store.
+//!
+//! Context, rules, walk, one layer, configuration, manifest, index, in this order; what is named in
+//! the index is whole. The image's bytes depend on the context and the configuration alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::context::{Context, ContextError, Kind, Listing};
+use crate::image::{
+    ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
+    media_type,
+};
+pub use crate::layer::Owner;
+use crate::layer::{Compression, Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::store::{ImageStore, Lease, StoreError};
+
+/// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
+pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
+
+/// The transfer under which packing is reported.
+const PACK_KEY: &str = "context";
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct BuildConfig {
+    /// The directory whose content goes into the image.
+    pub context: PathBuf,
+    /// Names of the image, at least one; `latest` is meant where no tag is written.
+    pub names: Vec<Reference>,
+    /// What the image runs on.
+    pub platform: Platform,
+    /// Labels of the configuration, over those of `runtime`.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// The ignore file; without one, the context's own.
+    pub ignore_file: Option<PathBuf>,
+    /// Further ignore patterns, after those of the file.
+    pub exclude: Vec<String>,
+    /// How the image is run.
+    pub runtime: ContainerConfig,
+    /// Where in the image the context lands; `/` is its root.
+    pub copy_to: String,
+    /// Who owns everything in the layer.
+    pub owner: Owner,
+    /// Unix seconds: every modification time in the layer and the image's `created`.
+    pub timestamp: i64,
+    /// RFC 3339 wall-clock time; an annotation of the store's index only.
+    pub built_at: String,
+}
+
+/// What was built.
+#[derive(Debug, Clone)]
+pub struct BuildOutcome {
+    /// The image's names, tags complete.
+    pub names: Vec<Reference>,
+    /// Digest of the configuration.
+    pub image_id: Digest,
+    /// The manifest.
+    pub document: Document,
+    /// Bytes of all layers (compressed), the configuration and the manifest.
+    pub size: u64,
+    /// The layers, base first.
+    pub layers: Vec<LayerOutcome>,
+    /// Files and links from the context.
+    pub files: u64,
+    /// Directories from the context.
+    pub directories: u64,
+    /// Bytes read from the context's files.
+    pub context_bytes: u64,
+    /// Things that the rules excluded; a directory not looked into counts once.
+    pub excluded: u64,
+    /// The ignore file that was used.
+    pub ignore_file: Option<PathBuf>,
+    /// Images that lost their last name to this one.
+    pub replaced: Vec<Digest>,
+}
+
+/// One layer of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerOutcome {
+    /// The compressed blob.
+    pub descriptor: Descriptor,
+    /// Digest of the uncompressed tar.
+    pub diff_id: Digest,
+    /// Bytes of the uncompressed tar.
+    pub uncompressed: u64,
+}
+
+/// Why no image was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No name was given.
+    #[error("the image needs a name")]
+    NoName,
+    /// A name says which content it wants.
+    #[error("`{0}` has a digest, which is not known before the image is built")]
+    DigestInName(Reference),
+    /// A label without a name.
+    #[error("a label has no name (its value is `{0}`)")]
+    EmptyLabel(String),
+    /// An annotation without a name.
+    #[error("an annotation has no name (its value is `{0}`)")]
+    EmptyAnnotation(String),
+    /// The destination in the image is no path.
+    #[error("`{path}` cannot be a directory of the image")]
+    Destination {
+        /// What was given.
+        path: String,
+        /// Why not.
+        #[source]
+        source: DestinationError,
+    },
+    /// A time before 1970 or after the year 9999.
+    #[error("timestamp {0} is not between the years 1970 and 9999")]
+    Timestamp(i64),
+    /// The context is the store that the image would be written to.
+    #[error("the build context `{}` is the image store itself", .0.display())]
+    ContextIsStore(PathBuf),
+    /// The context could not be listed.
+    #[error(transparent)]
+    Context(ContextError),
+    /// The layer could not be packed.
+    #[error(transparent)]
+    Layer(LayerError),
+    /// The image could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The work was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<ContextError> for BuildError {
+    fn from(error: ContextError) -> Self {
+        match error {
+            ContextError::Interrupted => Self::Interrupted,
+            error => Self::Context(error),
+        }
+    }
+}
+
+impl From<LayerError> for BuildError {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Interrupted => Self::Interrupted,
+            error => Self::Layer(error),
+        }
+    }
+}
+
+/// Builds the image and gives it its names.
+pub fn build(
+    config: &BuildConfig,
+    store: &ImageStore,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<BuildOutcome, BuildError> {
+    let request = Request::check(config)?;
+    let context = Context::open(&config.context)?;
+    let ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
+    let rules = context.rules(ignore_file.as_deref(), &config.exclude)?;
+    let store_root = store_root(store)?;
+    if store_root == context.root() {
+        return Err(BuildError::ContextIsStore(config.context.clone()));
+    }
+    let listing = context.list(rules, Some(&store_root), interrupt)?;
+    for warning in warnings(&listing, &context, &store_root) {
+        progress.emit(Event::Warning(&warning));
+    }
+    let counts = Counts::of(&listing);
+
+    let lease = store.lease()?;
+    let total = Some(counts.bytes);
+    let label = context.given().display().to_string();
+    progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total });
+    let layer = put_layer(&request, &context, &listing, store, &lease, Monitor::new(progress, PACK_KEY, interrupt));
+    let outcome = if layer.is_ok() { Outcome::Done } else { Outcome::Failed };
+    progress.emit(Event::End { key: PACK_KEY, outcome });
+    let layer = layer?;
+    if interrupt.requested() {
+        return Err(BuildError::Interrupted);
+    }
+
+    let image_config = request.image_config(config, std::slice::from_ref(&layer));
+    let image_config = store.put(&lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
+    let size = layer.descriptor.size + image_config.size;
+    let image_id = image_config.digest;
+    let manifest = Manifest::new(image_config, vec![layer.descriptor.clone()], config.annotations.clone());
+    let document = Document::from_manifest(manifest);
+    store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
+    let replaced = store.publish(&lease, &document, &request.names, Some(&config.built_at))?;
+    Ok(BuildOutcome {
+        names: request.names,
+        image_id,
+        size: size + document.descriptor.size,
+        document,
+        layers: vec![layer],
+        files: counts.files,
+        directories: counts.directories,
+        context_bytes: counts.bytes,
+        excluded: listing.excluded,
+        ignore_file,
+        replaced,
+    })
+}
+
+/// A configuration that makes sense, in the form the work needs.
+struct Request {
+    names: Vec<Reference>,
+    destination: Destination,
+    style: Style,
+    created: String,
+}
+
+impl Request {
+    fn check(config: &BuildConfig) -> Result<Self, BuildError> {
+        let mut names: Vec<Reference> = Vec::new();
+        for name in &config.names {
+            if name.digest().is_some() {
+                return Err(BuildError::DigestInName(name.clone()));
+            }
+            let name = name.clone().with_default_tag();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return Err(BuildError::NoName);
+        }
+        if let Some(value) = config.labels.get("") {
+            return Err(BuildError::EmptyLabel(value.clone()));
+        }
+        if let Some(value) = config.annotations.get("") {
+            return Err(BuildError::EmptyAnnotation(value.clone()));
+        }
+        let destination = Destination::parse(&config.copy_to)
+            .map_err(|source| BuildError::Destination { path: config.copy_to.clone(), source })?;
+        let timestamp = || BuildError::Timestamp(config.timestamp);
+        let modified = u64::try_from(config.timestamp).map_err(|_| timestamp())?;
+        let created = jiff::Timestamp::from_second(config.timestamp).map_err(|_| timestamp())?.to_string();
+        Ok(Self { names, destination, style: Style { owner: config.owner, modified }, created })
+    }
+
+    fn image_config(&self, config: &BuildConfig, layers: &[LayerOutcome]) -> ImageConfig {
+        let mut runtime = config.runtime.clone();
+        runtime.labels.extend(config.labels.clone());
+        let history = History {
+            created: Some(self.created.clone()),
+            created_by: Some(format!("idpbuilder-build COPY . {}", self.destination)),
+            ..History::default()
+        };
+        ImageConfig {
+            created: Some(self.created.clone()),
+            author: None,
+            architecture: config.platform.architecture.clone(),
+            variant: config.platform.variant.clone(),
+            os: config.platform.os.clone(),
+            config: runtime,
+            rootfs: RootFs { kind: "layers".into(), diff_ids: layers.iter().map(|layer| layer.diff_id).collect() },
+            history: vec![history; layers.len()],
+        }
+    }
+}
+
+/// Where the store really is, to recognise it on the walk.
+fn store_root(store: &ImageStore) -> Result<PathBuf, StoreError> {
+    std::fs::canonicalize(store.root()).map_err(|source| StoreError::io("read", store.root(), source))
+}
+
+fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {
+    let given = context.given().display();
+    let mut warnings = Vec::new();
+    if listing.skipped {
+        let store = store_root.display();
+        warnings.push(format!("the image store `{store}` is inside the build context and stays out of the image"));
+    }
+    if listing.entries.is_empty() {
+        warnings.push(match listing.excluded {
+            0 => format!("the build context `{given}` is empty, and so is the image's layer"),
+            count => {
+                format!("the ignore patterns exclude everything in `{given}` ({count}); the image's layer is empty")
+            }
+        });
+    }
+    warnings
+}
+
+/// What a listing amounts to.
+#[derive(Default)]
+struct Counts {
+    files: u64,
+    directories: u64,
+    bytes: u64,
+}
+
+impl Counts {
+    fn of(listing: &Listing) -> Self {
+        let mut counts = Self::default();
+        let mut seen = std::collections::HashSet::new();
+        for entry in &listing.entries {
+            match &entry.kind {
+                Kind::Directory => counts.directories += 1,
+                Kind::Symlink { .. } => counts.files += 1,
+                Kind::File { stamp, links } => {
+                    counts.files += 1;
+                    // Further names of a file are links in the layer: its content is read once.
+                    if *links < 2 || seen.insert(stamp.identity) {
+                        counts.bytes += stamp.size;
+                    }
+                }
+            }
+        }
+        counts
+    }
+}
+
+fn put_layer(
+    request: &Request,
+    context: &Context,
+    listing: &Listing,
+    store: &ImageStore,
+    lease: &Lease,
+    mut monitor: Monitor<'_>,
+) -> Result<LayerOutcome, BuildError> {
+    let compression = Compression::Gzip;
+    let plan = LayerPlan {
+        context,
+        entries: &listing.entries,
+        destination: &request.destination,
+        style: request.style,
+        compression,
+    };
+    let packed = pack(&plan, store.write_blob(lease)?, &mut monitor).map_err(|error| match error {
+        LayerError::Write(source) => StoreError::io("write a blob in", store.root(), source).into(),
+        error => BuildError::from(error),
+    })?;
+    let Packed { diff_id, uncompressed, inner } = packed;
+    let (digest, size) = inner.commit()?;
+    Ok(LayerOutcome { descriptor: Descriptor::new(compression.media_type(), digest, size), diff_id, uncompressed })
+}
+
+#[cfg(test)]
+mod tests;

@@ -151,7 +151,7 @@ fn what_is_no_directory_is_no_context() {
     // The root sees every directory; whoever does not is told which.
     let context = Context::open(dir.path()).expect("there");
     fs::create_dir(dir.path().join("closed")).expect("made");
-    fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0)).expect("mode");
+    fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0o000)).expect("mode");
     match context.list(IgnoreRules::default(), None, &Interrupt::default()) {
         Ok(listing) => assert!(rustix::process::geteuid().is_root(), "{listing:?}"),
         Err(ContextError::Unreadable { path, source }) => {

@@ -99,10 +99,15 @@ impl Gate {
     }
 
     fn admits(&mut self, entry: &DirEntry) -> bool {
-        if self.skip.as_deref() == Some(entry.path()) {
+        let admitted = self.rules_admit(entry);
+        if admitted && self.skip.as_deref() == Some(entry.path()) {
             self.skipped = true;
             return false;
         }
+        admitted
+    }
+
+    fn rules_admit(&mut self, entry: &DirEntry) -> bool {
         let relative = relative(&self.root, entry);
         let path = text(relative.as_os_str().as_bytes());
         let parent = relative.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -16,9 +16,9 @@ mod writer;
 pub use compress::Compression;
 pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
-pub use pack::{LayerPlan, Monitor, Packed, pack};
+pub use pack::{LayerPlan, Monitor, pack};
 pub use tar::{Owner, Style};
-pub use writer::{Finished, LayerWriter};
+pub use writer::{LayerWriter, Packed};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::source::{CopyError, Source};
 use super::tar::TarWriter;
-use super::{Compression, Destination, Finished, LayerError, LayerWriter, Style};
+use super::{Compression, Destination, LayerError, LayerWriter, Packed, Style};
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};
 
@@ -32,9 +32,6 @@ pub struct LayerPlan<'a> {
     /// How the layer is compressed.
     pub compression: Compression,
 }
-
-/// A packed layer with the writer that took it.
-pub type Packed<W> = Finished<W>;
 
 /// Who hears of the bytes that were read, and who may stop the work.
 pub struct Monitor<'a> {

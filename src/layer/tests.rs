@@ -12,9 +12,9 @@ use crate::image::Digest;
 use crate::progress::{Event, Interrupt, Progress, Silent};
 
 /// An entry read back: kind, name, mode, link, content.
-type Read0 = (char, Vec<u8>, u32, Vec<u8>, Vec<u8>);
+type ReadEntry = (char, Vec<u8>, u32, Vec<u8>, Vec<u8>);
 
-fn read_back(archive: &[u8]) -> Vec<Read0> {
+fn read_back(archive: &[u8]) -> Vec<ReadEntry> {
     let mut read = Vec::new();
     for entry in ::tar::Archive::new(archive).entries().expect("an archive") {
         let mut entry = entry.expect("an entry");
@@ -24,7 +24,7 @@ fn read_back(archive: &[u8]) -> Vec<Read0> {
         assert_eq!(header.mtime().expect("a time"), 7);
         assert_eq!((header.uid().expect("an id"), header.gid().expect("an id")), (1000, 3_000_000));
         assert_eq!((header.username_bytes(), header.groupname_bytes()), (Some(&b""[..]), Some(&b""[..])));
-        let link = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
+        let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let kind = char::from(header.entry_type().as_byte());
         read.push((kind, entry.path_bytes().into_owned(), header.mode().expect("a mode"), link, content));
     }
@@ -89,7 +89,7 @@ fn an_archive_holds_what_the_context_holds() {
     symlink("/absolute", fixture.path("l1")).expect("linked");
     symlink(&target, fixture.path("l2")).expect("linked");
     symlink("l3", fixture.path("l3")).expect("linked");
-    let entry = |kind, name: &str, mode, link: &str, content: &str| -> Read0 {
+    let entry = |kind, name: &str, mode, link: &str, content: &str| -> ReadEntry {
         (kind, name.into(), mode, link.into(), content.into())
     };
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_destination_brings_its_directories() {
     let fixture = Fixture::new();
     fixture.write("x", b"1");
     fs::hard_link(fixture.path("x"), fixture.path("y")).expect("linked");
-    let entry = |kind, name: &str, mode, link: &str, content: &str| -> Read0 {
+    let entry = |kind, name: &str, mode, link: &str, content: &str| -> ReadEntry {
         (kind, name.into(), mode, link.into(), content.into())
     };
     assert_eq!(
@@ -284,7 +284,7 @@ fn refusals_of_the_system_keep_their_meaning() {
     assert!(matches!(opening(rustix::io::Errno::NOTDIR), LayerError::Changed { .. }));
     let fixture = Fixture::new();
     fixture.write("closed", b"x");
-    fs::set_permissions(fixture.path("closed"), Permissions::from_mode(0)).expect("mode");
+    fs::set_permissions(fixture.path("closed"), Permissions::from_mode(0o000)).expect("mode");
     match fixture.pack_entries(&fixture.entries(), "/") {
         Ok(_) => assert!(rustix::process::geteuid().is_root()),
         Err(LayerError::Unreadable { path, source }) => {

@@ -28,7 +28,7 @@ pub struct LayerWriter<W: Write + Send + 'static> {
 
 /// A layer whose last byte is written.
 #[derive(Debug)]
-pub struct Finished<W> {
+pub struct Packed<W> {
     /// Digest of the uncompressed bytes.
     pub diff_id: Digest,
     /// Number of uncompressed bytes.
@@ -58,14 +58,14 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
     }
 
     /// Ends the stream; answers what it was, and the writer.
-    pub fn finish(mut self) -> io::Result<Finished<W>> {
+    pub fn finish(mut self) -> io::Result<Packed<W>> {
         if !self.block.is_empty() {
             self.send()?;
         }
         self.full = None;
         let inner = self.join()?;
         let (diff_id, uncompressed) = std::mem::take(&mut self.hasher).finish();
-        Ok(Finished { diff_id, uncompressed, inner })
+        Ok(Packed { diff_id, uncompressed, inner })
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -162,8 +162,7 @@ mod tests {
             }
         }
         let mut writer = LayerWriter::new(Full, Compression::Gzip).expect("a thread");
-        let noise: Vec<u8> =
-            (0..BLOCK_BYTES as u32 * 16).flat_map(|i| (i.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+        let noise: Vec<u8> = (0..4_u32 << 20).flat_map(|i| (i.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
         let error = writer.write_all(&noise).expect_err("the sink is full");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert_eq!(writer.write_all(&noise).expect_err("still").kind(), io::ErrorKind::BrokenPipe);
