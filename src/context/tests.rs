@@ -159,6 +159,7 @@ fn what_is_no_directory_is_no_context() {
         }
         Err(other) => panic!("{other:?}"),
     }
+    fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0o700)).expect("mode");
     fs::remove_dir_all(dir.path()).expect("removed");
     let gone = context.list(IgnoreRules::default(), None, &Interrupt::default());
     assert!(matches!(&gone, Err(ContextError::Vanished { path }) if path == dir.path()), "{gone:?}");
