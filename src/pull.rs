@@ -1,1 +1,318 @@
 //! The pull: an image of a registry becomes an image in the store.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+
+use crate::credentials::Credential;
+use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::registry::{Limits, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts};
+use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
+use crate::tls::TlsPolicy;
+
+/// Indexes inside indexes are followed this deep.
+const MAX_NESTING: usize = 4;
+/// Manifests one index may lead to.
+const MAX_MANIFESTS: usize = 1000;
+/// Chunks between the connection and the disk.
+const QUEUE: usize = 4;
+
+/// What to pull.
+#[derive(Debug, Clone)]
+pub struct PullConfig {
+    /// With its registry; without tag and digest it means `latest`.
+    pub reference: Reference,
+    /// How connections to the registry are protected.
+    pub policy: TlsPolicy,
+    /// Who we are to the registry.
+    pub credential: Option<Credential>,
+    /// The one image to take of an index; without it the index is kept whole.
+    pub platform: Option<Platform>,
+    /// What to call it in the store.
+    pub name: Reference,
+    /// RFC 3339 time to note with the name.
+    pub created: Option<String>,
+    /// Blobs received at the same time.
+    pub jobs: usize,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Proxies on the way.
+    pub proxies: Proxies,
+}
+
+/// What a pull came to.
+#[derive(Debug, Clone)]
+pub struct PullOutcome {
+    /// The name in the store.
+    pub name: Reference,
+    /// The digest of the manifest or index that has it.
+    pub digest: Digest,
+    /// Bytes of blobs received.
+    pub bytes_downloaded: u64,
+    /// Bytes of blobs the store had.
+    pub bytes_present: u64,
+}
+
+/// Why an image was not pulled.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The image cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The reference was given without a registry.
+    #[error("`{0}` names no registry")]
+    NoRegistry(Reference),
+    /// The registry did not do its part.
+    #[error("cannot pull `{reference}`")]
+    Registry {
+        /// The reference.
+        reference: Box<Reference>,
+        /// Why.
+        #[source]
+        source: RegistryError,
+    },
+    /// The index has no image for the platform.
+    #[error("`{reference}` has no image for {wanted} (it has {})", available.join(", "))]
+    Platform {
+        /// The reference.
+        reference: Box<Reference>,
+        /// The platform asked for.
+        wanted: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// More manifests, or deeper, than any image has.
+    #[error("`{0}` is an index of too many manifests")]
+    TooManyManifests(Reference),
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Pulls an image: documents first, then the blobs the store lacks, then the name.
+///
+/// Needs a runtime with I/O and time.
+pub async fn pull(
+    config: PullConfig,
+    store: &ImageStore,
+    progress: Arc<dyn Progress>,
+    interrupt: &Interrupt,
+) -> Result<PullOutcome, PullError> {
+    let reference = config.reference.clone().with_default_tag();
+    let Some(host) = reference.registry() else { return Err(PullError::NoRegistry(reference)) };
+    let lease = {
+        let store = store.clone();
+        tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")?
+    };
+    let registry = Registry::open(RegistryConfig {
+        host: host.to_owned(),
+        policy: config.policy,
+        credential: config.credential,
+        proxies: config.proxies,
+        timeouts: config.timeouts,
+        limits: Limits::default(),
+        interrupt: interrupt.clone(),
+    })
+    .map_err(|source| failure(&reference, source))?;
+    let run = Run { registry: &registry, reference: &reference, store, lease: &lease, jobs: config.jobs.max(1) };
+    let documents = run.documents(config.platform.as_ref()).await?;
+    let (bytes_downloaded, bytes_present) = run.blobs(&documents, &progress).await?;
+    for document in &documents {
+        store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
+    }
+    let root = documents.last().expect("the root is always among them");
+    store.publish(&lease, root, std::slice::from_ref(&config.name), config.created.as_deref())?;
+    Ok(PullOutcome { name: config.name, digest: root.digest(), bytes_downloaded, bytes_present })
+}
+
+fn failure(reference: &Reference, source: RegistryError) -> PullError {
+    match source {
+        RegistryError::Interrupted => PullError::Interrupted,
+        source => PullError::Registry { reference: Box::new(reference.clone()), source },
+    }
+}
+
+/// The child of an index to take for a platform.
+fn pick<'a>(reference: &Reference, index: &'a Index, wanted: &Platform) -> Result<&'a Descriptor, PullError> {
+    let fits = |child: &&Descriptor| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted));
+    index.manifests.iter().find(fits).ok_or_else(|| PullError::Platform {
+        reference: Box::new(reference.clone()),
+        wanted: wanted.to_string(),
+        available: index
+            .manifests
+            .iter()
+            .filter_map(|child| child.platform.as_ref())
+            .map(ToString::to_string)
+            .collect(),
+    })
+}
+
+struct Run<'a> {
+    registry: &'a Registry,
+    reference: &'a Reference,
+    store: &'a ImageStore,
+    lease: &'a Lease,
+    jobs: usize,
+}
+
+impl Run<'_> {
+    async fn document(&self, target: Target<'_>) -> Result<Document, PullError> {
+        let document = self.registry.get_manifest(self.reference.repository(), target).await;
+        document.map_err(|source| failure(self.reference, source))
+    }
+
+    /// All manifests and indexes; the one to be named is last.
+    async fn documents(&self, platform: Option<&Platform>) -> Result<Vec<Document>, PullError> {
+        let target = match (self.reference.digest(), self.reference.tag()) {
+            (Some(digest), _) => Target::Digest(digest),
+            (None, tag) => Target::Tag(tag.unwrap_or("latest")),
+        };
+        let mut root = self.document(target).await?;
+        if let Some(wanted) = platform {
+            for _ in 0..MAX_NESTING {
+                let Content::Index(index) = &root.content else { break };
+                let child = pick(self.reference, index, wanted)?.digest;
+                root = self.document(Target::Digest(child)).await?;
+            }
+        }
+        // Level by level, which bounds the depth; in the end the root goes last.
+        let mut seen = BTreeSet::from([root.digest()]);
+        let mut documents = vec![root];
+        let mut next = 0;
+        let mut depth_ends = 1;
+        let mut depth = 0;
+        while next < documents.len() {
+            if next == depth_ends {
+                depth += 1;
+                depth_ends = documents.len();
+            }
+            let children: Vec<Digest> = match &documents[next].content {
+                Content::Index(index) => index.manifests.iter().map(|child| child.digest).collect(),
+                Content::Manifest(_) => Vec::new(),
+            };
+            if !children.is_empty() && (depth >= MAX_NESTING || documents.len() + children.len() > MAX_MANIFESTS) {
+                return Err(PullError::TooManyManifests(self.reference.clone()));
+            }
+            for child in children {
+                if seen.insert(child) {
+                    documents.push(self.document(Target::Digest(child)).await?);
+                }
+            }
+            next += 1;
+        }
+        documents.reverse();
+        Ok(documents)
+    }
+
+    /// Receives the blobs that the store lacks; answers bytes received and bytes there already.
+    async fn blobs(&self, documents: &[Document], progress: &Arc<dyn Progress>) -> Result<(u64, u64), PullError> {
+        let mut seen = BTreeSet::new();
+        let mut missing = Vec::new();
+        let mut present = 0;
+        for blob in documents.iter().filter_map(Document::manifest).flat_map(Manifest::blobs) {
+            if !seen.insert(blob.digest) {
+                continue;
+            }
+            if self.store.blob_size(blob.digest)? == Some(blob.size) {
+                present += blob.size;
+            } else {
+                missing.push(blob);
+            }
+        }
+        let stopped = AtomicBool::new(false);
+        let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
+        let work = missing.iter().map(|blob| self.blob(blob, progress));
+        let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(self.jobs));
+        let mut failure = None;
+        while let Some(result) = running.next().await {
+            if let Err(error) = result {
+                stopped.store(true, Ordering::Relaxed);
+                self.registry.abandon();
+                if matches!(failure, None | Some(PullError::Interrupted)) {
+                    failure = Some(error);
+                }
+            }
+        }
+        let downloaded = missing.iter().map(|blob| blob.size).sum();
+        failure.map_or(Ok((downloaded, present)), Err)
+    }
+
+    async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+        let key = blob.digest.to_string();
+        let label = blob.digest.short();
+        progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Download, total: Some(blob.size) });
+        let result = self.receive(blob, &key, progress).await;
+        let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
+        progress.emit(Event::End { key: &key, outcome });
+        result
+    }
+
+    /// From the connection through a short queue to a thread that writes.
+    async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+        let failed = |source| failure(self.reference, source);
+        let mut download = self.registry.get_blob(self.reference.repository(), blob).await.map_err(failed)?;
+        let mut writer = self.store.write_blob(self.lease)?;
+        let root = self.store.root().to_owned();
+        let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(QUEUE);
+        let writing = tokio::task::spawn_blocking(move || -> Result<BlobWriter, StoreError> {
+            while let Some(bytes) = receiver.blocking_recv() {
+                writer.write_all(&bytes).map_err(|source| StoreError::io("write a blob in", &root, source))?;
+            }
+            Ok(writer)
+        });
+        let mut download_result = Ok(());
+        loop {
+            match download.chunk().await {
+                Ok(Some(bytes)) => {
+                    let count = bytes.len() as u64;
+                    // A writer that is gone tells why below.
+                    if sender.send(bytes).await.is_err() {
+                        break;
+                    }
+                    progress.emit(Event::Advance { key, bytes: count });
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    download_result = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(sender);
+        let writer = writing.await.expect("writing does not panic")?;
+        download_result.map_err(failed)?;
+        let blob = blob.clone();
+        tokio::task::spawn_blocking(move || writer.commit_as(&blob)).await.expect("committing does not panic")?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_platform_decides_which_image_of_an_index() {
+        let reference: Reference = "r.io/a:1".parse().expect("a reference");
+        let child = |platform: Option<&str>| {
+            let mut child = Descriptor::of("application/x", platform.unwrap_or_default().as_bytes());
+            child.platform = platform.map(|text| text.parse().expect("a platform"));
+            child
+        };
+        let index = Index {
+            manifests: vec![child(None), child(Some("linux/amd64")), child(Some("linux/arm/v7"))],
+            ..Index::default()
+        };
+        let wanted = |text: &str| text.parse::<Platform>().expect("a platform");
+        let picked = pick(&reference, &index, &wanted("linux/arm")).expect("it is there");
+        assert_eq!(picked.digest, index.manifests[2].digest);
+        let refused = pick(&reference, &index, &wanted("linux/riscv64")).expect_err("it is not");
+        assert_eq!(refused.to_string(), "`r.io/a:1` has no image for linux/riscv64 (it has linux/amd64, linux/arm/v7)");
+    }
+}

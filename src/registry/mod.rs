@@ -1,1 +1,453 @@
-//! The distribution-spec client. Knows nothing of the store.
+//! The distribution-spec client: one registry, one policy, one credential. Knows nothing of the store.
+
+mod answer;
+mod auth;
+mod body;
+mod challenge;
+mod error;
+mod http;
+mod origin;
+mod session;
+mod token;
+mod upload;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::uri::Authority;
+use ::http::{Method, StatusCode, Uri};
+
+pub use answer::{OciFault, Refusal};
+pub use body::{BlobSource, Meter};
+pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use origin::{Misdirection, Origin};
+pub use session::Uploaded;
+pub use upload::{Limits, State, Step, UploadSession};
+
+use self::http::{Call, Reply, Transport};
+use auth::{Authenticator, Shown, Verdict};
+use body::Payload;
+
+use crate::credentials::Credential;
+use crate::image::{Descriptor, Digest, Document, Hasher, MAX_DOCUMENT_BYTES, media_type};
+use crate::progress::Interrupt;
+use crate::tls::TlsPolicy;
+
+/// Times one request is sent: without, with a remembered, and with a new token.
+const MAX_AUTHORIZATIONS: usize = 3;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection: name resolution, TCP and TLS.
+    pub connect: Duration,
+    /// For an answer, once the request is sent: some registries commit a large blob for minutes.
+    pub answer: Duration,
+    /// For the next byte of a body, either way.
+    pub stall: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(15), answer: Duration::from_mins(10), stall: Duration::from_mins(1) }
+    }
+}
+
+impl Timeouts {
+    fn limit(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Connect => self.connect,
+            Wait::Stall => self.stall,
+            Wait::Answer => self.answer,
+        }
+    }
+}
+
+/// Proxies by the values of the usual variables. What means this machine is never behind one.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// `HTTP_PROXY`.
+    pub http: Option<String>,
+    /// `HTTPS_PROXY`.
+    pub https: Option<String>,
+    /// `NO_PROXY`.
+    pub no: Option<String>,
+}
+
+/// Proxy URLs may hold passwords; only what is set is shown.
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxies")
+            .field("http", &self.http.is_some())
+            .field("https", &self.https.is_some())
+            .field("no", &self.no)
+            .finish()
+    }
+}
+
+/// What it takes to talk to one registry.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// `host` or `host:port`.
+    pub host: String,
+    /// How its connections are protected.
+    pub policy: TlsPolicy,
+    /// Who we are to it.
+    pub credential: Option<Credential>,
+    /// Proxies on the way.
+    pub proxies: Proxies,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Size limits of upload requests, to begin with.
+    pub limits: Limits,
+    /// Ends all requests when requested.
+    pub interrupt: Interrupt,
+}
+
+/// A manifest in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// By tag.
+    Tag(&'a str),
+    /// By digest.
+    Digest(Digest),
+}
+
+impl std::fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+/// What a registry says of a manifest without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestHead {
+    /// Its digest; not all registries say.
+    pub digest: Option<Digest>,
+    /// Its media type.
+    pub media_type: Option<String>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+}
+
+/// What a token must permit.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    Pull,
+    Push,
+}
+
+/// A registry.
+pub struct Registry {
+    host: String,
+    own: Origin,
+    authority: Authority,
+    transport: Transport,
+    auth: Authenticator,
+    greeted: tokio::sync::OnceCell<()>,
+    limits: Mutex<Limits>,
+    abandoned: Interrupt,
+}
+
+impl Registry {
+    /// Prepares to talk; nothing is sent yet.
+    pub fn open(config: RegistryConfig) -> Result<Self, RegistryError> {
+        let address = || RegistryError::Address(config.host.chars().take(200).collect());
+        // The name in references and the machine that answers differ for Docker Hub alone.
+        let host = match config.host.as_str() {
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            host => host,
+        };
+        let authority: Authority = host.parse().map_err(|_| address())?;
+        if authority.as_str().contains('@') {
+            return Err(RegistryError::Address("(with user name)".to_owned()));
+        }
+        let https = !matches!(config.policy, TlsPolicy::Plaintext);
+        let uri = origin::absolute(https, &authority, "/v2/").map_err(|_| address())?;
+        let own = Origin::of(&uri).ok_or_else(address)?;
+        let abandoned = Interrupt::default();
+        let stop = [config.interrupt, abandoned.clone()];
+        let transport = Transport::new(own.clone(), &config.policy, &config.proxies, config.timeouts, stop)?;
+        Ok(Self {
+            host: config.host,
+            authority,
+            transport,
+            auth: Authenticator::new(own.clone(), config.credential),
+            own,
+            greeted: tokio::sync::OnceCell::new(),
+            limits: Mutex::new(config.limits),
+            abandoned,
+        })
+    }
+
+    /// `host` or `host:port`, as given.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Ends all requests that are under way, as an interrupt does.
+    pub fn abandon(&self) {
+        self.abandoned.request();
+    }
+
+    /// Asks, without credentials, whether a registry is there, and learns how to identify to it.
+    pub async fn ping(&self) -> Result<(), RegistryError> {
+        let uri = self.uri("")?;
+        let call = Call { method: Method::GET, uri, headers: HeaderMap::new(), payload: Payload::Empty };
+        let mut reply = self.transport.send(call).await?;
+        match reply.status {
+            StatusCode::UNAUTHORIZED => {
+                let (base, facts) = (reply.uri.clone(), reply.facts());
+                self.auth
+                    .learn(&base, &reply.headers)
+                    .map_err(|violation| RegistryError::Protocol { request: facts, violation })?;
+                reply.discard().await;
+                Ok(())
+            }
+            status if status.is_success() => {
+                reply.discard().await;
+                Ok(())
+            }
+            _ => Err(auth::refused(&mut reply, false).await),
+        }
+    }
+
+    /// Size in bytes of a blob the repository has; `None` when it has not.
+    pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
+        let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
+        let mut reply = self.call(Access::Push, repository, empty(Method::HEAD, uri)).await?;
+        match reply.status {
+            StatusCode::OK => {
+                let size = number(&reply.headers, CONTENT_LENGTH.as_str());
+                size.map(Some).ok_or_else(|| RegistryError::Protocol {
+                    request: reply.facts(),
+                    violation: Violation::Header("Content-Length"),
+                })
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.refused(&mut reply).await),
+        }
+    }
+
+    /// Starts to receive a blob.
+    pub async fn get_blob(&self, repository: &str, blob: &Descriptor) -> Result<BlobDownload, RegistryError> {
+        let uri = self.uri(&format!("{repository}/blobs/{}", blob.digest))?;
+        let mut reply = self.call(Access::Pull, repository, empty(Method::GET, uri)).await?;
+        if reply.status != StatusCode::OK {
+            return Err(self.refused(&mut reply).await);
+        }
+        Ok(BlobDownload { reply, expected: (blob.digest, blob.size), hasher: Hasher::default() })
+    }
+
+    /// What the registry says of a manifest; `None` when it has none.
+    pub async fn head_manifest(
+        &self,
+        repository: &str,
+        target: Target<'_>,
+    ) -> Result<Option<ManifestHead>, RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let mut call = empty(Method::HEAD, uri);
+        call.headers = accept_manifests();
+        let mut reply = self.call(Access::Push, repository, call).await?;
+        match reply.status {
+            StatusCode::OK => Ok(Some(ManifestHead {
+                digest: content_digest(&reply.headers),
+                media_type: content_type(&reply.headers),
+                size: number(&reply.headers, CONTENT_LENGTH.as_str()),
+            })),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.refused(&mut reply).await),
+        }
+    }
+
+    /// Receives a manifest or index; its digest is checked against the target's or the registry's.
+    pub async fn get_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let mut call = empty(Method::GET, uri);
+        call.headers = accept_manifests();
+        let mut reply = self.call(Access::Pull, repository, call).await?;
+        if reply.status != StatusCode::OK {
+            return Err(self.refused(&mut reply).await);
+        }
+        let request = reply.facts();
+        let declared = content_type(&reply.headers);
+        let expected = match target {
+            Target::Digest(digest) => Some(digest),
+            Target::Tag(_) => content_digest(&reply.headers),
+        };
+        let bytes = reply.bytes(MAX_DOCUMENT_BYTES).await?;
+        let found = Digest::of(&bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(RegistryError::DigestMismatch { request, expected, found });
+        }
+        Document::parse(declared.as_deref(), bytes.into()).map_err(|source| RegistryError::Document { request, source })
+    }
+
+    /// Stores exactly the document's bytes; the digest the registry answers with must be theirs.
+    pub async fn put_manifest(
+        &self,
+        repository: &str,
+        target: Target<'_>,
+        document: &Document,
+    ) -> Result<(), RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_str(&document.descriptor.media_type)
+            .map_err(|_| RegistryError::protocol(&Method::PUT, &uri, Violation::Header("Content-Type")))?;
+        headers.insert(CONTENT_TYPE, kind);
+        let payload = Payload::Bytes(document.bytes.clone().into());
+        let mut reply =
+            self.call(Access::Push, repository, Call { method: Method::PUT, uri, headers, payload }).await?;
+        if !is_stored(reply.status) {
+            return Err(self.refused(&mut reply).await);
+        }
+        check_digest(&reply, document.digest())?;
+        reply.discard().await;
+        Ok(())
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, RegistryError> {
+        origin::absolute(self.own.is_https(), &self.authority, &format!("/v2/{path}"))
+            .map_err(|_| RegistryError::Address(self.host.clone()))
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn_limits(&self, smaller: Limits) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        *limits =
+            Limits { monolithic: limits.monolithic.min(smaller.monolithic), chunk: limits.chunk.min(smaller.chunk) };
+    }
+
+    /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
+    async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
+        if self.auth.has_credential() {
+            self.greeted.get_or_try_init(|| self.ping()).await?;
+        }
+        let scope = scope(access, repository);
+        // Another origin, where a Location led us, is none of the registry's credentials' business.
+        let is_own = |uri: &Uri| Origin::of(uri).as_ref() == Some(&self.own);
+        let mut sent = 0;
+        loop {
+            let mut headers = call.headers.clone();
+            let mut shown = Shown::Nothing;
+            if is_own(&call.uri) {
+                let (value, what) = self.auth.authorize(&self.transport, &scope).await?;
+                headers.extend(value.map(|value| (AUTHORIZATION, value)));
+                shown = what;
+            }
+            let (method, uri, payload) = (call.method.clone(), call.uri.clone(), call.payload.clone());
+            let mut reply = self.transport.send(Call { method, uri, headers, payload }).await?;
+            sent += 1;
+            if reply.status != StatusCode::UNAUTHORIZED || !is_own(&reply.uri) {
+                return Ok(reply);
+            }
+            let refusal = auth::refusal(&mut reply).await;
+            let verdict = self
+                .auth
+                .verdict(shown, &scope, &reply.uri, &reply.headers, &refusal)
+                .await
+                .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
+            match verdict {
+                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {}
+                Verdict::Denied => {
+                    return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
+                }
+                Verdict::Retry | Verdict::Unauthorized => {
+                    let credentials = self.auth.has_credential();
+                    return Err(RegistryError::refused(reply.facts(), refusal, credentials));
+                }
+            }
+        }
+    }
+
+    async fn refused(&self, reply: &mut Reply) -> RegistryError {
+        auth::refused(reply, self.auth.has_credential()).await
+    }
+}
+
+/// A blob on its way to us.
+pub struct BlobDownload {
+    reply: Reply,
+    expected: (Digest, u64),
+    hasher: Hasher,
+}
+
+impl BlobDownload {
+    /// The next bytes; `None` once the blob is whole and has the size and digest it should.
+    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, RegistryError> {
+        let (expected, size) = self.expected;
+        let next = self.reply.chunk().await?;
+        let protocol = |violation| RegistryError::Protocol { request: self.reply.facts(), violation };
+        let Some(bytes) = next else {
+            let (found, count) = self.hasher.clone().finish();
+            if count != size {
+                return Err(protocol(Violation::Size { expected: size, found: count }));
+            }
+            if found != expected {
+                return Err(RegistryError::DigestMismatch { request: self.reply.facts(), expected, found });
+            }
+            return Ok(None);
+        };
+        if self.hasher.count() + bytes.len() as u64 > size {
+            return Err(protocol(Violation::TooLong(size)));
+        }
+        self.hasher.update(&bytes);
+        Ok(Some(bytes))
+    }
+}
+
+fn empty(method: Method, uri: Uri) -> Call {
+    Call { method, uri, headers: HeaderMap::new(), payload: Payload::Empty }
+}
+
+fn scope(access: Access, repository: &str) -> String {
+    let actions = match access {
+        Access::Pull => "pull",
+        Access::Push => "pull,push",
+    };
+    format!("repository:{repository}:{actions}")
+}
+
+fn accept_manifests() -> HeaderMap {
+    [media_type::IMAGE_MANIFEST, media_type::IMAGE_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST_LIST]
+        .into_iter()
+        .map(|kind| (ACCEPT, HeaderValue::from_static(kind)))
+        .collect()
+}
+
+/// Whether a status says that something was stored; registries are not of one mind.
+fn is_stored(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
+}
+
+/// The media type without parameters.
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_owned())
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// `Docker-Content-Digest`, if it is one of ours.
+fn content_digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
+}
+
+/// Fails when the answer names another digest than what was sent.
+fn check_digest(reply: &Reply, expected: Digest) -> Result<(), RegistryError> {
+    match content_digest(&reply.headers) {
+        Some(found) if found != expected => {
+            Err(RegistryError::DigestMismatch { request: reply.facts(), expected, found })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,286 @@
+//! What a registry, or a proxy before it, says when it refuses: JSON envelope, plain text, HTML or nothing.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SERVER};
+use http::{HeaderMap, StatusCode};
+use oci_client::errors::{OciEnvelope, OciErrorCode};
+
+/// Bytes read of an error's body.
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Characters kept of any text for people.
+const MAX_TEXT_CHARACTERS: usize = 600;
+/// Errors kept of one envelope.
+const MAX_ERRORS: usize = 16;
+/// Waiting longer than this is not waiting.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// One error of the distribution-spec's envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OciFault {
+    /// The code, `BLOB_UNKNOWN` and others.
+    pub code: OciErrorCode,
+    /// Text of the registry; may be empty.
+    pub message: String,
+}
+
+impl OciFault {
+    /// The code as it was sent.
+    pub fn code_text(&self) -> String {
+        match serde_json::to_value(&self.code) {
+            Ok(serde_json::Value::String(code)) => code,
+            _ => "UNKNOWN".to_owned(),
+        }
+    }
+}
+
+/// An answer that refuses.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// The envelope's errors; empty when the body was none.
+    pub errors: Vec<OciFault>,
+    /// What the body says otherwise: its text, or the title and text of its HTML.
+    pub text: Option<String>,
+    /// Whether something before the registry answered: HTML, without the header of the distribution API.
+    pub by_proxy: bool,
+    /// The `Server` header.
+    pub server: Option<String>,
+    /// How long to wait before asking again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads an answer. `body` is what came of it, cut at [`MAX_BODY_BYTES`].
+    pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], now: jiff::Timestamp) -> Self {
+        let body = &body[..body.len().min(MAX_BODY_BYTES)];
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_html = header(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
+            || looks_like_html(body);
+        let mut errors = Vec::new();
+        let mut text = None;
+        if let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) {
+            let faults = envelope.errors.into_iter().take(MAX_ERRORS);
+            errors = faults.map(|e| OciFault { code: e.code, message: tidy(&e.message).unwrap_or_default() }).collect();
+        }
+        if errors.is_empty() {
+            let raw = String::from_utf8_lossy(body);
+            text = if is_html { html_text(&raw) } else { json_message(body).or_else(|| tidy(&raw)) };
+        }
+        Self {
+            status,
+            errors,
+            text,
+            by_proxy: is_html && !headers.contains_key("docker-distribution-api-version"),
+            server: header(SERVER).and_then(tidy),
+            retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, now)),
+        }
+    }
+
+    /// Whether the envelope names `code`.
+    pub fn names(&self, code: &OciErrorCode) -> bool {
+        self.errors.iter().any(|error| error.code == *code)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.status.as_u16())?;
+        if let Some(reason) = self.status.canonical_reason() {
+            write!(f, " {reason}")?;
+        }
+        for error in &self.errors {
+            write!(f, "; {}", error.code_text())?;
+            if !error.message.is_empty() {
+                write!(f, ": {}", error.message)?;
+            }
+        }
+        match &self.text {
+            Some(text) => write!(f, ": {text}")?,
+            None if self.errors.is_empty() => write!(f, ", without explanation")?,
+            None => {}
+        }
+        if self.by_proxy {
+            match &self.server {
+                Some(server) => write!(f, " (answered by a proxy, {server}, not by the registry)")?,
+                None => write!(f, " (answered by a proxy, not by the registry)")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
+fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let time = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    Some(Duration::try_from(time.duration_since(now)).unwrap_or_default().min(MAX_RETRY_AFTER))
+}
+
+/// The message of JSON that is no envelope: an `OAuth2` server's, Gitea's, a gateway's.
+fn json_message(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let object = value.as_object()?;
+    ["message", "error_description", "details", "detail", "error"]
+        .iter()
+        .filter_map(|key| object.get(*key)?.as_str())
+        .find_map(tidy)
+}
+
+fn looks_like_html(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let start = String::from_utf8_lossy(&start[..start.len().min(16)]).to_ascii_lowercase();
+    start.starts_with("<!doctype") || start.starts_with("<html") || start.starts_with("<head")
+}
+
+/// The title, or else the text, of an HTML page.
+fn html_text(html: &str) -> Option<String> {
+    let lower = html.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|at| {
+        let start = at + lower[at..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        tidy(&html[start..end])
+    });
+    title.or_else(|| tidy(&without_tags(html)))
+}
+
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        text.push_str(&rest[..at]);
+        text.push(' ');
+        let tag = &rest[at..];
+        let name: String = tag[1..].chars().take_while(char::is_ascii_alphabetic).collect();
+        let end = match name.to_ascii_lowercase().as_str() {
+            element @ ("script" | "style") => tag.to_ascii_lowercase().find(&format!("</{element}")),
+            _ => tag.find('>').map(|at| at + 1),
+        };
+        // A script that is never closed hides the rest, as it does in a browser.
+        rest = match end {
+            Some(0) | None => "",
+            Some(end) => &tag[end..],
+        };
+    }
+    text.push_str(rest);
+    text
+}
+
+/// One line without control characters, cut to a length fit for a message; `None` when nothing is left.
+fn tidy(text: &str) -> Option<String> {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.chars().count() > MAX_TEXT_CHARACTERS {
+            line = line.chars().take(MAX_TEXT_CHARACTERS).collect();
+            line.push('…');
+            break;
+        }
+    }
+    (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Refusal {
+        let headers =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let now = "2030-01-01T00:00:00Z".parse().expect("a time");
+        Refusal::read(StatusCode::from_u16(status).expect("a status"), &headers.collect(), body.as_bytes(), now)
+    }
+
+    #[test]
+    fn envelopes_keep_code_and_message() {
+        let refusal = read(
+            404,
+            &[("docker-distribution-api-version", "registry/2.0")],
+            r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry","detail":{"a":1}},{"code":"ODD"}]}"#,
+        );
+        assert!(refusal.names(&OciErrorCode::BlobUnknown));
+        assert_eq!(refusal.to_string(), "404 Not Found; BLOB_UNKNOWN: blob unknown to registry; ODD");
+    }
+
+    #[test]
+    fn html_without_the_registrys_header_is_a_proxys() {
+        let page = "<html>\r\n<head><title>413 Request Entity Too Large</title></head><body><h1>x</h1></body></html>";
+        let refusal = read(413, &[("content-type", "text/html"), ("server", "nginx")], page);
+        assert!(refusal.by_proxy);
+        assert_eq!(
+            refusal.to_string(),
+            "413 Payload Too Large: 413 Request Entity Too Large (answered by a proxy, nginx, not by the registry)"
+        );
+        let own = read(502, &[("docker-distribution-api-version", "registry/2.0")], "<html><p>bad <b>gateway</b></p>");
+        assert!(!own.by_proxy);
+        assert_eq!(own.text.as_deref(), Some("bad gateway"));
+    }
+
+    #[test]
+    fn scripts_and_styles_are_no_text() {
+        let refusal = read(500, &[], "<html><script>var a = '<b>';</script><style>b{}</style><p>down</p>");
+        assert_eq!(refusal.text.as_deref(), Some("down"));
+        assert_eq!(read(500, &[], "<html><script>never closed").text, None);
+    }
+
+    #[test]
+    fn plain_text_and_empty_bodies() {
+        assert_eq!(read(401, &[], "authGroup.Verify\n").to_string(), "401 Unauthorized: authGroup.Verify");
+        assert_eq!(read(500, &[], "").to_string(), "500 Internal Server Error, without explanation");
+        assert_eq!(read(400, &[], "a\u{1b}[31m\r\n b").text.as_deref(), Some("a [31m b"));
+        let long = read(400, &[], &"x y ".repeat(10_000));
+        assert!(long.text.is_some_and(|text| text.chars().count() == MAX_TEXT_CHARACTERS + 1));
+    }
+
+    #[test]
+    fn other_json_yields_its_message() {
+        for body in [
+            r#"{"error":"invalid_grant","error_description":"the token is no good"}"#,
+            r#"{"message":"the token is no good"}"#,
+            r#"{"errors":[],"details":"the token is no good"}"#,
+        ] {
+            assert_eq!(read(400, &[], body).text.as_deref(), Some("the token is no good"), "{body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let wait = |value| read(429, &[("retry-after", value)], "").retry_after;
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Tue, 01 Jan 2030 00:01:00 GMT"), Some(Duration::from_mins(1)));
+        assert_eq!(wait("Mon, 31 Dec 2029 23:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("99999999999"), Some(MAX_RETRY_AFTER));
+        assert_eq!(wait("soon"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(
+            status in 100u16..600, kind in "[ -~]{0,20}", retry in "\\PC{0,30}", body in proptest::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(CONTENT_TYPE, kind), (RETRY_AFTER, retry)] {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(name, value);
+                }
+            }
+            let status = StatusCode::from_u16(status).expect("in range");
+            let _ = Refusal::read(status, &headers, &body, jiff::Timestamp::UNIX_EPOCH).to_string();
+        }
+
+        #[test]
+        fn html_never_panics(body in "(<[a-zé/]{0,8}>?|title|</title|ß|[<> ]){0,30}") {
+            let _ = html_text(&body);
+        }
+    }
+}

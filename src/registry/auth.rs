@@ -1,0 +1,351 @@
+//! Who asks: what the registry wants to see, tokens and their life, and what a 401 means.
+//!
+//! Gitea's habits decide some of it: the ping goes without credentials; a 401 without a challenge
+//! means the token is no good any more; a 401 to a token that was just made is its way to say 403.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Uri};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::answer::Refusal;
+use super::body::Payload;
+use super::challenge::{Challenge, challenges};
+use super::error::{RegistryError, Violation};
+use super::http::{Call, Reply, Transport};
+use super::origin::{self, Origin};
+use super::token::{self, MAX_TOKEN_ANSWER_BYTES};
+use crate::credentials::Credential;
+
+/// Tokens are renewed this long before their end, so that a request does not outlive its token.
+const LEEWAY: Duration = Duration::from_secs(10);
+/// Gitea's marks of "known, but not permitted", which it sends as 401.
+const GITEA_DENIED: [&str; 2] = ["reqPackageAccess", "Gitea Package API"];
+const CLIENT_ID: &str = "idpbuilder-oci";
+
+/// A token service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Realm {
+    uri: Uri,
+    service: Option<String>,
+}
+
+/// What the registry wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scheme {
+    /// Nothing, as far as we know.
+    Open,
+    /// User name and password.
+    Basic,
+    /// A token.
+    Bearer(Realm),
+}
+
+#[derive(Default)]
+struct Slot {
+    token: Option<(HeaderValue, Instant)>,
+    /// Counts tokens, so that a refused one is dropped only once.
+    generation: u64,
+}
+
+/// What a request was sent with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    Password,
+    GivenToken,
+    Token { generation: u64, fresh: bool },
+}
+
+/// What to do about a 401.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Retry,
+    Unauthorized,
+    Denied,
+}
+
+/// The credential of one registry and what it was exchanged for.
+pub(super) struct Authenticator {
+    own: Origin,
+    credential: Option<Credential>,
+    scheme: Mutex<Scheme>,
+    slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+impl Authenticator {
+    pub(super) fn new(own: Origin, credential: Option<Credential>) -> Self {
+        Self { own, credential, scheme: Mutex::new(Scheme::Open), slots: Mutex::default() }
+    }
+
+    /// Whether there is something to show.
+    pub(super) fn has_credential(&self) -> bool {
+        self.credential.is_some()
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes in the challenges of an answer from `base`; answers whether they changed anything.
+    ///
+    /// Bearer is preferred, and kept once known: some registries ask for Basic only because a token
+    /// was refused.
+    pub(super) fn learn(&self, base: &Uri, headers: &HeaderMap) -> Result<bool, Violation> {
+        let mut scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = scheme.clone();
+        for challenge in challenges(headers) {
+            match challenge {
+                Challenge::Bearer { realm, service, .. } => {
+                    let uri = origin::resolve(&self.own, base, &realm).map_err(Violation::Realm)?;
+                    *scheme = Scheme::Bearer(Realm { uri, service });
+                    break;
+                }
+                Challenge::Basic { .. } if *scheme == Scheme::Open => *scheme = Scheme::Basic,
+                Challenge::Basic { .. } => {}
+            }
+        }
+        Ok(*scheme != before)
+    }
+
+    /// The `Authorization` for a request within `scope`, fetched if need be, by one caller at a time.
+    pub(super) async fn authorize(
+        &self,
+        transport: &Transport,
+        scope: &str,
+    ) -> Result<(Option<HeaderValue>, Shown), RegistryError> {
+        if let Some(Credential::RegistryToken(token)) = &self.credential {
+            return Ok((bearer(token.expose()), Shown::GivenToken));
+        }
+        let realm = match self.scheme() {
+            Scheme::Open => return Ok((None, Shown::Nothing)),
+            Scheme::Basic => {
+                let value = self.basic();
+                let shown = if value.is_some() { Shown::Password } else { Shown::Nothing };
+                return Ok((value, shown));
+            }
+            Scheme::Bearer(realm) => realm,
+        };
+        let slot = self.slot(scope);
+        let mut slot = slot.lock().await;
+        if let Some((value, until)) = &slot.token
+            && *until > Instant::now()
+        {
+            return Ok((Some(value.clone()), Shown::Token { generation: slot.generation, fresh: false }));
+        }
+        let token = self.fetch(transport, &realm, scope).await?;
+        let value = bearer(token.secret.expose());
+        slot.generation += 1;
+        slot.token = value.clone().map(|value| (value, Instant::now() + token.life.saturating_sub(LEEWAY)));
+        Ok((value, Shown::Token { generation: slot.generation, fresh: true }))
+    }
+
+    /// What a 401 means for a request that was sent with `shown`.
+    pub(super) async fn verdict(
+        &self,
+        shown: Shown,
+        scope: &str,
+        base: &Uri,
+        headers: &HeaderMap,
+        refusal: &Refusal,
+    ) -> Result<Verdict, Violation> {
+        let challenged_by_gitea = challenges(headers)
+            .iter()
+            .any(|challenge| matches!(challenge, Challenge::Basic { realm } if GITEA_DENIED.contains(&realm.as_str())));
+        let says_denied =
+            challenged_by_gitea || refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]));
+        if says_denied && shown != Shown::Nothing && self.has_credential() {
+            return Ok(Verdict::Denied);
+        }
+        Ok(match shown {
+            Shown::Nothing | Shown::Password => {
+                if self.learn(base, headers)? {
+                    Verdict::Retry
+                } else {
+                    Verdict::Unauthorized
+                }
+            }
+            Shown::Token { generation, fresh: false } => {
+                self.learn(base, headers)?;
+                let slot = self.slot(scope);
+                let mut slot = slot.lock().await;
+                if slot.generation == generation {
+                    slot.token = None;
+                }
+                Verdict::Retry
+            }
+            Shown::Token { fresh: true, .. } if self.has_credential() => Verdict::Denied,
+            Shown::GivenToken | Shown::Token { fresh: true, .. } => Verdict::Unauthorized,
+        })
+    }
+
+    fn slot(&self, scope: &str) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(scope.to_owned()).or_default())
+    }
+
+    fn basic(&self) -> Option<HeaderValue> {
+        let Some(Credential::Basic { username, secret }) = &self.credential else { return None };
+        let pair = Zeroizing::new(format!("{username}:{}", secret.expose()));
+        sensitive(&format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    }
+
+    async fn fetch(&self, transport: &Transport, realm: &Realm, scope: &str) -> Result<token::Token, RegistryError> {
+        let call = self.token_request(realm, scope)?;
+        let (method, uri) = (call.method.clone(), call.uri.clone());
+        let mut reply = transport.send(call).await?;
+        if reply.status != StatusCode::OK {
+            return Err(refused(&mut reply, self.has_credential()).await);
+        }
+        let body = reply.bytes(MAX_TOKEN_ANSWER_BYTES).await?;
+        token::read(&body, jiff::Timestamp::now().as_second())
+            .ok_or_else(|| RegistryError::protocol(&method, &uri, Violation::NoToken))
+    }
+
+    /// GET with name and password, or without; POST for an identity token (an `OAuth2` refresh).
+    fn token_request(&self, realm: &Realm, scope: &str) -> Result<Call, RegistryError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut parameters = Vec::new();
+        if let Some(service) = &realm.service {
+            parameters.push(("service", service.as_str()));
+        }
+        parameters.push(("scope", scope));
+        if let Some(Credential::IdentityToken { token, .. }) = &self.credential {
+            parameters.extend([
+                ("grant_type", "refresh_token"),
+                ("client_id", CLIENT_ID),
+                ("refresh_token", token.expose()),
+            ]);
+            let form: Vec<String> = parameters
+                .iter()
+                .map(|(key, value)| {
+                    format!("{key}={}", percent_encoding::utf8_percent_encode(value, origin::QUERY_VALUE))
+                })
+                .collect();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            let payload = Payload::Bytes(form.join("&").into());
+            return Ok(Call { method: Method::POST, uri: realm.uri.clone(), headers, payload });
+        }
+        if let Some(Credential::Basic { username, .. }) = &self.credential {
+            parameters.push(("account", username));
+            headers.extend(self.basic().map(|value| (AUTHORIZATION, value)));
+        }
+        let mut uri = realm.uri.clone();
+        for (key, value) in parameters {
+            uri = origin::with_query(&uri, key, value)
+                .map_err(|reason| RegistryError::protocol(&Method::GET, &realm.uri, Violation::Realm(reason)))?;
+        }
+        Ok(Call { method: Method::GET, uri, headers, payload: Payload::Empty })
+    }
+}
+
+/// The error a refusing answer stands for, its body read.
+pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryError {
+    RegistryError::refused(reply.facts(), refusal(reply).await, credentials)
+}
+
+/// What a refusing answer says.
+pub(super) async fn refusal(reply: &mut Reply) -> Refusal {
+    let body = reply.beginning().await;
+    Refusal::read(reply.status, &reply.headers, &body, jiff::Timestamp::now())
+}
+
+fn bearer(token: &str) -> Option<HeaderValue> {
+    sensitive(&format!("Bearer {token}"))
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+    use crate::credentials::Secret;
+
+    const BASE: &str = "https://reg.example:8443/v2/";
+
+    fn authenticator(with_credential: bool) -> Authenticator {
+        let own = Origin::of(&BASE.parse().expect("a URI")).expect("absolute");
+        let secret = Secret::new("hunter2".into());
+        Authenticator::new(own, with_credential.then(|| Credential::Basic { username: "u".into(), secret }))
+    }
+
+    fn headers(challenges: &[&'static str]) -> HeaderMap {
+        challenges.iter().map(|text| (WWW_AUTHENTICATE, HeaderValue::from_static(text))).collect()
+    }
+
+    fn learn(auth: &Authenticator, challenges: &[&'static str]) -> Result<bool, Violation> {
+        auth.learn(&BASE.parse().expect("a URI"), &headers(challenges))
+    }
+
+    async fn verdict(auth: &Authenticator, shown: Shown, challenges: &[&'static str], body: &str) -> Verdict {
+        let headers = headers(challenges);
+        let refusal = Refusal::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+        auth.verdict(shown, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
+    }
+
+    #[test]
+    fn bearer_is_preferred_and_kept() {
+        let auth = authenticator(true);
+        assert_eq!(learn(&auth, &["Basic realm=x", "Bearer realm=\"/v2/token\",service=s"]), Ok(true));
+        let uri = "https://reg.example:8443/v2/token".parse().expect("a URI");
+        let bearer = Scheme::Bearer(Realm { uri, service: Some("s".into()) });
+        assert_eq!(auth.scheme(), bearer);
+        assert_eq!(learn(&auth, &["Basic realm=harbor"]), Ok(false));
+        assert_eq!(auth.scheme(), bearer);
+    }
+
+    #[test]
+    fn realms_that_would_leak_the_password_are_refused() {
+        for realm in ["Bearer realm=\"http://other.example/token\"", "Bearer realm=\"https://127.0.0.1/token\""] {
+            assert!(matches!(learn(&authenticator(true), &[realm]), Err(Violation::Realm(_))), "{realm}");
+        }
+        assert_eq!(learn(&authenticator(true), &["Bearer realm=\"https://auth.example/token\""]), Ok(true));
+    }
+
+    #[tokio::test]
+    async fn what_a_401_means() {
+        let token = |fresh| Shown::Token { generation: 1, fresh };
+        let bearer = ["Bearer realm=\"https://reg.example:8443/t\""];
+        assert_eq!(verdict(&authenticator(true), Shown::Nothing, &bearer, "").await, Verdict::Retry);
+        assert_eq!(verdict(&authenticator(true), Shown::Nothing, &[], "").await, Verdict::Unauthorized);
+        assert_eq!(verdict(&authenticator(true), Shown::Password, &bearer, "").await, Verdict::Retry);
+        assert_eq!(verdict(&authenticator(true), token(false), &[], "authGroup.Verify").await, Verdict::Retry);
+        assert_eq!(verdict(&authenticator(true), token(true), &[], "authGroup.Verify").await, Verdict::Denied);
+        assert_eq!(verdict(&authenticator(false), token(true), &bearer, "").await, Verdict::Unauthorized);
+        assert_eq!(verdict(&authenticator(true), Shown::GivenToken, &bearer, "").await, Verdict::Unauthorized);
+        for shown in [token(false), Shown::Password] {
+            let verdict = verdict(&authenticator(true), shown, &[], "reqPackageAccess\n").await;
+            assert_eq!(verdict, Verdict::Denied);
+        }
+    }
+
+    #[test]
+    fn token_requests() {
+        let auth = authenticator(true);
+        let realm = Realm { uri: "https://a.example/t?x=1".parse().expect("a URI"), service: Some("a b".into()) };
+        let call = auth.token_request(&realm, "repository:a/b:pull,push").expect("a request");
+        assert_eq!(call.uri, "https://a.example/t?x=1&service=a%20b&scope=repository:a/b:pull,push&account=u");
+        assert!(call.headers[AUTHORIZATION].is_sensitive());
+        let own = auth.own.clone();
+        let token = Secret::new("r&t".into());
+        let auth = Authenticator::new(own, Some(Credential::IdentityToken { username: "u".into(), token }));
+        let call = auth.token_request(&realm, "s").expect("a request");
+        assert_eq!((&call.method, call.headers.get(AUTHORIZATION)), (&Method::POST, None));
+        let Payload::Bytes(form) = &call.payload else { panic!("a form") };
+        let expected = "service=a%20b&scope=s&grant_type=refresh_token&client_id=idpbuilder-oci&refresh_token=r%26t";
+        assert_eq!(form, expected);
+    }
+}

@@ -1,0 +1,385 @@
+//! What can go wrong between us and a registry, as facts. Never a query string, never a secret.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::{Method, StatusCode, Uri};
+
+use super::answer::Refusal;
+use super::origin::Misdirection;
+use crate::image::{Digest, DocumentError};
+use crate::tls::{CertificateFacts, HandshakeFault, TlsError};
+
+/// A request, as far as it may be told: without its query, which may hold the state of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFacts(Box<Facts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Facts {
+    method: Method,
+    host: String,
+    path: String,
+}
+
+impl RequestFacts {
+    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
+        // `authority()` could carry userinfo; host and port cannot.
+        let host = uri.host().unwrap_or_default();
+        let host = uri.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Self(Box::new(Facts { method: method.clone(), host, path: uri.path().chars().take(400).collect() }))
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// `host[:port]`.
+    pub fn host(&self) -> &str {
+        &self.0.host
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+}
+
+impl fmt::Display for RequestFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.method(), self.host(), self.path())
+    }
+}
+
+/// A request and the answer that refused it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What was asked.
+    pub request: RequestFacts,
+    /// What was said.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.request, self.refusal)
+    }
+}
+
+/// Which wait was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Name resolution, TCP and TLS together.
+    Connect,
+    /// The other side took or gave no byte of a body.
+    Stall,
+    /// The whole request was sent and no answer began.
+    Answer,
+}
+
+/// Why a request did not get an answer.
+#[derive(Debug)]
+pub enum NetworkFault {
+    /// The host's name has no address.
+    Dns,
+    /// Nothing listens there.
+    Refused,
+    /// There is no way to that address.
+    Unreachable,
+    /// The connection was cut.
+    Reset,
+    /// The connection was closed in the middle or before an answer.
+    Closed,
+    /// No TLS connection.
+    Tls {
+        /// Why.
+        fault: HandshakeFault,
+        /// The certificates shown, the server's own first; empty when it came to none.
+        chain: Vec<CertificateFacts>,
+    },
+    /// Something took too long.
+    Timeout {
+        /// What.
+        wait: Wait,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The proxy did not connect us.
+    Proxy {
+        /// `host:port` of the proxy.
+        proxy: String,
+    },
+    /// What answered does not speak HTTP.
+    NotHttp,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for NetworkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = |f: &mut fmt::Formatter<'_>, what: &str, limit: &Duration| write!(f, "{what} for {limit:?}");
+        match self {
+            Self::Dns => f.write_str("the name does not resolve"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable => f.write_str("no route to it"),
+            Self::Reset => f.write_str("the connection was cut"),
+            Self::Closed => f.write_str("the connection was closed before the answer was complete"),
+            Self::Tls { fault, .. } => match fault {
+                HandshakeFault::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
+                HandshakeFault::CaUsedAsEndEntity => {
+                    f.write_str("its self-signed certificate is not among those trusted for this host")
+                }
+                HandshakeFault::NotValidForName { names } if names.is_empty() => {
+                    f.write_str("its certificate is for another name")
+                }
+                HandshakeFault::NotValidForName { names } => {
+                    write!(f, "its certificate is for another name ({})", names.join(", "))
+                }
+                HandshakeFault::Expired { not_after: Some(time) } => write!(f, "its certificate expired at {time}"),
+                HandshakeFault::Expired { not_after: None } => f.write_str("its certificate has expired"),
+                HandshakeFault::NotYetValid { not_before: Some(time) } => {
+                    write!(f, "its certificate is valid only from {time}")
+                }
+                HandshakeFault::NotYetValid { not_before: None } => f.write_str("its certificate is not valid yet"),
+                HandshakeFault::NotTls => f.write_str("it does not answer with TLS"),
+                HandshakeFault::PeerRefused(alert) => write!(f, "it ended the TLS handshake ({alert})"),
+                HandshakeFault::Other(text) => write!(f, "no TLS connection ({text})"),
+            },
+            Self::Timeout { wait: Wait::Connect, limit: time } => limit(f, "not connected", time),
+            Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
+            Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),
+            Self::Proxy { proxy } => write!(f, "the proxy {proxy} did not connect"),
+            Self::NotHttp => f.write_str("what answered does not speak HTTP"),
+            Self::Other => f.write_str("the connection failed"),
+        }
+    }
+}
+
+/// What an answer has that the distribution-spec does not allow.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A status that means nothing here.
+    #[error("status {0} is no answer to this request")]
+    Status(StatusCode),
+    /// An upload without the address of its session.
+    #[error("the answer has no Location")]
+    NoLocation,
+    /// A `Location` that must not be followed.
+    #[error("the Location is not acceptable")]
+    Location(#[source] Misdirection),
+    /// A token service that must not be asked.
+    #[error("the realm of its token service is not acceptable")]
+    Realm(#[source] Misdirection),
+    /// More redirections than anybody needs.
+    #[error("more than {0} redirections")]
+    Redirections(usize),
+    /// More bytes than announced or allowed.
+    #[error("the answer has more than {0} bytes")]
+    TooLong(u64),
+    /// Fewer bytes than announced.
+    #[error("the answer has {found} bytes instead of {expected}")]
+    Size {
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes received.
+        found: u64,
+    },
+    /// The token service's answer holds no token.
+    #[error("the token service's answer holds no token")]
+    NoToken,
+    /// A header with a value that is none.
+    #[error("the header `{0}` is not valid")]
+    Header(&'static str),
+    /// The registry's count of received bytes does not follow ours.
+    #[error("it counts {found} bytes of the upload where {expected} were taken")]
+    Offset {
+        /// Bytes it acknowledged, by our count.
+        expected: u64,
+        /// Bytes it says to have.
+        found: u64,
+    },
+}
+
+/// Why the registry did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// 401: nobody, or somebody unknown, asked.
+    #[error("{} wants to know who asks ({refused})", refused.request.host())]
+    Unauthorized {
+        /// The answer.
+        refused: Box<Refused>,
+        /// Whether a credential was sent.
+        credentials: bool,
+    },
+    /// 403, or 401 to somebody known: not permitted.
+    #[error("no permission ({0})")]
+    Denied(Box<Refused>),
+    /// 404.
+    #[error("not found ({0})")]
+    NotFound(Box<Refused>),
+    /// 413: more bytes than it takes in one request.
+    #[error("too large for the registry or a proxy before it ({0})")]
+    TooLarge(Box<Refused>),
+    /// 429.
+    #[error("too many requests ({0})")]
+    RateLimited(Box<Refused>),
+    /// 408 and 5xx.
+    #[error("the registry is not able to do it now ({0})")]
+    Unavailable(Box<Refused>),
+    /// Any other refusal.
+    #[error("the registry refused ({0})")]
+    Refused(Box<Refused>),
+    /// An answer against the specification.
+    #[error("{request}: the answer is not what the distribution specification asks for")]
+    Protocol {
+        /// What was asked.
+        request: RequestFacts,
+        /// What is wrong with the answer.
+        #[source]
+        violation: Violation,
+    },
+    /// A manifest that is none.
+    #[error("{request} did not give a usable manifest")]
+    Document {
+        /// What was asked.
+        request: RequestFacts,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// The registry has, or says to have, other content than the digest stands for.
+    #[error("{request}: the content has digest {found} instead of {expected}")]
+    DigestMismatch {
+        /// What was asked.
+        request: RequestFacts,
+        /// The digest asked for or sent.
+        expected: Digest,
+        /// The digest of what is there.
+        found: Digest,
+    },
+    /// No answer.
+    #[error("{request}: {fault}")]
+    Network {
+        /// What was asked.
+        request: RequestFacts,
+        /// Why there is no answer.
+        fault: NetworkFault,
+        /// The system's reason.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// Our own copy of a blob cannot be read.
+    #[error("blob {digest} cannot be read")]
+    Source {
+        /// The blob.
+        digest: Digest,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Our own copy of a blob is damaged; nothing was committed.
+    #[error("content of blob {expected} is damaged: it hashes to {found}")]
+    SourceDigest {
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// The host is not `host` or `host:port`.
+    #[error("`{0}` is not a registry address")]
+    Address(String),
+    /// The TLS policy cannot be put into effect.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl RegistryError {
+    /// The error an answer with a refusing status stands for.
+    pub(super) fn refused(request: RequestFacts, refusal: Refusal, credentials: bool) -> Self {
+        let status = refusal.status;
+        let refused = Box::new(Refused { request, refusal });
+        match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized { refused, credentials },
+            StatusCode::FORBIDDEN => Self::Denied(refused),
+            StatusCode::NOT_FOUND => Self::NotFound(refused),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge(refused),
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited(refused),
+            StatusCode::REQUEST_TIMEOUT => Self::Unavailable(refused),
+            status if status.is_server_error() => Self::Unavailable(refused),
+            status if status.is_client_error() => Self::Refused(refused),
+            status => Self::Protocol { request: refused.request, violation: Violation::Status(status) },
+        }
+    }
+
+    pub(super) fn protocol(method: &Method, uri: &Uri, violation: Violation) -> Self {
+        Self::Protocol { request: RequestFacts::of(method, uri), violation }
+    }
+
+    /// The refusal, when there was an answer.
+    pub fn refusal(&self) -> Option<&Refused> {
+        match self {
+            Self::Unauthorized { refused, .. }
+            | Self::Denied(refused)
+            | Self::NotFound(refused)
+            | Self::TooLarge(refused)
+            | Self::RateLimited(refused)
+            | Self::Unavailable(refused)
+            | Self::Refused(refused) => Some(refused),
+            _ => None,
+        }
+    }
+
+    /// How long the registry asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refusal()?.refusal.retry_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn request() -> RequestFacts {
+        let uri = "https://user:secret@h.example:8443/v2/a/blobs/uploads/1?_state=secret".parse().expect("a URI");
+        RequestFacts::of(&Method::PUT, &uri)
+    }
+
+    #[test]
+    fn requests_are_told_without_query_and_userinfo() {
+        assert_eq!(request().to_string(), "PUT h.example:8443/v2/a/blobs/uploads/1");
+        assert!(!format!("{:?}", request()).contains("secret"));
+    }
+
+    #[test]
+    fn statuses_become_types() {
+        let kind = |status: u16| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let refusal = Refusal::read(status, &HeaderMap::new(), b"", jiff::Timestamp::UNIX_EPOCH);
+            let error = RegistryError::refused(request(), refusal, true);
+            let name = format!("{error:?}");
+            name.split(['(', ' ']).next().unwrap_or_default().to_owned()
+        };
+        for (status, name) in [
+            (401, "Unauthorized"),
+            (403, "Denied"),
+            (404, "NotFound"),
+            (408, "Unavailable"),
+            (413, "TooLarge"),
+            (429, "RateLimited"),
+            (400, "Refused"),
+            (416, "Refused"),
+            (500, "Unavailable"),
+            (504, "Unavailable"),
+            (302, "Protocol"),
+            (200, "Protocol"),
+        ] {
+            assert_eq!(kind(status), name, "{status}");
+        }
+    }
+}
