@@ -102,12 +102,12 @@ impl Transport {
     /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
     /// `Authorization` goes to the request's own origin only.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, RegistryError> {
-        self.follow(call, true).await
+        Box::pin(self.follow(call, true)).await
     }
 
     /// The same for clean-up: an interrupt does not end it, a short limit does.
     pub(super) async fn send_regardless(&self, call: Call, limit: Duration) -> Option<Reply> {
-        tokio::time::timeout(limit, self.follow(call, false)).await.ok()?.ok()
+        tokio::time::timeout(limit, Box::pin(self.follow(call, false))).await.ok()?.ok()
     }
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {

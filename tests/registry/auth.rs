@@ -1,0 +1,174 @@
+//! Token services and what a 401 means, Gitea's way included.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use idpbuilder_oci::credentials::{Credential, Secret};
+use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::registry::{RegistryError, Violation};
+
+use crate::fixture::{login, registry};
+use crate::scripted::{Reply, Request, Scripted, answer, with};
+
+const TOKEN_PATH: &str = "/v2/token";
+
+fn challenge(request: &Request) -> String {
+    let host = request.header("host").unwrap_or_default();
+    format!("Bearer realm=\"http://{host}{TOKEN_PATH}\",service=\"container_registry\",scope=\"*\"")
+}
+
+/// A registry that gives out the tokens `t1`, `t2`, ... and asks `judge` about requests with one.
+fn gitea(judge: impl Fn(&Request, &str) -> Reply + Send + Sync + 'static) -> Scripted {
+    let issued = AtomicUsize::new(0);
+    Scripted::start(move |request| {
+        if request.path() == TOKEN_PATH {
+            let expected = format!("Basic {}", STANDARD.encode("giteaAdmin:hunter2"));
+            if request.header("authorization").is_some_and(|sent| sent != expected) {
+                return answer(401, "authGroup.Verify\n");
+            }
+            let number = issued.fetch_add(1, Ordering::Relaxed) + 1;
+            return answer(200, &format!("{{\"token\":\"t{number}\",\"expires_in\":3600}}"));
+        }
+        match request.header("authorization") {
+            None => with(401, "WWW-Authenticate", challenge(request)),
+            Some(sent) => match sent.strip_prefix("Bearer ") {
+                Some(token) => judge(request, token),
+                // As Gitea does: right or wrong, Basic is not for here.
+                None => answer(401, "authGroup.Verify\n"),
+            },
+        }
+    })
+}
+
+fn tokens_fetched(server: &Scripted) -> usize {
+    server.seen().iter().filter(|request| request.path() == TOKEN_PATH).count()
+}
+
+#[tokio::test]
+async fn one_token_serves_all_requests_of_a_repository() {
+    let server = gitea(|_, _| with(200, "Content-Length", "5"));
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "hunter2")));
+    let digests: Vec<Digest> = (0..8u8).map(|n| Digest::of(&[n])).collect();
+    let sizes = join_all(digests.iter().map(|digest| registry.head_blob("team/app", *digest))).await;
+    for size in sizes {
+        assert_eq!(size.expect("an answer"), Some(5));
+    }
+    assert_eq!(tokens_fetched(&server), 1);
+    let token = server.seen().into_iter().find(|request| request.path() == TOKEN_PATH).expect("fetched");
+    for parameter in ["service=container_registry", "scope=repository:team/app:pull,push", "account=giteaAdmin"] {
+        assert!(token.target.contains(parameter), "{}", token.target);
+    }
+    let pings = server.seen().into_iter().filter(|request| request.path() == "/v2/");
+    assert!(pings.map(|ping| ping.header("authorization").is_none()).eq([true]));
+}
+
+#[tokio::test]
+async fn without_a_credential_an_anonymous_token_is_fetched() {
+    let server = gitea(|_, _| with(200, "Content-Length", "5"));
+    let size = registry(&server.host(), None).head_blob("team/app", Digest::of(b"")).await;
+    assert_eq!(size.expect("an answer"), Some(5));
+    let token = server.seen().into_iter().find(|request| request.path() == TOKEN_PATH).expect("fetched");
+    assert_eq!(token.header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_401_without_challenge_means_a_new_token_once() {
+    // The first token dies after one use.
+    let used = AtomicUsize::new(0);
+    let server = gitea(move |_, token| {
+        if token == "t1" && used.fetch_add(1, Ordering::Relaxed) > 0 {
+            return answer(401, "authGroup.Verify\n");
+        }
+        with(200, "Content-Length", "5")
+    });
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "hunter2")));
+    for _ in 0..3 {
+        assert_eq!(registry.head_blob("team/app", Digest::of(b"")).await.expect("an answer"), Some(5));
+    }
+    assert_eq!(tokens_fetched(&server), 2);
+}
+
+#[tokio::test]
+async fn a_good_token_without_the_right_is_denied_at_once() {
+    let server = gitea(|_, _| {
+        Reply::Answer(
+            401,
+            vec![("WWW-Authenticate", "Basic realm=\"Gitea Package API\"".into())],
+            b"reqPackageAccess\n".to_vec(),
+        )
+    });
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "hunter2")));
+    let error =
+        registry.get_manifest("team/app", idpbuilder_oci::registry::Target::Tag("v1")).await.expect_err("denied");
+    let RegistryError::Denied(refused) = &error else { panic!("{error:?}") };
+    assert_eq!(refused.refusal.text.as_deref(), Some("reqPackageAccess"));
+    assert_eq!(tokens_fetched(&server), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_never_works_ends_in_denied() {
+    let server = gitea(|_, _| answer(401, "authGroup.Verify\n"));
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "hunter2")));
+    let error = registry.head_blob("team/app", Digest::of(b"")).await.expect_err("denied");
+    assert!(matches!(error, RegistryError::Denied(_)), "{error:?}");
+    // The remembered one is now refused, too: one more is fetched, no more.
+    registry.head_blob("team/app", Digest::of(b"")).await.expect_err("denied");
+    assert!(tokens_fetched(&server) <= 3, "{:?}", server.log());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_from_no_password() {
+    let server = gitea(|_, _| with(200, "Content-Length", "5"));
+    let wrong = registry(&server.host(), Some(login("giteaAdmin", "wr0ng-secret")));
+    let error = wrong.head_blob("team/app", Digest::of(b"")).await.expect_err("wrong");
+    let RegistryError::Unauthorized { refused, credentials: true } = &error else { panic!("{error:?}") };
+    assert_eq!((refused.request.path(), refused.refusal.text.as_deref()), (TOKEN_PATH, Some("authGroup.Verify")));
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains("wr0ng-secret") && !text.contains(&STANDARD.encode("giteaAdmin:wr0ng-secret")));
+}
+
+#[tokio::test]
+async fn identity_tokens_are_exchanged_and_registry_tokens_sent_as_they_are() {
+    let server = Scripted::start(|request| match request.header("authorization") {
+        _ if request.path() == TOKEN_PATH => answer(200, "{\"access_token\":\"t1\"}"),
+        None => with(401, "WWW-Authenticate", challenge(request)),
+        Some("Bearer t1" | "Bearer given") => with(200, "Content-Length", "5"),
+        Some(_) => answer(400, "what is this"),
+    });
+    let identity = Credential::IdentityToken { username: "u".into(), token: Secret::new("refresh me".into()) };
+    for credential in [identity, Credential::RegistryToken(Secret::new("given".into()))] {
+        let size = registry(&server.host(), Some(credential)).head_blob("team/app", Digest::of(b"")).await;
+        assert_eq!(size.expect("an answer"), Some(5));
+    }
+    let token = server.seen().into_iter().find(|request| request.path() == TOKEN_PATH).expect("fetched");
+    let form = String::from_utf8(token.body).expect("text");
+    assert_eq!(token.method, "POST");
+    assert!(form.contains("grant_type=refresh_token") && form.contains("refresh_token=refresh%20me"), "{form}");
+}
+
+#[tokio::test]
+async fn both_schemes_offered_bearer_is_taken() {
+    let server = Scripted::start(|request| match request.header("authorization") {
+        _ if request.path() == TOKEN_PATH => answer(200, "{\"token\":\"t1\"}"),
+        Some("Bearer t1") => with(200, "Content-Length", "5"),
+        _ => with(401, "WWW-Authenticate", format!("Basic realm=\"a, b\", {}", challenge(request))),
+    });
+    let registry = registry(&server.host(), Some(login("u", "p")));
+    assert_eq!(registry.head_blob("team/app", Digest::of(b"")).await.expect("an answer"), Some(5));
+}
+
+#[tokio::test]
+async fn a_token_service_without_a_token_breaks_the_protocol() {
+    let server = Scripted::start(|request| {
+        if request.path() == TOKEN_PATH {
+            answer(200, "<html>")
+        } else {
+            with(401, "WWW-Authenticate", challenge(request))
+        }
+    });
+    let error =
+        registry(&server.host(), Some(login("u", "p"))).head_blob("a/b", Digest::of(b"")).await.expect_err("none");
+    assert!(matches!(&error, RegistryError::Protocol { violation: Violation::NoToken, .. }), "{error:?}");
+}

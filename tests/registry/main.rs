@@ -1,0 +1,14 @@
+//! The registry client and the push and pull built on it: against Debian's docker-registry, and
+//! against a server that misbehaves as told.
+
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
+#[path = "../support/scripted.rs"]
+mod scripted;
+
+mod auth;
+mod docker;
+mod faults;
+mod fixture;
+mod redirects;
+mod tls;

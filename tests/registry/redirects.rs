@@ -1,0 +1,93 @@
+//! Where requests are sent on to, and what goes with them.
+
+use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
+use idpbuilder_oci::registry::{Limits, Registry, RegistryError, Target, Violation};
+
+use crate::fixture::{login, noise, registry, registry_config, upload};
+use crate::scripted::{Reply, Scripted, answer, with};
+
+fn document() -> Document {
+    let config = Descriptor::of("application/vnd.oci.image.config.v1+json", b"{}");
+    Document::from_manifest(Manifest::new(config, Vec::new(), std::collections::BTreeMap::new()))
+}
+
+/// Asks for a password wherever none is sent.
+fn with_password(then: impl Fn(&crate::scripted::Request) -> Reply + Send + Sync + 'static) -> Scripted {
+    Scripted::start(move |request| match request.header("authorization") {
+        None => with(401, "WWW-Authenticate", "Basic realm=x"),
+        Some(_) => then(request),
+    })
+}
+
+#[tokio::test]
+async fn a_blob_elsewhere_is_fetched_without_the_password() {
+    let elsewhere = Scripted::start(|_| answer(200, "hello"));
+    let address = format!("http://{}/bucket?signature=1", elsewhere.host());
+    let server = with_password(move |_| with(307, "Location", address.clone()));
+    let registry = registry(&server.host(), Some(login("u", "hunter2")));
+    let blob = Descriptor::of("application/octet-stream", b"hello");
+    let mut download = registry.get_blob("team/app", &blob).await.expect("found");
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.chunk().await.expect("whole") {
+        bytes.extend_from_slice(&chunk);
+    }
+    assert_eq!(bytes, b"hello");
+    let seen = elsewhere.seen();
+    assert_eq!((seen.len(), seen[0].target.as_str()), (1, "/bucket?signature=1"));
+    assert_eq!(seen[0].header("authorization"), None);
+    assert!(server.seen().iter().any(|request| request.header("authorization").is_some()));
+}
+
+#[tokio::test]
+async fn a_redirected_upload_is_sent_again_with_its_body() {
+    let document = document();
+    let digest = document.digest();
+    let server = Scripted::start(move |request| {
+        if request.path().starts_with("/v2/renamed/") {
+            with(201, "Docker-Content-Digest", digest.to_string())
+        } else {
+            with(307, "Location", request.target.replace("/team/", "/renamed/"))
+        }
+    });
+    registry(&server.host(), None).put_manifest("team/app", Target::Tag("v1"), &document).await.expect("stored");
+    let last = server.seen().pop().expect("asked");
+    assert_eq!((last.method.as_str(), last.body), ("PUT", document.bytes));
+    assert_eq!(last.headers.iter().filter(|(name, _)| name == "transfer-encoding").count(), 0);
+}
+
+#[tokio::test]
+async fn circles_end() {
+    let server = Scripted::start(|request| with(302, "Location", request.target.clone()));
+    let error = registry(&server.host(), None).get_manifest("a/b", Target::Tag("v1")).await.expect_err("a circle");
+    assert!(matches!(&error, RegistryError::Protocol { violation: Violation::Redirections(5), .. }), "{error:?}");
+    assert_eq!(server.seen().len(), 6);
+}
+
+#[tokio::test]
+async fn an_upload_session_elsewhere_gets_the_bytes_but_not_the_password() {
+    let elsewhere = Scripted::start(|request| with(if request.method == "PUT" { 201 } else { 202 }, "X", "y"));
+    let address = format!("http://{}/session?_state=s", elsewhere.host());
+    let server = with_password(move |_| with(202, "Location", address.clone()));
+    for limits in [Limits::default(), Limits::chunks_of(64 << 10)] {
+        let config = registry_config(&server.host(), Some(login("u", "hunter2")));
+        let registry =
+            Registry::open(idpbuilder_oci::registry::RegistryConfig { limits, ..config }).expect("an address");
+        upload(&registry, &noise(30, 100_000)).await.expect("sent");
+    }
+    let seen = elsewhere.seen();
+    let methods: Vec<&str> = seen.iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["PUT", "PATCH", "PATCH", "PUT"]);
+    assert!(seen.iter().all(|request| request.header("authorization").is_none()));
+    assert_eq!(seen[1].header("content-range"), Some("0-65535"));
+    assert_eq!(seen[2].header("content-range"), Some("65536-99999"));
+    assert_eq!(seen[3].header("content-length"), Some("0"));
+    let digest = Digest::of(&noise(30, 100_000));
+    assert_eq!(seen[3].target, format!("/session?_state=s&digest={digest}"));
+}
+
+#[tokio::test]
+async fn an_upload_without_an_address_breaks_the_protocol() {
+    let server = Scripted::start(|_| answer(202, ""));
+    let error = upload(&registry(&server.host(), None), b"x").await.expect_err("no Location");
+    assert!(matches!(&error, RegistryError::Protocol { violation: Violation::NoLocation, .. }), "{error:?}");
+}

@@ -1,0 +1,73 @@
+//! Against docker-registry with idpbuilder's kind of certificate: self-signed, `CA:TRUE`, served as the leaf.
+
+use idpbuilder_oci::registry::{NetworkFault, RegistryError};
+use idpbuilder_oci::tls::{HandshakeFault, Origin, TlsPolicy, TrustStore};
+
+use crate::docker_registry::{DockerRegistry, Options};
+use crate::fixture::{TestStore, login, noise, push_config, registry_error};
+
+/// Certificate and key for that name.
+fn certificate(name: &str) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+fn trusting(pem: &str) -> TlsPolicy {
+    let mut trust = TrustStore::empty();
+    trust.add_pem(pem.as_bytes(), Origin::File("test.crt".into())).expect("a certificate");
+    TlsPolicy::Verify(trust)
+}
+
+async fn push(local: &TestStore, host: &str, policy: TlsPolicy) -> Result<(), RegistryError> {
+    let mut config = push_config("app", &[&format!("{host}/team/app")], Some(&login("u", "hunter2")));
+    config.destinations[0].policy = policy;
+    local.push(config).await.map(drop).map_err(registry_error)
+}
+
+#[tokio::test]
+async fn idpbuilders_certificate_is_trusted_when_pinned_and_refused_when_not() {
+    let (pem, key) = certificate("*.cnoe.localtest.me");
+    let options = Options { login: Some(("u", "hunter2")), tls: Some((pem.clone(), key)) };
+    let server = DockerRegistry::start(&options);
+    let local = TestStore::new();
+    local.image("app", &[noise(20, 2_000_000)]);
+    // Resolves to this machine without DNS.
+    let host = format!("gitea.cnoe.localtest.me:{}", server.port());
+
+    let error = push(&local, &host, TlsPolicy::Verify(TrustStore::empty())).await.expect_err("unknown");
+    let RegistryError::Network { fault: NetworkFault::Tls { fault, chain }, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(fault, HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity), "{fault:?}");
+    assert_eq!(chain[0].names, ["*.cnoe.localtest.me"]);
+
+    let error = push(&local, &server.host(), trusting(&pem)).await.expect_err("another name");
+    assert!(
+        matches!(
+            &error,
+            RegistryError::Network {
+                fault: NetworkFault::Tls { fault: HandshakeFault::NotValidForName { .. }, .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+
+    push(&local, &host, trusting(&pem)).await.expect("pinned");
+    push(&local, &server.host(), TlsPolicy::SkipVerify).await.expect("nobody looks");
+
+    let error = push(&local, &host, TlsPolicy::Plaintext).await.expect_err("TLS is spoken there");
+    assert!(matches!(error, RegistryError::Refused(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn tls_to_a_plain_registry_says_so() {
+    let server = DockerRegistry::start(&Options::default());
+    let local = TestStore::new();
+    local.image("app", &[noise(21, 10)]);
+    let error = push(&local, &server.host(), TlsPolicy::SkipVerify).await.expect_err("no TLS there");
+    assert!(
+        matches!(&error, RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::NotTls, .. }, .. }),
+        "{error:?}"
+    );
+}
