@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn users_and_their_passwords() {
-        let text = format!("# comment\n\nalice:{}\r\n  bob:{}:extra  \n", hash("one").replace("$2b$", "$2y$"), hash("two"));
+        let text =
+            format!("# comment\n\nalice:{}\r\n  bob:{}:extra  \n", hash("one").replace("$2b$", "$2y$"), hash("two"));
         let users = Htpasswd::parse(text.as_bytes()).expect("a file").0;
         assert_eq!(users.keys().collect::<Vec<_>>(), ["alice", "bob"]);
         assert!(users["alice"].fits(b"one") && !users["alice"].fits(b"two") && users["bob"].fits(b"two"));

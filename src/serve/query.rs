@@ -117,7 +117,8 @@ mod tests {
                 joined.extend(names);
                 let Some(link) = link else { break };
                 let link = link.to_str().expect("ASCII").to_owned();
-                let target = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).expect("a link");
+                let target =
+                    link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).expect("a link");
                 query = target.split_once('?').expect("a query").1.to_owned();
             }
             assert_eq!(joined, all, "{size}");

@@ -120,15 +120,15 @@ mod tests {
                 Route::Manifest { repository: name("app"), reference: ManifestReference::Invalid(name(".x")) },
             ),
             (format!("/v2/app/blobs/{digest}"), Route::Blob { repository: name("app"), digest }),
-            (
-                format!("/v2/app/blobs/{digest}").replace(':', "%3A"),
-                Route::Blob { repository: name("app"), digest },
-            ),
+            (format!("/v2/app/blobs/{digest}").replace(':', "%3A"), Route::Blob { repository: name("app"), digest }),
             ("/v2/app/blobs/uploads".to_owned(), Route::Uploads { repository: name("app") }),
             ("/v2/app/blobs/uploads/".to_owned(), Route::Uploads { repository: name("app") }),
             ("/v2/app/blobs/uploads/0a".to_owned(), Route::Upload { repository: name("app"), id: name("0a") }),
             ("/v2/blobs/uploads/blobs/uploads/".to_owned(), Route::Uploads { repository: name("blobs/uploads") }),
-            ("/v2/manifests/manifests/tags".to_owned(), Route::Manifest { repository: name("manifests"), reference: tag("tags") }),
+            (
+                "/v2/manifests/manifests/tags".to_owned(),
+                Route::Manifest { repository: name("manifests"), reference: tag("tags") },
+            ),
             (format!("/v2/app/referrers/{digest}"), Route::Referrers),
         ] {
             assert_eq!(Route::parse(&path).unwrap_or_else(|refusal| panic!("{path}: {refusal:?}")), expected, "{path}");
@@ -168,10 +168,15 @@ mod tests {
 
         #[test]
         fn whatever_is_accepted_has_a_valid_name(path in "/v2/[a-z./%_:-]{0,30}/(manifests|blobs|tags|uploads)/[a-z:/]{0,8}") {
-            let name = match Route::parse(&path) {
-                Ok(Route::Tags { repository } | Route::Manifest { repository, .. } | Route::Blob { repository, .. }
-                    | Route::Uploads { repository } | Route::Upload { repository, .. }) => repository,
-                _ => return Ok(()),
+            let Ok(
+                Route::Tags { repository: name }
+                | Route::Manifest { repository: name, .. }
+                | Route::Blob { repository: name, .. }
+                | Route::Uploads { repository: name }
+                | Route::Upload { repository: name, .. },
+            ) = Route::parse(&path)
+            else {
+                return Ok(());
             };
             prop_assert!(Reference::from_parts(None, &name, Some("v1")).is_ok());
         }

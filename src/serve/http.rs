@@ -1,0 +1,321 @@
+//! The one place that knows the HTTP implementation: connections in, requests to the registry,
+//! answers out.
+
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderName, HeaderValue, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::access::AccessLine;
+use super::limits::Limits;
+use super::query::Query;
+use super::refusal::{Code, Refusal};
+use super::registry::{Registry, Request};
+use super::reply::Content;
+use super::stream::Patient;
+
+/// Who is told about requests.
+pub(super) type Log = Arc<dyn Fn(&AccessLine) + Send + Sync>;
+
+/// How much of a file is in memory for one download.
+const READ_BYTES: usize = 128 << 10;
+
+/// Headers of one request.
+const MAX_HEADERS: usize = 100;
+
+/// Bytes of a path in the log.
+const MAX_LOGGED_PATH: usize = 300;
+
+const API_VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
+
+/// The body of a request.
+pub(super) struct Body {
+    incoming: Incoming,
+    idle: Duration,
+    received: Arc<AtomicU64>,
+}
+
+/// Why a body ended early.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BodyError {
+    /// No byte came for the whole idle time.
+    Idle,
+    /// The connection broke, or what came was no HTTP body.
+    Broken,
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Idle => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, Code::BlobUploadInvalid, "the request's body stalled")
+            }
+            BodyError::Broken => Self::bad(Code::BlobUploadInvalid, "the request's body broke off"),
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes, never none of them; `None` at the body's proper end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.incoming.frame()).await.map_err(|_| BodyError::Idle)?;
+            let Some(frame) = frame else { return Ok(None) };
+            // Trailers carry nothing for us.
+            let Ok(bytes) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+            if !bytes.is_empty() {
+                self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                return Ok(Some(bytes));
+            }
+        }
+    }
+
+    /// All of the body, when it has at most `limit` bytes.
+    pub(super) async fn whole(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
+        let too_large = || {
+            Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Code::SizeInvalid,
+                format!("a manifest may have {limit} bytes at most"),
+            )
+        };
+        if http_body::Body::size_hint(&self.incoming).lower() > limit {
+            return Err(too_large());
+        }
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if (whole.len() + bytes.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+}
+
+/// What every connection needs.
+pub(super) struct Connections {
+    pub(super) registry: Arc<Registry>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) log: Log,
+    pub(super) limits: Limits,
+}
+
+impl Connections {
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: Watcher) {
+        // Answers are written whole; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let stream = Patient::new(stream, self.limits.idle);
+        match self.tls.clone() {
+            None => self.speak(stream, peer, stop).await,
+            Some(tls) => {
+                // What fails here is the client's to report: it knows whom it meant to reach.
+                if let Ok(Ok(stream)) = tokio::time::timeout(self.limits.head_time, tls.accept(stream)).await {
+                    self.speak(stream, peer, stop).await;
+                }
+            }
+        }
+    }
+
+    async fn speak<S>(self: Arc<Self>, stream: S, peer: SocketAddr, stop: Watcher)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+    {
+        let this = &self;
+        let service = service_fn(move |request| {
+            let this = Arc::clone(this);
+            async move { Ok::<_, Infallible>(this.respond(request, peer).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_time)
+            .max_buf_size(self.limits.head_bytes.max(8192))
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        // A connection's own errors are the client leaving or not speaking HTTP.
+        let _ = stop.watch(connection).await;
+    }
+
+    async fn respond(&self, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Outgoing> {
+        let (head, incoming) = request.into_parts();
+        let received = Arc::new(AtomicU64::new(0));
+        let path = head.uri.path().to_owned();
+        let mut account = Account::new(Arc::clone(&self.log), peer, head.method.as_str(), &path, &received);
+        let request = Request {
+            query: Query::parse(head.uri.query()),
+            path,
+            authority: head.uri.authority().map(ToString::to_string),
+            method: head.method,
+            headers: head.headers,
+            body: Body { incoming, idle: self.limits.idle, received },
+        };
+        // In a task of its own, so that a client that leaves cannot stop it between taking an
+        // upload's file and putting it back, and a bug costs one request.
+        let reply = tokio::spawn(Arc::clone(&self.registry).answer(request)).await;
+        let reply = reply.unwrap_or_else(|error| Refusal::fault(&error).into());
+        account.line.status = Some(reply.status.as_u16());
+        account.line.user = reply.user;
+        account.line.fault = reply.fault;
+        let mut response = http::Response::new(Outgoing::new(reply.content, account));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response.headers_mut().insert(API_VERSION.0, API_VERSION.1);
+        response
+    }
+}
+
+/// Tells all connections to finish what they are doing.
+pub(super) struct Stop(GracefulShutdown);
+
+impl Stop {
+    pub(super) fn new() -> Self {
+        Self(GracefulShutdown::new())
+    }
+
+    pub(super) fn watcher(&self) -> Watcher {
+        self.0.watcher()
+    }
+
+    /// Ends when all have finished.
+    pub(super) async fn finish(self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// What will be logged, as soon as the answer is sent or given up.
+struct Account {
+    line: AccessLine,
+    started: Instant,
+    received: Arc<AtomicU64>,
+    log: Log,
+}
+
+impl Account {
+    fn new(log: Log, peer: SocketAddr, method: &str, path: &str, received: &Arc<AtomicU64>) -> Self {
+        let line = AccessLine {
+            peer,
+            user: None,
+            method: method.chars().take(20).collect(),
+            path: path.chars().take(MAX_LOGGED_PATH).collect(),
+            status: None,
+            received: 0,
+            sent: 0,
+            elapsed: Duration::ZERO,
+            fault: None,
+        };
+        Self { line, started: Instant::now(), received: Arc::clone(received), log }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.line.received = self.received.load(Ordering::Relaxed);
+        self.line.elapsed = self.started.elapsed();
+        (self.log)(&self.line);
+    }
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The body of an answer on its way.
+struct Outgoing {
+    content: OutgoingContent,
+    /// Bytes still to come.
+    left: u64,
+    account: Account,
+}
+
+enum OutgoingContent {
+    Bytes(Bytes),
+    File(Chunks),
+}
+
+impl Outgoing {
+    fn new(content: Content, account: Account) -> Self {
+        let (content, left) = match content {
+            Content::Empty => (OutgoingContent::Bytes(Bytes::new()), 0),
+            Content::Bytes(bytes) => {
+                let left = bytes.len() as u64;
+                (OutgoingContent::Bytes(bytes.into()), left)
+            }
+            Content::File { file, length } => (OutgoingContent::File(chunks(file, length)), length),
+        };
+        Self { content, left, account }
+    }
+}
+
+/// `length` bytes of a file, read a piece at a time where waiting is allowed.
+fn chunks(file: std::fs::File, length: u64) -> Chunks {
+    let pieces = stream::unfold(Some((file, length)), |state| async move {
+        let (mut file, left) = state.filter(|(_, left)| *left > 0)?;
+        let read = tokio::task::spawn_blocking(move || {
+            let want = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
+            let mut buffer = vec![0; want];
+            file.read_exact(&mut buffer)?;
+            Ok((file, Bytes::from(buffer)))
+        });
+        match read.await.map_err(io::Error::other).flatten() {
+            Ok((file, bytes)) => {
+                let left = left - bytes.len() as u64;
+                Some((Ok(bytes), Some((file, left))))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    pieces.boxed()
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        let next = match &mut this.content {
+            OutgoingContent::Bytes(bytes) if bytes.is_empty() => None,
+            OutgoingContent::Bytes(bytes) => Some(Ok(std::mem::take(bytes))),
+            OutgoingContent::File(chunks) => match chunks.as_mut().poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(next) => next,
+            },
+        };
+        Poll::Ready(next.map(|piece| match piece {
+            Ok(bytes) => {
+                this.left = this.left.saturating_sub(bytes.len() as u64);
+                this.account.line.sent += bytes.len() as u64;
+                Ok(Frame::data(bytes))
+            }
+            Err(error) => {
+                this.account.line.fault = Some(error.to_string());
+                Err(error)
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

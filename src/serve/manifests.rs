@@ -1,0 +1,301 @@
+//! Manifests by tag and by digest.
+//!
+//! A manifest is part of a repository when a tag of it leads there, directly or through an index.
+//! One pushed by digest belongs to nothing yet: it is stored and remembered until the server stops,
+//! which is long enough for the tag or index that it was pushed for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::names::{self, Repository};
+use super::refusal::{Code, Refusal};
+use super::registry::{Registry, Request, fault};
+use super::reply::{Content, Reply};
+use super::route::ManifestReference;
+use crate::image::{self, Descriptor, Digest, Document, DocumentError, MAX_DOCUMENT_BYTES, media_type};
+use crate::store::StoreError;
+
+/// Manifests remembered by digest; the oldest make room.
+const MAX_UNNAMED: usize = 4096;
+
+/// Indexes in indexes are followed this deep.
+const MAX_NESTING: usize = 4;
+
+/// How many missing blobs one refusal names.
+const MAX_NAMED: usize = 100;
+
+/// Manifests pushed by digest, by repository.
+#[derive(Default)]
+pub(super) struct Unnamed(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    known: BTreeMap<(String, Digest), Descriptor>,
+    order: VecDeque<(String, Digest)>,
+}
+
+impl Unnamed {
+    fn remember(&self, repository: &str, descriptor: &Descriptor) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (repository.to_owned(), descriptor.digest);
+        if inner.known.insert(key.clone(), descriptor.clone()).is_none() {
+            inner.order.push_back(key);
+        }
+        while inner.order.len() > MAX_UNNAMED {
+            if let Some(oldest) = inner.order.pop_front() {
+                inner.known.remove(&oldest);
+            }
+        }
+    }
+
+    fn get(&self, repository: &str, digest: Digest) -> Option<Descriptor> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.known.get(&(repository.to_owned(), digest)).cloned()
+    }
+
+    fn forget(&self, repository: &str, digest: Digest) -> bool {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (repository.to_owned(), digest);
+        inner.order.retain(|other| *other != key);
+        inner.known.remove(&key).is_some()
+    }
+}
+
+impl Registry {
+    pub(super) async fn get_manifest(
+        self: &Arc<Self>,
+        request: &Request,
+        repository: String,
+        reference: ManifestReference,
+    ) -> Result<Reply, Refusal> {
+        let host = request.host().map(str::to_owned);
+        let (descriptor, bytes) = self
+            .work(move |registry| {
+                let descriptor = registry
+                    .find(&repository, &reference, host.as_deref())?
+                    .ok_or_else(|| unknown(&repository, &reference))?;
+                match registry.store.read_document(&descriptor) {
+                    Ok(bytes) => Ok((descriptor, bytes)),
+                    Err(StoreError::MissingBlob(_)) => Err(unknown(&repository, &reference)),
+                    Err(error) => Err(fault(error)),
+                }
+            })
+            .await?;
+        let length = bytes.len() as u64;
+        let content = if request.method == http::Method::HEAD { Content::Empty } else { Content::Bytes(bytes) };
+        Ok(Reply::new(StatusCode::OK)
+            .about(descriptor.digest)
+            .with(http::header::ETAG, super::reply::text(&super::reply::entity_tag(descriptor.digest)))
+            .with_content(&descriptor.media_type, length, content))
+    }
+
+    fn find(
+        &self,
+        repository: &str,
+        reference: &ManifestReference,
+        host: Option<&str>,
+    ) -> Result<Option<Descriptor>, Refusal> {
+        let entries = self.entries()?;
+        let found = Repository::find(&entries, repository, host).unwrap_or_default();
+        match reference {
+            ManifestReference::Invalid(_) => Ok(None),
+            ManifestReference::Tag(tag) => Ok(found.tags.get(tag).map(|entry| entry.descriptor.clone())),
+            ManifestReference::Digest(digest) => {
+                if let Some(descriptor) = self.unnamed.get(repository, *digest) {
+                    return Ok(Some(descriptor));
+                }
+                self.below(found.descriptors().cloned().collect(), *digest)
+            }
+        }
+    }
+
+    /// The descriptor of `digest` among `level` or in the indexes there.
+    fn below(&self, mut level: Vec<Descriptor>, digest: Digest) -> Result<Option<Descriptor>, Refusal> {
+        for _ in 0..=MAX_NESTING {
+            if let Some(found) = level.iter().find(|descriptor| descriptor.digest == digest) {
+                return Ok(Some(found.clone()));
+            }
+            level.retain(|descriptor| media_type::is_index(&descriptor.media_type));
+            level.sort_by_key(|descriptor| descriptor.digest);
+            level.dedup_by_key(|descriptor| descriptor.digest);
+            let mut next = Vec::new();
+            for descriptor in level {
+                match self.store.document(&descriptor) {
+                    Ok(Document { content: image::Content::Index(index), .. }) => next.extend(index.manifests),
+                    Ok(_) | Err(StoreError::MissingBlob(_)) => {}
+                    Err(error) => return Err(fault(error)),
+                }
+            }
+            level = next;
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn put_manifest(
+        self: &Arc<Self>,
+        mut request: Request,
+        repository: String,
+        reference: ManifestReference,
+    ) -> Result<Reply, Refusal> {
+        if let ManifestReference::Invalid(tag) = &reference {
+            return Err(
+                Refusal::bad(Code::ManifestInvalid, "this is not a valid tag").with_detail(&json!({ "tag": tag }))
+            );
+        }
+        let bytes = request.body.whole(MAX_DOCUMENT_BYTES).await?;
+        let declared = request.header("content-type").map(str::to_owned);
+        let (digest, location) =
+            self.work(move |registry| registry.keep(&repository, &reference, declared.as_deref(), bytes)).await?;
+        Ok(Reply::new(StatusCode::CREATED).about(digest).at(&location))
+    }
+
+    fn keep(
+        &self,
+        repository: &str,
+        reference: &ManifestReference,
+        declared: Option<&str>,
+        bytes: Vec<u8>,
+    ) -> Result<(Digest, String), Refusal> {
+        let lease = self.lease()?;
+        let document = parse(declared, bytes)?;
+        let digest = document.digest();
+        if let ManifestReference::Digest(wanted) = reference
+            && *wanted != digest
+        {
+            return Err(Refusal::bad(Code::DigestInvalid, "the manifest has another digest than its URL says")
+                .with_detail(&json!({ "expected": wanted, "found": digest })));
+        }
+        let mut missing = Vec::new();
+        for descriptor in document.references() {
+            match self.store.check_blob(descriptor) {
+                Ok(()) => {}
+                Err(StoreError::MissingBlob(digest)) => missing.push(digest),
+                Err(StoreError::BlobSize { digest, expected, found }) => {
+                    return Err(Refusal::bad(Code::SizeInvalid, "the manifest gives a blob another size than it has")
+                        .with_detail(&json!({ "digest": digest, "expected": expected, "found": found })));
+                }
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        if !missing.is_empty() {
+            missing.truncate(MAX_NAMED);
+            return Err(Refusal::missing(&missing));
+        }
+        self.store.put(lease, &document.descriptor.media_type, &document.bytes).map_err(fault)?;
+        let place = match reference {
+            ManifestReference::Tag(tag) => {
+                let name = names::stored(repository, tag)
+                    .map_err(|error| Refusal::bad(Code::NameInvalid, error.to_string()))?;
+                self.store.publish(lease, &document, &[name], Some(&now())).map_err(fault)?;
+                tag.clone()
+            }
+            ManifestReference::Digest(_) | ManifestReference::Invalid(_) => {
+                self.unnamed.remember(repository, &document.descriptor);
+                digest.to_string()
+            }
+        };
+        Ok((digest, format!("/v2/{repository}/manifests/{place}")))
+    }
+
+    pub(super) async fn delete_manifest(
+        self: &Arc<Self>,
+        request: &Request,
+        repository: String,
+        reference: ManifestReference,
+    ) -> Result<Reply, Refusal> {
+        let host = request.host().map(str::to_owned);
+        self.work(move |registry| registry.forget(&repository, &reference, host.as_deref())).await?;
+        Ok(Reply::new(StatusCode::ACCEPTED))
+    }
+
+    fn forget(&self, repository: &str, reference: &ManifestReference, host: Option<&str>) -> Result<(), Refusal> {
+        let entries = self.entries()?;
+        let found = Repository::find(&entries, repository, host).unwrap_or_default();
+        let (doomed, unnamed) = match reference {
+            ManifestReference::Invalid(_) => (Vec::new(), false),
+            ManifestReference::Tag(tag) => (found.tagged(tag), false),
+            ManifestReference::Digest(digest) => (found.holding(*digest), self.unnamed.forget(repository, *digest)),
+        };
+        let removed = self.store.remove(&doomed).map_err(fault)?;
+        if !removed.is_empty() || unnamed {
+            return Ok(());
+        }
+        if self.find(repository, reference, host)?.is_some() {
+            return Err(Refusal::not_allowed("GET, HEAD, PUT", "the manifest is part of an index; delete the index"));
+        }
+        Err(unknown(repository, reference))
+    }
+}
+
+/// Parses a pushed manifest, which must be of the type that it is declared to be.
+fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, Refusal> {
+    let invalid = |error: DocumentError| {
+        let reason = std::error::Error::source(&error).map(ToString::to_string);
+        Refusal::bad(Code::ManifestInvalid, error.to_string()).with_detail(&json!({ "reason": reason }))
+    };
+    // Parameters such as a charset say nothing about the type.
+    let declared = declared.map(|text| text.split(';').next().unwrap_or_default().trim());
+    let own = Document::parse(None, bytes).map_err(invalid)?;
+    let kind = &own.descriptor.media_type;
+    let known = |text: &&str| media_type::is_index(text) || media_type::is_manifest(text);
+    match declared.filter(known) {
+        Some(declared) if declared != kind => Err(Refusal::bad(
+            Code::ManifestInvalid,
+            format!("the content type is `{declared}`, the manifest's own is `{kind}`"),
+        )),
+        _ => Ok(own),
+    }
+}
+
+fn unknown(repository: &str, reference: &ManifestReference) -> Refusal {
+    let reference = match reference {
+        ManifestReference::Tag(text) | ManifestReference::Invalid(text) => text.clone(),
+        ManifestReference::Digest(digest) => digest.to_string(),
+    };
+    Refusal::not_found(Code::ManifestUnknown, "there is no such manifest")
+        .with_detail(&json!({ "name": repository, "reference": reference }))
+}
+
+/// RFC 3339, whole seconds.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::image::Manifest;
+
+    #[test]
+    fn unnamed_manifests_are_bounded() {
+        let unnamed = Unnamed::default();
+        let descriptor = |number: usize| Descriptor::of(media_type::IMAGE_MANIFEST, &number.to_le_bytes());
+        for number in 0..=MAX_UNNAMED {
+            unnamed.remember("app", &descriptor(number));
+            unnamed.remember("app", &descriptor(number));
+        }
+        assert_eq!(unnamed.get("app", descriptor(0).digest), None);
+        assert_eq!(unnamed.get("app", descriptor(1).digest), Some(descriptor(1)));
+        assert_eq!(unnamed.get("other", descriptor(1).digest), None);
+        assert!(unnamed.forget("app", descriptor(1).digest) && !unnamed.forget("app", descriptor(1).digest));
+    }
+
+    #[test]
+    fn the_declared_type_must_be_the_own_type() {
+        let config = Descriptor::of(media_type::IMAGE_CONFIG, b"{}");
+        let bytes = Document::from_manifest(Manifest::new(config, Vec::new(), BTreeMap::new())).bytes;
+        for fine in [None, Some("application/json"), Some(media_type::IMAGE_MANIFEST), Some("")] {
+            parse(fine, bytes.clone()).unwrap_or_else(|refusal| panic!("{fine:?}: {refusal:?}"));
+        }
+        parse(Some(&format!("{}; charset=utf-8", media_type::IMAGE_MANIFEST)), bytes.clone()).expect("parameters");
+        for wrong in [media_type::DOCKER_MANIFEST, media_type::IMAGE_INDEX] {
+            assert_eq!(parse(Some(wrong), bytes.clone()).expect_err(wrong).status, StatusCode::BAD_REQUEST);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Under which repository and tag an entry of the store is served, and under which name a push is
+//! kept.
+//!
+//! `app:v1` is repository `app`. `localhost:5000/app:v1` is repository `app` for whoever reached us
+//! as `localhost:5000`. Where a name with its registry is itself a valid repository, it is served
+//! as that, too: a push to repository `localhost/app` is kept as `localhost/app:v1`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::image::{Descriptor, Digest, Reference};
+use crate::store::Entry;
+
+/// One repository as a client sees it.
+#[derive(Debug, Default)]
+pub(super) struct Repository<'a> {
+    /// What its tags stand for.
+    pub(super) tags: BTreeMap<String, &'a Entry>,
+    /// All of its entries; several may have the same tag, or none.
+    entries: Vec<(Option<String>, &'a Entry)>,
+}
+
+impl<'a> Repository<'a> {
+    /// The repository `name` for a client that called us `host`; `None` when nothing is in it.
+    pub(super) fn find(entries: &'a [Entry], name: &str, host: Option<&str>) -> Option<Self> {
+        let mut found = Self::default();
+        let mut ours = Vec::new();
+        for entry in entries {
+            // Each entry counts once, under the first of its names.
+            match served(entry, host).into_iter().find(|served| served.repository == name) {
+                Some(Served { tag, by_host: false, .. }) => found.entries.push((tag, entry)),
+                Some(Served { tag, by_host: true, .. }) => ours.push((tag, entry)),
+                None => {}
+            }
+        }
+        // What was pushed here wins over what was named after this host.
+        found.entries.append(&mut ours);
+        for (tag, entry) in &found.entries {
+            if let Some(tag) = tag {
+                found.tags.entry(tag.clone()).or_insert(entry);
+            }
+        }
+        (!found.entries.is_empty()).then_some(found)
+    }
+
+    /// What each entry stands for.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = &'a Descriptor> {
+        self.entries.iter().map(|(_, entry)| &entry.descriptor)
+    }
+
+    /// All entries that `tag` might be served from.
+    pub(super) fn tagged(&self, tag: &str) -> Vec<Entry> {
+        self.select(|has, _| has == Some(tag))
+    }
+
+    /// All entries of the manifest `digest`.
+    pub(super) fn holding(&self, digest: Digest) -> Vec<Entry> {
+        self.select(|_, entry| entry.descriptor.digest == digest)
+    }
+
+    fn select(&self, wanted: impl Fn(Option<&str>, &Entry) -> bool) -> Vec<Entry> {
+        let fits = |(tag, entry): &&(Option<String>, &Entry)| wanted(tag.as_deref(), entry);
+        self.entries.iter().filter(fits).map(|(_, entry)| (*entry).clone()).collect()
+    }
+}
+
+/// The repositories there are for a client that called us `host`, sorted.
+pub(super) fn catalog(entries: &[Entry], host: Option<&str>) -> Vec<String> {
+    let names: BTreeSet<String> =
+        entries.iter().flat_map(|entry| served(entry, host)).map(|served| served.repository).collect();
+    names.into_iter().collect()
+}
+
+/// The name a pushed tag is kept under.
+pub(super) fn stored(repository: &str, tag: &str) -> Result<Reference, crate::image::ReferenceError> {
+    Reference::from_parts(None, repository, Some(tag))
+}
+
+struct Served {
+    repository: String,
+    tag: Option<String>,
+    by_host: bool,
+}
+
+fn served(entry: &Entry, host: Option<&str>) -> Vec<Served> {
+    let Some(Ok(reference)) = entry.name.as_deref().map(str::parse::<Reference>) else { return Vec::new() };
+    let reference = reference.with_default_tag();
+    let tag = || reference.tag().map(str::to_owned);
+    let mut names = Vec::new();
+    let full = reference.name();
+    if Reference::from_parts(None, &full, None).is_ok() {
+        names.push(Served { repository: full, tag: tag(), by_host: false });
+    }
+    if let (Some(registry), Some(host)) = (reference.registry(), host)
+        && registry.eq_ignore_ascii_case(host)
+    {
+        names.push(Served { repository: reference.repository().to_owned(), tag: tag(), by_host: true });
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::media_type;
+
+    fn entries(names: &[&str]) -> Vec<Entry> {
+        let entry = |name: &&str| Entry {
+            name: (!name.is_empty()).then(|| (*name).to_owned()),
+            created: None,
+            descriptor: Descriptor::of(media_type::IMAGE_MANIFEST, name.as_bytes()),
+        };
+        names.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn the_catalog_depends_on_what_we_are_called() {
+        let all =
+            entries(&["app:v1", "team/app:v2", "localhost:5000/own:v1", "r.example/x/y:1", "UPPER is no name", ""]);
+        assert_eq!(catalog(&all, None), ["app", "r.example/x/y", "team/app"]);
+        assert_eq!(catalog(&all, Some("LOCALHOST:5000")), ["app", "own", "r.example/x/y", "team/app"]);
+        assert_eq!(catalog(&all, Some("r.example")), ["app", "r.example/x/y", "team/app", "x/y"]);
+    }
+
+    #[test]
+    fn a_pushed_name_wins_over_one_with_our_address() {
+        let all = entries(&["localhost:5000/app:v1", "app:v1", "localhost:5000/app:v2", "app"]);
+        let repository = Repository::find(&all, "app", Some("localhost:5000")).expect("there");
+        assert_eq!(repository.tags.keys().collect::<Vec<_>>(), ["latest", "v1", "v2"]);
+        assert_eq!(repository.tags["v1"].name.as_deref(), Some("app:v1"));
+        assert_eq!(repository.tagged("v1").len(), 2);
+        assert_eq!(repository.holding(all[2].descriptor.digest), [all[2].clone()]);
+        assert!(Repository::find(&all, "app/x", Some("localhost:5000")).is_none());
+        assert_eq!(Repository::find(&all, "app", None).expect("there").tags.len(), 2);
+    }
+
+    #[test]
+    fn whatever_is_pushed_is_served_under_the_same_name() {
+        for (repository, tag) in
+            [("app", "v1"), ("localhost/app", "v1"), ("r.example/team/app", "x"), ("a/b/c", "latest")]
+        {
+            let name = stored(repository, tag).expect("a name").to_string();
+            let all = entries(&[&name]);
+            let found = Repository::find(&all, repository, Some("127.0.0.1:5000")).expect(repository);
+            assert!(found.tags.contains_key(tag), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pinned_name_has_no_tag() {
+        let name = format!("app@{}", Digest::of(b""));
+        let all = entries(&[&name]);
+        let found = Repository::find(&all, "app", None).expect("there");
+        assert!(found.tags.is_empty());
+        assert_eq!(found.descriptors().count(), 1);
+    }
+}

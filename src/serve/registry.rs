@@ -1,0 +1,190 @@
+//! Requests in, answers out: who may ask, which endpoint is meant, and what it answers.
+
+use std::sync::Arc;
+
+use http::header::{HOST, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::json;
+
+use super::http::Body;
+use super::limits::Limits;
+use super::login::{Basic, Users};
+use super::manifests::Unnamed;
+use super::names::{self, Repository};
+use super::query::{Page, Query};
+use super::refusal::{Code, Refusal};
+use super::reply::Reply;
+use super::route::Route;
+use super::sessions::Sessions;
+use crate::store::{ImageStore, Lease, StoreError};
+
+const READ: &str = "GET, HEAD";
+const BLOB: &str = "GET, HEAD";
+const UPLOADS: &str = "POST";
+const UPLOAD: &str = "GET, PATCH, PUT, DELETE";
+const MANIFEST: &str = "GET, HEAD, PUT, DELETE";
+
+/// A request whose body has not been read.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    /// The address the client used for us, where its request line has one.
+    pub(super) authority: Option<String>,
+    pub(super) body: Body,
+}
+
+impl Request {
+    /// `host` or `host:port` as the client calls us.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.authority.as_deref().or_else(|| self.header(HOST.as_str()))
+    }
+
+    /// A header's value, when it is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The registry over one store.
+pub(super) struct Registry {
+    pub(super) store: ImageStore,
+    /// None in read-only mode: then nothing is written that pruning could take away.
+    pub(super) lease: Option<Arc<Lease>>,
+    pub(super) users: Option<Arc<Users>>,
+    pub(super) sessions: Sessions,
+    pub(super) unnamed: Unnamed,
+    pub(super) limits: Limits,
+}
+
+impl Registry {
+    /// Answers a request; never fails.
+    pub(super) async fn answer(self: Arc<Self>, request: Request) -> Reply {
+        let user = match self.admit(&request).await {
+            Ok(user) => user,
+            Err(refusal) => return refusal.into(),
+        };
+        let reply = self.dispatch(request).await.unwrap_or_else(Reply::from);
+        Reply { user, ..reply }
+    }
+
+    async fn admit(&self, request: &Request) -> Result<Option<String>, Refusal> {
+        let Some(users) = &self.users else { return Ok(None) };
+        let header = request.headers.get(http::header::AUTHORIZATION);
+        if let Some(basic) = header.and_then(|value| Basic::parse(value.as_bytes())) {
+            let user = basic.user.clone();
+            if users.admit(basic).await {
+                return Ok(Some(user));
+            }
+        }
+        let message = if header.is_some() { "user or password is wrong" } else { "authentication is required" };
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message)
+            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"idpbuilder\"")))
+    }
+
+    async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Reply, Refusal> {
+        let route = Route::parse(&request.path)?;
+        let method = request.method.clone();
+        let read = matches!(method, Method::GET | Method::HEAD);
+        if !read && self.lease.is_none() {
+            return Err(Refusal::not_allowed(READ, "this registry is read-only"));
+        }
+        match route {
+            Route::Base if read => Ok(Reply::json(&json!({}))),
+            Route::Catalog if read => self.catalog(&request).await,
+            Route::Tags { repository } if read => self.tags(&request, repository).await,
+            Route::Referrers if read => {
+                // The specification's sign for clients to look for the fallback tag instead.
+                Err(Refusal::not_found(Code::Unsupported, "the referrers API is not supported"))
+            }
+            Route::Base | Route::Catalog | Route::Tags { .. } | Route::Referrers => Err(Refusal::method(READ)),
+            Route::Manifest { repository, reference } => match method {
+                Method::GET | Method::HEAD => self.get_manifest(&request, repository, reference).await,
+                Method::PUT => self.put_manifest(request, repository, reference).await,
+                Method::DELETE => self.delete_manifest(&request, repository, reference).await,
+                _ => Err(Refusal::method(MANIFEST)),
+            },
+            Route::Blob { digest, .. } => match method {
+                Method::GET | Method::HEAD => self.get_blob(&request, digest).await,
+                Method::DELETE => Err(Refusal::not_allowed(
+                    BLOB,
+                    "blobs are not deleted one by one; delete the manifest and prune the store",
+                )),
+                _ => Err(Refusal::method(BLOB)),
+            },
+            Route::Uploads { repository } => match method {
+                Method::POST => self.start_upload(request, repository).await,
+                _ => Err(Refusal::method(UPLOADS)),
+            },
+            Route::Upload { repository, id } => match method {
+                Method::GET | Method::HEAD => self.upload_status(&repository, &id),
+                Method::PATCH => self.continue_upload(request, &repository, &id).await,
+                Method::PUT => self.finish_upload(request, &repository, &id).await,
+                Method::DELETE => self.cancel_upload(&repository, &id).await,
+                _ => Err(Refusal::method(UPLOAD)),
+            },
+        }
+    }
+
+    async fn catalog(self: &Arc<Self>, request: &Request) -> Result<Reply, Refusal> {
+        let page = Page::of(&request.query, self.limits.page)?;
+        let host = request.host().map(str::to_owned);
+        let names = self.work(move |registry| Ok(names::catalog(&registry.entries()?, host.as_deref()))).await?;
+        let (names, link) = page.cut(names, "/v2/_catalog");
+        Ok(linked(Reply::json(&json!({ "repositories": names })), link))
+    }
+
+    async fn tags(self: &Arc<Self>, request: &Request, repository: String) -> Result<Reply, Refusal> {
+        let page = Page::of(&request.query, self.limits.page)?;
+        let host = request.host().map(str::to_owned);
+        let name = repository.clone();
+        let tags = self
+            .work(move |registry| {
+                let entries = registry.entries()?;
+                let found = Repository::find(&entries, &name, host.as_deref());
+                let found = found.ok_or_else(|| {
+                    Refusal::not_found(Code::NameUnknown, "there is no such repository")
+                        .with_detail(&json!({ "name": name }))
+                })?;
+                Ok(found.tags.into_keys().collect::<Vec<_>>())
+            })
+            .await?;
+        let (tags, link) = page.cut(tags, &format!("/v2/{repository}/tags/list"));
+        Ok(linked(Reply::json(&json!({ "name": repository, "tags": tags })), link))
+    }
+
+    /// Runs what waits for the disk away from the threads that serve connections.
+    pub(super) async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let registry = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&registry)).await {
+            Ok(result) => result,
+            Err(error) => Err(Refusal::fault(&error)),
+        }
+    }
+
+    pub(super) fn entries(&self) -> Result<Vec<crate::store::Entry>, Refusal> {
+        self.store.entries().map_err(|error| Refusal::fault(&error))
+    }
+
+    /// The lease that every write needs; requests that write are refused before without one.
+    pub(super) fn lease(&self) -> Result<&Lease, Refusal> {
+        self.lease.as_deref().ok_or_else(|| Refusal::not_allowed(READ, "this registry is read-only"))
+    }
+}
+
+/// An error of the store, where nothing the client did explains it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+pub(super) fn fault(error: StoreError) -> Refusal {
+    Refusal::fault(&error)
+}
+
+fn linked(reply: Reply, link: Option<HeaderValue>) -> Reply {
+    match link {
+        Some(link) => reply.with(http::header::LINK, link),
+        None => reply,
+    }
+}

@@ -1,0 +1,106 @@
+//! Answers, before they are bytes on a connection.
+
+use std::fs::File;
+
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IntoHeaderName, LOCATION, RANGE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::refusal::Refusal;
+use crate::image::Digest;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    Empty,
+    Bytes(Vec<u8>),
+    /// `length` bytes of a file from where it stands.
+    File {
+        file: File,
+        length: u64,
+    },
+}
+
+/// Status, headers and body, and what the log should know besides.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) content: Content,
+    pub(super) user: Option<String>,
+    pub(super) fault: Option<String>,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), content: Content::Empty, user: None, fault: None }
+    }
+
+    pub(super) fn with(mut self, name: impl IntoHeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(super) fn with_content(mut self, media_type: &str, length: u64, content: Content) -> Self {
+        // A stored media type may be any text; one that is no header value is not worth an error.
+        let media_type =
+            HeaderValue::from_str(media_type).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+        self.headers.insert(CONTENT_TYPE, media_type);
+        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        self.content = content;
+        self
+    }
+
+    pub(super) fn json(value: &serde_json::Value) -> Self {
+        let bytes = value.to_string().into_bytes();
+        let length = bytes.len() as u64;
+        Self::new(StatusCode::OK).with_content("application/json", length, Content::Bytes(bytes))
+    }
+
+    /// Which content the answer is or was about.
+    pub(super) fn about(self, digest: Digest) -> Self {
+        self.with(CONTENT_DIGEST, text(&digest.to_string()))
+    }
+
+    /// The content's own name as its validator, and that parts of it are to be had.
+    pub(super) fn validated(self, digest: Digest) -> Self {
+        let tag = entity_tag(digest);
+        self.with(ETAG, text(&tag)).with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
+    }
+
+    /// Relative, because only the client knows by which name and scheme it got here.
+    pub(super) fn at(self, location: &str) -> Self {
+        self.with(LOCATION, text(location))
+    }
+
+    /// The bytes of an upload that are safe here.
+    pub(super) fn holding(self, offset: u64) -> Self {
+        self.with(RANGE, held(offset))
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(mut refusal: Refusal) -> Self {
+        let body = refusal.body();
+        let length = body.len() as u64;
+        let mut reply = Self::new(refusal.status).with_content("application/json", length, Content::Bytes(body));
+        reply.headers.extend(refusal.headers.drain(..));
+        reply.fault = refusal.fault;
+        reply
+    }
+}
+
+/// `0-<last>` of `offset` bytes; nothing yet is written as `0-0`, as the specification has it.
+pub(super) fn held(offset: u64) -> HeaderValue {
+    text(&format!("0-{}", offset.saturating_sub(1)))
+}
+
+pub(super) fn entity_tag(digest: Digest) -> String {
+    format!("\"{digest}\"")
+}
+
+/// A header value of text that we made of names and numbers.
+pub(super) fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("names, digests and numbers are visible ASCII")
+}
