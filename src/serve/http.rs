@@ -20,6 +20,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -36,6 +38,16 @@ pub(super) type Log = Arc<dyn Fn(&AccessLine) + Send + Sync>;
 
 /// How much of a file is in memory for one download.
 const READ_BYTES: usize = 128 << 10;
+
+/// What one connection holds of a request's body at most.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Said to whoever speaks HTTP where HTTPS is expected; before there is a connection to answer on.
+const SPEAK_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 22\r\nconnection: close\r\n\r\nthis port speaks HTTPS";
 
 /// Headers of one request.
 const MAX_HEADERS: usize = 100;
@@ -62,13 +74,12 @@ pub(super) enum BodyError {
     Broken,
 }
 
-impl From<BodyError> for Refusal {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Idle => {
-                Self::new(StatusCode::REQUEST_TIMEOUT, Code::BlobUploadInvalid, "the request's body stalled")
-            }
-            BodyError::Broken => Self::bad(Code::BlobUploadInvalid, "the request's body broke off"),
+impl BodyError {
+    /// The answer, for clients that are still there to read it.
+    pub(super) fn refusal(self, code: Code) -> Refusal {
+        match self {
+            Self::Idle => Refusal::new(StatusCode::REQUEST_TIMEOUT, code, "the request's body stalled"),
+            Self::Broken => Refusal::bad(code, "the request's body broke off"),
         }
     }
 }
@@ -88,7 +99,7 @@ impl Body {
         }
     }
 
-    /// All of the body, when it has at most `limit` bytes.
+    /// All of a manifest's body, when it has at most `limit` bytes.
     pub(super) async fn whole(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
         let too_large = || {
             Refusal::new(
@@ -101,7 +112,7 @@ impl Body {
             return Err(too_large());
         }
         let mut whole = Vec::new();
-        while let Some(bytes) = self.next().await? {
+        while let Some(bytes) = self.next().await.map_err(|error| error.refusal(Code::ManifestInvalid))? {
             if (whole.len() + bytes.len()) as u64 > limit {
                 return Err(too_large());
             }
@@ -113,26 +124,39 @@ impl Body {
 
 /// What every connection needs.
 pub(super) struct Connections {
-    pub(super) registry: Arc<Registry>,
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) log: Log,
-    pub(super) limits: Limits,
+    registry: Arc<Registry>,
+    tls: Option<TlsAcceptor>,
+    log: Log,
+    limits: Limits,
 }
 
 impl Connections {
+    pub(super) fn new(registry: Arc<Registry>, tls: Option<Arc<ServerConfig>>, log: Log, limits: Limits) -> Self {
+        Self { registry, tls: tls.map(TlsAcceptor::from), log, limits }
+    }
+
     /// Serves one connection to its end.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: Watcher) {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let stream = Patient::new(stream, self.limits.idle);
-        match self.tls.clone() {
-            None => self.speak(stream, peer, stop).await,
-            Some(tls) => {
-                // What fails here is the client's to report: it knows whom it meant to reach.
-                if let Ok(Ok(stream)) = tokio::time::timeout(self.limits.head_time, tls.accept(stream)).await {
-                    self.speak(stream, peer, stop).await;
-                }
+        let Some(tls) = self.tls.clone() else {
+            let stream = Patient::new(stream, self.limits.idle);
+            return self.speak(stream, peer, stop).await;
+        };
+        let handshake = async {
+            let mut first = [0];
+            let plain = stream.peek(&mut first).await? > 0 && first[0] != TLS_HANDSHAKE;
+            let mut stream = Patient::new(stream, self.limits.idle);
+            if plain {
+                stream.write_all(SPEAK_TLS).await?;
+                stream.shutdown().await?;
+                return Err(io::ErrorKind::InvalidData.into());
             }
+            tls.accept(stream).await
+        };
+        // What fails here is the client's to report: it knows whom it meant to reach.
+        if let Ok(Ok(stream)) = tokio::time::timeout(self.limits.head_time, handshake).await {
+            self.speak(stream, peer, stop).await;
         }
     }
 
@@ -148,7 +172,8 @@ impl Connections {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)
-            .max_buf_size(self.limits.head_bytes.max(8192))
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(self.limits.head_bytes.max(BUFFER_BYTES))
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
         // A connection's own errors are the client leaving or not speaking HTTP.

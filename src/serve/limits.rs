@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections served at once; others wait to be accepted.
     pub connections: usize,
-    /// Bytes of a request's head, the request line included; at least 8192.
+    /// Bytes of a request's head, the request line included.
     pub head_bytes: usize,
     /// How long a request's head, the wait for the next request, or a TLS handshake may take.
     pub head_time: Duration,

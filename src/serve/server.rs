@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::access::AccessLine;
 use super::certificate::{CertificateError, Identity};
@@ -169,8 +168,8 @@ impl Server {
         let limits = registry.limits.clone();
         let slots = Arc::new(Semaphore::new(limits.connections));
         let grace = limits.grace;
-        let tls = identity.map(|identity| TlsAcceptor::from(identity.config));
-        let connections = Arc::new(Connections { registry: Arc::clone(&registry), tls, log, limits });
+        let tls = identity.map(|identity| identity.config);
+        let connections = Arc::new(Connections::new(Arc::clone(&registry), tls, log, limits));
         let mut open = JoinSet::new();
         let stopping = Stop::new();
         let mut sweep = tokio::time::interval(SWEEP);

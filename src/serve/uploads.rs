@@ -238,7 +238,7 @@ async fn receive(
 
 fn refuse(torn: Torn, offset: Option<u64>) -> Refusal {
     let refusal = match torn {
-        Torn::Body(error) => error.into(),
+        Torn::Body(error) => error.refusal(Code::BlobUploadInvalid),
         Torn::Superseded => sessions::superseded(),
         Torn::TooLong => Refusal::bad(Code::SizeInvalid, "the body is longer than its content range says"),
         Torn::Write(error) => Refusal::fault(&error),

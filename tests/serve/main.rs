@@ -1,0 +1,13 @@
+//! The embedded registry from outside: every endpoint and refusal over raw HTTP, and real clients.
+//!
+//! Each test starts its own server on a free loopback port over its own store. Clients that are
+//! missing fail a test; bin/test installs them and runs the ignored tests, too.
+
+mod access;
+mod blobs;
+mod clients;
+mod lifecycle;
+mod lists;
+mod manifests;
+mod support;
+mod uploads;

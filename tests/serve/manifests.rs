@@ -1,0 +1,200 @@
+//! Manifests: stored as they came, by tag and by digest.
+
+use std::collections::BTreeMap;
+
+use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
+use serde_json::json;
+
+use crate::support::{Image, Running};
+
+fn index_of(children: &[&Image]) -> Document {
+    let manifests = children.iter().map(|child| child.manifest.descriptor.clone()).collect();
+    let bytes = serde_json::to_vec(&Index { manifests, ..Index::default() }).expect("serialises");
+    Document::parse(Some(media_type::IMAGE_INDEX), bytes).expect("an index")
+}
+
+#[test]
+fn bytes_are_kept_exactly() {
+    let server = Running::start();
+    let image = Image::new("x");
+    for blob in &image.blobs {
+        server.push_blob("app", blob);
+    }
+    // The same manifest, written as no serialiser of ours would.
+    let spaced = serde_json::to_vec_pretty(&image.manifest.manifest()).expect("serialises");
+    let digest = Digest::of(&spaced);
+    let put = server.call("PUT", "/v2/app/manifests/v1", &[("content-type", media_type::IMAGE_MANIFEST)], &spaced);
+    assert_eq!(put.is(201).header("docker-content-digest"), digest.to_string());
+    assert_eq!(put.header("location"), "/v2/app/manifests/v1");
+    for reference in ["v1".to_owned(), digest.to_string()] {
+        let path = format!("/v2/app/manifests/{reference}");
+        let get = server.get(&path);
+        assert_eq!(get.is(200).body, spaced);
+        let head = server.call("HEAD", &path, &[], b"");
+        for answer in [get, head] {
+            assert_eq!(answer.is(200).header("content-type"), media_type::IMAGE_MANIFEST);
+            assert_eq!(answer.header("docker-content-digest"), digest.to_string());
+            assert_eq!(answer.header("content-length"), spaced.len().to_string());
+        }
+    }
+    let entries = server.store.entries().expect("entries");
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].name.as_deref(), Some("app:v1"));
+    assert_eq!(entries[0].descriptor.digest, digest);
+    assert!(entries[0].created.as_deref().is_some_and(|time| time.ends_with('Z')));
+}
+
+#[test]
+fn a_tag_moves() {
+    let server = Running::start();
+    let (old, new) = (Image::new("old"), Image::new("new"));
+    server.push("app", "v1", &old).is(201);
+    server.push("app", "v1", &new).is(201);
+    assert_eq!(server.get("/v2/app/manifests/v1").header("docker-content-digest"), new.digest().to_string());
+    server.get(&format!("/v2/app/manifests/{}", old.digest())).refused(404, "MANIFEST_UNKNOWN");
+    assert_eq!(server.store.entries().expect("entries").len(), 1);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let server = Running::start();
+    let image = Image::new("x");
+    let answer = server.put_manifest("app", "v1", &image.manifest);
+    let errors = answer.refused(404, "MANIFEST_BLOB_UNKNOWN").json();
+    let named: Vec<_> = image.blobs.iter().map(|blob| json!({ "digest": Digest::of(blob) })).collect();
+    let details: Vec<_> = errors["errors"].as_array().expect("errors").iter().map(|e| e["detail"].clone()).collect();
+    assert_eq!(details, named);
+    server.push_blob("app", &image.blobs[0]);
+    let answer = server.put_manifest("app", "v1", &image.manifest);
+    assert_eq!(answer.refused(404, "MANIFEST_BLOB_UNKNOWN").json()["errors"][0]["detail"], named[1]);
+    let index = server.put_manifest("app", "all", &index_of(&[&image]));
+    assert_eq!(
+        index.refused(404, "MANIFEST_BLOB_UNKNOWN").json()["errors"][0]["detail"],
+        json!({ "digest": image.digest() })
+    );
+    assert!(server.store.entries().expect("entries").is_empty());
+}
+
+#[test]
+fn documents_that_are_wrong_are_refused() {
+    let server = Running::start();
+    let image = Image::new("x");
+    server.push("app", "v1", &image).is(201);
+    let put = |reference: &str, kind: &str, body: &[u8]| {
+        server.call("PUT", &format!("/v2/app/manifests/{reference}"), &[("content-type", kind)], body)
+    };
+    put("v2", media_type::IMAGE_MANIFEST, b"<html>").refused(400, "MANIFEST_INVALID");
+    put("v2", "text/plain", b"{}").refused(400, "MANIFEST_INVALID");
+    put("v2", "application/json", br#"{"schemaVersion":1,"fsLayers":[]}"#).refused(400, "MANIFEST_INVALID");
+    put("v2", media_type::IMAGE_INDEX, &image.manifest.bytes).refused(400, "MANIFEST_INVALID");
+    put(".hidden", media_type::IMAGE_MANIFEST, &image.manifest.bytes).refused(400, "MANIFEST_INVALID");
+    let other = Digest::of(b"other").to_string();
+    let answer = put(&other, media_type::IMAGE_MANIFEST, &image.manifest.bytes);
+    assert_eq!(
+        answer.refused(400, "DIGEST_INVALID").json()["errors"][0]["detail"],
+        json!({ "expected": other, "found": image.digest() })
+    );
+    let mut lying = image.manifest.manifest().expect("a manifest").clone();
+    lying.layers[0].size += 1;
+    let lying = Document::from_manifest(lying);
+    server.put_manifest("app", "v2", &lying).refused(400, "SIZE_INVALID");
+    server.get("/v2/app/manifests/v2").refused(404, "MANIFEST_UNKNOWN");
+    server.get("/v2/app/manifests/.hidden").refused(404, "MANIFEST_UNKNOWN");
+}
+
+#[test]
+fn manifests_beyond_the_limit_are_refused() {
+    let server = Running::start();
+    let config = Descriptor::of(media_type::IMAGE_CONFIG, b"{}");
+    let note = BTreeMap::from([("note".to_owned(), "x".repeat(4 << 20))]);
+    let large = Document::from_manifest(Manifest::new(config, Vec::new(), note));
+    server.put_manifest("app", "v1", &large).refused(413, "SIZE_INVALID");
+    // Without a length to judge by, the bytes decide.
+    let mut connection = server.connect();
+    connection.send_head("PUT", "/v2/app/manifests/v1", &[("transfer-encoding", "chunked")], None);
+    let mut body = format!("{:x}\r\n", large.bytes.len()).into_bytes();
+    body.extend_from_slice(&large.bytes);
+    let _ = std::io::Write::write_all(&mut connection.stream, &body);
+    connection.answer("PUT").refused(413, "SIZE_INVALID");
+}
+
+#[test]
+fn children_come_by_digest_and_belong_to_their_index() {
+    let server = Running::start();
+    let (one, two) = (Image::new("one"), Image::new("two"));
+    for image in [&one, &two] {
+        let digest = image.digest().to_string();
+        let put = server.push("app", &digest, image);
+        assert_eq!(put.is(201).header("location"), format!("/v2/app/manifests/{digest}"));
+        server.get(&format!("/v2/app/manifests/{digest}")).is(200);
+        server.get(&format!("/v2/other/manifests/{digest}")).refused(404, "MANIFEST_UNKNOWN");
+    }
+    assert!(server.store.entries().expect("entries").is_empty(), "a digest is no name");
+    let index = index_of(&[&one, &two]);
+    server.put_manifest("app", "v1", &index).is(201);
+    let get = server.get("/v2/app/manifests/v1");
+    assert_eq!(get.is(200).header("content-type"), media_type::IMAGE_INDEX);
+    assert_eq!(get.body, index.bytes);
+
+    // A server that was pushed no child by digest finds them through the index alone.
+    let second = Running::start();
+    for image in [&one, &two] {
+        for blob in &image.blobs {
+            second.push_blob("app", blob);
+        }
+        image.save(&second.store, "staging:v1");
+    }
+    second.put_manifest("app", "v1", &index).is(201);
+    let child = format!("/v2/app/manifests/{}", one.digest());
+    assert_eq!(second.get(&child).is(200).body, one.manifest.bytes);
+    second.call("DELETE", &child, &[], b"").refused(405, "UNSUPPORTED");
+    second.get(&format!("/v2/app/manifests/{}", Digest::of(b"x"))).refused(404, "MANIFEST_UNKNOWN");
+}
+
+#[test]
+fn deleting_a_tag_leaves_the_others() {
+    let server = Running::start();
+    let image = Image::new("x");
+    server.push("app", "v1", &image).is(201);
+    server.put_manifest("app", "v2", &image.manifest).is(201);
+    server.call("DELETE", "/v2/app/manifests/v1", &[], b"").is(202);
+    server.get("/v2/app/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
+    server.call("DELETE", "/v2/app/manifests/v1", &[], b"").refused(404, "MANIFEST_UNKNOWN");
+    server.get("/v2/app/manifests/v2").is(200);
+    server.get(&format!("/v2/app/manifests/{}", image.digest())).is(200);
+}
+
+#[test]
+fn deleting_a_digest_takes_all_its_tags() {
+    let server = Running::start();
+    let image = Image::new("x");
+    let digest = image.digest().to_string();
+    server.push("app", &digest, &image).is(201);
+    server.put_manifest("app", "v1", &image.manifest).is(201);
+    server.put_manifest("app", "v2", &image.manifest).is(201);
+    server.put_manifest("other", "v1", &image.manifest).is(201);
+    let path = format!("/v2/app/manifests/{digest}");
+    server.call("DELETE", &path, &[], b"").is(202);
+    for reference in ["v1", "v2", &digest] {
+        server.get(&format!("/v2/app/manifests/{reference}")).refused(404, "MANIFEST_UNKNOWN");
+    }
+    server.get("/v2/app/tags/list").refused(404, "NAME_UNKNOWN");
+    server.call("DELETE", &path, &[], b"").refused(404, "MANIFEST_UNKNOWN");
+    server.get("/v2/other/manifests/v1").is(200);
+}
+
+#[test]
+fn damage_on_disk_is_not_served() {
+    let server = Running::start();
+    let image = Image::new("x");
+    server.push("app", "v1", &image).is(201);
+    std::fs::write(server.store.blob_path(image.digest()), vec![b' '; image.manifest.bytes.len()]).expect("damaged");
+    let answer = server.get("/v2/app/manifests/v1");
+    answer.refused(500, "UNKNOWN");
+    let path = server.directory.path().to_string_lossy().into_owned();
+    assert!(!String::from_utf8_lossy(&answer.body).contains(&path), "paths stay here");
+    let lines = server.log_when(|lines| lines.iter().any(|line| line.status == Some(500)));
+    assert!(lines.iter().any(|line| line.fault.as_deref().is_some_and(|fault| fault.contains("damaged"))));
+    std::fs::remove_file(server.store.blob_path(image.digest())).expect("removed");
+    server.get("/v2/app/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
+}
