@@ -127,6 +127,23 @@ fn resolving_takes_names_digests_and_ids() {
 }
 
 #[test]
+fn an_image_without_a_name_is_kept_by_its_digest() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &[]);
+    let lease = store.lease().expect("a lease");
+    store.publish(&lease, &one, &[], None).expect("again");
+    drop(lease);
+    let entries = store.entries().expect("entries");
+    assert_eq!(entries.len(), 1);
+    assert_eq!((entries[0].name.as_deref(), entries[0].created.as_deref()), (None, Some("2026-01-02T03:04:05Z")));
+    store.prune().expect("pruned");
+    store.tree(&one.descriptor).expect("whole");
+    image(&store, b"one", &["app"]);
+    assert_eq!(names(&store), ["app:latest"]);
+    assert_eq!(store.entries().expect("entries").len(), 1);
+}
+
+#[test]
 fn publishing_needs_every_blob() {
     let (_dir, store) = open();
     let lease = store.lease().expect("a lease");

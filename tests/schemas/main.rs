@@ -8,6 +8,7 @@ use idpbuilder_oci::image::{
 };
 use idpbuilder_oci::store::ImageStore;
 
+mod archives;
 #[path = "../support/schemas.rs"]
 mod schemas;
 

@@ -1,0 +1,13 @@
+//! Docker, Podman, skopeo and umoci on images of ours, and ours on images of theirs.
+//!
+//! Everything here needs a Docker engine (found through `DOCKER_HOST` or the default socket) or one
+//! of the other programs, so each test is ignored unless asked for: `bin/test` asks for all of them,
+//! and then a missing program is a failure, not a skip. Whatever a test starts or loads it removes.
+
+mod docker;
+mod images;
+mod podman;
+mod programs;
+mod registry;
+mod skopeo;
+mod trees;
