@@ -10,13 +10,14 @@
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
 //! | 2 | `context`, `tls`, `credentials` | what goes in; whom to trust; who we are |
 //! | 1 | `image` | names and documents of the specifications |
-//! | 0 | `progress`, `fs`, `env` | events, atomic files, the process's surroundings |
+//! | 0 | `progress`, `fs`, `config`, `env` | events, atomic files, settings, the process's surroundings |
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 
 pub mod archive;
 pub mod build;
 pub mod cli;
+pub mod config;
 pub mod context;
 pub mod credentials;
 pub mod env;
@@ -24,10 +25,13 @@ pub mod fs;
 pub mod image;
 pub mod inspect;
 pub mod layer;
+pub mod list;
 pub mod progress;
 pub mod pull;
 pub mod push;
 pub mod registry;
+pub mod remove;
 pub mod serve;
 pub mod store;
+pub mod tag;
 pub mod tls;

@@ -28,10 +28,11 @@ pub(super) struct Found {
 /// Reads an archive of `docker save`, of an OCI layout, or of both at once, from a stream that need
 /// not seek, and publishes its images. Either may be gzip-compressed.
 ///
-/// Layers are stored as they are. An error leaves the index as it was.
+/// `created` is the RFC 3339 wall-clock time, noted with the names. Layers are stored as they are. An error leaves the index as it was.
 pub fn load<R: Read>(
     store: &ImageStore,
     reader: R,
+    created: &str,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<LoadOutcome, ArchiveError> {
@@ -52,7 +53,7 @@ pub fn load<R: Read>(
     check_names(&found)?;
     let mut outcome = LoadOutcome { images: Vec::new() };
     for image in &found {
-        store.publish(&lease, &image.document, &image.names, None)?;
+        store.publish(&lease, &image.document, &image.names, Some(created))?;
         let digest = image.document.digest();
         if image.names.is_empty() {
             outcome.images.push((None, digest));

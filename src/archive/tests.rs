@@ -117,7 +117,7 @@ fn saved(store: &ImageStore, names: &[&str], format: ArchiveFormat, platform: Op
 }
 
 fn loaded(store: &ImageStore, archive: &[u8]) -> Result<Vec<(Option<String>, Digest)>, ArchiveError> {
-    let outcome = load(store, archive, &Silent, &Interrupt::default())?;
+    let outcome = load(store, archive, "2026-01-02T03:04:05Z", &Silent, &Interrupt::default())?;
     Ok(outcome.images.into_iter().map(|(name, digest)| (name.map(|name| name.to_string()), digest)).collect())
 }
 
@@ -306,7 +306,10 @@ fn saving_stops_when_asked_and_when_nobody_reads() {
     let stopped = save(&store, &["app".into()], ArchiveFormat::Oci, None, Vec::new(), &Silent, &stop);
     assert!(matches!(stopped, Err(ArchiveError::Interrupted)));
     let archive = saved(&store, &["app"], ArchiveFormat::Oci, None);
-    assert!(matches!(load(&store, archive.as_slice(), &Silent, &stop), Err(ArchiveError::Interrupted)));
+    assert!(matches!(
+        load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", &Silent, &stop),
+        Err(ArchiveError::Interrupted)
+    ));
 }
 
 #[test]
@@ -332,7 +335,7 @@ fn progress_adds_up_to_the_blobs() {
     let (writing, reading, mut archive) = (Sum::default(), Sum::default(), Vec::new());
     let stop = Interrupt::default();
     save(&store, &["app".into()], ArchiveFormat::Oci, None, &mut archive, &writing, &stop).expect("saved");
-    load(&store, archive.as_slice(), &reading, &stop).expect("loaded");
+    load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", &reading, &stop).expect("loaded");
     for sums in [writing, reading] {
         let sums = sums.0.into_inner().expect("one thread");
         assert_eq!(sums.len(), 4);

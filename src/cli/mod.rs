@@ -1,10 +1,105 @@
-//! Applets: arguments in, text and exit codes out.
+//! Applets: arguments in, text and exit codes out. The only place that prints, asks and exits.
 
+mod applet;
+mod arguments;
+mod build;
+mod causes;
+pub mod exit;
+pub mod failure;
+mod format;
+mod generate;
+mod inspect;
+mod install;
+mod list;
+mod load;
+mod progress;
+mod pull;
+mod push;
+mod registry;
+mod registry_causes;
+mod rm;
+mod runtime_config;
+mod save;
+mod serve;
+mod size;
+mod tag;
+mod ui;
+
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+
+use applet::{APPLETS, Applet, EXECUTABLE, Request};
+use clap::error::ErrorKind;
+use failure::{Failure, Outcome};
+use ui::Ui;
 
 use crate::env::Env;
 
 /// Runs the applet the program was started as.
-pub fn main(_env: Env) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn main(env: Env) -> ExitCode {
+    let mut ui = Ui::new(env);
+    let args = ui.env.args.clone();
+    let outcome = match applet::dispatch(&args) {
+        Request::Applet(applet, arguments) => return parse_and_run(applet, arguments, &mut ui),
+        Request::Help(true) => ui.data(&applet::front().render_long_help().to_string()),
+        Request::Help(false) => {
+            ui.status(&applet::front().render_help().to_string());
+            return ExitCode::from(exit::USAGE);
+        }
+        Request::List => ui.data(&APPLETS.iter().filter_map(|applet| applet.link).collect::<Vec<_>>().join("\n")),
+        Request::Version => ui.data(&format!("{EXECUTABLE} {}", env!("CARGO_PKG_VERSION"))),
+        Request::Unknown(name) => Err(unknown(&name)),
+    };
+    finish(&ui, outcome)
+}
+
+fn unknown(name: &str) -> Failure {
+    let names: Vec<&str> = APPLETS.iter().map(|applet| applet.name).collect();
+    Failure::usage(format!("`{name}` is not an applet of {EXECUTABLE}"))
+        .hint(format!("the applets are {}", names.join(", ")))
+        .hint(format!("{EXECUTABLE} --help says what each does"))
+}
+
+fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut Ui) -> ExitCode {
+    let matches = match applet.command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let text = error.render();
+            if asked {
+                return finish(ui, ui.data(&text.to_string()));
+            }
+            let text = if ui.paint().0 { text.ansi().to_string() } else { text.to_string() };
+            ui.status(text.trim_end());
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    quieten_panics();
+    match std::panic::catch_unwind(AssertUnwindSafe(|| applet.run(&matches, ui))) {
+        Ok(outcome) => finish(ui, outcome),
+        Err(_) => ExitCode::from(exit::BUG),
+    }
+}
+
+/// A panic is a bug of ours: say so, and how to report it, instead of a bare backtrace.
+fn quieten_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        eprintln!(
+            "error: this is a bug in {EXECUTABLE} {}; please report it with the lines below",
+            env!("CARGO_PKG_VERSION")
+        );
+        default(info);
+    }));
+}
+
+fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::from(exit::DONE),
+        Err(failure) => {
+            ui.fail(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
 }

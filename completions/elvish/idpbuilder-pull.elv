@@ -1,0 +1,56 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[idpbuilder-pull] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'idpbuilder-pull'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'idpbuilder-pull'= {
+            cand -t 'Name in the local store [default: IMAGE]'
+            cand --tag 'Name in the local store [default: IMAGE]'
+            cand --platform 'Platform to take out of an index [default: Linux on this machine''s architecture]'
+            cand --registry 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]'
+            cand -u 'User name'
+            cand --username 'User name'
+            cand -p 'Password or token; visible to other users of this machine, so prefer --password-stdin'
+            cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
+            cand --creds 'User name and password in one'
+            cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
+            cand --tls-verify '--tls-verify=false is the same as --insecure'
+            cand --timeout 'Longest wait for an answer of the registry, and for the next byte'
+            cand -j 'Blobs to fetch at the same time'
+            cand --jobs 'Blobs to fetch at the same time'
+            cand --digestfile 'Write the manifest''s digest to FILE'
+            cand --digest-file 'Write the manifest''s digest to FILE'
+            cand --progress 'How to show progress on standard error'
+            cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
+            cand --all-platforms 'Keep every platform of an index'
+            cand --password-stdin 'Read the password from standard input'
+            cand --insecure 'Do not verify the registry''s certificate (still TLS); asks first on a terminal'
+            cand --plain-http 'Use http without TLS: everything can be read and changed on the way'
+            cand -y 'Answer yes to questions'
+            cand --yes 'Answer yes to questions'
+            cand -q 'Print REPOSITORY@DIGEST only'
+            cand --quiet 'Print REPOSITORY@DIGEST only'
+            cand -v 'Say more about each step'
+            cand --verbose 'Say more about each step'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,195 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_idpbuilder_oci_global_optspecs
+    string join \n list h/help V/version
+end
+
+function __fish_idpbuilder_oci_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_idpbuilder_oci_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_idpbuilder_oci_using_subcommand
+    set -l cmd (__fish_idpbuilder_oci_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -l list -d 'List the applets, one a line'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -s V -l version -d 'Print version'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "build" -d 'Build an image from a directory'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "push" -d 'Push a stored image to a registry'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "pull" -d 'Pull an image from a registry into the local store'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "tag" -d 'Give further names to a stored image'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "list" -d 'List the images in the local store'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "inspect" -d 'Look inside a stored image'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "rm" -d 'Remove images from the local store'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "save" -d 'Save images as one file'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load" -d 'Load images from an archive into the local store'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "serve" -d 'Serve the local store as a registry'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l context -d 'The same as CONTEXT' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s t -l tag -d 'Name of the image; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l label -d 'Label; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l annotation -d 'Annotation of the manifest; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l ignorefile -l exclude-file -d 'Ignore file to use instead of the context\'s own' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l exclude -d 'Further pattern to leave out, after those of the ignore file; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l platform -d 'Platform the image says it is for [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s e -l env -d 'Environment variable; without a value it is taken from this environment; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l user -d 'User and group the command runs as' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s w -l workdir -d 'Directory the command starts in' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l expose -d 'Port the command listens on, or a range; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l volume -d 'Path that holds data of its own; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l stop-signal -d 'Signal that asks the container to stop' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy-to -d 'Where in the image the context lands' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chown -d 'Owner of all files, as numbers' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l timestamp -l source-date-epoch -d 'Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment: SOURCE_DATE_EPOCH]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l iidfile -d 'Write the image id to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l metadata-file -d 'Write name, id and digest as JSON to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u -l username -d 'User name' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s t -l tag -d 'Name in the local store [default: IMAGE]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l platform -d 'Platform to take out of an index [default: Linux on this machine\'s architecture]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u -l username -d 'User name' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s j -l jobs -d 'Blobs to fetch at the same time' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l all-platforms -d 'Keep every platform of an index'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand tag" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand tag" -s q -l quiet -d 'Print nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand tag" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l format -d 'table, json, yaml, a template, or `table` and a template' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s o -l output -d 'json, table or yaml' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s f -l filter -d 'reference=PATTERN, label=KEY[=VALUE] or dangling=true|false; all given must hold' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l digests -d 'Show digests'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l no-trunc -d 'Show ids and digests whole'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s q -l quiet -d 'Print ids only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l layer -d 'Only files of this layer: its number (the first is 1), or the start of its digest' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l format -d 'table, json, yaml, a template, or `table` and a template' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -s o -l output -d 'json, table or yaml' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l platform -d 'Platform to take out of an index' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l config -d 'Print the image configuration as it is stored'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l manifest -d 'Print the manifest as it is stored'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l history -d 'Show how the image came to be'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l layers -d 'Show the layers'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l files -d 'List the files in the layers'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l no-trunc -d 'Show digests whole'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s f -l force -d 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s a -l all -d 'Remove every image'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l prune -d 'Then free the space of everything that no name reaches'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s q -l quiet -d 'Print nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s o -l output -d 'File to write [default: standard output, when it is not a terminal]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l format -d 'Kind of archive' -r -f -a "docker-archive\t'What docker load reads'
+oci-archive\t'An OCI image layout in a tar'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l platform -d 'Platform to take out of an index' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s q -l quiet -d 'Say nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s i -l input -d 'File to read [default: standard input]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s q -l quiet -d 'Print names only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l listen -d 'Address to listen on; port 0 takes a free one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l tls-name -d 'Further name in the self-signed certificate; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l tls-cert-out -d 'Write the self-signed certificate to FILE (PEM), for clients to trust' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l tls-cert -d 'Use TLS with this certificate chain (PEM)' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l tls-key -d 'Private key of --tls-cert (PEM)' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l htpasswd -d 'Ask for a login found in FILE (bcrypt, as `htpasswd -B` writes it)' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l storage -d 'The same as --store' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l tls -d 'Use TLS with a self-signed certificate made for this run'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l read-only -d 'Refuse pushes and deletions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s q -l quiet -d 'Print the address only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dry-run -d 'Say what would be done and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l dry-run -d 'Say what would be done and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand generate" -l dry-run -d 'Print the paths only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

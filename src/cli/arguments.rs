@@ -1,0 +1,43 @@
+//! Arguments that several applets share.
+
+use std::path::PathBuf;
+
+use super::failure::Failure;
+use super::progress::Mode;
+use super::ui::Ui;
+use crate::image::Platform;
+use crate::store::ImageStore;
+
+/// Where the images are.
+#[derive(Debug, clap::Args)]
+pub(super) struct StoreArgs {
+    /// Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    pub(super) fn open(&self, ui: &Ui) -> Result<ImageStore, Failure> {
+        ui.store(self.store.as_deref())
+    }
+}
+
+/// How much to say while working.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProgressArgs {
+    /// How to show progress on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Mode::Auto)]
+    pub(super) progress: Mode,
+    /// Say more about each step
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+/// Parses `--platform`, or answers Linux on this machine's architecture.
+pub(super) fn platform_or_host(ui: &Ui, given: Option<&str>) -> Result<Platform, Failure> {
+    match given {
+        Some(text) if text.contains(',') => Err(Failure::usage(format!("`{text}` names several platforms; give one"))),
+        Some(text) => Ok(text.parse::<Platform>()?),
+        None => Ok(Platform::new("linux", ui.env.architecture(), None)),
+    }
+}

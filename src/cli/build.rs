@@ -1,0 +1,210 @@
+//! `idpbuilder-build`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use serde_json::json;
+
+use super::applet::Run;
+use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
+use super::failure::{Failure, Kind, Outcome};
+use super::runtime_config::RuntimeArgs;
+use super::tag::{names, now};
+use super::ui::Ui;
+use crate::build::{BuildConfig, BuildOutcome, DEFAULT_TIMESTAMP, Owner, build};
+use crate::image::Digest;
+
+/// Build an image from a directory
+///
+/// Packs CONTEXT into one layer and keeps the image in the local store. The image depends on the files, their
+/// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
+/// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Directory to pack
+    #[arg(value_name = "CONTEXT", conflicts_with = "context_flag")]
+    context: Option<PathBuf>,
+    /// The same as CONTEXT
+    #[arg(long = "context", value_name = "DIR")]
+    context_flag: Option<PathBuf>,
+    /// Name of the image; repeatable
+    #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
+    tags: Vec<String>,
+    /// Label; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Annotation of the manifest; repeatable
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    annotations: Vec<String>,
+    /// Ignore file to use instead of the context's own
+    #[arg(long, visible_alias = "exclude-file", value_name = "FILE")]
+    ignorefile: Option<PathBuf>,
+    /// Further pattern to leave out, after those of the ignore file; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Platform the image says it is for [default: Linux on this machine's architecture; environment:
+    /// DOCKER_DEFAULT_PLATFORM]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+    /// Where in the image the context lands
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    copy_to: String,
+    /// Owner of all files, as numbers
+    #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
+    chown: String,
+    /// Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment:
+    /// SOURCE_DATE_EPOCH]
+    #[arg(long, visible_alias = "source-date-epoch", value_name = "SECONDS")]
+    timestamp: Option<i64>,
+    /// Write the image id to FILE
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Write the manifest's digest to FILE
+    #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Write name, id and digest as JSON to FILE
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+    /// Print the image id only
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.silence(self.quiet);
+        ui.explain(self.progress.verbose);
+        let config = self.config(ui)?;
+        let store = self.store.open(ui)?;
+        let progress = ui.progress(self.progress.progress);
+        let outcome = ui.run_blocking(|interrupt| Ok(build(&config, &store, progress.as_ref(), interrupt)?))?;
+        drop(progress);
+        self.write_files(ui, &outcome)?;
+        if self.quiet {
+            return ui.data(&outcome.image_id.to_string());
+        }
+        tell_replaced(ui, &outcome.replaced);
+        ui.data(&summary(&outcome, store.root()))
+    }
+}
+
+impl Args {
+    fn config(&self, ui: &Ui) -> Result<BuildConfig, Failure> {
+        let context = self.context.as_ref().or(self.context_flag.as_ref());
+        let context = ui.absolute(context.map_or(Path::new("."), PathBuf::as_path));
+        if self.tags.is_empty() {
+            return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
+        }
+        let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
+        Ok(BuildConfig {
+            context,
+            names: names(&self.tags)?,
+            platform: platform_or_host(ui, platform)?,
+            labels: pairs("--label", &self.labels)?,
+            annotations: pairs("--annotation", &self.annotations)?,
+            ignore_file: self.ignorefile.as_deref().map(|path| ui.absolute(path)),
+            exclude: self.exclude.clone(),
+            runtime: self.runtime.resolve(ui)?,
+            copy_to: self.copy_to.clone(),
+            owner: owner(&self.chown)?,
+            timestamp: self.timestamp(ui)?,
+            built_at: now(),
+        })
+    }
+
+    fn timestamp(&self, ui: &Ui) -> Result<i64, Failure> {
+        let (seconds, from) = match (self.timestamp, ui.env.var("SOURCE_DATE_EPOCH")) {
+            (Some(seconds), _) => (seconds, "--timestamp"),
+            (None, Some(text)) => {
+                let seconds = text.parse().map_err(|_| {
+                    Failure::usage(format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds since 1970"))
+                })?;
+                (seconds, "SOURCE_DATE_EPOCH")
+            }
+            (None, None) => (DEFAULT_TIMESTAMP, "the default"),
+        };
+        // Tar keeps times as unsigned numbers; 9999-12-31 is the last one RFC 3339 can write.
+        if (0..=253_402_300_799).contains(&seconds) {
+            return Ok(seconds);
+        }
+        Err(Failure::usage(format!("{from} is {seconds}; it must lie between 1970 and 9999")))
+    }
+
+    fn write_files(&self, ui: &Ui, outcome: &BuildOutcome) -> Result<(), Failure> {
+        let metadata = json!({
+            "containerimage.config.digest": outcome.image_id,
+            "containerimage.digest": outcome.document.digest(),
+            "containerimage.descriptor": outcome.document.descriptor,
+            "image.name": outcome.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        });
+        write_result(ui, self.iidfile.as_deref(), &outcome.image_id.to_string())?;
+        write_result(ui, self.digestfile.as_deref(), &outcome.document.digest().to_string())?;
+        write_result(ui, self.metadata_file.as_deref(), &super::format::json(&metadata))
+    }
+}
+
+/// Writes a result where a script asked for it.
+pub(super) fn write_result(ui: &Ui, path: Option<&Path>, text: &str) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let path = ui.absolute(path);
+    crate::fs::replace_file(&path, text.as_bytes())
+        .map_err(|source| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display())))
+}
+
+/// Says which images have no name any more.
+pub(super) fn tell_replaced(ui: &Ui, replaced: &[Digest]) {
+    if let [_, ..] = replaced {
+        let digests: Vec<String> = replaced.iter().map(Digest::short).collect();
+        ui.status(&format!("No name is left for {}; idpbuilder-rm --prune frees its space", digests.join(", ")));
+    }
+}
+
+fn summary(outcome: &BuildOutcome, store: &Path) -> String {
+    let names: Vec<String> = outcome.names.iter().map(ToString::to_string).collect();
+    let mut lines: Vec<String> = names.iter().map(|name| format!("Image saved to local store: {name}")).collect();
+    let uncompressed: u64 = outcome.layers.iter().map(|layer| layer.uncompressed).sum();
+    lines.push(format!("  image id  {}", outcome.image_id));
+    lines.push(format!("  digest    {}", outcome.document.digest()));
+    lines.push(format!(
+        "  size      {} ({} uncompressed, {} files, {} directories)",
+        HumanBytes(outcome.size),
+        HumanBytes(uncompressed),
+        outcome.files,
+        outcome.directories
+    ));
+    if let Some(file) = &outcome.ignore_file {
+        lines.push(format!("  ignored   {} entries by {}", outcome.excluded, file.display()));
+    }
+    lines.push(format!("  store     {}", store.display()));
+    lines.join("\n")
+}
+
+/// `KEY=VALUE` arguments; a key alone has an empty value, as docker has it.
+fn pairs(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut pairs = BTreeMap::new();
+    for text in given {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        if key.trim().is_empty() {
+            return Err(Failure::usage(format!("{flag} takes KEY=VALUE, not `{text}`")));
+        }
+        pairs.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(pairs)
+}
+
+fn owner(text: &str) -> Result<Owner, Failure> {
+    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+    let number = |part: &str| part.parse::<u32>().ok().map(u64::from);
+    match (number(uid), number(gid)) {
+        (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
+        _ => Err(Failure::usage(format!("--chown takes UID[:GID] as numbers, not `{text}`"))
+            .hint("names mean nothing without the image's /etc/passwd; look the number up there")),
+    }
+}

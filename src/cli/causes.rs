@@ -1,0 +1,261 @@
+//! From each module's error to a kind and hints: exhaustive, so that a new error cannot be without.
+
+use super::failure::{Failure, Kind};
+use crate::archive::ArchiveError;
+use crate::build::BuildError;
+use crate::config::ConfigError;
+use crate::context::ContextError;
+use crate::image::{PlatformError, ReferenceError};
+use crate::inspect::InspectError;
+use crate::layer::LayerError;
+use crate::remove::RemoveError;
+use crate::serve::ServeError;
+use crate::store::StoreError;
+use crate::tls::TlsError;
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::Io { path, .. } => format!("make `{}` readable or remove it", path.display()),
+            ConfigError::TooLarge { path, .. } => format!("remove `{}`", path.display()),
+            ConfigError::Syntax { path, .. } => {
+                format!("correct `{}`; it may set store and default_registry", path.display())
+            }
+        };
+        Self::new(Kind::Failed, error).hint(hint)
+    }
+}
+
+impl From<ReferenceError> for Failure {
+    fn from(error: ReferenceError) -> Self {
+        let hint = match &error {
+            ReferenceError::UpperCase { lower, .. } => Some(format!("use `{lower}`; the login name may keep its case")),
+            ReferenceError::Empty => Some("name the image, for example app:v1".to_owned()),
+            ReferenceError::Registry { .. }
+            | ReferenceError::Repository { .. }
+            | ReferenceError::TooLong(_)
+            | ReferenceError::Tag { .. }
+            | ReferenceError::Digest { .. } => None,
+        };
+        let failure = Self::new(Kind::Image, error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<PlatformError> for Failure {
+    fn from(error: PlatformError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let (kind, hint) = match &error {
+            StoreError::NotFound { known, .. } if known.is_empty() => {
+                (Kind::Image, Some("the store is empty; idpbuilder-build DIR -t NAME makes an image".to_owned()))
+            }
+            StoreError::NotFound { known, .. } => {
+                (Kind::Image, Some(format!("idpbuilder-list shows what is stored, among it {}", known.join(", "))))
+            }
+            StoreError::Ambiguous { .. } => (Kind::Image, Some("give more digits of the id, or a name".to_owned())),
+            StoreError::Platform { .. } => (Kind::Image, Some("choose one of them with --platform".to_owned())),
+            StoreError::NotALayout(_) => {
+                (Kind::Failed, Some("name an empty directory or an image layout with --store".to_owned()))
+            }
+            StoreError::Lock(_) => (
+                Kind::Deadline,
+                Some(
+                    "another command or a running idpbuilder-serve uses the store; try again when it is done"
+                        .to_owned(),
+                ),
+            ),
+            StoreError::MissingBlob(_) | StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => {
+                (Kind::Image, Some("build, load or pull the image again: that repairs its blobs".to_owned()))
+            }
+            StoreError::DocumentSize { .. } | StoreError::Document { .. } | StoreError::Nesting(_) => {
+                (Kind::Image, None)
+            }
+            StoreError::Json { .. } => {
+                (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
+            }
+            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                (Kind::Failed, Some("free space, for example with idpbuilder-rm --prune".to_owned()))
+            }
+            StoreError::Io { .. } | StoreError::LayoutVersion(_) => (Kind::Failed, None),
+        };
+        let failure = Self::new(kind, error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<RemoveError> for Failure {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Store(error) => error.into(),
+            RemoveError::SeveralNames { .. } => {
+                Self::new(Kind::Usage, error).hint("remove the names you mean, or all of them with --force")
+            }
+        }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Context(error) => error.into(),
+            BuildError::Layer(error) => error.into(),
+            BuildError::Store(error) => error.into(),
+            BuildError::Interrupted => Self::new(Kind::Interrupted, error),
+            BuildError::NoName
+            | BuildError::DigestInName(_)
+            | BuildError::EmptyLabel(_)
+            | BuildError::EmptyAnnotation(_)
+            | BuildError::Timestamp(_) => Self::new(Kind::Usage, error),
+            BuildError::Destination { .. } => Self::new(Kind::Usage, error)
+                .hint("--copy-to takes an absolute path of the image, for example /srv/app"),
+            BuildError::ContextIsStore(_) => {
+                Self::new(Kind::Image, error).hint("name another directory as context, or another store with --store")
+            }
+        }
+    }
+}
+
+impl From<ContextError> for Failure {
+    fn from(error: ContextError) -> Self {
+        let (kind, hint) = match &error {
+            ContextError::Interrupted => (Kind::Interrupted, None),
+            ContextError::NotFound { .. } => (Kind::Image, Some("name a directory that exists")),
+            ContextError::NotADirectory { .. } => (Kind::Image, Some("name the directory it is in")),
+            ContextError::Unreadable { .. } => {
+                (Kind::Image, Some("make it readable, or leave it out with --exclude PATTERN or in .dockerignore"))
+            }
+            ContextError::Vanished { .. } => (
+                Kind::Image,
+                Some("build again when nothing changes the directory, or leave the path out with --exclude"),
+            ),
+            ContextError::Special { .. } => {
+                (Kind::Image, Some("leave it out with --exclude PATTERN or in .dockerignore"))
+            }
+            ContextError::IgnoreFile { .. }
+            | ContextError::IgnoreFileKind { .. }
+            | ContextError::IgnoreFileSize { .. } => (Kind::Image, Some("name another ignore file with --ignorefile")),
+            ContextError::Rule(_) => (Kind::Image, Some("correct the pattern; patterns are those of .dockerignore")),
+        };
+        with_hint(Self::new(kind, error), hint)
+    }
+}
+
+impl From<LayerError> for Failure {
+    fn from(error: LayerError) -> Self {
+        let (kind, hint) = match &error {
+            LayerError::Interrupted => (Kind::Interrupted, None),
+            LayerError::Unreadable { .. } => {
+                (Kind::Image, Some("make it readable, or leave it out with --exclude PATTERN or in .dockerignore"))
+            }
+            LayerError::Vanished { .. } | LayerError::Changed { .. } => (
+                Kind::Image,
+                Some("build again when nothing changes the directory, or leave the path out with --exclude"),
+            ),
+            LayerError::Write(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+                (Kind::Failed, Some("free space, for example with idpbuilder-rm --prune"))
+            }
+            LayerError::Write(_) => (Kind::Failed, None),
+        };
+        with_hint(Self::new(kind, error), hint)
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Store(error) => error.into(),
+            ArchiveError::Interrupted => Self::new(Kind::Interrupted, error),
+            ArchiveError::NoImages => Self::new(Kind::Usage, error),
+            ArchiveError::Write(source) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+                Self::new(Kind::Failed, super::ui::OutputClosed)
+            }
+            ArchiveError::Write(_) => Self::new(Kind::Failed, error),
+            ArchiveError::Compression { .. } => {
+                Self::new(Kind::Image, error).hint("decompress it first, for example: zstd -dc FILE | idpbuilder-load")
+            }
+            ArchiveError::NotAnImageArchive => {
+                Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
+            }
+            ArchiveError::Tar(_)
+            | ArchiveError::Path(_)
+            | ArchiveError::Link { .. }
+            | ArchiveError::Kind { .. }
+            | ArchiveError::Duplicate(_)
+            | ArchiveError::TooMany { .. }
+            | ArchiveError::TooLarge { .. }
+            | ArchiveError::Json { .. }
+            | ArchiveError::LayoutVersion(_)
+            | ArchiveError::Damaged { .. }
+            | ArchiveError::Missing(_)
+            | ArchiveError::LayerCount { .. }
+            | ArchiveError::DiffId { .. }
+            | ArchiveError::Decompress { .. }
+            | ArchiveError::Name { .. }
+            | ArchiveError::NameTwice(_) => Self::new(Kind::Image, error)
+                .hint("save the image again; nothing of this archive was kept under a name"),
+        }
+    }
+}
+
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Store(error) => error.into(),
+            InspectError::Interrupted => Self::new(Kind::Interrupted, error),
+            InspectError::NoLayer { .. } => Self::new(Kind::Image, error).hint("--layers shows the layers"),
+            InspectError::Decompress { .. } | InspectError::Tar { .. } => {
+                Self::new(Kind::Image, error).hint("build, load or pull the image again: that repairs its blobs")
+            }
+            InspectError::MediaType { .. } | InspectError::TooLarge(_) => Self::new(Kind::Image, error),
+        }
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        let hint = match &error {
+            TlsError::Read { path, .. } => Some(format!("name a readable file instead of `{}`", path.display())),
+            TlsError::NoCertificate { .. } | TlsError::Pem { .. } | TlsError::Certificate { .. } => {
+                Some("a certificate file has lines between BEGIN CERTIFICATE and END CERTIFICATE".to_owned())
+            }
+            TlsError::TooLarge { .. } | TlsError::TooMany { .. } | TlsError::Provider(_) => None,
+        };
+        with_hint(Self::new(Kind::Failed, error), hint)
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Store(error) => error.into(),
+            ServeError::Listen { .. } => {
+                Self::new(Kind::Network, error).hint("choose another address with --listen; port 0 takes a free one")
+            }
+            ServeError::Users { .. } => {
+                Self::new(Kind::Failed, error).hint("make the file with bcrypt hashes: htpasswd -B -c FILE NAME")
+            }
+            ServeError::ReadUsers { .. } => Self::new(Kind::Failed, error).hint("name a readable file with --htpasswd"),
+            ServeError::Certificate(_) => Self::new(Kind::Failed, error)
+                .hint("--tls makes a certificate; --tls-cert and --tls-key take PEM files"),
+            ServeError::Random | ServeError::Interrupted(_) => Self::new(Kind::Failed, error),
+        }
+    }
+}
+
+fn with_hint(failure: Failure, hint: Option<impl Into<String>>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

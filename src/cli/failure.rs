@@ -1,0 +1,150 @@
+//! From an error to what a person reads and a script tests: kind, cause chain, hints, exit code.
+//!
+//! Advice lives here and nowhere below. Hints are chosen from typed facts, never from message text.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use super::exit;
+
+/// What went wrong, as far as the exit code is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything not below.
+    Failed,
+    /// Authentication or permission.
+    Auth,
+    /// Network or TLS trust.
+    Network,
+    /// Image, tag or context.
+    Image,
+    /// The registry's answer.
+    Registry,
+    /// A deadline.
+    Deadline,
+    /// The command line.
+    Usage,
+    /// Stopped by a signal.
+    Interrupted,
+}
+
+impl Kind {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Failed => exit::FAILED,
+            Self::Auth => exit::AUTH,
+            Self::Network => exit::NETWORK,
+            Self::Image => exit::IMAGE,
+            Self::Registry => exit::REGISTRY,
+            Self::Deadline => exit::DEADLINE,
+            Self::Usage => exit::USAGE,
+            Self::Interrupted => exit::INTERRUPTED,
+        }
+    }
+}
+
+/// An error on its way out.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    /// The exit code, where the kind alone does not fix it.
+    code: Option<u8>,
+    source: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+/// What an applet answers.
+pub type Outcome = Result<(), Failure>;
+
+impl Failure {
+    /// A failure of `kind` because of `source`.
+    pub fn new(kind: Kind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, code: None, source: source.into(), hints: Vec::new() }
+    }
+
+    /// A mistake on the command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message.into())
+    }
+
+    /// The same with a further hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The end of a command that a signal stopped.
+    pub(super) fn stopped_by(signal: super::ui::Signal) -> Self {
+        let name = match signal {
+            super::ui::Signal::Interrupt => "interrupted",
+            super::ui::Signal::Terminate => "terminated",
+        };
+        Self { code: Some(signal.code()), ..Self::new(Kind::Interrupted, name) }
+    }
+
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code.unwrap_or_else(|| self.kind.code())
+    }
+
+    /// Whether standard output's reader went away, which is no failure.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
+        while let Some(error) = cause {
+            if error.downcast_ref::<super::ui::OutputClosed>().is_some() {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// `error:`, `caused by:` and `hint:` lines.
+    pub fn render(&self, paint: Paint) -> String {
+        let mut text = format!("{} {}\n", paint.error("error:"), self.source);
+        let mut last = self.source.to_string();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            // Wrappers that show their cause's text add a line only once.
+            if !message.is_empty() && !last.ends_with(&message) {
+                let _ = writeln!(text, "  caused by: {message}");
+            }
+            last = message;
+            cause = error.source();
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "{} {hint}", paint.hint("hint:"));
+        }
+        text
+    }
+}
+
+/// Colour or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    pub(super) fn error(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    pub(super) fn warning(self, text: &str) -> String {
+        self.wrap("1;33", text)
+    }
+
+    pub(super) fn hint(self, text: &str) -> String {
+        self.wrap("1;36", text)
+    }
+}

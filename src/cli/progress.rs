@@ -1,0 +1,442 @@
+//! Progress for people (bars or lines) and for programs (JSON lines), all on standard error.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::failure::Paint;
+use crate::progress::{Event, Outcome, Phase, Progress};
+
+/// Work that ends sooner shows no bars.
+const QUIET_FOR: Duration = Duration::from_millis(250);
+/// How often plain lines report a transfer that goes on.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How often JSON lines report a transfer that goes on.
+const JSON_EVERY: Duration = Duration::from_millis(200);
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Mode {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// Bars
+    Tty,
+    /// One line for each step
+    Plain,
+    /// One JSON object a line
+    Json,
+    /// Nothing but warnings
+    None,
+}
+
+/// A transfer as far as it got.
+#[derive(Debug, Clone)]
+struct Transfer {
+    label: String,
+    phase: Phase,
+    total: Option<u64>,
+    done: u64,
+    started: Instant,
+    shown: Instant,
+}
+
+impl Transfer {
+    fn rate(&self) -> Option<u64> {
+        let millis = self.started.elapsed().as_millis();
+        (millis > 0).then(|| u64::try_from(u128::from(self.done) * 1000 / millis).unwrap_or(u64::MAX))
+    }
+}
+
+/// All transfers of a run: what every renderer keeps.
+#[derive(Debug, Default)]
+struct Ledger {
+    active: BTreeMap<String, Transfer>,
+    finished_bytes: u64,
+    finished_total: u64,
+}
+
+impl Ledger {
+    fn begin(&mut self, key: &str, label: &str, phase: Phase, total: Option<u64>) {
+        let now = Instant::now();
+        let transfer = Transfer { label: label.to_owned(), phase, total, done: 0, started: now, shown: now };
+        self.active.insert(key.to_owned(), transfer);
+    }
+
+    fn end(&mut self, key: &str) -> Option<Transfer> {
+        let transfer = self.active.remove(key)?;
+        self.finished_bytes += transfer.done;
+        self.finished_total += transfer.total.unwrap_or(transfer.done);
+        Some(transfer)
+    }
+
+    fn done(&self) -> u64 {
+        self.finished_bytes + self.active.values().map(|transfer| transfer.done).sum::<u64>()
+    }
+
+    fn total(&self) -> u64 {
+        self.finished_total + self.active.values().map(|t| t.total.unwrap_or(t.done)).sum::<u64>()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A renderer that panicked has nothing half-done that could mislead another.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn verb(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pack => "packing",
+        Phase::Upload => "uploading",
+        Phase::Download => "downloading",
+    }
+}
+
+fn past(phase: Phase, outcome: &Outcome) -> &'static str {
+    match (outcome, phase) {
+        (Outcome::Exists, _) => "already there",
+        (Outcome::Mounted, _) => "mounted",
+        (Outcome::Failed, _) => "failed",
+        (Outcome::Done, Phase::Pack) => "packed",
+        (Outcome::Done, Phase::Upload) => "uploaded",
+        (Outcome::Done, Phase::Download) => "downloaded",
+    }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Shows warnings and nothing else.
+pub(super) struct WarningsOnly {
+    paint: Paint,
+}
+
+impl WarningsOnly {
+    pub(super) fn new(paint: Paint) -> Self {
+        Self { paint }
+    }
+}
+
+impl Progress for WarningsOnly {
+    fn emit(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            say(&format!("{} {text}", self.paint.warning("warning:")));
+        }
+    }
+}
+
+/// One line for each step, and one now and then for a long one.
+pub(super) struct Lines {
+    paint: Paint,
+    verbose: bool,
+    ledger: Mutex<Ledger>,
+}
+
+impl Lines {
+    pub(super) fn new(paint: Paint, verbose: bool) -> Self {
+        Self { paint, verbose, ledger: Mutex::default() }
+    }
+}
+
+impl Progress for Lines {
+    fn emit(&self, event: Event<'_>) {
+        let mut ledger = lock(&self.ledger);
+        match event {
+            Event::Begin { key, label, phase, total } => {
+                ledger.begin(key, label, phase, total);
+                if self.verbose {
+                    say(&format!("{label}: {}", verb(phase)));
+                }
+            }
+            Event::Advance { key, bytes } => {
+                let Some(transfer) = ledger.active.get_mut(key) else { return };
+                transfer.done += bytes;
+                if transfer.shown.elapsed() < LINE_EVERY {
+                    return;
+                }
+                transfer.shown = Instant::now();
+                let line = long_line(transfer);
+                let overall = if ledger.active.len() > 1 {
+                    format!(" ({} of {} in all)", HumanBytes(ledger.done()), HumanBytes(ledger.total()))
+                } else {
+                    String::new()
+                };
+                say(&format!("{line}{overall}"));
+            }
+            Event::Rewind { key, offset } => {
+                if let Some(transfer) = ledger.active.get_mut(key) {
+                    transfer.done = offset;
+                    say(&format!("{}: continuing from {}", transfer.label, HumanBytes(offset)));
+                }
+            }
+            Event::End { key, outcome } => {
+                let Some(transfer) = ledger.end(key) else { return };
+                let moved = match outcome {
+                    Outcome::Done => {
+                        let rate = transfer.rate().map_or_else(String::new, |rate| format!(", {}/s", HumanBytes(rate)));
+                        format!(" {}{rate}", HumanBytes(transfer.done))
+                    }
+                    Outcome::Exists | Outcome::Mounted => {
+                        transfer.total.map_or_else(String::new, |total| format!(" ({})", HumanBytes(total)))
+                    }
+                    Outcome::Failed => String::new(),
+                };
+                say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
+            }
+            Event::Warning(text) => say(&format!("{} {text}", self.paint.warning("warning:"))),
+            Event::Detail(text) => {
+                if self.verbose {
+                    say(text);
+                }
+            }
+        }
+    }
+}
+
+fn long_line(transfer: &Transfer) -> String {
+    let done = HumanBytes(transfer.done);
+    let rate = transfer.rate().unwrap_or(0);
+    match transfer.total.filter(|total| *total > 0) {
+        Some(total) => {
+            let percent = transfer.done.min(total) * 100 / total;
+            let eta = total.saturating_sub(transfer.done).checked_div(rate).unwrap_or(0);
+            format!(
+                "{}: {} {done} of {} ({percent} %), {}/s, {} left",
+                transfer.label,
+                verb(transfer.phase),
+                HumanBytes(total),
+                HumanBytes(rate),
+                HumanDuration(Duration::from_secs(eta)),
+            )
+        }
+        None => format!("{}: {} {done}, {}/s", transfer.label, verb(transfer.phase), HumanBytes(rate)),
+    }
+}
+
+/// Bars on a terminal: one a transfer and one for all of them.
+pub(super) struct Bars {
+    paint: Paint,
+    verbose: bool,
+    screen: MultiProgress,
+    state: Mutex<BarState>,
+}
+
+struct BarState {
+    started: Instant,
+    ledger: Ledger,
+    shown: BTreeMap<String, ProgressBar>,
+    overall: Option<ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(paint: Paint, verbose: bool) -> Self {
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let state =
+            BarState { started: Instant::now(), ledger: Ledger::default(), shown: BTreeMap::new(), overall: None };
+        Self { paint, verbose, screen, state: Mutex::new(state) }
+    }
+
+    fn style(total: Option<u64>) -> ProgressStyle {
+        let template = if total.is_some() {
+            "{prefix:24!} [{bar:24}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4}"
+        } else {
+            "{prefix:24!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}"
+        };
+        ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ")
+    }
+
+    /// Draws what runs, once the work has lasted long enough to be worth it.
+    fn draw(&self, state: &mut BarState) {
+        if state.started.elapsed() < QUIET_FOR {
+            return;
+        }
+        for (key, transfer) in &state.ledger.active {
+            let bar = state.shown.entry(key.clone()).or_insert_with(|| {
+                let bar = transfer.total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+                let bar = self.screen.insert(0, bar);
+                bar.set_style(Self::style(transfer.total));
+                bar.set_prefix(transfer.label.clone());
+                bar
+            });
+            bar.set_position(transfer.done);
+        }
+        if state.overall.is_none() && state.ledger.active.len() > 1 {
+            let bar = self.screen.add(ProgressBar::new(0));
+            bar.set_style(Self::style(Some(0)));
+            bar.set_prefix("total");
+            state.overall = Some(bar);
+        }
+        if let Some(overall) = &state.overall {
+            overall.set_length(state.ledger.total());
+            overall.set_position(state.ledger.done());
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn emit(&self, event: Event<'_>) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        match event {
+            Event::Begin { key, label, phase, total } => {
+                if state.ledger.active.is_empty() && state.shown.is_empty() {
+                    state.started = Instant::now();
+                }
+                state.ledger.begin(key, label, phase, total);
+            }
+            Event::Advance { key, bytes } => {
+                if let Some(transfer) = state.ledger.active.get_mut(key) {
+                    transfer.done += bytes;
+                }
+            }
+            Event::Rewind { key, offset } => {
+                if let Some(transfer) = state.ledger.active.get_mut(key) {
+                    transfer.done = offset;
+                }
+            }
+            Event::End { key, outcome } => {
+                let transfer = state.ledger.end(key);
+                if let Some(bar) = state.shown.remove(key) {
+                    bar.finish_and_clear();
+                }
+                if let Some(transfer) = transfer
+                    && (self.verbose || state.started.elapsed() >= QUIET_FOR)
+                {
+                    let size = HumanBytes(transfer.total.unwrap_or(transfer.done));
+                    let line = format!("{}: {} {size}", transfer.label, past(transfer.phase, &outcome));
+                    self.screen.suspend(|| say(&line));
+                }
+                if state.ledger.active.is_empty()
+                    && let Some(overall) = state.overall.take()
+                {
+                    overall.finish_and_clear();
+                }
+            }
+            Event::Warning(text) => {
+                self.screen.suspend(|| say(&format!("{} {text}", self.paint.warning("warning:"))));
+            }
+            Event::Detail(text) => {
+                if self.verbose {
+                    self.screen.suspend(|| say(text));
+                }
+            }
+        }
+        self.draw(state);
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        let _ = self.screen.clear();
+    }
+}
+
+/// One JSON object a line; fields are only ever added.
+pub(super) struct Json {
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+impl<'a> JsonLine<'a> {
+    fn bare(event: &'static str) -> Self {
+        Self {
+            event,
+            key: None,
+            label: None,
+            phase: None,
+            outcome: None,
+            bytes: None,
+            total: None,
+            rate: None,
+            message: None,
+        }
+    }
+
+    fn of(event: &'static str, key: &'a str, transfer: &'a Transfer) -> Self {
+        let phase = match transfer.phase {
+            Phase::Pack => "pack",
+            Phase::Upload => "upload",
+            Phase::Download => "download",
+        };
+        Self {
+            key: Some(key),
+            label: Some(&transfer.label),
+            phase: Some(phase),
+            bytes: Some(transfer.done),
+            total: transfer.total,
+            rate: transfer.rate(),
+            ..Self::bare(event)
+        }
+    }
+
+    fn write(&self) {
+        say(&serde_json::to_string(self).expect("a line has only plain fields"));
+    }
+}
+
+impl Json {
+    pub(super) fn new() -> Self {
+        Self { ledger: Mutex::default() }
+    }
+}
+
+impl Progress for Json {
+    fn emit(&self, event: Event<'_>) {
+        let mut ledger = lock(&self.ledger);
+        match event {
+            Event::Begin { key, label, phase, total } => {
+                ledger.begin(key, label, phase, total);
+                JsonLine::of("begin", key, &ledger.active[key]).write();
+            }
+            Event::Advance { key, bytes } => {
+                let Some(transfer) = ledger.active.get_mut(key) else { return };
+                transfer.done += bytes;
+                if transfer.shown.elapsed() >= JSON_EVERY {
+                    transfer.shown = Instant::now();
+                    JsonLine::of("advance", key, transfer).write();
+                }
+            }
+            Event::Rewind { key, offset } => {
+                let Some(transfer) = ledger.active.get_mut(key) else { return };
+                transfer.done = offset;
+                JsonLine::of("rewind", key, transfer).write();
+            }
+            Event::End { key, outcome } => {
+                let Some(transfer) = ledger.end(key) else { return };
+                let name = match outcome {
+                    Outcome::Done => "done",
+                    Outcome::Exists => "exists",
+                    Outcome::Mounted => "mounted",
+                    Outcome::Failed => "failed",
+                };
+                JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) }.write();
+            }
+            Event::Warning(text) => JsonLine { message: Some(text), ..JsonLine::bare("warning") }.write(),
+            Event::Detail(text) => JsonLine { message: Some(text), ..JsonLine::bare("detail") }.write(),
+        }
+    }
+}

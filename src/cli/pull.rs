@@ -1,0 +1,82 @@
+//! `idpbuilder-pull`.
+
+use std::path::PathBuf;
+
+use super::applet::Run;
+use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
+use super::build::write_result;
+use super::failure::Outcome;
+use super::registry::{RegistryArgs, proxies};
+use super::tag::{names, now};
+use super::ui::Ui;
+use crate::image::Reference;
+use crate::pull::{PullConfig, pull};
+
+/// Pull an image from a registry into the local store
+///
+/// Fetches what the store lacks and checks every digest. Prints REPOSITORY@DIGEST.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Image of a registry
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    /// Name in the local store [default: IMAGE]
+    #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
+    tag: Option<String>,
+    /// Platform to take out of an index [default: Linux on this machine's architecture]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
+    platform: Option<String>,
+    /// Keep every platform of an index
+    #[arg(long)]
+    all_platforms: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// Blobs to fetch at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Write the manifest's digest to FILE
+    #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Print REPOSITORY@DIGEST only
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.silence(self.quiet);
+        ui.explain(self.progress.verbose);
+        let store_flag = self.store.store.as_deref();
+        let asked: Reference = self.image.parse()?;
+        let reference = self.registry.locate(ui, asked.clone(), store_flag)?.with_default_tag();
+        let name = match &self.tag {
+            Some(tag) => names(std::slice::from_ref(tag))?.remove(0),
+            None => asked.with_default_tag(),
+        };
+        let platform = if self.all_platforms { None } else { Some(platform_or_host(ui, self.platform.as_deref())?) };
+        let store = self.store.open(ui)?;
+        for target in self.registry.targets(ui, vec![reference])? {
+            let config = PullConfig {
+                reference: target.reference.clone(),
+                policy: target.policy,
+                credential: target.credential,
+                platform: platform.clone(),
+                name: name.clone(),
+                created: Some(now()),
+                jobs: usize::from(self.jobs),
+                timeouts: self.registry.timeouts(),
+                proxies: proxies(ui),
+            };
+            let progress = ui.progress(self.progress.progress);
+            let outcome = ui.block_on(pull(config, &store, progress, &ui.interrupt))?;
+            write_result(ui, self.digestfile.as_deref(), &outcome.digest.to_string())?;
+            ui.status(&format!("Image saved to local store: {name}"));
+            ui.data(&target.reference.pinned(outcome.digest))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! `idpbuilder-push`.
+
+use std::path::PathBuf;
+
+use super::applet::Run;
+use super::arguments::{ProgressArgs, StoreArgs};
+use super::build::write_result;
+use super::failure::{Failure, Outcome};
+use super::registry::{RegistryArgs, proxies};
+use super::size::bytes;
+use super::ui::Ui;
+use crate::image::Reference;
+use crate::push::{Destination, PushConfig, PushOutcome, push};
+use crate::registry::Limits;
+
+/// Push a stored image to a registry
+///
+/// Sends what the registry lacks, then the manifest by digest and by tag, and asks the registry whether the tag
+/// stands for that digest. Prints REPOSITORY@DIGEST of each destination last.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Name, digest or id of a stored image
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    /// Where to push, a reference or a registry alone [default: where IMAGE's own name says]
+    #[arg(value_name = "DESTINATION")]
+    destinations: Vec<String>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// Blobs to send at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    chunk_size: Option<u64>,
+    /// Write the manifest's digest to FILE
+    #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+    /// Print REPOSITORY@DIGEST only
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.silence(self.quiet);
+        ui.explain(self.progress.verbose);
+        let store_flag = self.store.store.as_deref();
+        let store = self.store.open(ui)?;
+        let name = self.own_name(&store)?;
+        let references = self.registry.destinations(ui, &name, &self.destinations, store_flag)?;
+        let mut destinations = Vec::new();
+        for target in self.registry.targets(ui, references)? {
+            let (reference, policy, credential) = (target.reference, target.policy, target.credential);
+            destinations.push(Destination { reference, policy, credential });
+        }
+        let config = PushConfig {
+            image: self.image.clone(),
+            destinations,
+            jobs: usize::from(self.jobs),
+            limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
+            timeouts: self.registry.timeouts(),
+            proxies: proxies(ui),
+        };
+        let progress = ui.progress(self.progress.progress);
+        let outcomes = ui.block_on(push(config, &store, progress, &ui.interrupt))?;
+        self.tell(ui, &outcomes)
+    }
+}
+
+impl Args {
+    /// The name of the image that destinations are made from, when one gives only a registry.
+    fn own_name(&self, store: &crate::store::ImageStore) -> Result<Reference, Failure> {
+        let selection = store.resolve(&self.image)?;
+        let name = selection.entries.iter().find_map(|entry| entry.name.as_deref()?.parse::<Reference>().ok());
+        name.or_else(|| self.image.parse().ok()).ok_or_else(|| {
+            Failure::usage(format!("`{}` has no name", self.image)).hint("name it first with idpbuilder-tag")
+        })
+    }
+
+    fn tell(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
+        let digests: Vec<String> = outcomes.iter().map(|outcome| outcome.digest.to_string()).collect();
+        write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
+        for outcome in outcomes {
+            ui.status(&format!(
+                "Pushed {}: {} sent, {} already there",
+                outcome.reference,
+                indicatif::HumanBytes(outcome.bytes_uploaded),
+                indicatif::HumanBytes(outcome.bytes_skipped)
+            ));
+        }
+        let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
+        ui.data(&lines.join("\n"))
+    }
+}

@@ -1,0 +1,314 @@
+//! Arguments about registries: which one, whom to trust, who we are.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::ui::Ui;
+use crate::credentials::{
+    Credential, CredentialChain, DockerConfig, Environment, Given, HelperEnvironment, Resolution, Secret,
+};
+use crate::image::Reference;
+use crate::registry::{Proxies, Timeouts};
+use crate::tls::{TlsPolicy, TrustStore};
+
+/// The most we read from standard input as a password.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+/// How to talk to a registry.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registry options")]
+pub(super) struct RegistryArgs {
+    /// Registry to use for a reference without one; a scheme is accepted and dropped [environment:
+    /// IDPBUILDER_REGISTRY]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    registry: Option<String>,
+    /// User name
+    #[arg(short, long, value_name = "NAME", conflicts_with = "creds")]
+    username: Option<String>,
+    /// Password or token; visible to other users of this machine, so prefer --password-stdin
+    #[arg(short, long, value_name = "PASSWORD", requires = "username", conflicts_with = "password_stdin")]
+    password: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    /// User name and password in one
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    creds: Option<String>,
+    /// File with trusted certificates (PEM): authorities, or the registry's own self-signed certificate
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Do not verify the registry's certificate (still TLS); asks first on a terminal
+    #[arg(long)]
+    insecure: bool,
+    /// --tls-verify=false is the same as --insecure
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          action = clap::ArgAction::Set, conflicts_with = "insecure")]
+    tls_verify: Option<bool>,
+    /// Use http without TLS: everything can be read and changed on the way
+    #[arg(long, conflicts_with_all = ["insecure", "tls_verify", "ca_file"])]
+    plain_http: bool,
+    /// Answer yes to questions
+    #[arg(short = 'y', long)]
+    yes: bool,
+    /// Longest wait for an answer of the registry, and for the next byte
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    timeout: Option<u64>,
+}
+
+/// Where a reference is and how to get there.
+pub(super) struct Target {
+    pub(super) reference: Reference,
+    pub(super) policy: TlsPolicy,
+    pub(super) credential: Option<Credential>,
+}
+
+/// What a destination argument is.
+enum Place {
+    Registry(String),
+    Reference(Reference),
+}
+
+impl RegistryArgs {
+    /// The registry that a reference without one means, and who said so.
+    fn default_registry(&self, ui: &Ui, store: Option<&std::path::Path>) -> Result<Option<(String, String)>, Failure> {
+        if let Some(text) = &self.registry {
+            return Ok(Some((bare_registry(text)?, "--registry".to_owned())));
+        }
+        match ui.settings(store)?.default_registry {
+            Some(setting) => Ok(Some((bare_registry(&setting.value)?, setting.source.to_string()))),
+            None => Ok(None),
+        }
+    }
+
+    /// A reference with a registry: its own, else the default.
+    pub(super) fn locate(
+        &self,
+        ui: &Ui,
+        reference: Reference,
+        store: Option<&std::path::Path>,
+    ) -> Result<Reference, Failure> {
+        if reference.registry().is_some() && self.registry.is_none() {
+            return Ok(reference);
+        }
+        match self.default_registry(ui, store)? {
+            Some((registry, source)) => {
+                let located = reference.at_registry(&registry)?;
+                if source != "--registry" {
+                    ui.status(&format!("Using registry {registry} ({source})"));
+                }
+                Ok(located)
+            }
+            None => Err(Failure::usage(format!("`{reference}` does not say which registry"))
+                .hint("write it in front, for example gitea.cnoe.localtest.me:8443/giteaadmin/app:v1")
+                .hint("or give --registry HOST[:PORT], or set IDPBUILDER_REGISTRY or default_registry in config.toml")),
+        }
+    }
+
+    /// Where an image goes: to the destinations given, else to where its own name says.
+    pub(super) fn destinations(
+        &self,
+        ui: &Ui,
+        image: &Reference,
+        given: &[String],
+        store: Option<&std::path::Path>,
+    ) -> Result<Vec<Reference>, Failure> {
+        if given.is_empty() {
+            return Ok(vec![self.locate(ui, image.clone(), store)?.with_default_tag()]);
+        }
+        let mut located = Vec::new();
+        for text in given {
+            let reference = match place(text)? {
+                Place::Registry(registry) => image.at_registry(&registry)?,
+                Place::Reference(reference) => self.locate(ui, reference, store)?,
+            };
+            let reference = reference.with_default_tag();
+            if !located.contains(&reference) {
+                located.push(reference);
+            }
+        }
+        Ok(located)
+    }
+
+    /// Policy and credential for each reference; questions are asked once a registry.
+    pub(super) fn targets(&self, ui: &Ui, references: Vec<Reference>) -> Result<Vec<Target>, Failure> {
+        let given = self.given(ui)?;
+        let mut confirmed: Vec<String> = Vec::new();
+        let mut targets = Vec::new();
+        for reference in references {
+            let registry = reference.registry().unwrap_or_default().to_owned();
+            if !confirmed.contains(&registry) {
+                self.confirm(ui, &registry)?;
+                confirmed.push(registry.clone());
+            }
+            let policy = self.policy(ui, &registry)?;
+            let resolution = chain(ui, given.as_ref()).resolve(&registry, reference.repository());
+            tell(ui, &registry, &resolution);
+            let credential = resolution.credential;
+            targets.push(Target { reference, policy, credential });
+        }
+        Ok(targets)
+    }
+
+    /// How long to wait.
+    pub(super) fn timeouts(&self) -> Timeouts {
+        let default = Timeouts::default();
+        match self.timeout.map(Duration::from_secs) {
+            Some(limit) => Timeouts { connect: limit.min(default.connect), answer: limit, stall: limit },
+            None => default,
+        }
+    }
+
+    fn skips_verification(&self) -> bool {
+        self.insecure || self.tls_verify == Some(false)
+    }
+
+    fn confirm(&self, ui: &Ui, registry: &str) -> Result<(), Failure> {
+        if self.skips_verification() {
+            ui.warn(&format!(
+                "the certificate of {registry} will not be verified: whoever is on the way can read the password and \
+                 change the image"
+            ));
+            if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?")) == Some(false) {
+                return Err(Failure::usage("not confirmed; nothing was sent")
+                    .hint("trust the registry's certificate with --ca-file FILE instead"));
+            }
+        }
+        if self.plain_http {
+            ui.warn(&format!("{registry} is used without TLS: whoever is on the way can read and change everything"));
+        }
+        Ok(())
+    }
+
+    fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
+        if self.plain_http {
+            return Ok(TlsPolicy::Plaintext);
+        }
+        if self.skips_verification() {
+            return Ok(TlsPolicy::SkipVerify);
+        }
+        let mut trust = TrustStore::empty();
+        if let Some(file) = &self.ca_file {
+            trust.add_file(&ui.absolute(file))?;
+        }
+        let home = ui.settings(None)?.home.value;
+        trust.add_directory(&home.join("certs").join(registry))?;
+        trust.add_system_roots();
+        for failure in trust.failures() {
+            ui.detail(failure);
+        }
+        Ok(TlsPolicy::Verify(trust))
+    }
+
+    fn given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
+        if let Some(creds) = &self.creds {
+            return match creds.split_once(':') {
+                Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+                    Ok(Some((name.to_owned(), Secret::new(password.to_owned()))))
+                }
+                _ => Err(Failure::usage("--creds takes NAME:PASSWORD")),
+            };
+        }
+        let Some(name) = self.username.clone() else { return Ok(None) };
+        if let Some(password) = &self.password {
+            ui.warn(
+                "a password on the command line can be seen by other users of this machine; --password-stdin cannot",
+            );
+            return Ok(Some((name, Secret::new(password.clone()))));
+        }
+        if self.password_stdin {
+            return Ok(Some((name, password_from_stdin()?)));
+        }
+        Err(Failure::usage("--username needs a password")
+            .hint("give it with --password-stdin, for example: idpbuilder-push ... -u NAME --password-stdin < FILE"))
+    }
+}
+
+fn password_from_stdin() -> Result<Secret, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text);
+    match read {
+        Err(_) => Err(Failure::usage("the password on standard input is not UTF-8 text")),
+        Ok(length) if length as u64 > MAX_PASSWORD_BYTES => {
+            Err(Failure::usage("the password on standard input is longer than 64 KiB"))
+        }
+        Ok(_) => {
+            let password = text.strip_suffix('\n').unwrap_or(&text);
+            let password = password.strip_suffix('\r').unwrap_or(password);
+            if password.is_empty() {
+                return Err(Failure::usage("standard input has no password"));
+            }
+            Ok(Secret::new(password.to_owned()))
+        }
+    }
+}
+
+/// `host[:port]` out of what people copy: with a scheme, with a trailing slash.
+fn bare_registry(text: &str) -> Result<String, Failure> {
+    let bare = ["https://", "http://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let bare = bare.trim_end_matches('/');
+    let bare = bare.strip_suffix("/v2").unwrap_or(bare);
+    // A reference is the one place that knows what an address looks like.
+    Reference::from_parts(Some(bare), "x", None)
+        .map_err(|_| Failure::usage(format!("`{bare}` is not a registry address (expected host or host:port)")))?;
+    Ok(bare.to_owned())
+}
+
+/// A registry alone (`https://host:port`, `host:5000`, `localhost`) or a full reference.
+fn place(text: &str) -> Result<Place, Failure> {
+    let with_scheme = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let bare = with_scheme.unwrap_or(text).trim_end_matches('/');
+    if !bare.contains('/') {
+        let (host, port) = bare.rsplit_once(':').unwrap_or((bare, ""));
+        let address = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        let host_like = host == "localhost" || host.contains('.') || host.starts_with('[');
+        if with_scheme.is_some() || bare == "localhost" || (address && host_like) {
+            return Ok(Place::Registry(bare_registry(bare)?));
+        }
+    }
+    Ok(Place::Reference(text.parse()?))
+}
+
+/// Proxies as the usual variables name them, lower case first as curl has it.
+pub(super) fn proxies(ui: &Ui) -> Proxies {
+    let first = |names: &[&str]| names.iter().find_map(|name| ui.env.var(name)).map(str::to_owned);
+    Proxies {
+        http: first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
+        https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+        no: first(&["no_proxy", "NO_PROXY"]),
+    }
+}
+
+/// The sources of credentials in their order.
+fn chain(ui: &Ui, given: Option<&(String, Secret)>) -> CredentialChain {
+    let mut chain = CredentialChain::new();
+    if let Some((username, secret)) = given {
+        chain = chain.with(Given { username: Some(username.clone()), secret: Some(secret.clone()) });
+    }
+    chain = chain.with(Environment::new(|name| ui.env.var(name).map(str::to_owned)));
+    let helpers = || HelperEnvironment::new(|name| ui.env.os(name).map(std::ffi::OsStr::to_owned));
+    match docker_config(ui) {
+        Some(path) => chain.with(DockerConfig::file(path, helpers())),
+        None => chain,
+    }
+}
+
+fn docker_config(ui: &Ui) -> Option<PathBuf> {
+    let directory = match ui.env.os("DOCKER_CONFIG") {
+        Some(directory) => ui.absolute(std::path::Path::new(directory)),
+        None => ui.env.home()?.join(".docker"),
+    };
+    Some(directory.join("config.json"))
+}
+
+/// Names the winner in verbose output, and what went wrong before it in any.
+fn tell(ui: &Ui, registry: &str, resolution: &Resolution) {
+    for (source, error) in &resolution.failures {
+        ui.warn(&format!("no credential from {source}: {error}"));
+    }
+    match &resolution.source {
+        Some(source) => ui.detail(&format!("credential for {registry} from {source}")),
+        None => ui.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", "))),
+    }
+}

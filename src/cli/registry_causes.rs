@@ -1,0 +1,147 @@
+//! Advice about registries: from what a push, a pull or a connection met to the fix.
+
+use super::failure::{Failure, Kind};
+use crate::pull::PullError;
+use crate::push::PushError;
+use crate::registry::{NetworkFault, RegistryError};
+use crate::tls::{CertificateFacts, HandshakeFault};
+
+/// What the registry's error asks for: an exit code and hints.
+struct Advice {
+    kind: Kind,
+    hints: Vec<String>,
+}
+
+impl Advice {
+    fn new(kind: Kind) -> Self {
+        Self { kind, hints: Vec::new() }
+    }
+
+    fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hints.push(text.into());
+        self
+    }
+
+    fn failure(self, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+        self.hints.into_iter().fold(Failure::new(self.kind, error), Failure::hint)
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        let advice = match &error {
+            PushError::Registry { source, .. } => advise(source),
+            PushError::Interrupted => Advice::new(Kind::Interrupted),
+            PushError::NoRegistry(_) => {
+                Advice::new(Kind::Usage).hint("write the registry in front, or give --registry")
+            }
+            PushError::DigestDiffers { .. } => Advice::new(Kind::Image).hint("push to a tag instead of a digest"),
+            PushError::NotVerified { .. } => Advice::new(Kind::Registry)
+                .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
+            PushError::Store(_) => {
+                let PushError::Store(error) = error else { unreachable!("matched above") };
+                return error.into();
+            }
+        };
+        advice.failure(error)
+    }
+}
+
+impl From<PullError> for Failure {
+    fn from(error: PullError) -> Self {
+        let advice = match &error {
+            PullError::Registry { source: RegistryError::NotFound(_), .. } => {
+                Advice::new(Kind::Image).hint("check the name and the tag; repository names are lower case")
+            }
+            PullError::Registry { source, .. } => advise(source),
+            PullError::Interrupted => Advice::new(Kind::Interrupted),
+            PullError::NoRegistry(_) => {
+                Advice::new(Kind::Usage).hint("write the registry in front, or give --registry")
+            }
+            PullError::Platform { .. } => {
+                Advice::new(Kind::Image).hint("choose one of them with --platform, or keep all with --all-platforms")
+            }
+            PullError::TooManyManifests(_) => Advice::new(Kind::Registry),
+            PullError::Store(_) => {
+                let PullError::Store(error) = error else { unreachable!("matched above") };
+                return error.into();
+            }
+        };
+        advice.failure(error)
+    }
+}
+
+fn advise(error: &RegistryError) -> Advice {
+    match error {
+        RegistryError::Unauthorized { credentials: false, .. } => Advice::new(Kind::Auth)
+            .hint("log in with -u NAME --password-stdin, or set IDPBUILDER_REGISTRY_USERNAME and _PASSWORD")
+            .hint("-v says where a credential was looked for"),
+        RegistryError::Unauthorized { credentials: true, .. } => {
+            Advice::new(Kind::Auth).hint("check the user name and the password or token; -v says where they came from")
+        }
+        RegistryError::Denied(_) => Advice::new(Kind::Auth)
+            .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
+            .hint("a token needs permission to write packages"),
+        RegistryError::NotFound(_) => Advice::new(Kind::Registry)
+            .hint("check the owner in the repository's name: the registry may know no such user or organisation"),
+        RegistryError::TooLarge(_) => {
+            Advice::new(Kind::Registry).hint("send smaller pieces, for example with --chunk-size 32MiB")
+        }
+        RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
+            Advice::new(Kind::Registry).hint("try again; what arrived is not sent twice")
+        }
+        RegistryError::Refused(_)
+        | RegistryError::Protocol { .. }
+        | RegistryError::Document { .. }
+        | RegistryError::DigestMismatch { .. } => Advice::new(Kind::Registry),
+        RegistryError::Network { request, fault, .. } => network(request.host(), fault),
+        RegistryError::Source { .. } | RegistryError::SourceDigest { .. } => {
+            Advice::new(Kind::Image).hint("build, load or pull the image again: that repairs its blobs")
+        }
+        RegistryError::Address(_) => Advice::new(Kind::Usage).hint("an address is host or host:port"),
+        RegistryError::Tls(_) => Advice::new(Kind::Failed),
+        RegistryError::Interrupted => Advice::new(Kind::Interrupted),
+    }
+}
+
+fn network(host: &str, fault: &NetworkFault) -> Advice {
+    let advice = Advice::new(Kind::Network);
+    match fault {
+        NetworkFault::Dns => advice.hint(format!("check the name {host}, and that this machine can resolve it")),
+        NetworkFault::Refused => {
+            advice.hint(format!("nothing listens on {host}: check the port, and that the registry runs"))
+        }
+        NetworkFault::Unreachable => advice.hint("check the network and the address"),
+        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Other => {
+            advice.hint("try again; what arrived is not sent twice")
+        }
+        NetworkFault::Timeout { .. } => {
+            Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout SECONDS")
+        }
+        NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
+        NetworkFault::NotHttp => advice.hint("if the registry speaks TLS, leave out --plain-http"),
+        NetworkFault::Tls { fault, chain } => handshake(host, fault, chain, advice),
+    }
+}
+
+fn handshake(host: &str, fault: &HandshakeFault, chain: &[CertificateFacts], advice: Advice) -> Advice {
+    let advice = match chain.first() {
+        Some(shown) => advice.hint(format!(
+            "it showed a certificate for {} with fingerprint {}",
+            if shown.names.is_empty() { "no name".to_owned() } else { shown.names.join(", ") },
+            shown.fingerprint
+        )),
+        None => advice,
+    };
+    match fault {
+        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => advice.hint(format!(
+            "if it is yours, trust it: --ca-file FILE, or put it into ~/.idpbuilder/certs/{host}/ca.crt"
+        )),
+        HandshakeFault::NotValidForName { .. } => advice.hint("use one of the names the certificate is for"),
+        HandshakeFault::Expired { .. } => advice
+            .hint("renew the registry's certificate; idpbuilder makes a new one when the cluster is created again"),
+        HandshakeFault::NotYetValid { .. } => advice.hint("check the clocks of this machine and of the registry"),
+        HandshakeFault::NotTls => advice.hint("if the registry speaks plain http, say so with --plain-http"),
+        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => advice,
+    }
+}

@@ -1,0 +1,91 @@
+//! `idpbuilder-rm`.
+
+use indicatif::HumanBytes;
+
+use super::applet::Run;
+use super::arguments::StoreArgs;
+use super::failure::{Failure, Outcome};
+use super::ui::Ui;
+use crate::remove::{RemoveError, remove, remove_all};
+use crate::store::{Entry, StoreError};
+
+/// Remove images from the local store
+///
+/// A name is removed; the data it shares with other images stays. --prune frees what no name reaches.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Names, digests or ids of stored images
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["all", "prune"], conflicts_with = "all")]
+    images: Vec<String>,
+    /// Do not ask, do not mind images that are not there, and remove all names of an image given by its id
+    #[arg(short, long)]
+    force: bool,
+    /// Remove every image
+    #[arg(short, long)]
+    all: bool,
+    /// Then free the space of everything that no name reaches
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print nothing
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        let store = self.store.open(ui)?;
+        let mut failure = None;
+        if self.all {
+            let count = store.entries()?.len();
+            if count > 0 && !self.force {
+                match ui.confirm(&format!("Remove all {count} images from {}?", store.root().display())) {
+                    Some(true) => {}
+                    Some(false) => return Err(Failure::new(super::failure::Kind::Failed, "nothing was removed")),
+                    None => {
+                        return Err(Failure::usage("--all asks first, and nobody is there to answer")
+                            .hint("--all --force removes without asking"));
+                    }
+                }
+            }
+            self.tell(ui, &remove_all(&store)?)?;
+        }
+        for image in &self.images {
+            match remove(&store, image, self.force) {
+                Ok(removed) => self.tell(ui, &removed)?,
+                Err(RemoveError::Store(StoreError::NotFound { .. })) if self.force => {}
+                // The other images are removed all the same; the first error is reported at the end.
+                Err(error) => {
+                    let error = Failure::from(error);
+                    match failure {
+                        None => failure = Some(error),
+                        Some(_) => ui.fail(&error),
+                    }
+                }
+            }
+        }
+        if self.prune {
+            let pruned = store.prune()?;
+            if !self.quiet {
+                ui.data(&format!("Freed {} in {} blobs", HumanBytes(pruned.bytes), pruned.blobs))?;
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Args {
+    fn tell(&self, ui: &Ui, removed: &[Entry]) -> Outcome {
+        for entry in removed {
+            if !self.quiet {
+                let digest = entry.descriptor.digest;
+                ui.data(&match &entry.name {
+                    Some(name) => format!("Removed {name} ({digest})"),
+                    None => format!("Removed {digest}"),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! `idpbuilder-save`.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use super::applet::Run;
+use super::arguments::{ProgressArgs, StoreArgs};
+use super::failure::{Failure, Kind, Outcome};
+use super::ui::{OutputClosed, Ui};
+use crate::archive::{ArchiveFormat, save};
+use crate::image::Platform;
+
+/// Save images as one file
+///
+/// Writes an archive that `docker load`, `podman load` and skopeo accept, to FILE or to a pipe. The same images
+/// give the same bytes.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Names, digests or ids of stored images
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+    /// File to write [default: standard output, when it is not a terminal]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Kind of archive
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Kinds::DockerArchive)]
+    format: Kinds,
+    /// Platform to take out of an index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    /// Say nothing
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kinds {
+    /// What docker load reads
+    DockerArchive,
+    /// An OCI image layout in a tar
+    OciArchive,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.silence(self.quiet);
+        ui.explain(self.progress.verbose);
+        let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
+        let format = match self.format {
+            Kinds::DockerArchive => ArchiveFormat::Docker,
+            Kinds::OciArchive => ArchiveFormat::Oci,
+        };
+        if self.output.is_none() && ui.env.stdout_is_terminal {
+            return Err(Failure::usage("an archive is not for a terminal")
+                .hint("name a file with -o FILE, or pipe it: idpbuilder-save IMAGE | docker load"));
+        }
+        let store = self.store.open(ui)?;
+        let progress = ui.progress(self.progress.progress);
+        let Some(path) = &self.output else {
+            return ui.run_blocking(|interrupt| {
+                let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+                save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
+                out.flush().map_err(|error| match error.kind() {
+                    std::io::ErrorKind::BrokenPipe => Failure::new(Kind::Failed, OutputClosed),
+                    _ => Failure::new(Kind::Failed, error),
+                })
+            });
+        };
+        let path = ui.absolute(path);
+        let failed =
+            |source: std::io::Error| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()));
+        ui.run_blocking(|interrupt| {
+            // Only a whole archive gets the name.
+            let mut file =
+                tempfile::Builder::new().prefix(".save-").tempfile_in(crate::fs::parent(&path)).map_err(failed)?;
+            {
+                let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+                save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
+                out.flush().map_err(failed)?;
+            }
+            file.as_file().sync_all().map_err(failed)?;
+            file.persist(&path).map_err(|error| failed(error.error))?;
+            Ok(())
+        })?;
+        ui.status(&format!("Saved {} to {}", self.images.join(", "), path.display()));
+        Ok(())
+    }
+}

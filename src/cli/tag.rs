@@ -1,0 +1,59 @@
+//! `idpbuilder-tag`.
+
+use super::applet::Run;
+use super::arguments::StoreArgs;
+use super::failure::Outcome;
+use super::ui::Ui;
+use crate::image::Reference;
+
+/// Give further names to a stored image
+///
+/// The image gets every DST as a name; a name that stood for another image moves. No data is copied.
+#[derive(Debug, clap::Parser)]
+pub(super) struct Args {
+    /// Name, digest or id of a stored image
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// New names
+    #[arg(value_name = "DST", required = true)]
+    destinations: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print nothing
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.silence(self.quiet);
+        let names = names(&self.destinations)?;
+        let store = self.store.open(ui)?;
+        let outcome = crate::tag::tag(&store, &self.source, names, &now())?;
+        for name in &outcome.names {
+            ui.status(&format!("{name} is {}", outcome.digest));
+        }
+        super::build::tell_replaced(ui, &outcome.replaced);
+        Ok(())
+    }
+}
+
+/// Names for an image, `latest` where no tag is given.
+pub(super) fn names(given: &[String]) -> Result<Vec<Reference>, super::failure::Failure> {
+    let mut names = Vec::new();
+    for text in given {
+        let name = text.parse::<Reference>()?.with_default_tag();
+        if name.digest().is_some() {
+            return Err(super::failure::Failure::usage(format!("`{text}` has a digest; a new name takes a tag only")));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The wall clock, RFC 3339, whole seconds.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| String::new(), |now| now.to_string())
+}

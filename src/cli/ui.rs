@@ -1,0 +1,237 @@
+//! The terminal: standard output is data, standard error is status.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::{Failure, Kind, Paint};
+use super::progress::{self, Mode};
+use crate::config::{Given, Settings};
+use crate::env::Env;
+use crate::progress::{Interrupt, Progress};
+use crate::store::ImageStore;
+
+/// How long stopped work may take to cancel what it began.
+const TIDY_UP: Duration = Duration::from_secs(2);
+
+/// The reader of standard output went away: a clean end.
+#[derive(Debug)]
+pub(super) struct OutputClosed;
+
+impl fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output was closed")
+    }
+}
+
+impl std::error::Error for OutputClosed {}
+
+/// What an applet works with besides its arguments.
+pub(super) struct Ui {
+    pub(super) env: Env,
+    pub(super) interrupt: Interrupt,
+    paint: Paint,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Ui {
+    pub(super) fn new(env: Env) -> Self {
+        let dumb = env.var("TERM") == Some("dumb");
+        let paint = Paint(env.stderr_is_terminal && env.var("NO_COLOR").is_none() && !dumb);
+        Self { env, interrupt: Interrupt::default(), paint, quiet: false, verbose: false }
+    }
+
+    pub(super) fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// No status from here on; warnings stay.
+    pub(super) fn silence(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    /// More status from here on.
+    pub(super) fn explain(&mut self, verbose: bool) {
+        self.verbose = verbose;
+    }
+
+    /// Tells what only `-v` asks for.
+    pub(super) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.status(text);
+        }
+    }
+
+    /// Writes data, with a final newline.
+    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
+    pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let newline = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+        write!(out, "{text}{newline}").and_then(|()| out.flush()).map_err(output_failure)
+    }
+
+    /// Writes a document exactly as it is, with a final newline for people only.
+    pub(super) fn data_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let newline: &[u8] = if self.env.stdout_is_terminal { b"\n" } else { b"" };
+        out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()).map_err(output_failure)
+    }
+
+    /// Tells a person what happens. Nobody listening is no reason to stop.
+    pub(super) fn status(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Tells a person what they should know, also when quiet.
+    pub(super) fn warn(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{} {text}", self.paint.warning("warning:"));
+    }
+
+    pub(super) fn fail(&self, failure: &Failure) {
+        let _ = write!(io::stderr().lock(), "{}", failure.render(self.paint));
+    }
+
+    /// Asks a yes-or-no question on the terminal; `None` where nobody can answer.
+    pub(super) fn confirm(&self, question: &str) -> Option<bool> {
+        if !self.env.stdin_is_terminal || !self.env.stderr_is_terminal {
+            return None;
+        }
+        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+    }
+
+    /// `path` as the user's current directory sees it.
+    pub(super) fn absolute(&self, path: &Path) -> PathBuf {
+        self.env.cwd.join(path)
+    }
+
+    pub(super) fn settings(&self, store_flag: Option<&Path>) -> Result<Settings, Failure> {
+        let given = Given {
+            home: self.env.os("IDPBUILDER_HOME").map(|path| self.absolute(Path::new(path))),
+            user_home: self.env.home(),
+            store_flag: store_flag.map(|path| self.absolute(path)),
+            store_variable: self.env.os("IDPBUILDER_STORE").map(|path| self.absolute(Path::new(path))),
+            registry_variable: self.env.var("IDPBUILDER_REGISTRY").map(str::to_owned),
+        };
+        Ok(Settings::resolve(given)?)
+    }
+
+    pub(super) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {
+        let settings = self.settings(store_flag)?;
+        Ok(ImageStore::open(&settings.store.value)?)
+    }
+
+    /// The listener for long work.
+    pub(super) fn progress(&self, mode: Mode) -> Arc<dyn Progress> {
+        let verbose = self.verbose;
+        if self.quiet && mode != Mode::Json {
+            return Arc::new(progress::WarningsOnly::new(self.paint));
+        }
+        let ci = self.env.var("CI").is_some() || self.env.var("TERM") == Some("dumb");
+        match mode {
+            Mode::None => Arc::new(progress::WarningsOnly::new(self.paint)),
+            Mode::Json => Arc::new(progress::Json::new()),
+            Mode::Tty => Arc::new(progress::Bars::new(self.paint, verbose)),
+            Mode::Auto if self.env.stderr_is_terminal && !ci => Arc::new(progress::Bars::new(self.paint, verbose)),
+            Mode::Auto | Mode::Plain => Arc::new(progress::Lines::new(self.paint, verbose)),
+        }
+    }
+
+    /// Runs asynchronous work until it ends or a signal asks to stop; then it has a moment to tidy up.
+    pub(super) fn block_on<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async {
+            let mut work = std::pin::pin!(work);
+            tokio::select! {
+                result = &mut work => result.map_err(Failure::from),
+                signal = stop_signal() => {
+                    self.interrupt.request();
+                    tokio::select! {
+                        _ = &mut work => {}
+                        _ = stop_signal() => {}
+                        () = tokio::time::sleep(TIDY_UP) => {}
+                    }
+                    Err(Failure::stopped_by(signal))
+                }
+            }
+        });
+        // A blocking read in flight must not keep a stopped command alive.
+        runtime.shutdown_background();
+        result
+    }
+
+    /// Runs blocking work; a signal sets the interrupt flag, a second one ends the process.
+    pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
+        let runtime = runtime()?;
+        let interrupt = self.interrupt.clone();
+        let first = Arc::new(std::sync::OnceLock::new());
+        let seen = Arc::clone(&first);
+        runtime.spawn(async move {
+            let signal = stop_signal().await;
+            let _ = seen.set(signal);
+            interrupt.request();
+            let signal = stop_signal().await;
+            std::process::exit(i32::from(signal.code()));
+        });
+        let result = work(&self.interrupt);
+        runtime.shutdown_background();
+        match (result, first.get()) {
+            (Err(failure), Some(signal)) if failure.kind() == Kind::Interrupted => Err(Failure::stopped_by(*signal)),
+            (result, _) => result,
+        }
+    }
+}
+
+/// Which signal asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Interrupt => super::exit::INTERRUPTED,
+            Self::Terminate => super::exit::TERMINATED,
+        }
+    }
+}
+
+/// Resolves when the process is asked to stop.
+pub(super) async fn stop_signal() -> Signal {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Signal::Interrupt,
+        _ = terminate.recv() => Signal::Terminate,
+    }
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::new(Kind::Failed, source))
+}
+
+fn output_failure(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::new(Kind::Failed, OutputClosed);
+    }
+    Failure::new(Kind::Failed, error).hint("standard output could not be written")
+}

@@ -1,0 +1,200 @@
+//! Settings in layers: flag, environment, settings file, default; each value knows where it came from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The largest settings file we read.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag of the command.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// The settings file.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "{name}"),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value and its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Who set it.
+    pub source: Source,
+}
+
+impl<T> Setting<T> {
+    fn new(value: T, source: Source) -> Self {
+        Self { value, source }
+    }
+}
+
+/// The settings file, `config.toml` in the program's directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    store: Option<PathBuf>,
+    default_registry: Option<String>,
+}
+
+/// Why the settings file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is larger than any settings file.
+    #[error("`{}` has {size} bytes, more than the {MAX_FILE_BYTES} allowed", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// It is not TOML, or has a setting we do not know.
+    #[error("`{}` is not a valid settings file", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason with line and column.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// What flags and environment say; `None` where they say nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// The program's directory: `IDPBUILDER_HOME`.
+    pub home: Option<PathBuf>,
+    /// The user's home directory.
+    pub user_home: Option<PathBuf>,
+    /// `--store`.
+    pub store_flag: Option<PathBuf>,
+    /// `IDPBUILDER_STORE`.
+    pub store_variable: Option<PathBuf>,
+    /// `IDPBUILDER_REGISTRY`.
+    pub registry_variable: Option<String>,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The program's directory, `~/.idpbuilder`.
+    pub home: Setting<PathBuf>,
+    /// The image store, `images` in the program's directory.
+    pub store: Setting<PathBuf>,
+    /// The registry that a reference without one means.
+    pub default_registry: Option<Setting<String>>,
+}
+
+impl Settings {
+    /// Layers flag over environment over file over default.
+    pub fn resolve(given: Given) -> Result<Self, ConfigError> {
+        let home = match (given.home, given.user_home) {
+            (Some(home), _) => Setting::new(home, Source::Environment("IDPBUILDER_HOME")),
+            (None, Some(user)) => Setting::new(user.join(".idpbuilder"), Source::Default),
+            (None, None) => Setting::new(PathBuf::from(".idpbuilder"), Source::Default),
+        };
+        let path = home.value.join("config.toml");
+        let file = read(&path)?;
+        let store = given
+            .store_flag
+            .map(|path| Setting::new(path, Source::Flag("--store")))
+            .or_else(|| given.store_variable.map(|path| Setting::new(path, Source::Environment("IDPBUILDER_STORE"))))
+            .or_else(|| file.store.map(|store| Setting::new(home.value.join(store), Source::File(path.clone()))))
+            .unwrap_or_else(|| Setting::new(home.value.join("images"), Source::Default));
+        let default_registry = given
+            .registry_variable
+            .map(|registry| Setting::new(registry, Source::Environment("IDPBUILDER_REGISTRY")))
+            .or_else(|| file.default_registry.map(|registry| Setting::new(registry, Source::File(path))));
+        Ok(Self { home, store, default_registry })
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let io = |source| ConfigError::Io { path: path.to_owned(), source };
+    let size = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(source) => return Err(io(source)),
+    };
+    if size > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), size });
+    }
+    let text = std::fs::read_to_string(path).map_err(io)?;
+    toml::from_str(&text).map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_nearer_layer_wins() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = dir.path().to_owned();
+        let given = || Given { home: Some(home.clone()), ..Given::default() };
+        let plain = Settings::resolve(given()).expect("no file");
+        assert_eq!(plain.store, Setting::new(home.join("images"), Source::Default));
+        assert_eq!(plain.default_registry, None);
+
+        std::fs::write(home.join("config.toml"), "store = \"/data\"\ndefault_registry = \"reg:5000\"\n")
+            .expect("written");
+        let from_file = Settings::resolve(given()).expect("a file");
+        let source = Source::File(home.join("config.toml"));
+        assert_eq!(from_file.store, Setting::new(PathBuf::from("/data"), source.clone()));
+        assert_eq!(from_file.default_registry, Some(Setting::new("reg:5000".into(), source)));
+
+        let variables =
+            Given { store_variable: Some("/env".into()), registry_variable: Some("env:1".into()), ..given() };
+        let from_variables = Settings::resolve(variables.clone()).expect("variables");
+        assert_eq!(from_variables.store.value, PathBuf::from("/env"));
+        assert_eq!(from_variables.default_registry.expect("set").source.to_string(), "$IDPBUILDER_REGISTRY");
+
+        let flags = Given { store_flag: Some("/flag".into()), ..variables };
+        assert_eq!(Settings::resolve(flags).expect("flags").store.source.to_string(), "--store");
+    }
+
+    #[test]
+    fn mistakes_in_the_file_are_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("config.toml"), "stroe = 1\n").expect("written");
+        let given = Given { home: Some(dir.path().to_owned()), ..Given::default() };
+        let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given) else { panic!("accepted") };
+        assert!(source.to_string().contains("stroe"), "{source}");
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in ".{0,200}") {
+            let _ = toml::from_str::<File>(&text);
+        }
+    }
+}

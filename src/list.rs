@@ -1,0 +1,166 @@
+//! Listing: what the store holds, one line a name.
+
+use serde::Serialize;
+
+use crate::image::{Content, Digest, Platform, Reference};
+use crate::store::{Entry, ImageStore, StoreError};
+
+/// One name in the store and the image behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// The full reference, as it was given.
+    pub name: Option<String>,
+    /// The reference without tag and digest.
+    pub repository: Option<String>,
+    /// The tag.
+    pub tag: Option<String>,
+    /// Digest of the configuration (of the index, where there are several images): the image id.
+    pub id: Digest,
+    /// Digest of the manifest or index: what a registry calls the image.
+    pub digest: Digest,
+    /// RFC 3339 time at which it was built, loaded or pulled here.
+    pub created: Option<String>,
+    /// Bytes a registry would hold: documents, configuration and compressed layers.
+    pub size: u64,
+    /// Platforms, in the index's order.
+    pub platforms: Vec<String>,
+    /// Number of layers, summed over platforms.
+    pub layers: usize,
+    /// Labels of the (first) image.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// What a look at the store came to.
+#[derive(Debug)]
+pub struct Listing {
+    /// Newest first, then by name.
+    pub listed: Vec<Listed>,
+    /// Entries whose documents cannot be read, and why.
+    pub damaged: Vec<(Entry, StoreError)>,
+}
+
+/// Which entries to list; all conditions must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Shell patterns for the name, with or without its tag.
+    pub references: Vec<String>,
+    /// Label, or label and value.
+    pub labels: Vec<(String, Option<String>)>,
+    /// Only entries without a name, or only those with one.
+    pub dangling: Option<bool>,
+}
+
+/// The store's entries that pass the filter, newest first, then by name.
+///
+/// An entry whose documents are damaged is reported beside the others, not instead of them.
+pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> {
+    let mut listed = Vec::new();
+    let mut damaged = Vec::new();
+    for entry in store.entries()? {
+        match look(store, &entry) {
+            Ok(line) => {
+                if filter.passes(&line) {
+                    listed.push(line);
+                }
+            }
+            Err(error) => damaged.push((entry, error)),
+        }
+    }
+    listed.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
+    Ok(Listing { listed, damaged })
+}
+
+fn look(store: &ImageStore, entry: &Entry) -> Result<Listed, StoreError> {
+    let tree = store.tree(&entry.descriptor)?;
+    let mut platforms = Vec::new();
+    let mut labels = std::collections::BTreeMap::new();
+    let mut layers = 0;
+    let mut config_digest = None;
+    for document in &tree.documents {
+        let Content::Manifest(manifest) = &document.content else { continue };
+        layers += manifest.layers.len();
+        let image = store.image("", &document.descriptor, None)?;
+        let platform =
+            Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref()).to_string();
+        platforms.push(platform);
+        if config_digest.is_none() {
+            config_digest = Some(manifest.config.digest);
+            labels = image.config.config.labels;
+        }
+    }
+    let reference = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
+    let several = tree.documents.len() > 1;
+    let documents: u64 = tree.documents.iter().map(|document| document.descriptor.size).sum();
+    let blobs: u64 = tree.blobs.iter().map(|blob| blob.size).sum();
+    Ok(Listed {
+        repository: reference.as_ref().map(Reference::name).or_else(|| entry.name.clone()),
+        tag: reference.as_ref().and_then(|reference| reference.tag().map(str::to_owned)),
+        name: entry.name.clone(),
+        id: config_digest.filter(|_| !several).unwrap_or(entry.descriptor.digest),
+        digest: entry.descriptor.digest,
+        created: entry.created.clone(),
+        size: documents + blobs,
+        platforms,
+        layers,
+        labels,
+    })
+}
+
+impl Filter {
+    fn passes(&self, line: &Listed) -> bool {
+        let name = line.name.as_deref().unwrap_or_default();
+        let repository = line.repository.as_deref().unwrap_or_default();
+        self.references.iter().all(|pattern| glob(pattern, name) || glob(pattern, repository))
+            && self.labels.iter().all(|(key, value)| {
+                line.labels.get(key).is_some_and(|has| value.as_ref().is_none_or(|wanted| wanted == has))
+            })
+            && self.dangling.is_none_or(|dangling| line.name.is_none() == dangling)
+    }
+}
+
+/// Shell pattern with `*` (any text) and `?` (one character).
+fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    let mut star = None;
+    while t < text.len() {
+        if p < pattern.len() && (pattern[p] == '?' || pattern[p] == text[t]) && pattern[p] != '*' {
+            p += 1;
+            t += 1;
+        } else if p < pattern.len() && pattern[p] == '*' {
+            star = Some((p, t));
+            p += 1;
+        } else if let Some((at, from)) = star {
+            p = at + 1;
+            t = from + 1;
+            star = Some((at, from + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, text, matches) in [
+            ("app", "app", true),
+            ("app*", "app:v1", true),
+            ("*app", "team/app", true),
+            ("*a*p*", "xapp", true),
+            ("a?p", "app", true),
+            ("a?p", "ap", false),
+            ("app", "apps", false),
+            ("*", "", true),
+            ("**x", "aax", true),
+            ("?", "*", true),
+        ] {
+            assert_eq!(glob(pattern, text), matches, "{pattern} on {text}");
+        }
+    }
+}

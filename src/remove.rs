@@ -1,0 +1,36 @@
+//! Removing names from the store and blobs that no name reaches.
+
+use crate::store::{Entry, ImageStore, StoreError};
+
+/// Why an image was not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An id was given and the image has several names.
+    #[error("`{id}` is an image with {} names: {}", names.len(), names.join(", "))]
+    SeveralNames {
+        /// What was asked for.
+        id: String,
+        /// The image's names.
+        names: Vec<String>,
+    },
+}
+
+/// Removes the entries that `image` names; blobs stay until pruned.
+///
+/// An id whose image has several names is refused unless `force` is set.
+pub fn remove(store: &ImageStore, image: &str, force: bool) -> Result<Vec<Entry>, RemoveError> {
+    let selection = store.resolve(image)?;
+    if selection.entries.len() > 1 && !force {
+        let names = selection.entries.into_iter().filter_map(|entry| entry.name).collect();
+        return Err(RemoveError::SeveralNames { id: image.to_owned(), names });
+    }
+    Ok(store.remove(&selection.entries)?)
+}
+
+/// Removes every entry; blobs stay until pruned.
+pub fn remove_all(store: &ImageStore) -> Result<Vec<Entry>, RemoveError> {
+    Ok(store.remove(&store.entries()?)?)
+}

@@ -1,0 +1,13 @@
+//! The executable as a person sees it: arguments in, both streams and the exit code out.
+//!
+//! `multicall` has dispatch and links, `generated` the committed completions and man pages, the other modules an
+//! applet or a promise each. No module needs more than this machine's loopback.
+
+#[path = "../support/sandbox.rs"]
+mod sandbox;
+
+mod build;
+mod generated;
+mod multicall;
+mod readme;
+mod store;
