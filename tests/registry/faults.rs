@@ -1,15 +1,19 @@
 //! Registries, proxies and networks that fail.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use idpbuilder_oci::image::{Descriptor, Digest};
-use idpbuilder_oci::progress::Interrupt;
+use idpbuilder_oci::progress::{Event, Interrupt, Progress};
 use idpbuilder_oci::push::PushError;
 use idpbuilder_oci::registry::{
-    NetworkFault, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Violation, Wait,
+    Meter, NetworkFault, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Violation, Wait,
 };
 
-use crate::fixture::{TestStore, login, noise, push_config, registry, registry_config, upload};
+use crate::fixture::{TestStore, login, noise, push_config, registry, registry_config, source, upload};
 use crate::scripted::{Reply, Request, Scripted, answer, with};
 
 const NGINX_413: &str = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>x</body></html>";
@@ -79,6 +83,48 @@ async fn an_early_413_is_read_and_teaches_smaller_requests() {
     // What was learned stays.
     upload(&registry, &noise(41, 5 << 20)).await.expect("sent in chunks");
     assert_eq!(server.seen()[13].method, "PATCH");
+}
+
+/// Lets the peer answer and close just before a later piece is written.
+struct Hold {
+    pieces: AtomicUsize,
+    holding: mpsc::Sender<()>,
+    closed: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Progress for Hold {
+    fn emit(&self, event: Event<'_>) {
+        if matches!(event, Event::Advance { .. }) && self.pieces.fetch_add(1, Ordering::Relaxed) == 3 {
+            self.holding.send(()).expect("awaited");
+            self.closed.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(20)).expect("closed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_read_although_the_next_write_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (holding, held) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        // Leaves bytes unread, so that closing resets the connection.
+        stream.read_exact(&mut [0; 10]).expect("a request");
+        held.recv().expect("held");
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").expect("answered");
+        drop(stream);
+        sender.send(()).expect("awaited");
+    });
+    let server =
+        taking(move |request| (request.method == "POST").then(|| with(202, "Location", format!("http://{address}/u"))));
+    let meter =
+        Meter::new(Arc::new(Hold { pieces: AtomicUsize::new(0), holding, closed: Mutex::new(receiver) }), "key");
+    let content = noise(52, 8 << 20);
+    let blob = Descriptor::of("application/octet-stream", &content);
+    // After the 413 it is tried again in chunks, and nobody listens there any more.
+    let error = registry(&server.host(), None).upload_blob("a/b", &blob, source(content), &meter).await;
+    let Err(RegistryError::Network { fault: NetworkFault::Refused, .. }) = error else { panic!("{error:?}") };
 }
 
 #[tokio::test]
@@ -204,7 +250,7 @@ async fn the_networks_faults_are_told_apart() {
     let gone = Scripted::start(|_| Reply::Close);
     let closed = ping(gone.host()).await;
     assert!(matches!(closed, NetworkFault::Closed | NetworkFault::Reset), "{closed:?}");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let free = listener.local_addr().expect("an address").to_string();
     drop(listener);
     let refused = ping(free).await;
@@ -239,7 +285,7 @@ async fn silence_is_not_waited_for() {
 #[tokio::test]
 async fn a_peer_that_takes_no_more_bytes_is_given_up() {
     // Accepts connections in the kernel and reads nothing; only the first session's POST is answered.
-    let sink = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let sink = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = sink.local_addr().expect("an address");
     let server =
         taking(move |request| (request.method == "POST").then(|| with(202, "Location", format!("http://{address}/u"))));
