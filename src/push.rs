@@ -189,7 +189,12 @@ pub async fn push(
         })
         .map_err(failed)?;
         let run = Run { registry: &registry, repository: first.reference.repository(), jobs: config.jobs.max(1) };
-        let mut blobs = run.blobs(store, &tree, &progress).await.map_err(failed)?;
+        let mut blobs = run.blobs(store, &tree, &progress).await.map_err(|error| match error {
+            RegistryError::Source { digest, source } => {
+                PushError::Store(StoreError::io("read", &store.blob_path(digest), source))
+            }
+            other => failed(other),
+        })?;
         for document in &tree.documents {
             run.registry
                 .put_manifest(run.repository, Target::Digest(document.digest()), document)

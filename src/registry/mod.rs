@@ -328,7 +328,14 @@ impl Registry {
     /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
     async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
         if self.auth.has_credential() {
-            self.greeted.get_or_try_init(|| self.ping()).await?;
+            // A registry that refuses the ping can still be asked for other things.
+            let greet = || async {
+                match self.ping().await {
+                    Err(error) if error.refusal().is_some() => Ok(()),
+                    other => other,
+                }
+            };
+            self.greeted.get_or_try_init(greet).await?;
         }
         let scope = scope(access, repository);
         // Another origin, where a Location led us, is none of the registry's credentials' business.

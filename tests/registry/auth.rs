@@ -149,6 +149,17 @@ async fn identity_tokens_are_exchanged_and_registry_tokens_sent_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_refused_ping_does_not_end_it() {
+    let server = Scripted::start(|request| match request.header("authorization") {
+        _ if request.path() == "/v2/" => answer(404, ""),
+        Some(sent) if sent.starts_with("Basic ") => with(200, "Content-Length", "5"),
+        _ => with(401, "WWW-Authenticate", "Basic realm=x"),
+    });
+    let registry = registry(&server.host(), Some(login("u", "p")));
+    assert_eq!(registry.head_blob("team/app", Digest::of(b"")).await.expect("an answer"), Some(5));
+}
+
+#[tokio::test]
 async fn both_schemes_offered_bearer_is_taken() {
     let server = Scripted::start(|request| match request.header("authorization") {
         _ if request.path() == TOKEN_PATH => answer(200, "{\"token\":\"t1\"}"),
