@@ -9,7 +9,7 @@ use serde_json::json;
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::failure::{Failure, Kind, Outcome};
-use super::runtime_config::RuntimeArgs;
+use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::ui::Ui;
 use crate::build::{BuildConfig, BuildOutcome, DEFAULT_TIMESTAMP, Owner, build};
@@ -98,7 +98,8 @@ impl Run for Args {
 impl Args {
     fn config(&self, ui: &Ui) -> Result<BuildConfig, Failure> {
         let context = self.context.as_ref().or(self.context_flag.as_ref());
-        let context = ui.absolute(context.map_or(Path::new("."), PathBuf::as_path));
+        // As it was typed: messages name it so.
+        let context = context.map_or_else(|| PathBuf::from("."), PathBuf::clone);
         if self.tags.is_empty() {
             return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
         }
@@ -109,10 +110,10 @@ impl Args {
             platform: platform_or_host(ui, platform)?,
             labels: pairs("--label", &self.labels)?,
             annotations: pairs("--annotation", &self.annotations)?,
-            ignore_file: self.ignorefile.as_deref().map(|path| ui.absolute(path)),
+            ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
             runtime: self.runtime.resolve(ui)?,
-            copy_to: self.copy_to.clone(),
+            copy_to: absolute("--copy-to", &self.copy_to)?,
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,
             built_at: now(),

@@ -115,7 +115,7 @@ impl Failure {
             let message = error.to_string();
             // Wrappers that show their cause's text add a line only once.
             if !message.is_empty() && !last.ends_with(&message) {
-                let _ = writeln!(text, "  caused by: {message}");
+                let _ = writeln!(text, "  caused by: {}", message.trim_end().replace('\n', "\n    "));
             }
             last = message;
             cause = error.source();

@@ -97,7 +97,8 @@ fn user(text: &str) -> Result<String, Failure> {
     Err(Failure::usage(format!("--user takes USER[:GROUP], not `{text}`")))
 }
 
-fn absolute(flag: &str, path: &str) -> Result<String, Failure> {
+/// A path of the image.
+pub(super) fn absolute(flag: &str, path: &str) -> Result<String, Failure> {
     if path.starts_with('/') && !path.contains('\0') {
         return Ok(path.to_owned());
     }

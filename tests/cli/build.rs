@@ -42,7 +42,7 @@ fn a_build_says_what_it_made() {
     let sandbox = Sandbox::new();
     tree(&sandbox.work().join("app"), false);
     let output = sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-t", "other", "--platform", "linux/amd64"]);
-    insta::with_settings!({filters => vec![(r", [0-9.]+ [KM]?i?B/s", ", [RATE]")]}, {
+    insta::with_settings!({filters => vec![(r", [0-9.]+ [KMG]?i?B/s", ", [RATE]")]}, {
         insta::assert_snapshot!("build", output);
     });
     insta::assert_snapshot!(

@@ -19,7 +19,8 @@ fn filled() -> Sandbox {
 fn snapshot(name: &str, output: impl std::fmt::Display) {
     insta::with_settings!({filters => vec![
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[TIME]"),
-        (r"\d+ seconds? ago", "[AGO]"),
+        (r"\d+ seconds? ago +", "[AGO]   "),
+        (r"CREATED {2,}", "CREATED   "),
     ]}, {
         insta::assert_snapshot!(name, output);
     });
