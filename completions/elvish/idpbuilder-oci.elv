@@ -174,6 +174,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'idpbuilder-oci;rm'= {
+            cand --lock-timeout 'Longest wait for other commands that use the store'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
             cand -f 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
             cand --force 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'

@@ -144,6 +144,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l files -d 'List the files in the layers'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l no-trunc -d 'Show digests whole'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l lock-timeout -d 'Longest wait for other commands that use the store' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s f -l force -d 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s a -l all -d 'Remove every image'

@@ -21,6 +21,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-rm' -ScriptBlock {
 
     $completions = @(switch ($command) {
         'idpbuilder-rm' {
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'Longest wait for other commands that use the store')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')

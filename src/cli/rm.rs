@@ -1,5 +1,7 @@
 //! `idpbuilder-rm`.
 
+use std::time::Duration;
+
 use indicatif::HumanBytes;
 
 use super::applet::Run;
@@ -26,6 +28,9 @@ pub(super) struct Args {
     /// Then free the space of everything that no name reaches
     #[arg(long)]
     prune: bool,
+    /// Longest wait for other commands that use the store
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    lock_timeout: u64,
     #[command(flatten)]
     store: StoreArgs,
     /// Print nothing
@@ -35,7 +40,7 @@ pub(super) struct Args {
 
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
-        let store = self.store.open(ui)?;
+        let store = self.store.open(ui)?.with_patience(Duration::from_secs(self.lock_timeout));
         let mut failure = None;
         if self.all {
             let count = store.entries()?.len();

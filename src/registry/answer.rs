@@ -78,6 +78,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the answer had nothing to read.
+    pub fn is_mute(&self) -> bool {
+        self.errors.is_empty() && self.text.is_none()
+    }
+
     /// Whether the envelope names `code`.
     pub fn names(&self, code: &OciErrorCode) -> bool {
         self.errors.iter().any(|error| error.code == *code)
@@ -96,10 +101,10 @@ impl std::fmt::Display for Refusal {
                 write!(f, ": {}", error.message)?;
             }
         }
-        match &self.text {
-            Some(text) => write!(f, ": {text}")?,
-            None if self.errors.is_empty() => write!(f, ", without explanation")?,
-            None => {}
+        // Pages of proxies often say nothing but the status again.
+        let status = self.status.to_string();
+        if let Some(text) = self.text.as_deref().filter(|text| *text != status) {
+            write!(f, ": {text}")?;
         }
         if self.by_proxy {
             match &self.server {
@@ -236,7 +241,9 @@ mod tests {
     #[test]
     fn plain_text_and_empty_bodies() {
         assert_eq!(read(401, &[], "authGroup.Verify\n").to_string(), "401 Unauthorized: authGroup.Verify");
-        assert_eq!(read(500, &[], "").to_string(), "500 Internal Server Error, without explanation");
+        let empty = read(500, &[], "");
+        assert!(empty.is_mute());
+        assert_eq!(empty.to_string(), "500 Internal Server Error");
         assert_eq!(read(400, &[], "a\u{1b}[31m\r\n b").text.as_deref(), Some("a [31m b"));
         let long = read(400, &[], &"x y ".repeat(10_000));
         assert!(long.text.is_some_and(|text| text.chars().count() == MAX_TEXT_CHARACTERS + 1));

@@ -63,7 +63,12 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.request, self.refusal)
+        write!(f, "{}: {}", self.request, self.refusal)?;
+        // An answer to HEAD cannot explain itself.
+        if self.refusal.is_mute() && self.request.method() != Method::HEAD {
+            f.write_str(", without explanation")?;
+        }
+        Ok(())
     }
 }
 

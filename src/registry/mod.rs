@@ -219,18 +219,15 @@ impl Registry {
     /// Size in bytes of a blob the repository has; `None` when it has not.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
-        let mut reply = self.call(Access::Push, repository, empty(Method::HEAD, uri)).await?;
-        match reply.status {
-            StatusCode::OK => {
-                let size = number(&reply.headers, CONTENT_LENGTH.as_str());
-                size.map(Some).ok_or_else(|| RegistryError::Protocol {
-                    request: reply.facts(),
-                    violation: Violation::Header("Content-Length"),
-                })
-            }
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.refused(&mut reply).await),
+        let reply = self.head(repository, empty(Method::HEAD, uri)).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
         }
+        let size = number(&reply.headers, CONTENT_LENGTH.as_str());
+        size.map(Some).ok_or_else(|| RegistryError::Protocol {
+            request: reply.facts(),
+            violation: Violation::Header("Content-Length"),
+        })
     }
 
     /// Starts to receive a blob.
@@ -252,15 +249,37 @@ impl Registry {
         let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
         let mut call = empty(Method::HEAD, uri);
         call.headers = accept_manifests();
-        let mut reply = self.call(Access::Push, repository, call).await?;
-        match reply.status {
-            StatusCode::OK => Ok(Some(ManifestHead {
-                digest: content_digest(&reply.headers),
-                media_type: content_type(&reply.headers),
-                size: number(&reply.headers, CONTENT_LENGTH.as_str()),
-            })),
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.refused(&mut reply).await),
+        let reply = self.head(repository, call).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(ManifestHead {
+            digest: content_digest(&reply.headers),
+            media_type: content_type(&reply.headers),
+            size: number(&reply.headers, CONTENT_LENGTH.as_str()),
+        }))
+    }
+
+    /// Sends a HEAD; its answer is 200 or 404. An answer to HEAD cannot say why it refuses, so a
+    /// refusal is asked for its reason with GET, unless asking again would make things worse.
+    async fn head(&self, repository: &str, call: Call) -> Result<Reply, RegistryError> {
+        let (uri, headers) = (call.uri.clone(), call.headers.clone());
+        let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
+        let error = match self.call(Access::Push, repository, call).await {
+            Ok(reply) if matches!(reply.status, StatusCode::OK | StatusCode::NOT_FOUND) => return Ok(reply),
+            Ok(mut reply) => self.refused(&mut reply).await,
+            Err(error) => error,
+        };
+        let hurts = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+        if error.refusal().is_none_or(|refused| hurts(refused.refusal.status)) {
+            return Err(error);
+        }
+        match self.call(Access::Push, repository, again).await {
+            Ok(mut reply) if reply.status.is_client_error() || reply.status.is_server_error() => {
+                Err(self.refused(&mut reply).await)
+            }
+            Err(explained) if explained.refusal().is_some() => Err(explained),
+            _ => Err(error),
         }
     }
 

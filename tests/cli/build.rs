@@ -126,7 +126,7 @@ fn every_option_reaches_the_image() {
         "-e",
         "A=2",
         "-e",
-        "HOME",
+        "LC_ALL",
         "-e",
         "NOT_SET",
         "--user",

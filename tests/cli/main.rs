@@ -5,9 +5,12 @@
 
 #[path = "../support/sandbox.rs"]
 mod sandbox;
+#[path = "../support/server.rs"]
+mod server;
 
 mod build;
 mod generated;
 mod multicall;
+mod push;
 mod readme;
 mod store;
