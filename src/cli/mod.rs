@@ -103,3 +103,16 @@ fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_not_a_crash() {
+        assert_eq!(guarded(|| 1), Ok(1));
+        let panicked: Result<(), Bug> = guarded(|| panic!("on purpose"));
+        assert_eq!(panicked, Err(Bug));
+        assert_eq!(exit::BUG, 70);
+    }
+}

@@ -178,3 +178,35 @@ fn a_store_that_is_none_is_refused_untouched() {
     std::fs::write(sandbox.home().join(".idpbuilder/config.toml"), "stroe = 1\n").expect("written");
     snapshot("broken_settings", sandbox.run(&["idpbuilder-list"]));
 }
+
+#[test]
+fn flag_beats_variable_beats_file_beats_default() {
+    let mut sandbox = Sandbox::new();
+    sandbox.file("app/file", "x");
+    let build = |sandbox: &Sandbox, rest: &[&str]| {
+        let mut words = vec!["idpbuilder-build", "app", "-t", "app", "-q"];
+        words.extend(rest);
+        sandbox.run(&words).success();
+    };
+    let is_store = |sandbox: &Sandbox, path: &str| sandbox.path().join(path).join("index.json").is_file();
+    build(&sandbox, &[]);
+    assert!(is_store(&sandbox, "home/.idpbuilder/images"));
+    let home = sandbox.path().join("elsewhere");
+    std::fs::create_dir(&home).expect("a directory");
+    sandbox.set("IDPBUILDER_HOME", &home);
+    build(&sandbox, &[]);
+    assert!(is_store(&sandbox, "elsewhere/images"));
+    std::fs::write(home.join("config.toml"), "store = \"by-file\"\n").expect("written");
+    build(&sandbox, &[]);
+    assert!(is_store(&sandbox, "elsewhere/by-file"));
+    sandbox.set("IDPBUILDER_STORE", "by-variable");
+    build(&sandbox, &[]);
+    assert!(is_store(&sandbox, "work/by-variable"));
+    build(&sandbox, &["--store", "by-flag"]);
+    assert!(is_store(&sandbox, "work/by-flag"));
+    let mode = |path: &str| {
+        let metadata = std::fs::metadata(sandbox.path().join(path)).expect("there");
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+    };
+    assert_eq!((mode("work/by-flag"), mode("work/by-flag/index.json")), (0o700, 0o600));
+}
