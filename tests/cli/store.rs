@@ -201,12 +201,12 @@ fn flag_beats_variable_beats_file_beats_default() {
     assert!(is_store(&sandbox, "elsewhere/by-file"));
     sandbox.set("IDPBUILDER_STORE", "by-variable");
     build(&sandbox, &[]);
-    assert!(is_store(&sandbox, "work/by-variable"));
+    assert!(is_store(&sandbox, "here/by-variable"));
     build(&sandbox, &["--store", "by-flag"]);
-    assert!(is_store(&sandbox, "work/by-flag"));
+    assert!(is_store(&sandbox, "here/by-flag"));
     let mode = |path: &str| {
         let metadata = std::fs::metadata(sandbox.path().join(path)).expect("there");
         std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
     };
-    assert_eq!((mode("work/by-flag"), mode("work/by-flag/index.json")), (0o700, 0o600));
+    assert_eq!((mode("here/by-flag"), mode("here/by-flag/index.json")), (0o700, 0o600));
 }

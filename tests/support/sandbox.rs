@@ -24,7 +24,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
-        for name in ["home", "work"] {
+        for name in ["home", "here"] {
             std::fs::create_dir(root.path().join(name)).expect("a directory");
         }
         let mut sandbox = Self { root, variables: BTreeMap::new() };
@@ -45,7 +45,7 @@ impl Sandbox {
 
     /// Where commands run.
     pub(crate) fn work(&self) -> PathBuf {
-        self.root.path().join("work")
+        self.root.path().join("here")
     }
 
     pub(crate) fn store(&self) -> PathBuf {
