@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::sandbox::Sandbox;
+use crate::server::Server;
 
 /// Blocks whose info string is `kind`, joined.
 fn blocks(kind: &str) -> String {
@@ -29,21 +30,21 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-fn run(script: &str, sandbox: &mut Sandbox) {
+/// A sandbox whose PATH has the applets first.
+fn sandbox() -> Sandbox {
     for tool in ["skopeo", "umoci"] {
         assert!(Command::new(tool).arg("--version").output().is_ok(), "{tool} is missing: bin/test installs it");
     }
+    let mut sandbox = Sandbox::new();
     sandbox.run(&["idpbuilder-oci", "install", "--dir", "bin"]).success();
     let path = format!("{}:/usr/bin:/bin", sandbox.work().join("bin").display());
     sandbox.set("PATH", path);
-    let script = script.replace("127.0.0.1:5000", &format!("127.0.0.1:{}", free_port()));
-    let mut shell = sandbox.command(&["bash", "-euo", "pipefail", "-c", &script]);
-    // The same environment, another program.
-    let environment: Vec<_> =
-        shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-    shell = Command::new("bash");
-    shell.args(["-euo", "pipefail", "-c", &script]).current_dir(sandbox.work()).env_clear().envs(environment);
-    let output = shell.output().expect("bash runs");
+    sandbox
+}
+
+#[track_caller]
+fn run(script: &str, sandbox: &Sandbox) {
+    let output = sandbox.shell(script).output().expect("bash runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
@@ -55,20 +56,53 @@ fn run(script: &str, sandbox: &mut Sandbox) {
 
 #[test]
 fn the_examples_work() {
-    run(&blocks("sh"), &mut Sandbox::new());
+    let script = blocks("sh").replace("127.0.0.1:5000", &format!("127.0.0.1:{}", free_port()));
+    run(&script, &sandbox());
+}
+
+#[test]
+fn the_installation_works() {
+    let sandbox = sandbox();
+    let executable = crate::sandbox::executable();
+    run(&blocks("sh install").replace("target/release/idpbuilder-oci", &executable.display().to_string()), &sandbox);
+    assert!(sandbox.home().join(".local/bin/idpbuilder-push").is_symlink());
+}
+
+/// The cluster's part is played by the embedded registry under the cluster's name, with a certificate of the same
+/// shape, and by a `kubectl` that answers the two questions of the example.
+#[test]
+fn the_cluster_example_works() {
+    let sandbox = sandbox();
+    sandbox.file("site/index.html", "x");
+    sandbox.run(&["idpbuilder-build", "site", "-t", "site:v2", "-q"]).success();
+    let token = crate::sandbox::SECRETS[1];
+    let hash = bcrypt::hash(token, 4).expect("bcrypt");
+    sandbox.file("htpasswd", format!("giteaAdmin:{hash}\n"));
+    let name = ["--tls-name", "gitea.cnoe.localtest.me"];
+    let mut arguments = vec!["--tls", "--tls-cert-out", "ca.pem", "--htpasswd", "htpasswd"];
+    arguments.extend(name);
+    let server = Server::start(&sandbox, &arguments);
+    let kubectl = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*idpbuilder-cert*ca*crt*) base64 < {} ;;\n*gitea-credential*token*) printf %s {token} | base64 ;;\n*) exit 1 ;;\nesac\n",
+        sandbox.work().join("ca.pem").display()
+    );
+    let kubectl = sandbox.file("bin/kubectl", kubectl);
+    std::fs::set_permissions(kubectl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+    let port = server.address.rsplit(':').next().expect("a port");
+    run(&blocks("sh cluster").replace("8443", port), &sandbox);
 }
 
 #[test]
 #[ignore = "needs a Docker Engine; bin/test runs it"]
 fn the_docker_example_works() {
-    let mut sandbox = Sandbox::new();
+    let mut sandbox = sandbox();
     if let Some(host) = std::env::var_os("DOCKER_HOST") {
         sandbox.set("DOCKER_HOST", host);
     }
     let setup = "mkdir site; echo x > site/index.html; idpbuilder-build site -t site:v2\n";
     run(
         &format!("{setup}{}docker image inspect site:v2 >/dev/null; docker image rm site:v2\n", blocks("sh docker")),
-        &mut sandbox,
+        &sandbox,
     );
 }
 

@@ -68,6 +68,14 @@ impl Sandbox {
         command
     }
 
+    /// A script for bash in the same surroundings; it stops at the first command that fails.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", script]).current_dir(self.work());
+        command.env_clear().envs(&self.variables).stdin(Stdio::null());
+        command
+    }
+
     /// Runs a command line with nothing on standard input.
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.finish(words, self.command(words), b"")
