@@ -3,11 +3,22 @@
 //! Everything here needs a Docker engine (found through `DOCKER_HOST` or the default socket) or one
 //! of the other programs, so each test is ignored unless asked for: `bin/test` asks for all of them,
 //! and then a missing program is a failure, not a skip. Whatever a test starts or loads it removes.
+//! Images are made through the library, except in `real_tree`, where the executable goes all the way.
+
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
+#[path = "../support/sandbox.rs"]
+#[expect(dead_code, reason = "the other suites use more of it")]
+mod sandbox;
+#[path = "../support/schemas.rs"]
+mod schemas;
 
 mod docker;
 mod images;
+mod measured;
 mod podman;
 mod programs;
+mod real_tree;
 mod registry;
 mod skopeo;
 mod trees;
