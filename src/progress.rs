@@ -9,6 +9,10 @@ pub enum Phase {
     Upload,
     /// Receiving a blob.
     Download,
+    /// Writing a blob into an archive.
+    Save,
+    /// Reading a blob out of an archive.
+    Load,
 }
 
 /// How a transfer ended.

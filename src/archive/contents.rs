@@ -202,7 +202,7 @@ impl Spool<'_> {
             return Err(ArchiveError::TooLarge { path: path.to_owned(), size, limit: MAX_ARCHIVE_BYTES });
         }
         let label: String = path.strip_prefix("blobs/sha256/").unwrap_or(path).chars().take(12).collect();
-        self.progress.emit(Event::Begin { key: path, label: &label, phase: Phase::Download, total: Some(size) });
+        self.progress.emit(Event::Begin { key: path, label: &label, phase: Phase::Load, total: Some(size) });
         let stored = self.copy(path, reader);
         let outcome = if stored.is_ok() { Outcome::Done } else { Outcome::Failed };
         self.progress.emit(Event::End { key: path, outcome });

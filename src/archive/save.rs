@@ -202,7 +202,7 @@ impl<W: Write> Output<'_, W> {
                 self.progress.emit(Event::Begin {
                     key: &key,
                     label: &label,
-                    phase: Phase::Upload,
+                    phase: Phase::Save,
                     total: Some(descriptor.size),
                 });
                 let copied = self.blob(store, descriptor, &key);

@@ -74,15 +74,23 @@ fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut U
             return ExitCode::from(exit::USAGE);
         }
     };
-    quieten_panics();
-    match std::panic::catch_unwind(AssertUnwindSafe(|| applet.run(&matches, ui))) {
+    explain_panics();
+    match guarded(|| applet.run(&matches, ui)) {
         Ok(outcome) => finish(ui, outcome),
-        Err(_) => ExitCode::from(exit::BUG),
+        Err(Bug) => ExitCode::from(exit::BUG),
     }
 }
 
-/// A panic is a bug of ours: say so, and how to report it, instead of a bare backtrace.
-fn quieten_panics() {
+/// A panic, already told.
+#[derive(Debug, PartialEq, Eq)]
+struct Bug;
+
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Bug> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Bug)
+}
+
+/// A panic is a bug of ours: say so, and how to report it, before the bare message.
+fn explain_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         eprintln!(

@@ -92,6 +92,8 @@ fn verb(phase: Phase) -> &'static str {
         Phase::Pack => "packing",
         Phase::Upload => "uploading",
         Phase::Download => "downloading",
+        Phase::Save => "saving",
+        Phase::Load => "loading",
     }
 }
 
@@ -103,6 +105,8 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
         (Outcome::Done, Phase::Pack) => "packed",
         (Outcome::Done, Phase::Upload) => "uploaded",
         (Outcome::Done, Phase::Download) => "downloaded",
+        (Outcome::Done, Phase::Save) => "saved",
+        (Outcome::Done, Phase::Load) => "loaded",
     }
 }
 
@@ -381,6 +385,8 @@ impl<'a> JsonLine<'a> {
             Phase::Pack => "pack",
             Phase::Upload => "upload",
             Phase::Download => "download",
+            Phase::Save => "save",
+            Phase::Load => "load",
         };
         Self {
             key: Some(key),
