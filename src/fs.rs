@@ -6,24 +6,102 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Creates `path` and its missing parents for the owner alone (0700).
+/// How the names of files begin that are not whole yet.
+pub const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// Creates `path` and its missing parents for the owner alone (0700), and makes them durable.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let create = || DirBuilder::new().mode(0o700).create(path);
+    let created = create().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            create_private_dir(parent(path))?;
+            create()
+        }
+        _ => Err(error),
+    });
+    match created {
+        // What may be written and not read cannot be synced, and has to do without.
+        Ok(()) => sync_dir(parent(path)).or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Ok(()),
+            _ => Err(error),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
-/// Replaces `path` with `bytes`: a reader sees the old content or the new, also after a crash.
-/// The file gets mode 0600, or keeps the mode it had.
+/// Replaces `path` with `bytes`, as [`Replacement`] does.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = parent(path);
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
+    let mut file = Replacement::create(path)?;
     file.write_all(bytes)?;
-    if let Ok(metadata) = std::fs::metadata(path) {
-        let mode = metadata.permissions().mode() & 0o7777;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.commit()
+}
+
+/// A file on its way to its name: a reader sees the old content or the new, also after a crash.
+/// Dropped uncommitted, it leaves nothing behind.
+///
+/// It gets mode 0600, or keeps the mode of what it replaces. A link stays, and what it leads to is
+/// replaced. A device or pipe is written to as it is: a name such as `/dev/null` is never taken away.
+#[derive(Debug)]
+pub struct Replacement(Target);
+
+#[derive(Debug)]
+enum Target {
+    File { file: tempfile::NamedTempFile, path: PathBuf },
+    Special(File),
+}
+
+impl Replacement {
+    /// Begins to replace `path`; fails at once for a directory.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let there = match std::fs::metadata(path) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let mut path = path.to_owned();
+        if let Some(there) = &there {
+            if there.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            if !there.is_file() {
+                return Ok(Self(Target::Special(OpenOptions::new().write(true).open(path)?)));
+            }
+            if path.is_symlink() {
+                path = path.canonicalize()?;
+            }
+        }
+        let file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(parent(&path))?;
+        if let Some(there) = there {
+            let mode = there.permissions().mode() & 0o7777;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        }
+        Ok(Self(Target::File { file, path }))
     }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_dir(directory)
+
+    /// Makes the content durable and gives it its name.
+    pub fn commit(self) -> io::Result<()> {
+        let Target::File { file, path } = self.0 else { return Ok(()) };
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        sync_dir(parent(&path))
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Target::File { file, .. } => file.as_file_mut().write(bytes),
+            Target::Special(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Target::File { file, .. } => file.as_file_mut().flush(),
+            Target::Special(file) => file.flush(),
+        }
+    }
 }
 
 /// Makes the entries of a directory durable.
@@ -132,6 +210,41 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), b"two");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn an_uncommitted_replacement_leaves_the_old_content_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        std::fs::write(&path, "one").expect("written");
+        let mut file = Replacement::create(&path).expect("begun");
+        file.write_all(b"half").expect("written");
+        drop(file);
+        assert_eq!(std::fs::read(&path).expect("read"), b"one");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+        let refused = Replacement::create(dir.path()).expect_err("a directory");
+        assert_eq!(refused.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn links_and_special_files_keep_their_names() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("elsewhere")).expect("made");
+        std::fs::write(at("elsewhere/file"), "one").expect("written");
+        std::os::unix::fs::symlink("elsewhere/file", at("link")).expect("linked");
+        replace_file(&at("link"), b"two").expect("replaced");
+        assert!(at("link").is_symlink());
+        assert_eq!(std::fs::read(at("elsewhere/file")).expect("read"), b"two");
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        // Open for both: then neither end waits for the other.
+        let mut end = OpenOptions::new().read(true).write(true).open(at("pipe")).expect("opened");
+        replace_file(&at("pipe"), b"three").expect("written");
+        let mut told = [0; 5];
+        io::Read::read_exact(&mut end, &mut told).expect("read");
+        assert_eq!(&told, b"three");
+        assert!(std::fs::metadata(at("pipe")).expect("there").file_type().is_fifo());
     }
 
     #[test]

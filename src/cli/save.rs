@@ -8,6 +8,7 @@ use super::arguments::{ProgressArgs, StoreArgs};
 use super::failure::{Failure, Kind, Outcome};
 use super::ui::{OutputClosed, Ui};
 use crate::archive::{ArchiveFormat, save};
+use crate::fs::Replacement;
 use crate::image::Platform;
 
 /// Save images as one file
@@ -75,16 +76,13 @@ impl Run for Args {
             |source: std::io::Error| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()));
         ui.run_blocking(|interrupt| {
             // Only a whole archive gets the name.
-            let mut file =
-                tempfile::Builder::new().prefix(".save-").tempfile_in(crate::fs::parent(&path)).map_err(failed)?;
+            let mut file = Replacement::create(&path).map_err(failed)?;
             {
-                let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+                let mut out = BufWriter::with_capacity(1 << 20, &mut file);
                 save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
                 out.flush().map_err(failed)?;
             }
-            file.as_file().sync_all().map_err(failed)?;
-            file.persist(&path).map_err(|error| failed(error.error))?;
-            Ok(())
+            Ok(file.commit().map_err(failed)?)
         })?;
         ui.status(&format!("Saved {} to {}", self.images.join(", "), path.display()));
         Ok(())
