@@ -166,12 +166,12 @@ pub async fn push(
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<Vec<PushOutcome>, PushError> {
-    let selection = store.resolve(&config.image)?;
     let lease = {
         // Waits for whoever prunes, so not on a thread of the runtime.
         let store = store.clone();
         tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")?
     };
+    let selection = store.resolve(&config.image)?;
     let tree = store.tree(&selection.descriptor)?;
     let digest = tree.root().digest();
     let mut outcomes = Vec::new();

@@ -18,9 +18,32 @@ pub struct TagOutcome {
 ///
 /// `created` is the RFC 3339 wall-clock time.
 pub fn tag(store: &ImageStore, source: &str, names: Vec<Reference>, created: &str) -> Result<TagOutcome, StoreError> {
+    // Before looking: what is found must not be pruned before it has its new names.
+    let lease = store.lease()?;
     let selection = store.resolve(source)?;
     let first = selection.entries.first().and_then(|entry| entry.created.clone());
     let created = first.as_deref().unwrap_or(created);
-    let replaced = store.tag(&selection.descriptor, &names, Some(created))?;
+    let replaced = store.tag(&lease, &selection.descriptor, &names, Some(created))?;
     Ok(TagOutcome { digest: selection.descriptor.digest, names, replaced })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fs::{FileLock, Hold};
+
+    #[test]
+    fn tagging_waits_for_whoever_prunes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(dir.path()).expect("a store").with_patience(Duration::from_millis(5));
+        let lease = dir.path().join(".lease.lock");
+        let pruning = FileLock::acquire(&lease, Hold::Exclusive, Duration::ZERO).expect("free");
+        let refused = tag(&store, "app", Vec::new(), "2026-01-02T03:04:05Z");
+        assert!(matches!(refused, Err(StoreError::Lock(_))), "{refused:?}");
+        drop(pruning);
+        let missing = tag(&store, "app", Vec::new(), "2026-01-02T03:04:05Z");
+        assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
+    }
 }

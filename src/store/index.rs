@@ -1,6 +1,6 @@
 //! `index.json`: names and the manifests they stand for, replaced whole under a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{ImageStore, Lease, StoreError};
@@ -36,16 +36,16 @@ impl ImageStore {
         self.root.join("index.json")
     }
 
-    fn lock_index(&self) -> Result<FileLock, StoreError> {
+    pub(super) fn lock_index(&self) -> Result<FileLock, StoreError> {
         Ok(FileLock::acquire(&self.root.join(".index.lock"), Hold::Exclusive, self.patience)?)
     }
 
-    pub(super) fn create_index(&self) -> Result<(), StoreError> {
-        let _lock = self.lock_index()?;
+    /// Writes an empty index unless there is one.
+    pub(super) fn create_index(&self, lock: &FileLock) -> Result<(), StoreError> {
         if self.index_path().exists() {
             return Ok(());
         }
-        self.write_index(&Index::default())
+        self.write_index(lock, &Index::default())
     }
 
     pub(super) fn read_index(&self) -> Result<Index, StoreError> {
@@ -59,8 +59,14 @@ impl ImageStore {
         serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path, source })
     }
 
-    fn write_index(&self, index: &Index) -> Result<(), StoreError> {
+    fn write_index(&self, _lock: &FileLock, index: &Index) -> Result<(), StoreError> {
         let path = self.index_path();
+        // Under the lock, what is not whole yet is somebody's who was killed. Best effort, as for blobs.
+        for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(fs::TEMPORARY_PREFIX.as_bytes()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
         let bytes = serde_json::to_vec(index).expect("an index has only string keys");
         fs::replace_file(&path, &bytes).map_err(|source| StoreError::io("write", &path, source))
     }
@@ -70,11 +76,11 @@ impl ImageStore {
         &self,
         change: impl FnOnce(&mut Index) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let _lock = self.lock_index()?;
+        let lock = self.lock_index()?;
         let mut index = self.read_index()?;
         let changed = change(&mut index)?;
         if changed.is_some() {
-            self.write_index(&index)?;
+            self.write_index(&lock, &index)?;
         }
         Ok(changed)
     }
@@ -84,71 +90,60 @@ impl ImageStore {
         Ok(self.read_index()?.manifests.iter().map(Entry::from_descriptor).collect())
     }
 
-    /// Lets `names` stand for a stored document, taking them from whatever had them; without a name
-    /// it is kept by its digest alone.
-    ///
-    /// `created` is the RFC 3339 wall-clock time, kept in the index only. Fails, changing nothing,
-    /// unless everything the document needs is stored. Answers what lost its last name.
+    /// Lets `names` stand for a stored document, as [`Self::publish_all`] does.
     pub fn publish(
         &self,
-        _lease: &Lease,
+        lease: &Lease,
         document: &Document,
         names: &[Reference],
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
-        self.check_blob(&document.descriptor)?;
-        for descriptor in document.references() {
-            self.check_blob(descriptor)?;
+        self.publish_all(lease, &[(document, names)], created)
+    }
+
+    /// Lets names stand for stored documents, taking them from whatever had them; without a name
+    /// a document is kept by its digest alone. All of it happens at once or not at all.
+    ///
+    /// `created` is the RFC 3339 wall-clock time, kept in the index only. Fails, changing nothing,
+    /// unless everything the documents need is stored. Answers what lost its last name.
+    pub fn publish_all(
+        &self,
+        _lease: &Lease,
+        images: &[(&Document, &[Reference])],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        for (document, _) in images {
+            self.check_blob(&document.descriptor)?;
+            for descriptor in document.references() {
+                self.check_blob(descriptor)?;
+            }
         }
-        let platform = document.descriptor.platform.clone();
-        let bare = Descriptor { platform, ..bare(&document.descriptor) };
-        self.point(&bare, names, created)
+        let targets: Vec<_> = images.iter().map(|(document, names)| (bare(&document.descriptor), *names)).collect();
+        self.point(&targets, created)
     }
 
     /// Gives further names to a stored image.
+    ///
+    /// The lease has to be older than `source`: it keeps the image from being removed and pruned meanwhile.
     pub fn tag(
         &self,
+        _lease: &Lease,
         source: &Descriptor,
         names: &[Reference],
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
-        self.point(&bare(source), names, created)
+        self.check_blob(source)?;
+        self.point(&[(bare(source), names)], created)
     }
 
-    fn point(
-        &self,
-        target: &Descriptor,
-        names: &[Reference],
-        created: Option<&str>,
-    ) -> Result<Vec<Digest>, StoreError> {
+    fn point(&self, targets: &[(Descriptor, &[Reference])], created: Option<&str>) -> Result<Vec<Digest>, StoreError> {
         let orphans = self.change_index(|index| {
-            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            if names.is_empty() {
-                // Without a name, one entry is what keeps the image from being pruned.
-                if index.manifests.iter().all(|entry| entry.digest != target.digest) {
-                    let created = created.map(|created| (annotation::CREATED.to_owned(), created.to_owned()));
-                    let annotations = created.map(|pair| BTreeMap::from([pair]));
-                    index.manifests.push(Descriptor { annotations, ..target.clone() });
-                }
-                return Ok(Some(Vec::new()));
+            let before: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
+            for (target, names) in targets {
+                point(index, target, names, created);
             }
-            let before: Vec<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
-            index.manifests.retain(|entry| {
-                let name = entry.annotation(annotation::REF_NAME);
-                // An entry of the same image without a name says nothing that the named one does not.
-                !name.map_or(entry.digest == target.digest, |name| names.iter().any(|new| new == name))
-            });
-            for name in names {
-                let mut annotations = BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]);
-                if let Some(created) = created {
-                    annotations.insert(annotation::CREATED.to_owned(), created.to_owned());
-                }
-                index.manifests.push(Descriptor { annotations: Some(annotations), ..target.clone() });
-            }
-            let mut orphans = before;
-            orphans.retain(|digest| index.manifests.iter().all(|entry| entry.digest != *digest));
-            orphans.dedup();
-            Ok(Some(orphans))
+            let after: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
+            Ok(Some(before.difference(&after).copied().collect()))
         })?;
         Ok(orphans.unwrap_or_default())
     }
@@ -169,6 +164,29 @@ impl ImageStore {
             Ok((!removed.is_empty()).then_some(removed))
         })?;
         Ok(removed.unwrap_or_default())
+    }
+}
+
+fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: Option<&str>) {
+    let created = created.map(|created| (annotation::CREATED.to_owned(), created.to_owned()));
+    if names.is_empty() {
+        // Without a name, one entry is what keeps the image from being pruned.
+        if index.manifests.iter().all(|entry| entry.digest != target.digest) {
+            let annotations = created.map(|pair| BTreeMap::from([pair]));
+            index.manifests.push(Descriptor { annotations, ..target.clone() });
+        }
+        return;
+    }
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    index.manifests.retain(|entry| {
+        let name = entry.annotation(annotation::REF_NAME);
+        // An entry of the same image without a name says nothing that the named one does not.
+        !name.map_or(entry.digest == target.digest, |name| names.iter().any(|new| new == name))
+    });
+    for name in names {
+        let mut annotations = BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]);
+        annotations.extend(created.clone());
+        index.manifests.push(Descriptor { annotations: Some(annotations), ..target.clone() });
     }
 }
 

@@ -72,19 +72,61 @@ impl ImageStore {
         &self.root
     }
 
+    /// Makes an empty layout, or ends what a killed process or another one right now began.
     fn create(&self) -> Result<(), StoreError> {
         let root = &self.root;
-        if let Ok(mut entries) = std::fs::read_dir(root)
-            && entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")))
-        {
+        // Before anything is written into what may be somebody's directory.
+        if !self.is_unfinished()? {
             return Err(StoreError::NotALayout(root.clone()));
         }
-        for directory in [root.clone(), self.blob_directory(), self.temporary()] {
+        fs::create_private_dir(root).map_err(|source| StoreError::io("create", root, source))?;
+        let lock = self.lock_index()?;
+        let marker = root.join("oci-layout");
+        match std::fs::read(&marker) {
+            Ok(bytes) => return check_marker(&marker, &bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::io("read", &marker, source)),
+        }
+        // What another process made meanwhile was an unfinished layout as well.
+        if !self.is_unfinished()? {
+            return Err(StoreError::NotALayout(root.clone()));
+        }
+        for directory in [self.blob_directory(), self.temporary()] {
             fs::create_private_dir(&directory).map_err(|source| StoreError::io("create", &directory, source))?;
         }
-        self.create_index()?;
-        let marker = root.join("oci-layout");
+        self.create_index(&lock)?;
+        // The marker comes last: with it, the layout is whole.
         fs::replace_file(&marker, LAYOUT_MARKER).map_err(|source| StoreError::io("write", &marker, source))
+    }
+
+    /// Whether the root is absent, empty but for hidden files, or holds no more than [`Self::create`]
+    /// has made before the marker.
+    fn is_unfinished(&self) -> Result<bool, StoreError> {
+        let entries = |path: &Path| match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+                names.collect::<Result<Vec<_>, _>>().map_err(|source| StoreError::io("read", path, source))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(StoreError::io("read", path, source)),
+        };
+        for name in entries(&self.root)? {
+            let ours = match name.as_encoded_bytes() {
+                [b'.', ..] => true,
+                // It may have come since the caller looked for it.
+                b"oci-layout" => true,
+                b"blobs" => {
+                    entries(&self.root.join("blobs"))?.iter().all(|name| name == "sha256")
+                        && entries(&self.blob_directory())?.is_empty()
+                }
+                b"index.json" => self.read_index().is_ok_and(|index| index.manifests.is_empty()),
+                _ => false,
+            };
+            if !ours {
+                return Ok(self.root.join("oci-layout").exists());
+            }
+        }
+        Ok(true)
     }
 
     fn blob_directory(&self) -> PathBuf {

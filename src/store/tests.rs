@@ -55,6 +55,85 @@ fn a_foreign_directory_is_refused_untouched() {
 }
 
 #[test]
+fn a_store_whose_maker_was_killed_is_finished() {
+    let empty = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let steps: [&dyn Fn(&Path); 6] = [
+        &|root| std::fs::create_dir(root).expect("made"),
+        &|root| std::fs::write(root.join(".index.lock"), "").expect("written"),
+        &|root| std::fs::create_dir_all(root.join("blobs/sha256")).expect("made"),
+        &|root| std::fs::create_dir(root.join(".tmp")).expect("made"),
+        &|root| std::fs::write(root.join(".tmp-index"), "{").expect("written"),
+        &|root| std::fs::write(root.join("index.json"), empty).expect("written"),
+    ];
+    for done in 0..=steps.len() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().join("images");
+        steps[..done].iter().for_each(|step| step(&root));
+        let store = ImageStore::open(&root).unwrap_or_else(|error| panic!("after {done} steps: {error}"));
+        image(&store, b"one", &["app"]);
+        assert_eq!(names(&store), ["app:latest"]);
+        assert!(!root.join(".tmp-index").exists());
+    }
+    for content in ["blobs/sha256/00", "blobs/other/00", "blobs/thesis.txt"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(content);
+        std::fs::create_dir_all(path.parent().expect("below")).expect("made");
+        std::fs::write(path, "text").expect("written");
+        assert!(matches!(ImageStore::open(dir.path()), Err(StoreError::NotALayout(_))), "{content}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("index.json"), "{}").expect("written");
+    assert!(matches!(ImageStore::open(dir.path()), Err(StoreError::NotALayout(_))));
+}
+
+#[test]
+fn many_may_make_a_store_at_once() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().join("home/images");
+        let all = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (root, all) = (&root, &all);
+                scope.spawn(move || {
+                    all.wait();
+                    let store = ImageStore::open(root).expect("opens");
+                    image(&store, &[number], &[&format!("app:{number}")]);
+                });
+            }
+        });
+        assert_eq!(names(&ImageStore::open(&root).expect("opens")).len(), 4);
+    }
+}
+
+#[test]
+fn several_images_are_published_together_or_not_at_all() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["old"]);
+    let two = image(&store, b"two", &["other"]);
+    let lease = store.lease().expect("a lease");
+    let (new, next) = ([name("new")], [name("next")]);
+    let layer = &two.manifest().expect("a manifest").layers[0];
+    std::fs::remove_file(store.blob_path(layer.digest)).expect("removed");
+    let refused = store.publish_all(&lease, &[(&one, &new), (&two, &next)], None);
+    assert!(matches!(refused, Err(StoreError::MissingBlob(digest)) if digest == layer.digest));
+    assert_eq!(names(&store), ["old:latest", "other:latest"]);
+    store.put(&lease, media_type::IMAGE_LAYER, b"two").expect("stored");
+    store.publish_all(&lease, &[(&one, &new), (&two, &next)], None).expect("published");
+    assert_eq!(names(&store), ["old:latest", "other:latest", "new:latest", "next:latest"]);
+}
+
+#[test]
+fn left_overs_of_a_killed_index_change_are_swept_by_the_next() {
+    let (_dir, store) = open();
+    let left = store.root().join(".tmp-left");
+    std::fs::write(&left, "{").expect("a left-over");
+    image(&store, b"one", &["app"]);
+    assert!(!left.exists());
+}
+
+#[test]
 fn blobs_are_checked_when_read() {
     let (_dir, store) = open();
     let lease = store.lease().expect("a lease");
@@ -97,7 +176,8 @@ fn names_move_and_several_share_an_image() {
     let digest = |text: &str| store.resolve(text).expect(text).descriptor.digest;
     assert_eq!(digest("app:v1"), one.digest());
     assert_eq!(digest("app"), two.digest());
-    let orphans = store.tag(&one.descriptor, &[name("app")], None).expect("tagged");
+    let lease = store.lease().expect("a lease");
+    let orphans = store.tag(&lease, &one.descriptor, &[name("app")], None).expect("tagged");
     assert_eq!(orphans, [two.digest()]);
 }
 
