@@ -28,7 +28,8 @@ pub(super) struct Found {
 /// Reads an archive of `docker save`, of an OCI layout, or of both at once, from a stream that need
 /// not seek, and publishes its images. Either may be gzip-compressed.
 ///
-/// `created` is the RFC 3339 wall-clock time, noted with the names. Layers are stored as they are. An error leaves the index as it was.
+/// `created` is the RFC 3339 wall-clock time, noted with the names. Layers are stored as they are. An error
+/// leaves the index as it was; otherwise it gets all images at once.
 pub fn load<R: Read>(
     store: &ImageStore,
     reader: R,
@@ -51,9 +52,10 @@ pub fn load<R: Read>(
         (None, None) => return Err(ArchiveError::NotAnImageArchive),
     };
     check_names(&found)?;
+    let images: Vec<_> = found.iter().map(|image| (&image.document, image.names.as_slice())).collect();
+    store.publish_all(&lease, &images, Some(created))?;
     let mut outcome = LoadOutcome { images: Vec::new() };
     for image in &found {
-        store.publish(&lease, &image.document, &image.names, Some(created))?;
         let digest = image.document.digest();
         if image.names.is_empty() {
             outcome.images.push((None, digest));
