@@ -1,7 +1,7 @@
 //! The pull: an image of a registry becomes an image in the store.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +108,8 @@ pub async fn pull(
     let Some(host) = reference.registry() else { return Err(PullError::NoRegistry(reference)) };
     let lease = {
         let store = store.clone();
-        tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")?
+        let lease = tokio::task::spawn_blocking(move || store.lease()).await;
+        Arc::new(lease.expect("taking a lease does not panic")?)
     };
     let registry = Registry::open(RegistryConfig {
         host: host.to_owned(),
@@ -120,15 +121,23 @@ pub async fn pull(
         interrupt: interrupt.clone(),
     })
     .map_err(|source| failure(&reference, source))?;
-    let run = Run { registry: &registry, reference: &reference, store, lease: &lease, jobs: config.jobs.max(1) };
+    let jobs = config.jobs.max(1);
+    let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;
     let (bytes_downloaded, bytes_present) = run.blobs(&documents, &progress).await?;
-    for document in &documents {
-        store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
-    }
-    let root = documents.last().expect("the root is always among them");
-    store.publish(&lease, root, std::slice::from_ref(&config.name), config.created.as_deref())?;
-    Ok(PullOutcome { name: config.name, digest: root.digest(), bytes_downloaded, bytes_present })
+    let digest = documents.last().expect("the root is always among them").digest();
+    let (name, created) = (config.name.clone(), config.created);
+    let store = store.clone();
+    // Waits for the disk and for whoever changes the index: a signal must be heard meanwhile.
+    let published = tokio::task::spawn_blocking(move || {
+        for document in &documents {
+            store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
+        }
+        let root = documents.last().expect("the root is always among them");
+        store.publish(&lease, root, &[name], created.as_deref())
+    });
+    published.await.expect("publishing does not panic")?;
+    Ok(PullOutcome { name: config.name, digest, bytes_downloaded, bytes_present })
 }
 
 fn failure(reference: &Reference, source: RegistryError) -> PullError {
@@ -158,6 +167,7 @@ struct Run<'a> {
     reference: &'a Reference,
     store: &'a ImageStore,
     lease: &'a Lease,
+    interrupt: &'a Interrupt,
     jobs: usize,
 }
 
@@ -219,7 +229,7 @@ impl Run<'_> {
             if !seen.insert(blob.digest) {
                 continue;
             }
-            if self.store.blob_size(blob.digest)? == Some(blob.size) {
+            if self.has(blob).await? {
                 present += blob.size;
             } else {
                 missing.push(blob);
@@ -241,6 +251,34 @@ impl Run<'_> {
         }
         let downloaded = missing.iter().map(|blob| blob.size).sum();
         failure.map_or(Ok((downloaded, present)), Err)
+    }
+
+    /// Whether the store has the blob whole. A damaged one is fetched again, which heals it.
+    async fn has(&self, blob: &Descriptor) -> Result<bool, PullError> {
+        let (store, blob, interrupt) = (self.store.clone(), blob.clone(), self.interrupt.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut reader = match store.read_blob(&blob) {
+                Ok(reader) => reader,
+                Err(StoreError::MissingBlob(_) | StoreError::BlobSize { .. }) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            let mut buffer = vec![0; 128 << 10];
+            loop {
+                if interrupt.requested() {
+                    return Err(PullError::Interrupted);
+                }
+                match reader.read(&mut buffer) {
+                    Ok(0) => return Ok(true),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => match reader.explain(error) {
+                        StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => return Ok(false),
+                        error => return Err(error.into()),
+                    },
+                }
+            }
+        });
+        reading.await.expect("reading does not panic")
     }
 
     async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<(), PullError> {

@@ -62,6 +62,12 @@ async fn chunks_arrive_as_one_blob_and_come_back_the_same() {
     }
     let again = other.pull(pull_config(&name, "mine:2")).await.expect("pulled again");
     assert_eq!((again.bytes_downloaded, again.bytes_present), (0, outcome.bytes_downloaded));
+
+    let layer = &image.manifest().expect("a manifest").layers[1];
+    std::fs::write(other.store.blob_path(layer.digest), vec![0; 64 << 10]).expect("damaged, of the same size");
+    let healed = other.pull(pull_config(&name, "mine:3")).await.expect("pulled once more");
+    assert_eq!(healed.bytes_downloaded, layer.size);
+    std::io::copy(&mut other.store.read_blob(layer).expect("there"), &mut std::io::sink()).expect("whole");
 }
 
 #[tokio::test]
