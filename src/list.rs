@@ -67,6 +67,11 @@ pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> 
             Err(error) => damaged.push((entry, error)),
         }
     }
+    if !damaged.is_empty() {
+        // An entry that is gone by now was removed and pruned under our eyes; nothing is wrong with it.
+        let entries = store.entries()?;
+        damaged.retain(|(entry, _)| entries.contains(entry));
+    }
     listed.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
     Ok(Listing { listed, damaged })
 }

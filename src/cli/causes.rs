@@ -81,10 +81,8 @@ impl From<StoreError> for Failure {
             StoreError::Json { .. } => {
                 (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
             }
-            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                (Kind::Failed, Some("free space, for example with idpbuilder-rm --prune".to_owned()))
-            }
-            StoreError::Io { .. } | StoreError::LayoutVersion(_) => (Kind::Failed, None),
+            StoreError::Io { source, .. } => (Kind::Failed, no_room(source).map(str::to_owned)),
+            StoreError::LayoutVersion(_) => (Kind::Failed, None),
         };
         let failure = Self::new(kind, error);
         match hint {
@@ -162,10 +160,7 @@ impl From<LayerError> for Failure {
                 Kind::Image,
                 Some("build again when nothing changes the directory, or leave the path out with --exclude"),
             ),
-            LayerError::Write(source) if source.kind() == std::io::ErrorKind::StorageFull => {
-                (Kind::Failed, Some("free space, for example with idpbuilder-rm --prune"))
-            }
-            LayerError::Write(_) => (Kind::Failed, None),
+            LayerError::Write(source) => (Kind::Failed, no_room(source)),
         };
         with_hint(Self::new(kind, error), hint)
     }
@@ -180,7 +175,10 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Write(source) if source.kind() == std::io::ErrorKind::BrokenPipe => {
                 Self::new(Kind::Failed, super::ui::OutputClosed)
             }
-            ArchiveError::Write(_) => Self::new(Kind::Failed, error),
+            ArchiveError::Write(ref source) => {
+                let hint = no_room(source);
+                with_hint(Self::new(Kind::Failed, error), hint)
+            }
             ArchiveError::Compression { .. } => {
                 Self::new(Kind::Image, error).hint("decompress it first, for example: zstd -dc FILE | idpbuilder-load")
             }
@@ -250,6 +248,16 @@ impl From<ServeError> for Failure {
                 .hint("--tls makes a certificate; --tls-cert and --tls-key take PEM files"),
             ServeError::Random | ServeError::Interrupted(_) => Self::new(Kind::Failed, error),
         }
+    }
+}
+
+/// What helps when there is no room for what was to be written.
+fn no_room(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => Some("free space, for example with idpbuilder-rm --prune"),
+        FileTooLarge => Some("allow larger files: ulimit -f shows the limit, and some file systems have one"),
+        _ => None,
     }
 }
 

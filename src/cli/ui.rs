@@ -16,6 +16,9 @@ use crate::store::ImageStore;
 /// How long stopped work may take to cancel what it began.
 const TIDY_UP: Duration = Duration::from_secs(2);
 
+/// How long a process that ends anyway waits to say so.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// The reader of standard output went away: a clean end.
 #[derive(Debug)]
 pub(super) struct OutputClosed;
@@ -170,23 +173,34 @@ impl Ui {
         result
     }
 
-    /// Runs blocking work; a signal sets the interrupt flag, a second one ends the process.
+    /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
+    /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
         let runtime = runtime()?;
         let interrupt = self.interrupt.clone();
         let first = Arc::new(std::sync::OnceLock::new());
         let seen = Arc::clone(&first);
+        let paint = self.paint;
         runtime.spawn(async move {
             let signal = stop_signal().await;
             let _ = seen.set(signal);
             interrupt.request();
-            let signal = stop_signal().await;
-            std::process::exit(i32::from(signal.code()));
+            tokio::select! {
+                _ = stop_signal() => {}
+                () = tokio::time::sleep(TIDY_UP) => {}
+            }
+            let failure = Failure::stopped_by(signal);
+            let text = failure.render(paint);
+            // Standard error may be what the work waits for.
+            let told = tokio::task::spawn_blocking(move || write!(io::stderr().lock(), "{text}"));
+            let _ = tokio::time::timeout(LAST_WORDS, told).await;
+            std::process::exit(i32::from(failure.code()));
         });
         let result = work(&self.interrupt);
         runtime.shutdown_background();
         match (result, first.get()) {
-            (Err(failure), Some(signal)) if failure.kind() == Kind::Interrupted => Err(Failure::stopped_by(*signal)),
+            // A signal to the whole pipeline also cuts off what is read: that is not what went wrong.
+            (Err(_), Some(signal)) => Err(Failure::stopped_by(*signal)),
             (result, _) => result,
         }
     }
@@ -222,11 +236,17 @@ pub(super) async fn stop_signal() -> Signal {
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|source| Failure::new(Kind::Failed, source))
+        .map_err(|source| Failure::new(Kind::Failed, source))?;
+    // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
+    let context = runtime.enter();
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+    drop(context);
+    Ok(runtime)
 }
 
 fn output_failure(error: io::Error) -> Failure {
