@@ -143,6 +143,9 @@ pub enum LockError {
         /// How long we tried.
         waited: Duration,
     },
+    /// The wait was ended by whoever asked for the lock.
+    #[error("the wait for `{}` was interrupted", .0.display())]
+    Interrupted(PathBuf),
     /// The lock file could not be opened or locked.
     #[error("cannot lock `{}`", path.display())]
     Io {
@@ -157,11 +160,24 @@ pub enum LockError {
 impl FileLock {
     /// Takes the lock, trying for at most `patience`.
     pub fn acquire(path: &Path, hold: Hold, patience: Duration) -> Result<Self, LockError> {
+        Self::acquire_unless(path, hold, patience, || false)
+    }
+
+    /// The same, giving up soon after `stopped` answers true.
+    pub fn acquire_unless(
+        path: &Path,
+        hold: Hold,
+        patience: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Self, LockError> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
             if let Some(lock) = Self::try_acquire(path, hold)? {
                 return Ok(lock);
+            }
+            if stopped() {
+                return Err(LockError::Interrupted(path.to_owned()));
             }
             let waited = started.elapsed();
             if waited >= patience {
@@ -255,6 +271,8 @@ mod tests {
         let second = FileLock::acquire(&path, Hold::Shared, Duration::ZERO).expect("shared");
         let refused = FileLock::acquire(&path, Hold::Exclusive, Duration::from_millis(5));
         assert!(matches!(refused, Err(LockError::Deadline { .. })), "{refused:?}");
+        let stopped = FileLock::acquire_unless(&path, Hold::Exclusive, Duration::from_hours(1), || true);
+        assert!(matches!(stopped, Err(LockError::Interrupted(_))), "{stopped:?}");
         drop((first, second));
         FileLock::acquire(&path, Hold::Exclusive, Duration::ZERO).expect("free again");
     }

@@ -5,6 +5,7 @@ use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::config::ConfigError;
 use crate::context::ContextError;
+use crate::fs::LockError;
 use crate::image::{PlatformError, ReferenceError};
 use crate::inspect::InspectError;
 use crate::layer::LayerError;
@@ -65,13 +66,15 @@ impl From<StoreError> for Failure {
             StoreError::NotALayout(_) => {
                 (Kind::Failed, Some("name an empty directory or an image layout with --store".to_owned()))
             }
-            StoreError::Lock(_) => (
+            StoreError::Lock(LockError::Interrupted(_)) => (Kind::Interrupted, None),
+            StoreError::Lock(LockError::Deadline { .. }) => (
                 Kind::Deadline,
                 Some(
                     "another command or a running idpbuilder-serve uses the store; try again when it is done"
                         .to_owned(),
                 ),
             ),
+            StoreError::Lock(LockError::Io { source, .. }) => (Kind::Failed, no_room(source).map(str::to_owned)),
             StoreError::MissingBlob(_) | StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => {
                 (Kind::Image, Some("build, load or pull the image again: that repairs its blobs".to_owned()))
             }

@@ -128,7 +128,7 @@ impl Ui {
 
     pub(super) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {
         let settings = self.settings(store_flag)?;
-        Ok(ImageStore::open(&settings.store.value)?)
+        Ok(ImageStore::open(&settings.store.value)?.with_interrupt(self.interrupt.clone()))
     }
 
     /// The listener for long work.

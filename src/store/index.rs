@@ -37,7 +37,7 @@ impl ImageStore {
     }
 
     pub(super) fn lock_index(&self) -> Result<FileLock, StoreError> {
-        Ok(FileLock::acquire(&self.root.join(".index.lock"), Hold::Exclusive, self.patience)?)
+        self.lock(&self.root.join(".index.lock"), Hold::Exclusive)
     }
 
     /// Writes an empty index unless there is one.

@@ -25,6 +25,7 @@ pub use tree::{Image, ImageTree};
 
 use crate::fs::{self, FileLock, Hold};
 use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
+use crate::progress::Interrupt;
 
 /// Content of the `oci-layout` file.
 const LAYOUT_MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -37,6 +38,7 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 pub struct ImageStore {
     root: PathBuf,
     patience: Duration,
+    interrupt: Interrupt,
 }
 
 /// The right to rely on blobs staying where they are, until dropped.
@@ -50,7 +52,7 @@ impl ImageStore {
     ///
     /// Refuses a directory that holds something else, or a layout of another version.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned(), patience: DEFAULT_PATIENCE };
+        let store = Self { root: root.to_owned(), patience: DEFAULT_PATIENCE, interrupt: Interrupt::default() };
         let marker = root.join("oci-layout");
         match std::fs::read(&marker) {
             Ok(bytes) => check_marker(&marker, &bytes)?,
@@ -65,6 +67,17 @@ impl ImageStore {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// The same store, whose waits for locks end when `interrupt` is requested.
+    #[must_use]
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    fn lock(&self, path: &Path, hold: Hold) -> Result<FileLock, StoreError> {
+        Ok(FileLock::acquire_unless(path, hold, self.patience, || self.interrupt.requested())?)
     }
 
     /// The layout's directory.
@@ -188,7 +201,7 @@ impl ImageStore {
         if let Some(_alone) = FileLock::try_acquire(&path, Hold::Exclusive)? {
             self.sweep_temporary();
         }
-        Ok(Lease { _lock: FileLock::acquire(&path, Hold::Shared, self.patience)? })
+        Ok(Lease { _lock: self.lock(&path, Hold::Shared)? })
     }
 
     fn lease_path(&self) -> PathBuf {

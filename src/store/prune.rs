@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ImageStore, StoreError};
-use crate::fs::{FileLock, Hold};
+use crate::fs::Hold;
 use crate::image::{Content, Digest};
 
 /// What pruning removed.
@@ -21,7 +21,7 @@ impl ImageStore {
     /// Waits for the lease alone, so that no build or push loses a blob it counts on. An index or
     /// manifest that cannot be read stops it: what it needs is not known.
     pub fn prune(&self) -> Result<Pruned, StoreError> {
-        let _alone = FileLock::acquire(&self.lease_path(), Hold::Exclusive, self.patience)?;
+        let _alone = self.lock(&self.lease_path(), Hold::Exclusive)?;
         let reachable = self.reachable()?;
         self.sweep_temporary();
         let mut pruned = Pruned::default();
