@@ -74,7 +74,6 @@ impl From<StoreError> for Failure {
                         .to_owned(),
                 ),
             ),
-            StoreError::Lock(LockError::Io { source, .. }) => (Kind::Failed, no_room(source).map(str::to_owned)),
             StoreError::MissingBlob(_) | StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => {
                 (Kind::Image, Some("build, load or pull the image again: that repairs its blobs".to_owned()))
             }
@@ -84,7 +83,9 @@ impl From<StoreError> for Failure {
             StoreError::Json { .. } => {
                 (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
             }
-            StoreError::Io { source, .. } => (Kind::Failed, no_room(source).map(str::to_owned)),
+            StoreError::Io { source, .. } | StoreError::Lock(LockError::Io { source, .. }) => {
+                (Kind::Failed, no_room(source).map(str::to_owned))
+            }
             StoreError::LayoutVersion(_) => (Kind::Failed, None),
         };
         let failure = Self::new(kind, error);

@@ -82,7 +82,7 @@ impl Run for Args {
                 save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
                 out.flush().map_err(failed)?;
             }
-            Ok(file.commit().map_err(failed)?)
+            file.commit().map_err(failed)
         })?;
         ui.status(&format!("Saved {} to {}", self.images.join(", "), path.display()));
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Kind, Outcome};
-use super::ui::{Ui, stop_signal};
+use super::ui::{StopSignals, Ui};
 use crate::serve::{ServeConfig, ServeTls, Server};
 
 /// Serve the local store as a registry
@@ -70,6 +70,7 @@ impl Run for Args {
             store,
         };
         let runtime = super::ui::runtime()?;
+        let mut signals = StopSignals::listen(&runtime);
         runtime.block_on(async {
             let server = Server::bind(config).await?;
             if let (Some(path), Some(pem)) = (&self.tls_cert_out, server.certificate_pem()) {
@@ -86,7 +87,7 @@ impl Run for Args {
                 }
             });
             let stop = async {
-                stop_signal().await;
+                signals.next().await;
             };
             server.run(stop, log).await?;
             ui.status("Stopped");

@@ -153,15 +153,16 @@ impl Ui {
         Failure: From<E>,
     {
         let runtime = runtime()?;
+        let mut signals = StopSignals::listen(&runtime);
         let result = runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
                 result = &mut work => result.map_err(Failure::from),
-                signal = stop_signal() => {
+                signal = signals.next() => {
                     self.interrupt.request();
                     tokio::select! {
                         _ = &mut work => {}
-                        _ = stop_signal() => {}
+                        _ = signals.next() => {}
                         () = tokio::time::sleep(TIDY_UP) => {}
                     }
                     Err(Failure::stopped_by(signal))
@@ -177,16 +178,18 @@ impl Ui {
     /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
         let runtime = runtime()?;
+        // Before the work begins: what it has begun by a signal's time is always tidied up.
+        let mut signals = StopSignals::listen(&runtime);
         let interrupt = self.interrupt.clone();
         let first = Arc::new(std::sync::OnceLock::new());
         let seen = Arc::clone(&first);
         let paint = self.paint;
         runtime.spawn(async move {
-            let signal = stop_signal().await;
+            let signal = signals.next().await;
             let _ = seen.set(signal);
             interrupt.request();
             tokio::select! {
-                _ = stop_signal() => {}
+                _ = signals.next() => {}
                 () = tokio::time::sleep(TIDY_UP) => {}
             }
             let failure = Failure::stopped_by(signal);
@@ -222,16 +225,27 @@ impl Signal {
     }
 }
 
-/// Resolves when the process is asked to stop.
-pub(super) async fn stop_signal() -> Signal {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Signal::Interrupt,
-        _ = terminate.recv() => Signal::Terminate,
+/// The signals that ask the process to stop; from its making on, they no longer end it by themselves.
+pub(super) struct StopSignals(Option<[tokio::signal::unix::Signal; 2]>);
+
+impl StopSignals {
+    /// Begins to listen.
+    pub(super) fn listen(runtime: &tokio::runtime::Runtime) -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _context = runtime.enter();
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => Self(Some([interrupt, terminate])),
+            _ => Self(None),
+        }
+    }
+
+    /// Resolves at the next signal.
+    pub(super) async fn next(&mut self) -> Signal {
+        let Some([interrupt, terminate]) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
+        }
     }
 }
 

@@ -125,9 +125,8 @@ impl ImageStore {
         };
         for name in entries(&self.root)? {
             let ours = match name.as_encoded_bytes() {
-                [b'.', ..] => true,
-                // It may have come since the caller looked for it.
-                b"oci-layout" => true,
+                // The marker may have come since the caller looked for it.
+                [b'.', ..] | b"oci-layout" => true,
                 b"blobs" => {
                     entries(&self.root.join("blobs"))?.iter().all(|name| name == "sha256")
                         && entries(&self.blob_directory())?.is_empty()

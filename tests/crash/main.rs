@@ -1,0 +1,17 @@
+//! Processes that end in the middle: killed, told to stop, or without room to write. Whatever the instant, the store
+//! holds the old state or the new one, every image is whole, and the next command does its work.
+//!
+//! `builds` kills builds, `transfers` loads, pulls, pushes and servers; `signals` has the exit codes of commands that
+//! are told to stop, `full` those of commands that cannot write. `check` says what whole means.
+
+#[path = "../support/sandbox.rs"]
+#[expect(dead_code, reason = "the other suites use more of it")]
+mod sandbox;
+
+mod builds;
+mod check;
+mod full;
+mod process;
+mod proxy;
+mod signals;
+mod transfers;

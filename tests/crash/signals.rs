@@ -1,0 +1,162 @@
+//! Commands that are told to stop: the exit code says by which signal, and nothing half-written stays.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use idpbuilder_oci::fs::{FileLock, Hold};
+use rustix::process::Signal;
+
+use crate::check::{left_overs, text, whole};
+use crate::process::{Process, files, holds, wait_until};
+use crate::proxy::{Relay, Way};
+use crate::sandbox::Sandbox;
+use crate::transfers::{LARGE, Serve, absent, filled};
+
+const BOTH: [(Signal, i32, &str); 2] =
+    [(Signal::INT, 130, "error: interrupted"), (Signal::TERM, 143, "error: terminated")];
+
+#[track_caller]
+fn stop(process: Process, (signal, code, text): (Signal, i32, &str)) {
+    process.signal(signal);
+    let (status, told) = process.end();
+    assert_eq!(status.code(), Some(code), "{signal:?}: {status}\n{told}");
+    assert!(told.contains(text), "{told}");
+}
+
+#[test]
+fn a_stopped_push_and_pull_leave_nothing() {
+    let sandbox = filled();
+    let server = Serve::start(&sandbox, "served");
+    let image = server.image();
+    let push = ["idpbuilder-push", "app:v1", "", "--plain-http"];
+    for signal in BOTH {
+        let half = Relay::start(server.address, Way::ToServer, LARGE as u64 / 2);
+        let to = format!("{}/team/app:v1", half.host());
+        let process = Process::start(sandbox.command(&[push[0], push[1], &to, push[3]]));
+        wait_until("half of the blob", || half.passed() >= LARGE as u64 / 2);
+        stop(process, signal);
+        assert!(whole(&sandbox, &server.store).is_empty());
+    }
+    let _ = sandbox.run(&[push[0], push[1], &image, push[3]]).success();
+    let store = sandbox.work().join("pulled");
+    for signal in BOTH {
+        let half = Relay::start(server.address, Way::ToClient, LARGE as u64 / 2);
+        let from = format!("{}/team/app:v1", half.host());
+        let process =
+            Process::start(sandbox.command(&["idpbuilder-pull", &from, "--plain-http", "--store", text(&store)]));
+        wait_until("a part of the blob", || holds(&store.join(".tmp"), LARGE as u64 / 4));
+        stop(process, signal);
+        assert!(whole(&sandbox, &store).is_empty());
+        // `whole` saved nothing yet; a command that takes the lease sweeps what a hurried end left.
+        let _ = sandbox.run(&["idpbuilder-rm", "--prune", "--store", text(&store)]).success();
+        assert_eq!(left_overs(&store), Vec::<PathBuf>::new());
+    }
+    server.stop(Signal::INT);
+}
+
+#[test]
+fn a_stopped_load_does_not_wait_for_its_pipe() {
+    let sandbox = filled();
+    let archive = sandbox.run(&["idpbuilder-save", "app:v1"]).raw;
+    let store = sandbox.work().join("loaded");
+    let load = ["idpbuilder-load", "--store", text(&store)];
+    for signal in BOTH {
+        let mut command = sandbox.command(&load);
+        command.stdin(Stdio::piped());
+        let mut process = Process::start(command);
+        let mut stdin = process.stdin();
+        stdin.write_all(&archive[..archive.len() / 2]).expect("taken");
+        wait_until("half of the layer", || holds(&store.join(".tmp"), archive.len() as u64 / 4));
+        stop(process, signal);
+        drop(stdin);
+        assert!(whole(&sandbox, &store).is_empty());
+    }
+    let _ = sandbox.run_with_input(&load, &archive).success();
+    assert_eq!(left_overs(&store), Vec::<PathBuf>::new());
+    assert_eq!(whole(&sandbox, &store).len(), 1);
+}
+
+#[test]
+fn a_load_whose_pipe_ends_with_the_signal_was_interrupted() {
+    let sandbox = filled();
+    let archive = sandbox.run(&["idpbuilder-save", "app:v1"]).raw;
+    let store = sandbox.work().join("loaded");
+    let mut command = sandbox.command(&["idpbuilder-load", "--store", text(&store)]);
+    command.stdin(Stdio::piped());
+    let mut process = Process::start(command);
+    let mut stdin = process.stdin();
+    stdin.write_all(&archive[..archive.len() / 2]).expect("taken");
+    wait_until("half of the layer", || holds(&store.join(".tmp"), archive.len() as u64 / 4));
+    process.signal(Signal::INT);
+    // A whole pipeline is told by a terminal: the writer ends as well.
+    drop(stdin);
+    stop(process, BOTH[0]);
+    assert_eq!(left_overs(&store), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_save_that_waits_is_stopped_without_a_file() {
+    let sandbox = filled();
+    let lease = sandbox.store().join(".lease.lock");
+    let to = sandbox.work().join("saved.tar");
+    for signal in BOTH {
+        let pruning = FileLock::acquire(&lease, Hold::Exclusive, Duration::ZERO).expect("nobody uses the store");
+        let before = files(&sandbox.work()).len();
+        let process = Process::start(sandbox.command(&["idpbuilder-save", "app:v1", "-o", text(&to)]));
+        wait_until("a file to write to", || files(&sandbox.work()).len() > before);
+        stop(process, signal);
+        assert_eq!(files(&sandbox.work()).len(), before, "nothing stays beside it");
+        assert!(absent(&to));
+        drop(pruning);
+    }
+    let _ = sandbox.run(&["idpbuilder-save", "app:v1", "-o", text(&to)]).success();
+    let again = sandbox.run(&["idpbuilder-save", "app:v1"]).raw;
+    assert!(std::fs::read(&to).expect("saved") == again);
+}
+
+#[test]
+fn a_save_into_a_pipe_that_nobody_empties_is_stopped() {
+    let sandbox = filled();
+    for signal in BOTH {
+        let mut command = sandbox.command(&["idpbuilder-save", "app:v1"]);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        command.stdout(writer);
+        let process = Process::start_as_it_is(command);
+        let mut first = [0];
+        std::io::Read::read_exact(&mut &reader, &mut first).expect("the archive begins");
+        stop(process, signal);
+    }
+}
+
+#[test]
+fn a_stopped_server_ends_well_and_forgets_unfinished_uploads() {
+    let sandbox = filled();
+    for signal in [Signal::INT, Signal::TERM] {
+        let server = Serve::start(&sandbox, "served");
+        let half = Relay::start(server.address, Way::ToServer, LARGE as u64 / 2);
+        let to = format!("{}/team/app:v1", half.host());
+        let pushing = Process::start(sandbox.command(&["idpbuilder-push", "app:v1", &to, "--plain-http"]));
+        let store = server.store.clone();
+        wait_until("a part of the blob", || holds(&store.join(".tmp"), LARGE as u64 / 4));
+        // Killed, it lets go of the upload, which would else be waited for.
+        pushing.kill();
+        server.stop(signal);
+        assert!(whole(&sandbox, &store).is_empty());
+    }
+}
+
+#[test]
+fn a_stopped_build_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/noise", crate::process::noise(9, 24 << 20));
+    for signal in BOTH {
+        let mut process =
+            Process::start(sandbox.command(&["idpbuilder-build", "app", "-t", "app:v1", "--progress", "json"]));
+        process.line(r#""event":"begin""#).expect("packing begins");
+        stop(process, signal);
+        assert_eq!(left_overs(&sandbox.store()), Vec::<PathBuf>::new());
+        assert!(whole(&sandbox, &sandbox.store()).is_empty());
+    }
+}
