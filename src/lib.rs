@@ -1,14 +1,15 @@
 //! A directory becomes an OCI image in a local store, and from there a verified image in a registry.
 //!
 //! Boxes, top to bottom; what is above may use what is below, never the reverse, and neighbours do
-//! not know each other (a test reads the `use` lines):
+//! not know each other, `cluster` excepted, which answers in terms of `tls` and `credentials` (a test
+//! reads the `use` lines):
 //!
 //! | level | modules | what |
 //! |---|---|---|
 //! | 5 | `cli` | applets: arguments in, text and exit codes out |
 //! | 4 | use cases | typed in, typed out; the only place where the boxes below meet |
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
-//! | 2 | `context`, `tls`, `credentials` | what goes in; whom to trust; who we are |
+//! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; whom to trust; who we are; what the cluster says of itself |
 //! | 1 | `image` | names and documents of the specifications |
 //! | 0 | `progress`, `fs`, `config`, `env` | events, atomic files, settings, the process's surroundings |
 //!
@@ -17,6 +18,7 @@
 pub mod archive;
 pub mod build;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod credentials;

@@ -79,6 +79,9 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l c
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
@@ -105,6 +108,9 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l c
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s j -l jobs -d 'Blobs to fetch at the same time' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'

@@ -8,6 +8,9 @@ complete -c idpbuilder-pull -l ca-file -d 'File with trusted certificates (PEM):
 complete -c idpbuilder-pull -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-pull -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-pull -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-pull -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-pull -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-pull -s j -l jobs -d 'Blobs to fetch at the same time' -r
 complete -c idpbuilder-pull -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-pull -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'

@@ -6,6 +6,9 @@ complete -c idpbuilder-push -l ca-file -d 'File with trusted certificates (PEM):
 complete -c idpbuilder-push -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-push -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-push -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-push -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
 complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
 complete -c idpbuilder-push -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F

@@ -4,6 +4,8 @@ mod applet;
 mod arguments;
 mod build;
 mod causes;
+mod cluster;
+mod cluster_causes;
 pub mod exit;
 pub mod failure;
 mod format;

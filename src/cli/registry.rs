@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::credentials::{
@@ -55,6 +56,8 @@ pub(super) struct RegistryArgs {
     /// Longest wait for an answer of the registry, and for the next byte
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     timeout: Option<u64>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
 }
 
 /// Where a reference is and how to get there.
@@ -82,7 +85,7 @@ impl RegistryArgs {
         }
     }
 
-    /// A reference with a registry: its own, else the default.
+    /// A reference with a registry: its own, else the default, else the cluster's.
     pub(super) fn locate(
         &self,
         ui: &Ui,
@@ -100,9 +103,7 @@ impl RegistryArgs {
                 }
                 Ok(located)
             }
-            None => Err(Failure::usage(format!("`{reference}` does not say which registry"))
-                .hint("write it in front, for example gitea.cnoe.localtest.me:8443/giteaadmin/app:v1")
-                .hint("or give --registry HOST[:PORT], or set IDPBUILDER_REGISTRY or default_registry in config.toml")),
+            None => self.cluster.locate(ui, &reference),
         }
     }
 
@@ -142,8 +143,14 @@ impl RegistryArgs {
                 self.confirm(ui, &registry)?;
                 confirmed.push(registry.clone());
             }
-            let policy = self.policy(ui, &registry)?;
-            let resolution = chain(ui, given.as_ref()).resolve(&registry, reference.repository());
+            let mut policy = self.policy(ui, &registry)?;
+            let mut resolution = chain(ui, given.as_ref()).resolve(&registry, reference.repository());
+            let mut reference = reference;
+            if let Some(cluster) = self.cluster.serving(ui, &registry, resolution.credential.is_some())? {
+                policy = self.cluster.policy(ui, cluster, policy)?;
+                self.cluster.credential(ui, cluster, &mut resolution);
+                reference = self.cluster.settle(ui, cluster, &reference, resolution.credential.as_ref())?;
+            }
             tell(ui, &registry, &resolution);
             let credential = resolution.credential;
             targets.push(Target { reference, policy, credential });

@@ -145,6 +145,12 @@ impl Reference {
         Ok(Self { registry: Some(registry.to_owned()), ..self.clone() })
     }
 
+    /// The same registry, tag and digest with another repository.
+    pub fn with_repository(&self, repository: &str) -> Result<Self, ReferenceError> {
+        check_repository(repository, &shown(repository))?;
+        Ok(Self { repository: repository.to_owned(), ..self.clone() })
+    }
+
     /// `[registry/]repository`, without tag and digest.
     pub fn name(&self) -> String {
         match &self.registry {

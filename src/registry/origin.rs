@@ -75,8 +75,9 @@ fn literal(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Whether the host names this machine or an address that the internet does not route.
-fn is_internal(host: &str) -> bool {
+/// Whether the host (without port, IPv6 in brackets) names this machine or an address that the internet
+/// does not route.
+pub fn is_internal(host: &str) -> bool {
     let v4 = |address: std::net::Ipv4Addr| {
         address.is_loopback()
             || address.is_private()

@@ -12,8 +12,14 @@ pub(crate) struct Levels(BTreeMap<String, u8>);
 /// The level of modules that the table does not name.
 const USE_CASE: u8 = 4;
 
-/// The only arrows from level 3 to level 2.
-const GRANTED: [(&str, &str); 3] = [("layer", "context"), ("registry", "tls"), ("registry", "credentials")];
+/// The only arrows to level 2 from level 3 and from level 2 itself.
+const GRANTED: [(&str, &str); 5] = [
+    ("layer", "context"),
+    ("registry", "tls"),
+    ("registry", "credentials"),
+    ("cluster", "tls"),
+    ("cluster", "credentials"),
+];
 
 /// Crates that speak HTTP, and the files that may name them.
 const HTTP_CRATES: [&str; 4] = ["hyper", "hyper_util", "hyper_rustls", "http_body_util"];
@@ -49,7 +55,7 @@ impl Levels {
             return from == "cli";
         }
         match (self.of(from), self.of(to)) {
-            (3, 2) => GRANTED.contains(&(from, to)),
+            (2 | 3, 2) => GRANTED.contains(&(from, to)),
             (above, below) => above > below,
         }
     }

@@ -1,0 +1,226 @@
+//! What a command takes from the cluster: the registry of names without one, its certificate, its credential.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::cluster_causes::{NoRegistry, told};
+use super::failure::Failure;
+use super::ui::Ui;
+use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, Query, Scheme, discover, owner};
+use crate::credentials::{ANY_USERNAME, Credential, Resolution};
+use crate::image::Reference;
+use crate::registry::is_internal;
+use crate::tls::{Origin, TlsPolicy};
+
+/// Which cluster.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cluster options")]
+pub(super) struct ClusterArgs {
+    /// Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Name that idpbuilder gave the cluster: the context kind-NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "context")]
+    cluster_name: Option<String>,
+    /// The answer, asked for at most once a command.
+    #[arg(skip)]
+    found: OnceCell<Result<ClusterRegistry, Arc<ClusterError>>>,
+    /// What was told already.
+    #[arg(skip)]
+    told: RefCell<Vec<String>>,
+}
+
+impl ClusterArgs {
+    /// The cluster's registry, asked for at the first call. The outer failure is the command's own end.
+    pub(super) fn find(&self, ui: &Ui) -> Result<Result<&ClusterRegistry, &Arc<ClusterError>>, Failure> {
+        if let Some(found) = self.found.get() {
+            return Ok(found.as_ref());
+        }
+        let query = self.query(ui);
+        let asking = async { Ok::<_, Failure>(discover(&query, DISCOVERY_LIMIT, &ui.interrupt).await) };
+        let found = ui.block_on(asking)?.map_err(Arc::new);
+        Ok(self.found.get_or_init(|| found).as_ref())
+    }
+
+    fn query(&self, ui: &Ui) -> Query {
+        let listed = ui.env.os("KUBECONFIG").map(|list| {
+            std::env::split_paths(list)
+                .filter(|path| !path.as_os_str().is_empty())
+                .map(|path| ui.absolute(&path))
+                .collect()
+        });
+        let default = || ui.env.home().map(|home| home.join(".kube/config")).into_iter().collect();
+        Query {
+            kubeconfig: self.kubeconfig.as_deref().map(|path: &Path| ui.absolute(path)),
+            files: listed.unwrap_or_else(default),
+            context: self.context.clone(),
+            cluster_name: self.cluster_name.clone(),
+        }
+    }
+
+    /// Whether somebody said which cluster.
+    fn is_given(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some() || self.cluster_name.is_some()
+    }
+
+    /// A reference without a registry, at the cluster's.
+    pub(super) fn locate(&self, ui: &Ui, reference: &Reference) -> Result<Reference, Failure> {
+        let cluster = match self.find(ui)? {
+            Ok(cluster) if cluster.ready => cluster,
+            Ok(cluster) => {
+                let error = ClusterError::GiteaNotReady { context: cluster.context.clone() };
+                return Err(NoRegistry::new(reference, Arc::new(error)).into());
+            }
+            Err(error) => return Err(NoRegistry::new(reference, Arc::clone(error)).into()),
+        };
+        let located = reference.at_registry(cluster.registry())?;
+        self.status_once(ui, &format!("Using registry {} (cluster {})", cluster.registry(), cluster.context));
+        Ok(located)
+    }
+
+    /// The cluster, if the registry is its own. A registry elsewhere that somebody has a credential for is
+    /// none of its business and does not cost the time to ask.
+    pub(super) fn serving(
+        &self,
+        ui: &Ui,
+        registry: &str,
+        has_credential: bool,
+    ) -> Result<Option<&ClusterRegistry>, Failure> {
+        if has_credential && !is_internal(host(registry)) && !self.is_given() {
+            return Ok(None);
+        }
+        match self.find(ui)? {
+            Ok(cluster) if cluster.serves(registry) => Ok(Some(cluster)),
+            Ok(cluster) => {
+                ui.detail(&format!("{registry} is not the registry of cluster {}", cluster.context));
+                Ok(None)
+            }
+            Err(error) => {
+                let text = format!("nothing from a cluster: {}", told(error.as_ref()));
+                if self.is_given() {
+                    self.warn_once(ui, &text);
+                } else {
+                    ui.detail(&text);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The credential for the cluster's registry, where nobody else had one.
+    pub(super) fn credential(&self, ui: &Ui, cluster: &ClusterRegistry, resolution: &mut Resolution) {
+        if resolution.credential.is_some() || !resolution.failures.is_empty() {
+            return;
+        }
+        let source = format!("cluster {}", cluster.context);
+        resolution.tried.push(source.clone());
+        match &cluster.login {
+            Ok(login) => {
+                resolution.credential = cluster.credential();
+                resolution.source = Some(format!("{source} ({})", login.origin));
+            }
+            Err(error) => self.warn_once(ui, &format!("no credential from {source}: {}", told(error))),
+        }
+    }
+
+    /// The policy with the cluster's certificate among those that are trusted.
+    pub(super) fn policy(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
+        let TlsPolicy::Verify(mut trust) = policy else { return Ok(policy) };
+        if cluster.scheme == Scheme::Http {
+            return Err(Failure::usage(format!("the registry of cluster {} has no TLS", cluster.context))
+                .hint("use it without, if everything on the way may be read and changed: --plain-http")
+                .hint("idpbuilder create --protocol https makes a cluster whose registry has TLS"));
+        }
+        match &cluster.certificate {
+            Ok(certificate) => {
+                let origin = Origin::Cluster(format!("{} (cluster {})", certificate.origin, cluster.context));
+                if let Err(error) = trust.add_pem(certificate.pem.as_bytes(), origin) {
+                    self.warn_once(ui, &format!("no certificate from cluster {}: {error}", cluster.context));
+                }
+            }
+            Err(error) => {
+                self.warn_once(ui, &format!("no certificate from cluster {}: {}", cluster.context, told(error)));
+            }
+        }
+        Ok(TlsPolicy::Verify(trust))
+    }
+
+    /// The reference that the registry understands: with an owner, and without what path routing adds.
+    pub(super) fn settle(
+        &self,
+        ui: &Ui,
+        cluster: &ClusterRegistry,
+        reference: &Reference,
+        credential: Option<&Credential>,
+    ) -> Result<Reference, Failure> {
+        if !cluster.ready {
+            self.warn_once(ui, &format!("Gitea in cluster {} is not ready yet", cluster.context));
+        }
+        let mut repository = cluster.without_prefix(reference.repository()).to_owned();
+        if !repository.contains('/') {
+            let user = match credential {
+                Some(Credential::Basic { username, .. }) if username != ANY_USERNAME => owner(username),
+                _ => None,
+            };
+            let Some(owner) = user.or_else(|| cluster.owner()) else {
+                return Err(Failure::usage(format!("`{reference}` does not say whose image it is")).hint(format!(
+                    "write the owner in front, for example {}/giteaadmin/{repository}",
+                    cluster.registry()
+                )));
+            };
+            self.status_once(ui, &format!("Using owner {owner}"));
+            repository = format!("{owner}/{repository}");
+        }
+        let settled = reference.with_repository(&repository)?;
+        if !cluster.registry().eq_ignore_ascii_case(reference.registry().unwrap_or_default()) {
+            let inside = settled.at_registry(cluster.registry())?;
+            self.status_once(ui, &format!("Deployments in the cluster pull it as {}", inside.name()));
+        }
+        Ok(settled)
+    }
+
+    fn status_once(&self, ui: &Ui, text: &str) {
+        if self.is_news(text) {
+            ui.status(text);
+        }
+    }
+
+    fn warn_once(&self, ui: &Ui, text: &str) {
+        if self.is_news(text) {
+            ui.warn(text);
+        }
+    }
+
+    fn is_news(&self, text: &str) -> bool {
+        let mut told = self.told.borrow_mut();
+        let news = !told.iter().any(|before| before == text);
+        if news {
+            told.push(text.to_owned());
+        }
+        news
+    }
+}
+
+/// The host of `host[:port]`.
+fn host(registry: &str) -> &str {
+    match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+        _ => registry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_registries() {
+        for (registry, expected) in [("a:1", "a"), ("a", "a"), ("[::1]:5000", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(host(registry), expected);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Advice about clusters: from what discovery met to the fix.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use super::failure::{Failure, Kind};
+use crate::cluster::ClusterError;
+use crate::image::Reference;
+use crate::tls::HandshakeFault;
+
+/// A name without a registry, and no cluster that could say which.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` does not say which registry")]
+pub(super) struct NoRegistry {
+    reference: Reference,
+    #[source]
+    source: Arc<ClusterError>,
+}
+
+impl NoRegistry {
+    pub(super) fn new(reference: &Reference, source: Arc<ClusterError>) -> Self {
+        Self { reference: reference.clone(), source }
+    }
+}
+
+impl From<NoRegistry> for Failure {
+    fn from(error: NoRegistry) -> Self {
+        let (kind, hints) = advise(&error.source);
+        if kind == Kind::Interrupted {
+            return Self::new(kind, error);
+        }
+        hints
+            .into_iter()
+            .fold(Self::new(kind, error), Self::hint)
+            .hint("or write the registry in front, for example gitea.cnoe.localtest.me:8443/giteaadmin/app:v1")
+            .hint("or give --registry HOST[:PORT], or set IDPBUILDER_REGISTRY or default_registry in config.toml")
+    }
+}
+
+/// An error with its causes in one line.
+pub(super) fn told(error: &ClusterError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What helps, and what it means for the exit code.
+fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
+    let one = |kind, hint: &str| (kind, vec![hint.to_owned()]);
+    match error {
+        ClusterError::NoKubeconfig { .. } => {
+            one(Kind::Usage, "make a cluster with idpbuilder create, or name its kubeconfig with --kubeconfig FILE")
+        }
+        ClusterError::NoContext { known } | ClusterError::NoSuchContext { known, .. } => {
+            (Kind::Usage, vec![contexts(known)])
+        }
+        ClusterError::SeveralClusters { contexts: known } => (Kind::Usage, vec![contexts(known)]),
+        ClusterError::Read { path, .. } => (
+            Kind::Failed,
+            vec![format!("make `{}` readable, or name another kubeconfig with --kubeconfig", path.display())],
+        ),
+        ClusterError::TooLarge { .. } => one(Kind::Failed, "name another kubeconfig with --kubeconfig FILE"),
+        ClusterError::Syntax { path, .. } => (
+            Kind::Failed,
+            vec![format!("correct the file; kubectl --kubeconfig {} config view shows what it means", path.display())],
+        ),
+        ClusterError::Incomplete { .. } => {
+            one(Kind::Failed, "write the kubeconfig again: kind export kubeconfig --name NAME")
+        }
+        ClusterError::Unverified { .. } => one(
+            Kind::Failed,
+            "give the kubeconfig an https address and the cluster's certificate-authority-data: kind export kubeconfig --name NAME",
+        ),
+        ClusterError::Proxied { .. } => one(Kind::Failed, "choose another context with --context NAME"),
+        ClusterError::PluginStart { .. } => {
+            one(Kind::Auth, "install the plugin that the kubeconfig's user names under exec")
+        }
+        ClusterError::Plugin { context, .. } => (
+            Kind::Auth,
+            vec![format!(
+                "log in to the cluster again; kubectl --context {context} version shows what the plugin says"
+            )],
+        ),
+        ClusterError::Unreachable { place, .. } => (Kind::Network, running(&place.context)),
+        ClusterError::Deadline { place, .. } => {
+            (Kind::Deadline, place.as_ref().map(|place| running(&place.context)).unwrap_or_default())
+        }
+        ClusterError::Tls { place, fault } => (Kind::Network, vec![handshake(&place.context, fault)]),
+        ClusterError::Unauthorized { context } => {
+            (Kind::Auth, vec![format!("write the kubeconfig again: {}", export(context))])
+        }
+        ClusterError::Forbidden { context, .. } => (
+            Kind::Auth,
+            vec![format!(
+                "choose a context whose user may, or see what this one may: kubectl --context {context} auth can-i --list"
+            )],
+        ),
+        ClusterError::MissingSecret { context, .. } | ClusterError::SecretContent { context, .. } => (
+            Kind::Auth,
+            vec![format!("idpbuilder makes it when Gitea starts; see kubectl --context {context} get pods -n gitea")],
+        ),
+        ClusterError::GiteaNotReady { context } => {
+            (Kind::Registry, vec![format!("wait until it runs: kubectl --context {context} get pods -n gitea --watch")])
+        }
+        ClusterError::NoGitea { .. } => {
+            one(Kind::Failed, "choose an idpbuilder cluster with --context NAME or --cluster-name NAME")
+        }
+        ClusterError::Answer { context, .. } => {
+            (Kind::Failed, vec![format!("see whether kubectl --context {context} get --raw /version works")])
+        }
+        ClusterError::Interrupted => (Kind::Interrupted, Vec::new()),
+    }
+}
+
+fn contexts(known: &[String]) -> String {
+    if known.is_empty() {
+        return "make a cluster with idpbuilder create, or name its kubeconfig with --kubeconfig FILE".to_owned();
+    }
+    format!("choose one with --context NAME: {}", known.join(", "))
+}
+
+/// kind's way to write a context anew, as far as the context's name tells the cluster's.
+fn export(context: &str) -> String {
+    format!("kind export kubeconfig --name {}", context.strip_prefix("kind-").unwrap_or("NAME"))
+}
+
+fn running(context: &str) -> Vec<String> {
+    let mut hints = vec!["see whether the cluster's container runs: docker ps".to_owned()];
+    if context.starts_with("kind-") {
+        hints.push(format!("after a restart of Docker its port may differ: {}", export(context)));
+    }
+    hints
+}
+
+fn handshake(context: &str, fault: &HandshakeFault) -> String {
+    match fault {
+        HandshakeFault::UnknownIssuer
+        | HandshakeFault::CaUsedAsEndEntity
+        | HandshakeFault::NotValidForName { .. }
+        | HandshakeFault::NotTls => {
+            format!("something else may listen on the port, or the cluster was made anew: {}", export(context))
+        }
+        HandshakeFault::Expired { .. } => {
+            "the cluster's certificates last a year: make it anew with idpbuilder create --recreate".to_owned()
+        }
+        HandshakeFault::NotYetValid { .. } => "check the clocks of this machine and of the cluster".to_owned(),
+        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => {
+            format!("write the kubeconfig again: {}", export(context))
+        }
+    }
+}

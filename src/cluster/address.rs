@@ -1,0 +1,214 @@
+//! Under which names the registry can be reached, and which of them belongs into a reference. Pure.
+
+use super::documents::BuildCustomization;
+use crate::image::Reference;
+
+/// What path routing puts between the host and Gitea.
+const PATH_PREFIX: &str = "gitea";
+/// The host name that a Gitea of its own name has before the cluster's.
+const SUBDOMAIN: &str = "gitea.";
+/// The one host name that Gitea's chart serves whatever was asked for.
+const FIXED_HOST: &str = "gitea.cnoe.localtest.me";
+
+/// With TLS or without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// With TLS.
+    Https,
+    /// Without.
+    Http,
+}
+
+impl Scheme {
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "https" => Some(Self::Https),
+            "http" => Some(Self::Http),
+            _ => None,
+        }
+    }
+
+    /// The port of addresses without one.
+    pub(super) fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+        }
+    }
+}
+
+/// Where the registry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) scheme: Scheme,
+    /// Lower case; the one that nodes pull from.
+    pub(super) host: String,
+    /// Further host names that lead to the same registry.
+    pub(super) aliases: Vec<String>,
+    pub(super) port: u16,
+    pub(super) path_prefix: Option<&'static str>,
+}
+
+impl Address {
+    /// The address that the flags of `idpbuilder create` make.
+    pub(super) fn of_customization(customization: &BuildCustomization) -> Option<Self> {
+        let text = |value: &Option<String>| {
+            value.as_deref().map(str::trim).filter(|value| !value.is_empty()).map(str::to_ascii_lowercase)
+        };
+        let base = text(&customization.host)?;
+        let scheme = text(&customization.protocol).map_or(Some(Scheme::Https), |protocol| Scheme::parse(&protocol))?;
+        let port = match text(&customization.port) {
+            Some(port) => port.parse().ok()?,
+            None => scheme.default_port(),
+        };
+        let path_routing = customization.use_path_routing == Some(true);
+        let host = |base: &str| if path_routing { base.to_owned() } else { format!("{SUBDOMAIN}{base}") };
+        let ingress = text(&customization.ingress_host).filter(|ingress| *ingress != base);
+        let address = Self {
+            scheme,
+            host: host(&base),
+            aliases: ingress.iter().map(|ingress| host(ingress)).collect(),
+            port,
+            path_prefix: path_routing.then_some(PATH_PREFIX),
+        };
+        address.checked()
+    }
+
+    /// The address that Gitea's own URL has.
+    pub(super) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.trim().split_once("://")?;
+        let scheme = Scheme::parse(scheme)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (authority, scheme.default_port()),
+        };
+        let path_prefix = match path.trim_matches('/') {
+            "" => None,
+            PATH_PREFIX => Some(PATH_PREFIX),
+            _ => return None,
+        };
+        Self { scheme, host: host.to_ascii_lowercase(), aliases: Vec::new(), port, path_prefix }.checked()
+    }
+
+    /// The address that Gitea's Ingresses and the controller's Service have together.
+    pub(super) fn of_routes(routes: &[(String, Vec<String>)], entrance: Option<(String, u16)>) -> Option<Self> {
+        let (scheme, port) = match entrance {
+            Some((protocol, port)) => (Scheme::parse(&protocol)?, port),
+            None => (Scheme::Https, Scheme::Https.default_port()),
+        };
+        let prefixed = |path: &String| path.strip_prefix('/').is_some_and(|path| path.starts_with(PATH_PREFIX));
+        let by_path = |paths: &[String]| paths.iter().any(prefixed);
+        let path_routing = routes.iter().any(|(_, paths)| by_path(paths));
+        let mut hosts: Vec<String> = Vec::new();
+        for (host, paths) in routes {
+            let host = host.to_ascii_lowercase();
+            let fits = if path_routing { by_path(paths) && host != "localhost" } else { true };
+            if fits && !host.starts_with('*') && !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        // Stable: the chart's own name goes last, since the cluster may have another.
+        hosts.sort_by_key(|host| host == FIXED_HOST);
+        let mut hosts = hosts.into_iter();
+        let host = hosts.next()?;
+        Self { scheme, host, aliases: hosts.collect(), port, path_prefix: path_routing.then_some(PATH_PREFIX) }
+            .checked()
+    }
+
+    /// The names as references have them, `host:port`, the preferred one first.
+    pub(super) fn names(&self) -> Vec<String> {
+        std::iter::once(&self.host).chain(&self.aliases).map(|host| format!("{host}:{}", self.port)).collect()
+    }
+
+    fn checked(self) -> Option<Self> {
+        let valid = |name: &String| Reference::from_parts(Some(name), "x", None).is_ok();
+        self.names().iter().all(valid).then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn customization(host: &str, ingress: &str, port: &str, path_routing: bool) -> BuildCustomization {
+        BuildCustomization {
+            protocol: Some("https".into()),
+            host: Some(host.into()),
+            ingress_host: Some(ingress.into()),
+            port: Some(port.into()),
+            use_path_routing: Some(path_routing),
+            self_signed_cert: None,
+        }
+    }
+
+    #[test]
+    fn flags_of_create_make_the_names() {
+        let names = |customization: &BuildCustomization| {
+            Address::of_customization(customization).map(|address| (address.names(), address.path_prefix))
+        };
+        let host = "cnoe.localtest.me";
+        for (customization, expected, prefix) in [
+            (customization(host, host, "8443", false), vec!["gitea.cnoe.localtest.me:8443"], None),
+            (customization(host, host, "443", true), vec!["cnoe.localtest.me:443"], Some("gitea")),
+            (
+                customization("Dev.example", "out.example", "8443", false),
+                vec!["gitea.dev.example:8443", "gitea.out.example:8443"],
+                None,
+            ),
+        ] {
+            let expected = expected.into_iter().map(str::to_owned).collect();
+            assert_eq!(names(&customization), Some((expected, prefix)));
+        }
+        assert_eq!(names(&customization("", host, "8443", false)), None);
+        assert_eq!(names(&customization(host, host, "port", false)), None);
+        assert_eq!(names(&customization("a b", host, "8443", false)), None);
+        let bare = BuildCustomization { host: Some("h.example".into()), ..BuildCustomization::default() };
+        assert_eq!(names(&bare), Some((vec!["gitea.h.example:443".into()], None)));
+    }
+
+    #[test]
+    fn urls_make_the_names() {
+        for (url, expected, prefix) in [
+            ("https://gitea.cnoe.localtest.me:8443", "gitea.cnoe.localtest.me:8443", None),
+            ("https://cnoe.localtest.me:8443/gitea/", "cnoe.localtest.me:8443", Some("gitea")),
+            ("http://gitea.x.example", "gitea.x.example:80", None),
+        ] {
+            let address = Address::of_url(url).expect(url);
+            assert_eq!((address.names(), address.path_prefix), (vec![expected.to_owned()], prefix), "{url}");
+        }
+        for url in ["", "gitea.x", "ftp://x", "https://", "https://x/other", "https://x:y", "https://u:p@x/"] {
+            assert_eq!(Address::of_url(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn ingresses_make_the_names() {
+        let route = |host: &str, path: &str| (host.to_owned(), vec![path.to_owned()]);
+        let entrance = || Some(("https".to_owned(), 8443));
+        let subdomain = [route("gitea.cnoe.localtest.me", "/"), route("gitea.dev.example", "/")];
+        let address = Address::of_routes(&subdomain, entrance()).expect("an address");
+        assert_eq!(address.names(), ["gitea.dev.example:8443", "gitea.cnoe.localtest.me:8443"]);
+        let paths = [
+            route("dev.example", "/v2"),
+            route("localhost", "/gitea(/|$)(.*)"),
+            route("dev.example", "/gitea(/|$)(.*)"),
+            route("gitea.cnoe.localtest.me", "/"),
+        ];
+        let address = Address::of_routes(&paths, entrance()).expect("an address");
+        assert_eq!((address.names(), address.path_prefix), (vec!["dev.example:8443".to_owned()], Some("gitea")));
+        assert_eq!(Address::of_routes(&[], entrance()), None);
+        let address = Address::of_routes(&subdomain[..1], None).expect("an address");
+        assert_eq!(address.names(), ["gitea.cnoe.localtest.me:443"]);
+    }
+
+    proptest! {
+        #[test]
+        fn urls_never_panic(url in "\\PC{0,60}", rest in "[a-z0-9:/.@\\[\\]-]{0,40}") {
+            let _ = Address::of_url(&url);
+            let _ = Address::of_url(&format!("https://{rest}"));
+        }
+    }
+}

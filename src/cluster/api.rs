@@ -1,0 +1,156 @@
+//! Questions to the API server of one context: `GET`, bounded, with typed faults.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+
+use http_body::Body as _;
+use kube::client::{AuthError, Body};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use kube::core::Request;
+use kube::core::params::{GetParams, ListParams};
+use kube::{Client, Config};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::error::{ClusterError, Part, Place};
+use super::kubeconfig::{cluster, unusable};
+use crate::tls;
+
+/// Bytes of an answer that are read: the API server keeps no object larger than half of it.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Objects of a list that are asked for.
+const MAX_OBJECTS: u32 = 100;
+/// Links of an error's chain that are followed.
+const MAX_DEPTH: usize = 32;
+
+/// One API server, seen through one context.
+pub(super) struct Api {
+    client: Client,
+    place: Place,
+}
+
+impl Api {
+    /// Who would be asked.
+    pub(super) fn place_of(config: &Kubeconfig, context: &str) -> Result<Place, ClusterError> {
+        let incomplete = || ClusterError::Incomplete { context: context.to_owned(), part: Part::Server };
+        let cluster = cluster(config, context).ok_or_else(incomplete)?;
+        let url = cluster.server.as_deref().ok_or_else(incomplete)?;
+        // What is read here decides whom to trust, so it must come from whom the kubeconfig means.
+        if cluster.insecure_skip_tls_verify == Some(true) || !url.starts_with("https://") {
+            return Err(ClusterError::Unverified { context: context.to_owned() });
+        }
+        if cluster.proxy_url.as_deref().is_some_and(|proxy| !proxy.is_empty()) {
+            return Err(ClusterError::Proxied { context: context.to_owned() });
+        }
+        let authority = url.trim_start_matches("https://").split(['/', '?', '#']).next().unwrap_or_default();
+        let server = authority.rsplit('@').next().unwrap_or_default();
+        Ok(Place { context: context.to_owned(), server: server.to_owned() })
+    }
+
+    /// Prepares the connection; runs the credential plugin if the context has one.
+    pub(super) async fn open(mut config: Kubeconfig, place: Place) -> Result<Self, ClusterError> {
+        for named in &mut config.auth_infos {
+            // A plugin that asks questions would compete with the command for the terminal.
+            if let Some(exec) = named.auth_info.as_mut().and_then(|user| user.exec.as_mut()) {
+                exec.interactive_mode = Some(ExecInteractiveMode::Never);
+            }
+        }
+        let options = KubeConfigOptions { context: Some(place.context.clone()), ..KubeConfigOptions::default() };
+        let none = Path::new("");
+        let mut config = Config::from_custom_kubeconfig(config, &options)
+            .await
+            .map_err(|error| unusable(none, &place.context, error))?;
+        // Variables of the environment name a proxy for the registry, not for a cluster on this machine.
+        config.proxy_url = None;
+        // The time is short; whoever wants another attempt runs the command again.
+        config.default_retry = false;
+        let opening = tokio::task::spawn_blocking(move || Client::try_from(config));
+        let client = opening.await.expect("opening a client does not panic").map_err(|error| place.failed(error))?;
+        Ok(Self { client, place })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn context(&self) -> &str {
+        &self.place.context
+    }
+
+    /// The object of that name below a path, or the list of all; `None` when it, or its kind, is not there.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+        name: Option<&str>,
+    ) -> Result<Option<T>, ClusterError> {
+        let request = match name {
+            Some(name) => Request::new(path).get(name, &GetParams::default()),
+            None => Request::new(path).list(&ListParams::default().limit(MAX_OBJECTS)),
+        };
+        let request = request.map_err(|_| self.answer(what, None))?.map(Body::from);
+        let answer = self.client.send(request).await.map_err(|error| self.place.failed(error))?;
+        let context = || self.place.context.clone();
+        match answer.status().as_u16() {
+            200 => {}
+            401 => return Err(ClusterError::Unauthorized { context: context() }),
+            403 => return Err(ClusterError::Forbidden { context: context(), what: what.to_owned() }),
+            404 => return Ok(None),
+            status => return Err(self.answer(what, Some(status))),
+        }
+        // The answer may hold a Secret.
+        let mut bytes = Zeroizing::new(Vec::new());
+        let mut body = answer.into_body();
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(data) = frame.map_err(|error| self.place.failed(error))?.into_data() else { continue };
+            if bytes.len() + data.len() > MAX_ANSWER_BYTES {
+                return Err(self.answer(what, None));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| self.answer(what, None))
+    }
+
+    fn answer(&self, what: &str, status: Option<u16>) -> ClusterError {
+        ClusterError::Answer { context: self.place.context.clone(), what: what.to_owned(), status }
+    }
+}
+
+impl Place {
+    /// What an error of the library is in our terms.
+    fn failed(&self, error: kube::Error) -> ClusterError {
+        let context = || self.context.clone();
+        let plugin = |status| ClusterError::Plugin { context: context(), status };
+        match error {
+            kube::Error::InferKubeconfig(error) => unusable(Path::new(""), &self.context, error),
+            kube::Error::Auth(error) => match error {
+                AuthError::AuthExecStart(source) => ClusterError::PluginStart { context: context(), source },
+                AuthError::AuthExecRun { out, .. } => plugin(out.status.code()),
+                AuthError::ReadTokenFile(source, path) => ClusterError::Read { path, source },
+                _ => plugin(None),
+            },
+            kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
+            error => match tls::classify(&error) {
+                Some(fault) => ClusterError::Tls { place: self.clone(), fault },
+                None => ClusterError::Unreachable { place: self.clone(), source: root_cause(&error) },
+            },
+        }
+    }
+}
+
+/// The innermost reason.
+fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
+    let mut root = error;
+    for _ in 0..MAX_DEPTH {
+        let inner = match root.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => root.source(),
+        };
+        let Some(inner) = inner else { break };
+        root = inner;
+    }
+    let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, root.to_string())
+}

@@ -1,0 +1,240 @@
+//! Why a cluster does not tell where its registry is. Facts only: no secret, nothing a plugin said.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::tls::HandshakeFault;
+
+/// The context of a kubeconfig and the host of its API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The context's name.
+    pub context: String,
+    /// `host:port` as the kubeconfig has it.
+    pub server: String,
+}
+
+/// What a kubeconfig lacks or has in an unusable form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The cluster's entry, or its address.
+    Server,
+    /// The authority that signs the API server's certificate.
+    Authority,
+    /// The client certificate.
+    ClientCertificate,
+    /// The client certificate's key.
+    ClientKey,
+    /// The proxy's address.
+    Proxy,
+    /// Files that contradict each other.
+    Files,
+}
+
+impl Part {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Server => "address of the API server",
+            Self::Authority => "certificate authority",
+            Self::ClientCertificate => "client certificate",
+            Self::ClientKey => "key of the client certificate",
+            Self::Proxy => "address of the proxy",
+            Self::Files => "kind or version of the files",
+        }
+    }
+}
+
+/// Why discovery found no registry, or not all about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no kubeconfig at any of the places.
+    #[error("there is no kubeconfig (looked for {})", tried.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", "))]
+    NoKubeconfig {
+        /// Where it was looked for.
+        tried: Vec<PathBuf>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The kubeconfig, or a file that it names.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any kubeconfig.
+    #[error("`{}` is larger than the {limit} bytes allowed for a kubeconfig", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Not YAML, or not a kubeconfig. The parser's text is left out: it quotes the file.
+    #[error("`{}` is not a kubeconfig{}", path.display(), place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line and column, counted from 1, where known.
+        place: Option<(u64, u64)>,
+    },
+    /// No current context, and no idpbuilder cluster's context.
+    #[error("the kubeconfig has no current context")]
+    NoContext {
+        /// The contexts there are.
+        known: Vec<String>,
+    },
+    /// The context that was asked for is not there.
+    #[error("the kubeconfig has no context `{name}`")]
+    NoSuchContext {
+        /// What was asked for.
+        name: String,
+        /// The contexts there are.
+        known: Vec<String>,
+    },
+    /// More than one context serves Localbuilds, and none of them is the current one.
+    #[error("several idpbuilder clusters run: {}", contexts.join(", "))]
+    SeveralClusters {
+        /// Their contexts.
+        contexts: Vec<String>,
+    },
+    /// The kubeconfig is incomplete.
+    #[error("context `{context}` has no usable {}", part.text())]
+    Incomplete {
+        /// The context.
+        context: String,
+        /// What is missing or damaged.
+        part: Part,
+    },
+    /// The kubeconfig asks for a connection that anybody can answer.
+    #[error("context `{context}` does not verify the API server")]
+    Unverified {
+        /// The context.
+        context: String,
+    },
+    /// The API server is behind a proxy.
+    #[error("context `{context}` reaches the API server through a proxy, which is not supported")]
+    Proxied {
+        /// The context.
+        context: String,
+    },
+    /// The credential plugin that the kubeconfig names did not start.
+    #[error("cannot start the credential plugin of context `{context}`")]
+    PluginStart {
+        /// The context.
+        context: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The credential plugin failed or answered with something else.
+    #[error("the credential plugin of context `{context}` gave no credential{}", status.map(|code| format!(" (exit {code})")).unwrap_or_default())]
+    Plugin {
+        /// The context.
+        context: String,
+        /// Its exit code, where that is what is wrong.
+        status: Option<i32>,
+    },
+    /// No connection to the API server.
+    #[error("the API server {} of context `{}` does not answer", place.server, place.context)]
+    Unreachable {
+        /// Which.
+        place: Place,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A connection, but no TLS.
+    #[error("no TLS connection to the API server {} of context `{}`: {}", place.server, place.context, explain(fault))]
+    Tls {
+        /// Which.
+        place: Place,
+        /// Why.
+        fault: HandshakeFault,
+    },
+    /// The API server does not know us (401).
+    #[error("the API server of context `{context}` does not accept the credential of the kubeconfig")]
+    Unauthorized {
+        /// The context.
+        context: String,
+    },
+    /// The API server knows us and says no (403).
+    #[error("context `{context}` may not read {what}")]
+    Forbidden {
+        /// The context.
+        context: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// A Secret is not there.
+    #[error("the cluster of context `{context}` has no Secret {name}")]
+    MissingSecret {
+        /// The context.
+        context: String,
+        /// `namespace/name`.
+        name: String,
+    },
+    /// A Secret is there without what it should hold.
+    #[error("the Secret {name} in the cluster of context `{context}` has no usable `{key}`")]
+    SecretContent {
+        /// The context.
+        context: String,
+        /// `namespace/name`.
+        name: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// idpbuilder is there, and its Gitea is not running yet.
+    #[error("Gitea in the cluster of context `{context}` is not ready")]
+    GiteaNotReady {
+        /// The context.
+        context: String,
+    },
+    /// Nothing of idpbuilder.
+    #[error("the cluster of context `{context}` has no idpbuilder registry")]
+    NoGitea {
+        /// The context.
+        context: String,
+    },
+    /// The API server answered with something else.
+    #[error("the API server of context `{context}` gave no usable answer for {what}{}", status.map(|code| format!(" (status {code})")).unwrap_or_default())]
+    Answer {
+        /// The context.
+        context: String,
+        /// What was asked for.
+        what: String,
+        /// The HTTP status, where that is what is wrong.
+        status: Option<u16>,
+    },
+    /// The time allowed passed.
+    #[error("the cluster{} did not answer within {} seconds", place.as_ref().map(|place| format!(" of context `{}` at {}", place.context, place.server)).unwrap_or_default(), limit.as_secs())]
+    Deadline {
+        /// Which, where it was chosen already.
+        place: Option<Place>,
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn explain(fault: &HandshakeFault) -> String {
+    match fault {
+        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => {
+            "its certificate is not signed by the kubeconfig's authority".to_owned()
+        }
+        HandshakeFault::NotValidForName { names } if names.is_empty() => {
+            "its certificate is for another name".to_owned()
+        }
+        HandshakeFault::NotValidForName { names } => format!("its certificate is for {}", names.join(", ")),
+        HandshakeFault::Expired { not_after: Some(time) } => format!("its certificate expired at {time}"),
+        HandshakeFault::Expired { not_after: None } => "its certificate has expired".to_owned(),
+        HandshakeFault::NotYetValid { not_before: Some(time) } => format!("its certificate is valid from {time} on"),
+        HandshakeFault::NotYetValid { not_before: None } => "its certificate is not valid yet".to_owned(),
+        HandshakeFault::NotTls => "it does not speak TLS".to_owned(),
+        HandshakeFault::PeerRefused(alert) => format!("it ended the handshake ({alert})"),
+        HandshakeFault::Other(text) => text.clone(),
+    }
+}

@@ -1,0 +1,246 @@
+//! The kubeconfig: which files, which context.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kube::config::{Cluster, Kubeconfig, KubeconfigError};
+
+use super::error::{ClusterError, Part};
+
+/// Bytes a kubeconfig may have.
+pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
+/// What idpbuilder's cluster is called when nobody says otherwise, as kind names its context.
+const DEFAULT_CONTEXT: &str = "kind-localdev";
+/// What kind puts before a cluster's name.
+const KIND: &str = "kind-";
+/// Contexts that are asked whether they serve Localbuilds.
+const MAX_CANDIDATES: usize = 8;
+
+/// Where the cluster is looked for.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// A kubeconfig that has to be there; it is then the only one.
+    pub kubeconfig: Option<PathBuf>,
+    /// Kubeconfigs to merge, first wins; those that are not there are left out.
+    pub files: Vec<PathBuf>,
+    /// The context.
+    pub context: Option<String>,
+    /// The cluster's name as idpbuilder has it.
+    pub cluster_name: Option<String>,
+}
+
+/// Reads and merges the files.
+pub(super) fn load(query: &Query) -> Result<Kubeconfig, ClusterError> {
+    if let Some(path) = &query.kubeconfig {
+        return read(path);
+    }
+    let mut merged: Option<Kubeconfig> = None;
+    for path in &query.files {
+        let next = match read(path) {
+            Ok(next) => next,
+            Err(ClusterError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        merged = Some(match merged {
+            None => next,
+            Some(first) => first.merge(next).map_err(|error| unusable(path, "", error))?,
+        });
+    }
+    merged.ok_or_else(|| ClusterError::NoKubeconfig { tried: query.files.clone() })
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
+    let failed = |source| ClusterError::Read { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    // Opening a FIFO would wait for a writer.
+    if !metadata.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    if metadata.len() > MAX_KUBECONFIG_BYTES {
+        return Err(ClusterError::TooLarge { path: path.to_owned(), limit: MAX_KUBECONFIG_BYTES });
+    }
+    Kubeconfig::read_from(path).map_err(|error| unusable(path, "", error))
+}
+
+/// What a kubeconfig's fault is in our terms. Texts of the library are left out: they quote the file.
+pub(super) fn unusable(path: &Path, context: &str, error: KubeconfigError) -> ClusterError {
+    let incomplete = |part| ClusterError::Incomplete { context: context.to_owned(), part };
+    match error {
+        KubeconfigError::ReadConfig(source, path) => ClusterError::Read { path, source },
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|place| (place.line(), place.column()));
+            ClusterError::Syntax { path: path.to_owned(), place }
+        }
+        KubeconfigError::LoadCertificateAuthority(_) | KubeconfigError::ParseCertificates(_) => {
+            incomplete(Part::Authority)
+        }
+        KubeconfigError::LoadClientCertificate(_) => incomplete(Part::ClientCertificate),
+        KubeconfigError::LoadClientKey(_) => incomplete(Part::ClientKey),
+        KubeconfigError::ParseProxyUrl(_) => incomplete(Part::Proxy),
+        KubeconfigError::KindMismatch | KubeconfigError::ApiVersionMismatch => incomplete(Part::Files),
+        _ => incomplete(Part::Server),
+    }
+}
+
+/// The contexts to ask, the preferred one first. More than one: the first that serves Localbuilds.
+///
+/// Contexts nobody named are asked only if they are kind's, which every cluster of idpbuilder is: asking
+/// runs their credential plugins and shows them who we are.
+pub(super) fn candidates(config: &Kubeconfig, query: &Query) -> Result<Vec<String>, ClusterError> {
+    let known: Vec<String> = config.contexts.iter().map(|context| context.name.clone()).collect();
+    let named = query.context.clone().or_else(|| query.cluster_name.as_ref().map(|name| format!("{KIND}{name}")));
+    if let Some(name) = named {
+        return if known.contains(&name) { Ok(vec![name]) } else { Err(ClusterError::NoSuchContext { name, known }) };
+    }
+    if known.iter().any(|name| name == DEFAULT_CONTEXT) {
+        return Ok(vec![DEFAULT_CONTEXT.to_owned()]);
+    }
+    let current = config.current_context.clone().filter(|name| !name.is_empty());
+    let mut candidates: Vec<String> = current.iter().filter(|name| known.contains(name)).cloned().collect();
+    let mut others: Vec<String> =
+        known.iter().filter(|name| name.starts_with(KIND) && !candidates.contains(name)).cloned().collect();
+    others.sort();
+    candidates.append(&mut others);
+    candidates.truncate(MAX_CANDIDATES);
+    match (candidates.is_empty(), current) {
+        (false, _) => Ok(candidates),
+        (true, Some(name)) => Err(ClusterError::NoSuchContext { name, known }),
+        (true, None) => Err(ClusterError::NoContext { known }),
+    }
+}
+
+/// Which of the candidates it is, by whether each serves Localbuilds: the current one if it does, else
+/// the only one that does, else the first.
+pub(super) fn select(candidates: &[String], serves: &[bool], current: Option<&str>) -> Result<usize, ClusterError> {
+    let serving: Vec<usize> = (0..candidates.len()).filter(|at| serves.get(*at) == Some(&true)).collect();
+    match serving[..] {
+        [] => Ok(0),
+        [at] => Ok(at),
+        [first, ..] if Some(candidates[first].as_str()) == current => Ok(first),
+        _ => {
+            Err(ClusterError::SeveralClusters { contexts: serving.iter().map(|at| candidates[*at].clone()).collect() })
+        }
+    }
+}
+
+/// The cluster of a context.
+pub(super) fn cluster<'a>(config: &'a Kubeconfig, context: &str) -> Option<&'a Cluster> {
+    let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    config.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn config(current: &str, contexts: &[&str]) -> Kubeconfig {
+        let contexts: Vec<String> =
+            contexts.iter().map(|name| format!("{{name: {name}, context: {{cluster: c, user: u}}}}")).collect();
+        let text = format!("current-context: {current}\ncontexts: [{}]\n", contexts.join(", "));
+        Kubeconfig::from_yaml(&text).expect(&text)
+    }
+
+    fn query(context: Option<&str>, cluster_name: Option<&str>) -> Query {
+        Query {
+            kubeconfig: None,
+            files: Vec::new(),
+            context: context.map(str::to_owned),
+            cluster_name: cluster_name.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_is_named_wins_then_localdev_then_the_current_context() {
+        let all = ["prod", "kind-b", "kind-localdev", "kind-a"];
+        let chosen = |current: &str, contexts: &[&str], query: &Query| candidates(&config(current, contexts), query);
+        for (query, expected) in [
+            (query(Some("prod"), None), "prod"),
+            (query(None, Some("b")), "kind-b"),
+            (query(None, None), "kind-localdev"),
+        ] {
+            assert_eq!(chosen("prod", &all, &query).expect("there"), [expected]);
+        }
+        let nobody = query(None, None);
+        assert_eq!(
+            chosen("prod", &["kind-b", "prod", "other", "kind-a"], &nobody).expect("there"),
+            ["prod", "kind-a", "kind-b"]
+        );
+        assert_eq!(chosen("\"\"", &["kind-b", "other"], &nobody).expect("there"), ["kind-b"]);
+        assert_eq!(chosen("gone", &["kind-b"], &nobody).expect("there"), ["kind-b"]);
+    }
+
+    #[test]
+    fn contexts_that_are_not_there_are_named() {
+        let config = config("gone", &["prod"]);
+        for (query, expected) in
+            [(query(Some("x"), None), "x"), (query(None, Some("x")), "kind-x"), (query(None, None), "gone")]
+        {
+            let error = candidates(&config, &query).expect_err("not there");
+            assert!(
+                matches!(&error, ClusterError::NoSuchContext { name, known } if name == expected && known == &["prod"]),
+                "{error:?}"
+            );
+        }
+        let none = candidates(&Kubeconfig::default(), &query(None, None)).expect_err("none");
+        assert!(matches!(none, ClusterError::NoContext { .. }), "{none:?}");
+    }
+
+    #[test]
+    fn of_several_the_one_that_serves_is_taken() {
+        let three = ["prod", "kind-a", "kind-b"].map(str::to_owned);
+        for (serves, expected) in
+            [([false, false, false], 0), ([true, true, true], 0), ([false, true, false], 1), ([false, false, true], 2)]
+        {
+            assert_eq!(select(&three, &serves, Some("prod")).expect("one"), expected, "{serves:?}");
+        }
+        for (serves, current) in [([false, true, true], Some("prod")), ([true, true, false], None)] {
+            let error = select(&three, &serves, current).expect_err("two");
+            assert!(matches!(&error, ClusterError::SeveralClusters { contexts } if contexts.len() == 2), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_merged_and_faults_are_told_without_their_text() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let one = write("one", "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n");
+        let two = write("two", "current-context: b\ncontexts: [{name: b, context: {cluster: c}}]\n");
+        let absent = dir.path().join("absent");
+        let mut query = query(None, None);
+        query.files = vec![absent.clone(), one, two];
+        let merged = load(&query).expect("merged");
+        assert_eq!((merged.current_context.as_deref(), merged.contexts.len()), (Some("a"), 2));
+
+        query.files = vec![absent.clone()];
+        let error = load(&query).expect_err("none");
+        assert!(matches!(&error, ClusterError::NoKubeconfig { tried } if tried == std::slice::from_ref(&absent)), "{error:?}");
+        query.kubeconfig = Some(absent);
+        assert!(matches!(load(&query).expect_err("must be there"), ClusterError::Read { .. }));
+
+        query.kubeconfig = Some(write("broken", "users:\n- name: u\n  user: {token: hunter2\n"));
+        let error = load(&query).expect_err("broken");
+        assert!(matches!(error, ClusterError::Syntax { place: Some(_), .. }), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        query.kubeconfig = Some(dir.path().to_owned());
+        assert!(matches!(load(&query).expect_err("a directory"), ClusterError::Read { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "\\PC{0,200}", current in "\\PC{0,20}") {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("config");
+            std::fs::write(&path, format!("current-context: {current}\ncontexts: {text}\n")).expect("written");
+            let query = Query { kubeconfig: Some(path), ..query(None, None) };
+            if let Ok(config) = load(&query) {
+                let _ = candidates(&config, &query);
+            }
+        }
+    }
+}

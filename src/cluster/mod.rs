@@ -1,0 +1,357 @@
+//! What an idpbuilder cluster says about its registry: address, certificate, credential.
+//!
+//! Read from the API server that a kubeconfig names: a Localbuild and two Secrets, or what older and
+//! newer versions have instead. Nothing is written, no Secret with a private key is asked for, and no
+//! answer is kept beyond the value returned. Paths are given by the caller.
+
+mod address;
+mod api;
+mod documents;
+mod error;
+mod kubeconfig;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kube::config::Kubeconfig;
+
+use address::Address;
+use api::Api;
+use documents::{GiteaProvider, Ingress, List, Localbuild, ObjectName, SecretObject, Service, routes};
+
+pub use address::Scheme;
+pub use error::{ClusterError, Part, Place};
+pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
+
+use crate::credentials::{Credential, Secret};
+use crate::image::Reference;
+use crate::progress::Interrupt;
+
+/// How long discovery may take altogether.
+pub const DISCOVERY_LIMIT: Duration = Duration::from_secs(3);
+/// How long each of several contexts may take to say whether it serves Localbuilds.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// How often a waiting discovery looks at the interrupt.
+const TICK: Duration = Duration::from_millis(50);
+
+const LOCALBUILDS: &str = "/apis/idpbuilder.cnoe.io/v1alpha1/localbuilds";
+const PROVIDERS: &str = "/apis/idpbuilder.cnoe.io/v1alpha2/giteaproviders";
+const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/gitea/ingresses";
+const INGRESS_SERVICES: &str = "/api/v1/namespaces/ingress-nginx/services";
+const INGRESS_SERVICE: &str = "ingress-nginx-controller";
+const GITEA_NAMESPACE: &str = "gitea";
+const GITEA_SECRET: &str = "gitea-credential";
+/// The copy of the certificate that has no key beside it.
+const CERTIFICATE_SECRET: (&str, &str) = ("default", "idpbuilder-cert");
+
+/// A cluster's registry.
+#[derive(Debug)]
+pub struct ClusterRegistry {
+    /// The context it was found through.
+    pub context: String,
+    /// With TLS or without.
+    pub scheme: Scheme,
+    /// The host that the cluster's nodes pull from.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// `host:port` of every way to it, the one for a Deployment first.
+    pub names: Vec<String>,
+    /// What may stand before the owner in a repository and means nothing, under path routing.
+    pub path_prefix: Option<&'static str>,
+    /// Whether Gitea is running and its credential complete, as far as the cluster tells.
+    pub ready: bool,
+    /// The certificate it shows, or why that is not known.
+    pub certificate: Result<ClusterCertificate, ClusterError>,
+    /// Who may push, or why that is not known.
+    pub login: Result<Login, ClusterError>,
+}
+
+/// The certificate that a cluster's ingress shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterCertificate {
+    /// The certificate.
+    pub pem: String,
+    /// The object it was read from, for messages.
+    pub origin: String,
+}
+
+/// The administrator of a cluster's Gitea.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user name, case kept.
+    pub username: String,
+    /// The access token, or the password where there is none.
+    pub secret: Secret,
+    /// The Secret and its key, for messages.
+    pub origin: String,
+}
+
+impl ClusterRegistry {
+    /// `host:port` for a Deployment.
+    pub fn registry(&self) -> &str {
+        &self.names[0]
+    }
+
+    /// Whether `registry` (`host` or `host:port`) is one of its names.
+    pub fn serves(&self, registry: &str) -> bool {
+        let registry = registry.to_ascii_lowercase();
+        let full = if registry.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            registry
+        } else {
+            format!("{registry}:{}", self.scheme.default_port())
+        };
+        self.names.contains(&full)
+    }
+
+    /// The owner of images that name none: the user, lower-cased.
+    pub fn owner(&self) -> Option<String> {
+        self.login.as_ref().ok().and_then(|login| owner(&login.username))
+    }
+
+    /// The repository without what path routing puts before it.
+    pub fn without_prefix<'a>(&self, repository: &'a str) -> &'a str {
+        let prefixed = || repository.strip_prefix(self.path_prefix?)?.strip_prefix('/');
+        prefixed().unwrap_or(repository)
+    }
+
+    /// What the registry is shown.
+    pub fn credential(&self) -> Option<Credential> {
+        let login = self.login.as_ref().ok()?;
+        Some(Credential::Basic { username: login.username.clone(), secret: login.secret.clone() })
+    }
+}
+
+/// A user name as the first part of a repository, if it can be one.
+pub fn owner(username: &str) -> Option<String> {
+    let owner = username.to_lowercase();
+    let whole = !owner.contains('/') && Reference::from_parts(None, &owner, None).is_ok();
+    whole.then_some(owner)
+}
+
+/// Finds the registry of the cluster that `query` means, within `limit`. Needs a runtime with I/O and time.
+///
+/// What is wrong with the certificate or the credential alone is told in their place: a command may not
+/// need them.
+pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> Result<ClusterRegistry, ClusterError> {
+    let asked = OnceLock::new();
+    let interrupted = async {
+        while !interrupt.requested() {
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    tokio::select! {
+        found = tokio::time::timeout(limit, find(query, &asked)) => match found {
+            Ok(found) => found,
+            Err(_) => Err(ClusterError::Deadline { place: asked.get().cloned(), limit }),
+        },
+        () = interrupted => Err(ClusterError::Interrupted),
+    }
+}
+
+async fn find(query: &Query, asked: &OnceLock<Place>) -> Result<ClusterRegistry, ClusterError> {
+    let reading = query.clone();
+    let config = tokio::task::spawn_blocking(move || kubeconfig::load(&reading)).await;
+    let config = config.expect("reading a kubeconfig does not panic")?;
+    let candidates = kubeconfig::candidates(&config, query)?;
+    let (api, localbuild) = match &candidates[..] {
+        [only] => probe(&config, only, asked).await?,
+        several => {
+            let asking = several.iter().map(|context| {
+                let place = OnceLock::new();
+                let config = &config;
+                async move {
+                    let probed = tokio::time::timeout(PROBE_LIMIT, probe(config, context, &place)).await;
+                    probed.unwrap_or_else(|_| {
+                        Err(ClusterError::Deadline { place: place.get().cloned(), limit: PROBE_LIMIT })
+                    })
+                }
+            });
+            let mut probed = join_all(asking).await;
+            let serves: Vec<bool> = probed.iter().map(|result| matches!(result, Ok((_, Answered::Found(_))))).collect();
+            let chosen = kubeconfig::select(several, &serves, config.current_context.as_deref())?;
+            let (api, localbuild) = probed.swap_remove(chosen)?;
+            let _ = asked.set(api.place().clone());
+            (api, localbuild)
+        }
+    };
+    read(&api, localbuild).await
+}
+
+/// What a context answers to the question for its Localbuild.
+enum Answered {
+    Found(Box<Localbuild>),
+    /// Versions that have none.
+    None,
+    /// It may have one.
+    Forbidden(ClusterError),
+}
+
+async fn probe(config: &Kubeconfig, context: &str, asked: &OnceLock<Place>) -> Result<(Api, Answered), ClusterError> {
+    let place = Api::place_of(config, context)?;
+    let _ = asked.set(place.clone());
+    let api = Api::open(config.clone(), place).await?;
+    let answered = match api.ask::<List<Localbuild>>("Localbuilds", LOCALBUILDS, None).await {
+        // idpbuilder keeps one in a cluster.
+        Ok(list) => list
+            .and_then(|list| list.items().into_iter().next())
+            .map_or(Answered::None, |localbuild| Answered::Found(Box::new(localbuild))),
+        Err(error @ ClusterError::Forbidden { .. }) => Answered::Forbidden(error),
+        Err(error) => return Err(error),
+    };
+    Ok((api, answered))
+}
+
+/// Everything about the registry of one cluster.
+async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterError> {
+    let context = api.context().to_owned();
+    let (localbuild, forbidden) = match answered {
+        Answered::Found(localbuild) => (Some(localbuild), None),
+        Answered::None => (None, None),
+        Answered::Forbidden(error) => (None, Some(error)),
+    };
+    let customization = localbuild.as_ref().map(|localbuild| localbuild.customization()).unwrap_or_default();
+    let mut secret = localbuild.as_ref().and_then(|localbuild| localbuild.secret());
+    let mut address =
+        Address::of_customization(&customization).or_else(|| Address::of_url(localbuild.as_ref()?.external_url()?));
+    if address.is_none() {
+        let provider = provider(api).await?;
+        address = provider.as_ref().and_then(|provider| Address::of_url(provider.endpoint()?));
+        secret = secret.or_else(|| provider.as_ref()?.secret(GITEA_NAMESPACE));
+    }
+    let address = match address {
+        Some(address) => address,
+        None => match (by_routes(api).await, forbidden) {
+            (Ok(Some(address)), _) => address,
+            (Ok(None) | Err(ClusterError::Forbidden { .. }), Some(forbidden)) => return Err(forbidden),
+            (Ok(None), None) if localbuild.is_some() => return Err(ClusterError::GiteaNotReady { context }),
+            (Ok(None), None) => return Err(ClusterError::NoGitea { context }),
+            (Err(error), _) => return Err(error),
+        },
+    };
+    let secret = secret.unwrap_or_else(|| (GITEA_NAMESPACE.to_owned(), GITEA_SECRET.to_owned()));
+    let (login, certificate) = tokio::join!(login(api, &secret), certificate(api));
+    let own = customization.self_signed_cert.filter(|pem| !pem.trim().is_empty());
+    let certificate = match (certificate, own) {
+        (Err(_), Some(pem)) => Ok(ClusterCertificate { pem, origin: "Localbuild".to_owned() }),
+        (certificate, _) => certificate,
+    };
+    // The Localbuild says so last of all; the token alone is proof enough.
+    let told = localbuild.as_ref().is_none_or(|localbuild| localbuild.gitea_is_available());
+    let ready = told || login.as_ref().is_ok_and(|(_, key)| *key == "token");
+    Ok(ClusterRegistry {
+        context,
+        scheme: address.scheme,
+        names: address.names(),
+        host: address.host,
+        port: address.port,
+        path_prefix: address.path_prefix,
+        ready,
+        certificate,
+        login: login.map(|(login, _)| login),
+    })
+}
+
+/// The object that newer versions have in the Localbuild's place.
+async fn provider(api: &Api) -> Result<Option<GiteaProvider>, ClusterError> {
+    match api.ask::<List<GiteaProvider>>("GiteaProviders", PROVIDERS, None).await {
+        Ok(list) => Ok(list.and_then(|list| list.items().into_iter().find(|item| item.endpoint().is_some()))),
+        Err(ClusterError::Forbidden { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The address by Gitea's Ingresses and the port of their controller.
+async fn by_routes(api: &Api) -> Result<Option<Address>, ClusterError> {
+    let (ingresses, service) = tokio::join!(
+        api.ask::<List<Ingress>>("the Ingresses in gitea", INGRESSES, None),
+        api.ask::<Service>(
+            "the Service ingress-nginx/ingress-nginx-controller",
+            INGRESS_SERVICES,
+            Some(INGRESS_SERVICE)
+        )
+    );
+    let routes = routes(&ingresses?.map(List::items).unwrap_or_default());
+    if routes.is_empty() {
+        return Ok(None);
+    }
+    Ok(Address::of_routes(&routes, service?.and_then(|service| service.entrance())))
+}
+
+fn secrets(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/secrets")
+}
+
+/// Who may push, and the key that proves it.
+async fn login(api: &Api, (namespace, name): &ObjectName) -> Result<(Login, &'static str), ClusterError> {
+    let context = || api.context().to_owned();
+    let full = format!("{namespace}/{name}");
+    let object = api.ask::<SecretObject>(&format!("the Secret {full}"), &secrets(namespace), Some(name)).await?;
+    let object = object.ok_or_else(|| ClusterError::MissingSecret { context: context(), name: full.clone() })?;
+    match object.login() {
+        Ok((username, secret, key)) => {
+            Ok((Login { username, secret, origin: format!("Secret {full}, key {key}") }, key))
+        }
+        Err(key) => Err(ClusterError::SecretContent { context: context(), name: full, key }),
+    }
+}
+
+async fn certificate(api: &Api) -> Result<ClusterCertificate, ClusterError> {
+    let context = || api.context().to_owned();
+    let (namespace, name) = CERTIFICATE_SECRET;
+    let full = format!("{namespace}/{name}");
+    let object = api.ask::<SecretObject>(&format!("the Secret {full}"), &secrets(namespace), Some(name)).await?;
+    let object = object.ok_or_else(|| ClusterError::MissingSecret { context: context(), name: full.clone() })?;
+    match object.certificate() {
+        Some(pem) => Ok(ClusterCertificate { pem, origin: format!("Secret {full}") }),
+        None => Err(ClusterError::SecretContent { context: context(), name: full, key: "ca.crt" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(names: &[&str], path_prefix: Option<&'static str>) -> ClusterRegistry {
+        let login = Login { username: "giteaAdmin".into(), secret: Secret::new("hunter2".into()), origin: "s".into() };
+        ClusterRegistry {
+            context: "kind-localdev".into(),
+            scheme: Scheme::Https,
+            host: "h".into(),
+            port: 443,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            path_prefix,
+            ready: true,
+            certificate: Err(ClusterError::Interrupted),
+            login: Ok(login),
+        }
+    }
+
+    #[test]
+    fn a_registry_knows_its_names() {
+        let cluster = registry(&["gitea.a.example:443", "gitea.b.example:443"], None);
+        for name in ["gitea.a.example", "Gitea.A.example:443", "gitea.b.example:443"] {
+            assert!(cluster.serves(name), "{name}");
+        }
+        for name in ["a.example", "gitea.a.example:8443", "gitea.a.example.evil:443", ""] {
+            assert!(!cluster.serves(name), "{name}");
+        }
+        assert_eq!(cluster.without_prefix("gitea/app"), "gitea/app");
+        let routed = registry(&["a.example:8443"], Some("gitea"));
+        assert_eq!(routed.without_prefix("gitea/giteaadmin/app"), "giteaadmin/app");
+        assert_eq!(routed.without_prefix("gitear/app"), "gitear/app");
+        assert_eq!(routed.without_prefix("gitea"), "gitea");
+    }
+
+    #[test]
+    fn the_owner_is_lower_case_and_the_user_is_not() {
+        let cluster = registry(&["a:1"], None);
+        assert_eq!(cluster.owner().as_deref(), Some("giteaadmin"));
+        assert!(matches!(cluster.credential(), Some(Credential::Basic { username, .. }) if username == "giteaAdmin"));
+        for name in ["a/b", "a@b.example", "", "-"] {
+            assert_eq!(owner(name), None, "{name}");
+        }
+        assert!(!format!("{cluster:?}").contains("hunter2"));
+    }
+}
