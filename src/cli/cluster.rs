@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cluster_causes::{NoRegistry, told};
+use super::cluster_causes::{NoOwner, NoRegistry, told};
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, Query, Scheme, discover, owner};
@@ -111,24 +111,40 @@ impl ClusterArgs {
         }
     }
 
-    /// The credential for the cluster's registry, where nobody else had one.
-    pub(super) fn credential(&self, ui: &Ui, cluster: &ClusterRegistry, resolution: &mut Resolution) {
-        if resolution.credential.is_some() || !resolution.failures.is_empty() {
-            return;
+    /// What is different about the cluster's own registry: the reference, the policy, the credential.
+    pub(super) fn apply(
+        &self,
+        ui: &Ui,
+        cluster: &ClusterRegistry,
+        reference: &Reference,
+        policy: TlsPolicy,
+        resolution: &mut Resolution,
+    ) -> Result<(Reference, TlsPolicy), Failure> {
+        if !cluster.ready {
+            self.warn_once(ui, &format!("Gitea in cluster {} is not ready yet", cluster.context));
         }
-        let source = format!("cluster {}", cluster.context);
-        resolution.tried.push(source.clone());
-        match &cluster.login {
-            Ok(login) => {
-                resolution.credential = cluster.credential();
-                resolution.source = Some(format!("{source} ({})", login.origin));
+        // Only where every other source had nothing; one that failed has the last word.
+        let mut missing = None;
+        if resolution.credential.is_none() && resolution.failures.is_empty() {
+            let source = format!("cluster {}", cluster.context);
+            resolution.tried.push(source.clone());
+            match &cluster.login {
+                Ok(login) => {
+                    resolution.credential = cluster.credential();
+                    resolution.source = Some(format!("{source} ({})", login.origin));
+                }
+                Err(error) => missing = Some(format!("no credential from {source}: {}", told(error))),
             }
-            Err(error) => self.warn_once(ui, &format!("no credential from {source}: {}", told(error))),
         }
+        let reference = self.settle(ui, cluster, reference, resolution.credential.as_ref())?;
+        if let Some(missing) = missing {
+            self.warn_once(ui, &missing);
+        }
+        Ok((reference, self.trust(ui, cluster, policy)?))
     }
 
     /// The policy with the cluster's certificate among those that are trusted.
-    pub(super) fn policy(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
+    fn trust(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
         let TlsPolicy::Verify(mut trust) = policy else { return Ok(policy) };
         if cluster.scheme == Scheme::Http {
             return Err(Failure::usage(format!("the registry of cluster {} has no TLS", cluster.context))
@@ -137,7 +153,7 @@ impl ClusterArgs {
         }
         match &cluster.certificate {
             Ok(certificate) => {
-                let origin = Origin::Cluster(format!("{} (cluster {})", certificate.origin, cluster.context));
+                let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
                 if let Err(error) = trust.add_pem(certificate.pem.as_bytes(), origin) {
                     self.warn_once(ui, &format!("no certificate from cluster {}: {error}", cluster.context));
                 }
@@ -150,16 +166,13 @@ impl ClusterArgs {
     }
 
     /// The reference that the registry understands: with an owner, and without what path routing adds.
-    pub(super) fn settle(
+    fn settle(
         &self,
         ui: &Ui,
         cluster: &ClusterRegistry,
         reference: &Reference,
         credential: Option<&Credential>,
     ) -> Result<Reference, Failure> {
-        if !cluster.ready {
-            self.warn_once(ui, &format!("Gitea in cluster {} is not ready yet", cluster.context));
-        }
         let mut repository = cluster.without_prefix(reference.repository()).to_owned();
         if !repository.contains('/') {
             let user = match credential {
@@ -167,10 +180,8 @@ impl ClusterArgs {
                 _ => None,
             };
             let Some(owner) = user.or_else(|| cluster.owner()) else {
-                return Err(Failure::usage(format!("`{reference}` does not say whose image it is")).hint(format!(
-                    "write the owner in front, for example {}/giteaadmin/{repository}",
-                    cluster.registry()
-                )));
+                let source = cluster.login.as_ref().err().map(Arc::clone);
+                return Err(NoOwner::new(reference, source).into());
             };
             self.status_once(ui, &format!("Using owner {owner}"));
             repository = format!("{owner}/{repository}");

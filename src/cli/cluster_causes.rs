@@ -37,6 +37,30 @@ impl From<NoRegistry> for Failure {
     }
 }
 
+/// A name without an owner, and no user who could be it.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` does not say whose image it is")]
+pub(super) struct NoOwner {
+    reference: Reference,
+    #[source]
+    source: Option<Arc<ClusterError>>,
+}
+
+impl NoOwner {
+    pub(super) fn new(reference: &Reference, source: Option<Arc<ClusterError>>) -> Self {
+        Self { reference: reference.clone(), source }
+    }
+}
+
+impl From<NoOwner> for Failure {
+    fn from(error: NoOwner) -> Self {
+        let (kind, hints) = error.source.as_deref().map_or((Kind::Usage, Vec::new()), advise);
+        let registry = error.reference.registry().unwrap_or_default();
+        let example = format!("write the owner in front: {registry}/OWNER/{}", error.reference.repository());
+        hints.into_iter().fold(Self::new(kind, error), Self::hint).hint(example)
+    }
+}
+
 /// An error with its causes in one line.
 pub(super) fn told(error: &ClusterError) -> String {
     let mut text = error.to_string();
@@ -59,6 +83,9 @@ fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             (Kind::Usage, vec![contexts(known)])
         }
         ClusterError::SeveralClusters { contexts: known } => (Kind::Usage, vec![contexts(known)]),
+        ClusterError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            one(Kind::Failed, "name a kubeconfig that exists with --kubeconfig FILE")
+        }
         ClusterError::Read { path, .. } => (
             Kind::Failed,
             vec![format!("make `{}` readable, or name another kubeconfig with --kubeconfig", path.display())],
@@ -68,12 +95,12 @@ fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             Kind::Failed,
             vec![format!("correct the file; kubectl --kubeconfig {} config view shows what it means", path.display())],
         ),
-        ClusterError::Incomplete { .. } => {
-            one(Kind::Failed, "write the kubeconfig again: kind export kubeconfig --name NAME")
+        ClusterError::Incomplete { context, .. } => {
+            (Kind::Failed, vec![format!("write the kubeconfig again: {}", export(context))])
         }
-        ClusterError::Unverified { .. } => one(
+        ClusterError::Unverified { context } => (
             Kind::Failed,
-            "give the kubeconfig an https address and the cluster's certificate-authority-data: kind export kubeconfig --name NAME",
+            vec![format!("give it an https address and the cluster's certificate-authority-data: {}", export(context))],
         ),
         ClusterError::Proxied { .. } => one(Kind::Failed, "choose another context with --context NAME"),
         ClusterError::PluginStart { .. } => {

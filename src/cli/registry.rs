@@ -147,9 +147,7 @@ impl RegistryArgs {
             let mut resolution = chain(ui, given.as_ref()).resolve(&registry, reference.repository());
             let mut reference = reference;
             if let Some(cluster) = self.cluster.serving(ui, &registry, resolution.credential.is_some())? {
-                policy = self.cluster.policy(ui, cluster, policy)?;
-                self.cluster.credential(ui, cluster, &mut resolution);
-                reference = self.cluster.settle(ui, cluster, &reference, resolution.credential.as_ref())?;
+                (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
             }
             tell(ui, &registry, &resolution);
             let credential = resolution.credential;

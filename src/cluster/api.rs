@@ -11,12 +11,13 @@ use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::core::params::{GetParams, ListParams};
 use kube::{Client, Config};
+use rustls::CertificateError;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::error::{ClusterError, Part, Place};
 use super::kubeconfig::{cluster, unusable};
-use crate::tls;
+use crate::tls::{self, HandshakeFault};
 
 /// Bytes of an answer that are read: the API server keeps no object larger than half of it.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -132,7 +133,7 @@ impl Place {
                 _ => plugin(None),
             },
             kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
-            error => match tls::classify(&error) {
+            error => match handshake(&error) {
                 Some(fault) => ClusterError::Tls { place: self.clone(), fault },
                 None => ClusterError::Unreachable { place: self.clone(), source: root_cause(&error) },
             },
@@ -140,17 +141,31 @@ impl Place {
     }
 }
 
+/// Why there is no TLS, if that is the reason.
+fn handshake(error: &(dyn Error + 'static)) -> Option<HandshakeFault> {
+    let forged = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+    // Issued under the authority's name with another key: an authority made anew.
+    if links(error).any(|link| link.downcast_ref() == Some(&forged)) {
+        return Some(HandshakeFault::UnknownIssuer);
+    }
+    tls::classify(error)
+}
+
 /// The innermost reason.
 fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
-    let mut root = error;
-    for _ in 0..MAX_DEPTH {
-        let inner = match root.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => root.source(),
-        };
-        let Some(inner) = inner else { break };
-        root = inner;
-    }
+    let root = links(error).last().unwrap_or(error);
     let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
     io::Error::new(kind, root.to_string())
+}
+
+/// The chain of sources, through `io::Error` too, whose content is not its source.
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    fn next<'a>(link: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+        let link: &'a (dyn Error + 'static) = *link;
+        match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => link.source(),
+        }
+    }
+    std::iter::successors(Some(error), next).take(MAX_DEPTH)
 }

@@ -219,7 +219,10 @@ mod tests {
 
         query.files = vec![absent.clone()];
         let error = load(&query).expect_err("none");
-        assert!(matches!(&error, ClusterError::NoKubeconfig { tried } if tried == std::slice::from_ref(&absent)), "{error:?}");
+        assert!(
+            matches!(&error, ClusterError::NoKubeconfig { tried } if tried == std::slice::from_ref(&absent)),
+            "{error:?}"
+        );
         query.kubeconfig = Some(absent);
         assert!(matches!(load(&query).expect_err("must be there"), ClusterError::Read { .. }));
 

@@ -10,7 +10,7 @@ mod documents;
 mod error;
 mod kubeconfig;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -63,9 +63,9 @@ pub struct ClusterRegistry {
     /// Whether Gitea is running and its credential complete, as far as the cluster tells.
     pub ready: bool,
     /// The certificate it shows, or why that is not known.
-    pub certificate: Result<ClusterCertificate, ClusterError>,
+    pub certificate: Result<ClusterCertificate, Arc<ClusterError>>,
     /// Who may push, or why that is not known.
-    pub login: Result<Login, ClusterError>,
+    pub login: Result<Login, Arc<ClusterError>>,
 }
 
 /// The certificate that a cluster's ingress shows.
@@ -248,8 +248,8 @@ async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterE
         port: address.port,
         path_prefix: address.path_prefix,
         ready,
-        certificate,
-        login: login.map(|(login, _)| login),
+        certificate: certificate.map_err(Arc::new),
+        login: login.map(|(login, _)| login).map_err(Arc::new),
     })
 }
 
@@ -323,7 +323,7 @@ mod tests {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             path_prefix,
             ready: true,
-            certificate: Err(ClusterError::Interrupted),
+            certificate: Err(Arc::new(ClusterError::Interrupted)),
             login: Ok(login),
         }
     }

@@ -3,6 +3,9 @@
 //! `multicall` has dispatch and links, `generated` the committed completions and man pages, the other modules an
 //! applet or a promise each. No module needs more than this machine's loopback.
 
+#[expect(dead_code, reason = "the suite about clusters uses more of it")]
+#[path = "../support/api_server.rs"]
+mod api_server;
 #[path = "../support/sandbox.rs"]
 mod sandbox;
 #[path = "../support/server.rs"]

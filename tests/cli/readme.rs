@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::api_server::{Answers, ApiServer, CERTIFICATE, CREDENTIAL, LOCALBUILDS, kubeconfig, localbuild, secret};
 use crate::sandbox::Sandbox;
 use crate::server::Server;
 
@@ -69,27 +70,30 @@ fn the_installation_works() {
 }
 
 /// The cluster's part is played by the embedded registry under the cluster's name, with a certificate of the same
-/// shape, and by a `kubectl` that answers the two questions of the example.
+/// shape, and by a stand-in for the API server that the kubeconfig leads to.
 #[test]
 fn the_cluster_example_works() {
     let sandbox = sandbox();
     sandbox.file("site/index.html", "x");
-    sandbox.run(&["idpbuilder-build", "site", "-t", "site:v2", "-q"]).success();
     let token = crate::sandbox::SECRETS[1];
     let hash = bcrypt::hash(token, 4).expect("bcrypt");
     sandbox.file("htpasswd", format!("giteaAdmin:{hash}\n"));
-    let name = ["--tls-name", "gitea.cnoe.localtest.me"];
-    let mut arguments = vec!["--tls", "--tls-cert-out", "ca.pem", "--htpasswd", "htpasswd"];
-    arguments.extend(name);
+    let arguments =
+        ["--tls", "--tls-name", "gitea.cnoe.localtest.me", "--tls-cert-out", "ca.pem", "--htpasswd", "htpasswd"];
     let server = Server::start(&sandbox, &arguments);
-    let kubectl = format!(
-        "#!/bin/sh\ncase \"$*\" in\n*idpbuilder-cert*ca*crt*) base64 < {} ;;\n*gitea-credential*token*) printf %s {token} | base64 ;;\n*) exit 1 ;;\nesac\n",
-        sandbox.work().join("ca.pem").display()
-    );
-    let kubectl = sandbox.file("bin/kubectl", kubectl);
-    std::fs::set_permissions(kubectl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
     let port = server.address.rsplit(':').next().expect("a port");
-    run(&blocks("sh cluster").replace("8443", port), &sandbox);
+    let pem = std::fs::read_to_string(sandbox.work().join("ca.pem")).expect("written");
+    let api = ApiServer::start(Answers::from([
+        (LOCALBUILDS.to_owned(), (200, localbuild(port, false))),
+        (CREDENTIAL.to_owned(), (200, secret(&[("username", "giteaAdmin"), ("token", token)]))),
+        (CERTIFICATE.to_owned(), (200, secret(&[("ca.crt", &pem)]))),
+    ]));
+    std::fs::create_dir(sandbox.home().join(".kube")).expect("a directory");
+    let config = kubeconfig("kind-localdev", &[api.context("kind-localdev")]);
+    std::fs::write(sandbox.home().join(".kube/config"), config).expect("written");
+    run(&blocks("sh cluster"), &sandbox);
+    let index = std::fs::read_to_string(sandbox.work().join("served/index.json")).expect("a layout");
+    assert!(index.contains("giteaadmin/site:v3"), "{index}");
 }
 
 #[test]

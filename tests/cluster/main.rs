@@ -1,0 +1,15 @@
+//! Push and pull with nothing but a kubeconfig, against a stand-in for the API server and the embedded
+//! registry with a certificate of idpbuilder's kind; and what is said when something of it is missing.
+
+#[path = "../support/api_server.rs"]
+mod api_server;
+#[expect(dead_code, reason = "the other suites use more of it")]
+#[path = "../support/sandbox.rs"]
+mod sandbox;
+#[expect(dead_code, reason = "the other suites use more of it")]
+#[path = "../support/server.rs"]
+mod server;
+
+mod broken;
+mod fixture;
+mod found;
