@@ -354,4 +354,39 @@ mod tests {
         }
         assert!(!format!("{cluster:?}").contains("hunter2"));
     }
+
+    /// A kubeconfig whose API server takes connections and never says anything.
+    fn silent(dir: &std::path::Path) -> (std::net::TcpListener, Query) {
+        use base64::Engine as _;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let server = listener.local_addr().expect("bound");
+        let authority = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).expect("signed").cert.pem();
+        let authority = base64::engine::general_purpose::STANDARD.encode(authority);
+        let path = dir.join("config");
+        let text = format!(
+            "current-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+             clusters: [{{name: a, cluster: {{server: 'https://{server}', certificate-authority-data: {authority}}}}}]\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        (listener, Query { kubeconfig: Some(path), files: Vec::new(), context: None, cluster_name: None })
+    }
+
+    #[tokio::test]
+    async fn silence_ends_with_the_deadline_or_the_interrupt() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (_listener, query) = silent(dir.path());
+        let limit = Duration::from_millis(200);
+        let error = discover(&query, limit, &Interrupt::default()).await.expect_err("silence");
+        assert!(
+            matches!(&error, ClusterError::Deadline { place: Some(place), .. } if place.context == "a"),
+            "{error:?}"
+        );
+        let interrupt = Interrupt::default();
+        let stopping = interrupt.clone();
+        let (error, ()) = tokio::join!(discover(&query, Duration::from_mins(1), &interrupt), async move {
+            tokio::task::yield_now().await;
+            stopping.request();
+        });
+        assert!(matches!(error.expect_err("stopped"), ClusterError::Interrupted));
+    }
 }
