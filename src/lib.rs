@@ -16,6 +16,7 @@
 //! Nothing below `cli` prints, reads the environment or exits.
 
 pub mod archive;
+pub mod audit;
 pub mod build;
 pub mod cli;
 pub mod cluster;

@@ -76,6 +76,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l creds -d 'User name and password in one' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
@@ -92,7 +93,6 @@ json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l password-stdin -d 'Read the password from standard input'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
@@ -105,6 +105,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l creds -d 'User name and password in one' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
@@ -121,7 +122,6 @@ none\t'Nothing but warnings'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l all-platforms -d 'Keep every platform of an index'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l password-stdin -d 'Read the password from standard input'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'

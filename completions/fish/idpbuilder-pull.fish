@@ -5,6 +5,7 @@ complete -c idpbuilder-pull -s u -l username -d 'User name' -r
 complete -c idpbuilder-pull -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-pull -l creds -d 'User name and password in one' -r
 complete -c idpbuilder-pull -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-pull -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-pull -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-pull -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
@@ -21,7 +22,6 @@ none\t'Nothing but warnings'"
 complete -c idpbuilder-pull -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-pull -l all-platforms -d 'Keep every platform of an index'
 complete -c idpbuilder-pull -l password-stdin -d 'Read the password from standard input'
-complete -c idpbuilder-pull -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
 complete -c idpbuilder-pull -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-pull -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-pull -s q -l quiet -d 'Print REPOSITORY@DIGEST only'

@@ -3,6 +3,7 @@ complete -c idpbuilder-push -s u -l username -d 'User name' -r
 complete -c idpbuilder-push -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-push -l creds -d 'User name and password in one' -r
 complete -c idpbuilder-push -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-push -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-push -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
 complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
@@ -19,7 +20,6 @@ json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-push -l password-stdin -d 'Read the password from standard input'
-complete -c idpbuilder-push -l insecure -d 'Do not verify the registry\'s certificate (still TLS); asks first on a terminal'
 complete -c idpbuilder-push -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-push -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-push -s q -l quiet -d 'Print REPOSITORY@DIGEST only'

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
+use crate::audit::AuditError;
 use crate::build::BuildError;
 use crate::config::ConfigError;
 use crate::context::ContextError;
@@ -221,6 +222,16 @@ impl From<InspectError> for Failure {
             }
             InspectError::MediaType { .. } | InspectError::TooLarge(_) => Self::new(Kind::Image, error),
         }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let hint = match &error {
+            AuditError::Io { path, .. } => format!("make `{}` writable, or set IDPBUILDER_HOME", path.display()),
+            AuditError::Lock(_) => "try again when the other command is done".to_owned(),
+        };
+        Self::new(Kind::Failed, error).hint(hint)
     }
 }
 

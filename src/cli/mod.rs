@@ -77,6 +77,7 @@ fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut U
         }
     };
     explain_panics();
+    ui.command = applet.name;
     match guarded(|| applet.run(&matches, ui)) {
         Ok(outcome) => finish(ui, outcome),
         Err(Bug) => ExitCode::from(exit::BUG),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::ui::Ui;
+use crate::audit::Event;
 use crate::credentials::{
     Credential, CredentialChain, DockerConfig, Environment, Given, HelperEnvironment, Resolution, Secret,
 };
@@ -40,9 +41,9 @@ pub(super) struct RegistryArgs {
     /// File with trusted certificates (PEM): authorities, or the registry's own self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Do not verify the registry's certificate (still TLS); asks first on a terminal
-    #[arg(long)]
-    insecure: bool,
+    /// Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    insecure: Vec<String>,
     /// --tls-verify=false is the same as --insecure
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           action = clap::ArgAction::Set, conflicts_with = "insecure")]
@@ -150,6 +151,11 @@ impl RegistryArgs {
                 (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
             }
             tell(ui, &registry, &resolution);
+            if let Some(source) = &resolution.source
+                && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
+            {
+                ui.warn(&failure.to_string());
+            }
             let credential = resolution.credential;
             targets.push(Target { reference, policy, credential });
         }
@@ -165,40 +171,56 @@ impl RegistryArgs {
         }
     }
 
-    fn skips_verification(&self) -> bool {
-        self.insecure || self.tls_verify == Some(false)
+    /// Whether somebody said that this registry is not to be verified; `true` inside when by its name.
+    fn skips_verification(&self, registry: &str) -> Option<bool> {
+        if self.insecure.iter().any(|host| host == registry) {
+            return Some(true);
+        }
+        let any = self.tls_verify == Some(false) || self.insecure.iter().any(String::is_empty);
+        any.then_some(false)
     }
 
     fn confirm(&self, ui: &Ui, registry: &str) -> Result<(), Failure> {
-        if self.skips_verification() {
-            ui.warn(&format!(
-                "the certificate of {registry} will not be verified: whoever is on the way can read the password and \
-                 change the image"
-            ));
-            if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?")) == Some(false) {
-                return Err(Failure::usage("not confirmed; nothing was sent")
-                    .hint("trust the registry's certificate with --ca-file FILE instead"));
-            }
-        }
         if self.plain_http {
             ui.warn(&format!("{registry} is used without TLS: whoever is on the way can read and change everything"));
+            return ui.audit(Event::PlainHttp, registry, None, None);
         }
-        Ok(())
+        let Some(by_name) = self.skips_verification(registry) else { return Ok(()) };
+        let pinned = TrustStore::empty().add_directory(&own_certificates(ui, registry)?)?;
+        if pinned > 0 && !by_name {
+            return Err(Failure::usage(format!(
+                "{registry} has a trusted certificate; it is not used without verifying"
+            ))
+            .hint(format!("if you mean it, name the registry: --insecure={registry}"))
+            .hint(format!(
+                "if its certificate is a new one, replace what {} trusts",
+                own_certificates(ui, registry)?.display()
+            )));
+        }
+        ui.warn(&format!(
+            "the certificate of {registry} will not be verified: whoever is on the way can read the password and \
+             change the image"
+        ));
+        if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?")) == Some(false) {
+            return Err(Failure::usage("not confirmed; nothing was sent")
+                .hint("trust the registry's certificate with --ca-file FILE instead"));
+        }
+        // What is not written down is not done without verifying.
+        ui.audit(Event::Insecure, registry, None, None)
     }
 
     fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
         if self.plain_http {
             return Ok(TlsPolicy::Plaintext);
         }
-        if self.skips_verification() {
+        if self.skips_verification(registry).is_some() {
             return Ok(TlsPolicy::SkipVerify);
         }
         let mut trust = TrustStore::empty();
         if let Some(file) = &self.ca_file {
             trust.add_file(&ui.absolute(file))?;
         }
-        let home = ui.settings(None)?.home.value;
-        trust.add_directory(&home.join("certs").join(registry))?;
+        trust.add_directory(&own_certificates(ui, registry)?)?;
         trust.add_system_roots();
         for failure in trust.failures() {
             ui.detail(failure);
@@ -228,6 +250,11 @@ impl RegistryArgs {
         Err(Failure::usage("--username needs a password")
             .hint("give it with --password-stdin, for example: idpbuilder-push ... -u NAME --password-stdin < FILE"))
     }
+}
+
+/// Where the trust store keeps a registry's certificates.
+fn own_certificates(ui: &Ui, registry: &str) -> Result<PathBuf, Failure> {
+    Ok(ui.settings(None)?.home.value.join("certs").join(registry))
 }
 
 fn password_from_stdin() -> Result<Secret, Failure> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, Kind, Paint};
 use super::progress::{self, Mode};
+use crate::audit::{AuditLog, Event, Record};
 use crate::config::{Given, Settings};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
@@ -35,6 +36,8 @@ impl std::error::Error for OutputClosed {}
 pub(super) struct Ui {
     pub(super) env: Env,
     pub(super) interrupt: Interrupt,
+    /// The applet that runs.
+    pub(super) command: &'static str,
     paint: Paint,
     quiet: bool,
     verbose: bool,
@@ -44,7 +47,14 @@ impl Ui {
     pub(super) fn new(env: Env) -> Self {
         let dumb = env.var("TERM") == Some("dumb");
         let paint = Paint(env.stderr_is_terminal && env.var("NO_COLOR").is_none() && !dumb);
-        Self { env, interrupt: Interrupt::default(), paint, quiet: false, verbose: false }
+        Self {
+            env,
+            interrupt: Interrupt::default(),
+            command: super::applet::EXECUTABLE,
+            paint,
+            quiet: false,
+            verbose: false,
+        }
     }
 
     pub(super) fn paint(&self) -> Paint {
@@ -124,6 +134,19 @@ impl Ui {
             registry_variable: self.env.var("IDPBUILDER_REGISTRY").map(str::to_owned),
         };
         Ok(Settings::resolve(given)?)
+    }
+
+    /// Writes a line of the audit log.
+    pub(super) fn audit(
+        &self,
+        event: Event,
+        host: &str,
+        source: Option<&str>,
+        fingerprint: Option<&str>,
+    ) -> Result<(), Failure> {
+        let log = AuditLog::new(&self.settings(None)?.home.value);
+        let time = super::tag::now();
+        Ok(log.append(&Record { time: &time, command: self.command, event, host, source, fingerprint })?)
     }
 
     pub(super) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {

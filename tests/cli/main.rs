@@ -13,6 +13,7 @@ mod server;
 
 mod build;
 mod generated;
+mod insecure;
 mod multicall;
 mod push;
 mod readme;

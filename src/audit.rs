@@ -1,0 +1,174 @@
+//! The audit log: who used what without verification, which trust changed, which credential went where.
+//!
+//! One JSON object a line, appended whole under a lock, never a secret. The file is rotated by size; one
+//! older file is kept.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::fs::{self, FileLock, Hold, LockError};
+
+/// Bytes after which a new file is begun.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// How long to wait for others that write.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A registry was used without verifying its certificate.
+    Insecure,
+    /// A registry was used without TLS.
+    PlainHttp,
+    /// A credential was chosen for a registry.
+    Credential,
+    /// A certificate was trusted.
+    TrustAdd,
+    /// A certificate is trusted no more.
+    TrustRemove,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record<'a> {
+    /// RFC 3339 wall-clock time.
+    pub time: &'a str,
+    /// The applet.
+    pub command: &'a str,
+    /// What happened.
+    pub event: Event,
+    /// The registry, `host` or `host:port`.
+    pub host: &'a str,
+    /// Where the credential or certificate came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'a str>,
+    /// `sha256:` of the certificate meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<&'a str>,
+}
+
+/// Why a line was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The system refused.
+    #[error("cannot write the audit log `{}`", path.display())]
+    Io {
+        /// The log.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else writes and does not end.
+    #[error("the audit log is in use")]
+    Lock(#[from] LockError),
+}
+
+/// The log in the program's directory.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    path: PathBuf,
+}
+
+impl AuditLog {
+    /// The log `audit.jsonl` of `home`; nothing is created before the first line.
+    pub fn new(home: &Path) -> Self {
+        Self { path: home.join("audit.jsonl") }
+    }
+
+    /// Appends a line; it is there whole or not at all.
+    pub fn append(&self, record: &Record<'_>) -> Result<(), AuditError> {
+        let io = |source| AuditError::Io { path: self.path.clone(), source };
+        let mut line = serde_json::to_vec(record).expect("a record has only strings");
+        line.push(b'\n');
+        fs::create_private_dir(fs::parent(&self.path)).map_err(io)?;
+        let lock = self.path.with_file_name(".audit.lock");
+        let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE)?;
+        self.rotate(line.len() as u64).map_err(io)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path).map_err(io)?;
+        file.write_all(&line).and_then(|()| file.sync_data()).map_err(io)
+    }
+
+    fn rotate(&self, growth: u64) -> io::Result<()> {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if metadata.len() + growth > MAX_BYTES => {
+                std::fs::rename(&self.path, self.path.with_extension("jsonl.1"))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn record(host: &str) -> Record<'_> {
+        Record {
+            time: "2026-01-02T03:04:05Z",
+            command: "push",
+            event: Event::Insecure,
+            host,
+            source: None,
+            fingerprint: None,
+        }
+    }
+
+    #[test]
+    fn lines_are_whole_and_private() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = dir.path().join("home");
+        let log = AuditLog::new(&home);
+        log.append(&record("one:443")).expect("written");
+        let told = Record { event: Event::Credential, source: Some("the environment"), ..record("two") };
+        log.append(&told).expect("written");
+        let text = std::fs::read_to_string(home.join("audit.jsonl")).expect("there");
+        assert_eq!(
+            text,
+            "{\"time\":\"2026-01-02T03:04:05Z\",\"command\":\"push\",\"event\":\"insecure\",\"host\":\"one:443\"}\n\
+             {\"time\":\"2026-01-02T03:04:05Z\",\"command\":\"push\",\"event\":\"credential\",\"host\":\"two\",\"source\":\"the environment\"}\n"
+        );
+        let mode = std::fs::metadata(home.join("audit.jsonl")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_full_log_is_put_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = AuditLog::new(dir.path());
+        let size = usize::try_from(MAX_BYTES).expect("small") - 10;
+        std::fs::write(dir.path().join("audit.jsonl"), vec![b'x'; size]).expect("written");
+        std::fs::write(dir.path().join("audit.jsonl.1"), "older").expect("written");
+        log.append(&record("host")).expect("written");
+        assert_eq!(std::fs::metadata(dir.path().join("audit.jsonl.1")).expect("there").len(), size as u64);
+        assert_eq!(std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("there").lines().count(), 1);
+    }
+
+    #[test]
+    fn writers_do_not_cut_each_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        AuditLog::new(dir.path()).append(&record("host")).expect("written");
+                    }
+                });
+            }
+        });
+        let text = std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("there");
+        assert_eq!(text.lines().count(), 100);
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    }
+}
