@@ -71,6 +71,15 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -83,23 +92,22 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l t
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s t -l tag -d 'Name in the local store [default: IMAGE]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l platform -d 'Platform to take out of an index [default: Linux on this machine\'s architecture]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s j -l jobs -d 'Blobs to fetch at the same time' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l password-stdin -d 'Read the password from standard input'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s y -l yes -d 'Answer yes to questions'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s v -l verbose -d 'Say more about each step'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s t -l tag -d 'Name in the local store [default: IMAGE]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l platform -d 'Platform to take out of an index [default: Linux on this machine\'s architecture]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -112,20 +120,12 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l t
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s j -l jobs -d 'Blobs to fetch at the same time' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
-tty\t'Bars'
-plain\t'One line for each step'
-json\t'One JSON object a line'
-none\t'Nothing but warnings'"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l all-platforms -d 'Keep every platform of an index'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s y -l yes -d 'Answer yes to questions'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand tag" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand tag" -s q -l quiet -d 'Print nothing'

@@ -1,5 +1,13 @@
 complete -c idpbuilder-pull -s t -l tag -d 'Name in the local store [default: IMAGE]' -r
 complete -c idpbuilder-pull -l platform -d 'Platform to take out of an index [default: Linux on this machine\'s architecture]' -r
+complete -c idpbuilder-pull -s j -l jobs -d 'Blobs to fetch at the same time' -r
+complete -c idpbuilder-pull -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-pull -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-pull -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-pull -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-pull -s u -l username -d 'User name' -r
 complete -c idpbuilder-pull -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -12,19 +20,11 @@ complete -c idpbuilder-pull -l timeout -d 'Longest wait for an answer of the reg
 complete -c idpbuilder-pull -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-pull -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-pull -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
-complete -c idpbuilder-pull -s j -l jobs -d 'Blobs to fetch at the same time' -r
-complete -c idpbuilder-pull -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
-complete -c idpbuilder-pull -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
-tty\t'Bars'
-plain\t'One line for each step'
-json\t'One JSON object a line'
-none\t'Nothing but warnings'"
-complete -c idpbuilder-pull -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-pull -l all-platforms -d 'Keep every platform of an index'
+complete -c idpbuilder-pull -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-pull -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-pull -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-pull -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-pull -s y -l yes -d 'Answer yes to questions'
-complete -c idpbuilder-pull -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
-complete -c idpbuilder-pull -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-pull -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-pull -s V -l version -d 'Print version'

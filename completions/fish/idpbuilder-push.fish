@@ -1,3 +1,12 @@
+complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
+complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-push -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
+complete -c idpbuilder-push -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
+tty\t'Bars'
+plain\t'One line for each step'
+json\t'One JSON object a line'
+none\t'Nothing but warnings'"
+complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-push -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-push -s u -l username -d 'User name' -r
 complete -c idpbuilder-push -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -10,19 +19,10 @@ complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the reg
 complete -c idpbuilder-push -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-push -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-push -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
-complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
-complete -c idpbuilder-push -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
-complete -c idpbuilder-push -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
-tty\t'Bars'
-plain\t'One line for each step'
-json\t'One JSON object a line'
-none\t'Nothing but warnings'"
-complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-push -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
+complete -c idpbuilder-push -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-push -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-push -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-push -s y -l yes -d 'Answer yes to questions'
-complete -c idpbuilder-push -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
-complete -c idpbuilder-push -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-push -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-push -s V -l version -d 'Print version'

@@ -29,8 +29,6 @@ pub(super) struct Args {
     /// Keep every platform of an index
     #[arg(long)]
     all_platforms: bool,
-    #[command(flatten)]
-    registry: RegistryArgs,
     /// Blobs to fetch at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
@@ -44,6 +42,9 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+    // Last, because its headings hold for whatever follows.
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl Run for Args {

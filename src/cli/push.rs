@@ -25,8 +25,6 @@ pub(super) struct Args {
     /// Where to push, a reference or a registry alone [default: where IMAGE's own name says]
     #[arg(value_name = "DESTINATION")]
     destinations: Vec<String>,
-    #[command(flatten)]
-    registry: RegistryArgs,
     /// Blobs to send at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
@@ -43,6 +41,9 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+    // Last, because its headings hold for whatever follows.
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl Run for Args {
