@@ -38,3 +38,4 @@ pub mod serve;
 pub mod store;
 pub mod tag;
 pub mod tls;
+pub mod trust;

@@ -33,6 +33,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand save 'Save images as one file'
             cand load 'Load images from an archive into the local store'
             cand serve 'Serve the local store as a registry'
+            cand trust 'Keep, show and remove the certificates that registries are trusted by'
             cand install 'Make a link for every applet'
             cand uninstall 'Remove the links that install made'
             cand generate 'Write shell completions and man pages'
@@ -233,6 +234,42 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --quiet 'Print the address only'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+        }
+        &'idpbuilder-oci;trust'= {
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand list 'List the kept certificates'
+            cand show 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
+            cand add 'Trust a certificate for HOST, in place of the one added before'
+            cand remove 'Remove what was added for HOST'
+        }
+        &'idpbuilder-oci;trust;list'= {
+            cand --format 'How to print'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'idpbuilder-oci;trust;show'= {
+            cand --format 'How to print'
+            cand --ca-file 'File with trusted certificates (PEM), as other commands take it'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'idpbuilder-oci;trust;add'= {
+            cand --fingerprint 'SHA-256 of the certificate''s DER form; answers the question of --from-server'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
+            cand --from-server 'Trust the certificate that the registry shows now, after you compared its fingerprint'
+            cand --from-cluster 'Trust the certificate that the cluster says its registry has'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'idpbuilder-oci;trust;remove'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
         }
         &'idpbuilder-oci;install'= {
             cand --dir 'Directory of the links [default: the executable''s own]'

@@ -37,6 +37,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "rm" -
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "save" -d 'Save images as one file'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load" -d 'Load images from an archive into the local store'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "serve" -d 'Serve the local store as a registry'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "trust" -d 'Keep, show and remove the certificates that registries are trusted by'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
@@ -192,6 +193,29 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l read-only -d 'Refuse pushes and deletions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s q -l quiet -d 'Print the address only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "list" -d 'List the kept certificates'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "show" -d 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "add" -d 'Trust a certificate for HOST, in place of the one added before'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "remove" -d 'Remove what was added for HOST'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l format -d 'How to print' -r -f -a "table\t''
+json\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l format -d 'How to print' -r -f -a "table\t''
+json\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l ca-file -d 'File with trusted certificates (PEM), as other commands take it' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l fingerprint -d 'SHA-256 of the certificate\'s DER form; answers the question of --from-server' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l from-server -d 'Trust the certificate that the registry shows now, after you compared its fingerprint'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l from-cluster -d 'Trust the certificate that the cluster says its registry has'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dry-run -d 'Say what would be done and do nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'

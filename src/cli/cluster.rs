@@ -144,7 +144,7 @@ impl ClusterArgs {
     }
 
     /// The policy with the cluster's certificate among those that are trusted.
-    fn trust(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
+    pub(super) fn trust(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
         let TlsPolicy::Verify(mut trust) = policy else { return Ok(policy) };
         if cluster.scheme == Scheme::Http {
             return Err(Failure::usage(format!("the registry of cluster {} has no TLS", cluster.context))
@@ -200,7 +200,7 @@ impl ClusterArgs {
         }
     }
 
-    fn warn_once(&self, ui: &Ui, text: &str) {
+    pub(super) fn warn_once(&self, ui: &Ui, text: &str) {
         if self.is_news(text) {
             ui.warn(text);
         }

@@ -25,6 +25,7 @@ mod save;
 mod serve;
 mod size;
 mod tag;
+mod trust;
 mod ui;
 
 use std::panic::AssertUnwindSafe;

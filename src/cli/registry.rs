@@ -1,11 +1,11 @@
 //! Arguments about registries: which one, whom to trust, who we are.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cluster::ClusterArgs;
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::ui::Ui;
 use crate::audit::Event;
 use crate::credentials::{
@@ -13,7 +13,7 @@ use crate::credentials::{
 };
 use crate::image::Reference;
 use crate::registry::{Proxies, Timeouts};
-use crate::tls::{TlsPolicy, TrustStore};
+use crate::tls::{RegistryHost, TlsPolicy, TrustStore};
 
 /// The most we read from standard input as a password.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
@@ -186,7 +186,10 @@ impl RegistryArgs {
             return ui.audit(Event::PlainHttp, registry, None, None);
         }
         let Some(by_name) = self.skips_verification(registry) else { return Ok(()) };
-        let pinned = TrustStore::empty().add_directory(&own_certificates(ui, registry)?)?;
+        let mut pinned = 0;
+        for directory in address(registry)?.directories(&trust_store(ui)?) {
+            pinned += TrustStore::empty().add_directory(&directory)?;
+        }
         if pinned > 0 && !by_name {
             return Err(Failure::usage(format!(
                 "{registry} has a trusted certificate; it is not used without verifying"
@@ -194,7 +197,7 @@ impl RegistryArgs {
             .hint(format!("if you mean it, name the registry: --insecure={registry}"))
             .hint(format!(
                 "if its certificate is a new one, replace what {} trusts",
-                own_certificates(ui, registry)?.display()
+                trust_store(ui)?.join(address(registry)?.to_string()).display()
             )));
         }
         ui.warn(&format!(
@@ -216,15 +219,7 @@ impl RegistryArgs {
         if self.skips_verification(registry).is_some() {
             return Ok(TlsPolicy::SkipVerify);
         }
-        let mut trust = TrustStore::empty();
-        if let Some(file) = &self.ca_file {
-            trust.add_file(&ui.absolute(file))?;
-        }
-        trust.add_directory(&own_certificates(ui, registry)?)?;
-        trust.add_system_roots();
-        for failure in trust.failures() {
-            ui.detail(failure);
-        }
+        let trust = trusted(ui, &address(registry)?, self.ca_file.as_deref())?;
         Ok(TlsPolicy::Verify(trust))
     }
 
@@ -252,9 +247,30 @@ impl RegistryArgs {
     }
 }
 
-/// Where the trust store keeps a registry's certificates.
-fn own_certificates(ui: &Ui, registry: &str) -> Result<PathBuf, Failure> {
-    Ok(ui.settings(None)?.home.value.join("certs").join(registry))
+/// `host:port`, or what is wrong with it.
+pub(super) fn address(text: &str) -> Result<RegistryHost, Failure> {
+    text.parse().map_err(|error| Failure::new(Kind::Usage, error).hint("an address is host or host:port"))
+}
+
+/// The directory of certificates that are kept for one host each.
+pub(super) fn trust_store(ui: &Ui) -> Result<PathBuf, Failure> {
+    Ok(ui.settings(None)?.home.value.join("certs"))
+}
+
+/// Who is trusted as `host`, in the order of use, the cluster excepted.
+pub(super) fn trusted(ui: &Ui, host: &RegistryHost, ca_file: Option<&Path>) -> Result<TrustStore, Failure> {
+    let mut trust = TrustStore::empty();
+    if let Some(file) = ca_file {
+        trust.add_file(&ui.absolute(file))?;
+    }
+    for directory in host.directories(&trust_store(ui)?) {
+        trust.add_directory(&directory)?;
+    }
+    trust.add_system_roots();
+    for failure in trust.failures() {
+        ui.detail(failure);
+    }
+    Ok(trust)
 }
 
 fn password_from_stdin() -> Result<Secret, Failure> {

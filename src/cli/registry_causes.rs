@@ -5,6 +5,7 @@ use crate::pull::PullError;
 use crate::push::PushError;
 use crate::registry::{NetworkFault, RegistryError};
 use crate::tls::{CertificateFacts, HandshakeFault};
+use crate::trust::{AskFailure, TrustError};
 
 /// What the registry's error asks for: an exit code and hints.
 struct Advice {
@@ -66,6 +67,37 @@ impl From<PullError> for Failure {
                 let PullError::Store(error) = error else { unreachable!("matched above") };
                 return error.into();
             }
+        };
+        advice.failure(error)
+    }
+}
+
+impl From<AskFailure> for Failure {
+    fn from(error: AskFailure) -> Self {
+        match error {
+            AskFailure::Network(error) => {
+                let advice = match &error.fault {
+                    NetworkFault::Tls { fault: HandshakeFault::NotTls, .. } => {
+                        Advice::new(Kind::Network).hint("a registry that speaks plain http has no certificate")
+                    }
+                    NetworkFault::Timeout { .. } => Advice::new(Kind::Deadline)
+                        .hint("check the address; a proxy is not used to look at certificates"),
+                    fault => network(&error.host.to_string(), fault),
+                };
+                advice.failure(error)
+            }
+            AskFailure::Tls(error) => error.into(),
+        }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let advice = match &error {
+            TrustError::NotFound(_) => {
+                Advice::new(Kind::Image).hint("idpbuilder-trust list shows what the trust store has")
+            }
+            TrustError::Io { .. } | TrustError::TooMany(_) => Advice::new(Kind::Failed),
         };
         advice.failure(error)
     }
@@ -134,9 +166,8 @@ fn handshake(host: &str, fault: &HandshakeFault, chain: &[CertificateFacts], adv
         None => advice,
     };
     match fault {
-        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => advice.hint(format!(
-            "if it is yours, trust it: --ca-file FILE, or put it into ~/.idpbuilder/certs/{host}/ca.crt"
-        )),
+        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => advice
+            .hint(format!("if it is yours, trust it: idpbuilder-trust add {host} --from-server, or --ca-file FILE")),
         HandshakeFault::NotValidForName { .. } => advice.hint("use one of the names the certificate is for"),
         HandshakeFault::Expired { .. } => advice
             .hint("renew the registry's certificate; idpbuilder makes a new one when the cluster is created again"),

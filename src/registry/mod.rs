@@ -21,7 +21,7 @@ use ::http::{Method, StatusCode, Uri};
 pub use answer::{OciFault, Refusal};
 pub use body::{BlobSource, Meter};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
-pub use origin::{Misdirection, Origin, is_internal};
+pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use session::Uploaded;
 pub use upload::{Limits, State, Step, UploadSession};
 

@@ -59,7 +59,7 @@ pub enum Misdirection {
 }
 
 /// Names that mean this machine even without DNS: idpbuilder's domain and `localhost`.
-pub(super) fn is_loopback_name(host: &str) -> bool {
+pub fn is_loopback_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     ["localhost", "localtest.me"]
         .iter()

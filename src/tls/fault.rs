@@ -65,7 +65,7 @@ pub fn classify(error: &(dyn Error + 'static)) -> Option<HandshakeFault> {
     None
 }
 
-fn fault(error: &rustls::Error) -> HandshakeFault {
+pub(super) fn fault(error: &rustls::Error) -> HandshakeFault {
     match error {
         rustls::Error::InvalidCertificate(reason) => certificate_fault(reason),
         // The first bytes of an answer in another protocol, read as a record's header.

@@ -7,6 +7,7 @@
 
 mod certificate;
 mod fault;
+mod host;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -15,11 +16,17 @@ mod verifier;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
-pub use trust::{Anchor, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore};
+pub use host::{InvalidHost, RegistryHost};
+pub use trust::{
+    Anchor, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of, read_certificates, to_pem,
+};
 
 /// How connections to one host are protected. Never inferred from the address: someone chose it.
 #[derive(Debug, Clone)]
@@ -58,6 +65,32 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Some(ClientTls { config: Arc::new(config), presented }))
+}
+
+/// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked.
+pub fn judge(
+    trust: &TrustStore,
+    chain: &[CertificateDer<'_>],
+    host: &RegistryHost,
+) -> Result<Result<(), HandshakeFault>, TlsError> {
+    let verifier = verifier::HostVerifier::trusting(trust, &provider(), Presented::default())?;
+    let (Some((own, others)), Some(name)) = (chain.split_first(), host.server_name()) else {
+        return Ok(Err(HandshakeFault::UnknownIssuer));
+    };
+    let verdict = verifier.verify_server_cert(own, others, &name, &[], UnixTime::now());
+    Ok(verdict.map(|_| ()).map_err(|error| fault::fault(&error)))
+}
+
+/// Performs a handshake as `host` and nothing else: no byte is sent after it. The chain is in
+/// [`ClientTls::presented`], also when the handshake failed after it was shown.
+pub async fn handshake(
+    tls: &ClientTls,
+    host: &RegistryHost,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let name = host.server_name().ok_or_else(invalid)?;
+    tokio_rustls::TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await.map(drop)
 }
 
 /// The one cryptography provider. Named at each use: a process-wide default would be set by whoever

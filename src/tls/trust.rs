@@ -176,15 +176,28 @@ impl TrustStore {
         Ok(self.add(origin, certificates))
     }
 
+    /// The system's roots stay last, whenever they were added: they know the least about this host.
     fn add(&mut self, origin: Origin, certificates: Vec<CertificateDer<'static>>) -> usize {
         let count = certificates.len();
+        let (mut anchors, mut sources) = (self.anchors.len(), self.sources.len());
+        if origin != Origin::System {
+            anchors = self.anchors.iter().position(|anchor| anchor.origin == Origin::System).unwrap_or(anchors);
+            sources = self.sources.iter().position(|(origin, _)| *origin == Origin::System).unwrap_or(sources);
+        }
         let anchor = |certificate| Anchor { certificate, origin: origin.clone() };
-        self.anchors.extend(certificates.into_iter().map(anchor));
-        self.sources.push((origin, count));
+        self.anchors.splice(anchors..anchors, certificates.into_iter().map(anchor));
+        self.sources.insert(sources, (origin, count));
         count
     }
 
-    /// Everything trusted, in the order it was added.
+    /// The same trust reduced to one origin.
+    #[must_use]
+    pub fn only(&self, origin: &Origin) -> Self {
+        let of_origin = |anchor: &&Anchor| anchor.origin == *origin;
+        Self { anchors: self.anchors.iter().filter(of_origin).cloned().collect(), ..Self::default() }
+    }
+
+    /// Everything trusted, in the order of use.
     pub fn anchors(&self) -> &[Anchor] {
         &self.anchors
     }
@@ -210,6 +223,35 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
     Ok(bytes)
+}
+
+/// Every certificate of a PEM file, checked, in its order.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    parse(&read(path)?, &Origin::File(path.to_owned()))
+}
+
+/// Every certificate of a PEM text, checked, in its order; `origin` is for messages.
+pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    parse(text, origin)
+}
+
+/// Certificates as a PEM text that [`read_certificates`] and other programs read.
+pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
+    use base64::Engine as _;
+    let mut text = String::new();
+    for certificate in certificates {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let mut rest = base64::engine::general_purpose::STANDARD.encode(certificate);
+        // RFC 7468 section 2: lines of 64 characters.
+        while !rest.is_empty() {
+            let tail = rest.split_off(rest.len().min(64));
+            text.push_str(&rest);
+            text.push('\n');
+            rest = tail;
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
 }
 
 fn parse(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -311,6 +353,27 @@ mod tests {
         assert!(matches!(absent, TlsError::Read { .. }));
         let directory = TrustStore::empty().add_file(dir.path()).expect_err("refused");
         assert!(matches!(directory, TlsError::Read { .. }));
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = pem("a.example") + &pem("b.example");
+        let certificates = certificates_of(text.as_bytes(), &Origin::System).expect("PEM");
+        let written = to_pem(&certificates);
+        assert_eq!(certificates_of(written.as_bytes(), &Origin::System).expect("PEM"), certificates);
+        assert!(written.lines().all(|line| line.len() <= 64), "{written}");
+    }
+
+    #[test]
+    fn the_systems_roots_are_asked_last() {
+        let mut trust = TrustStore::empty();
+        trust.add_pem(pem("root.example").as_bytes(), Origin::System).expect("added");
+        let cluster = Origin::Cluster("Secret".into());
+        trust.add_pem(pem("a.example").as_bytes(), cluster.clone()).expect("added");
+        let origins: Vec<_> = trust.anchors().iter().map(|anchor| &anchor.origin).collect();
+        assert_eq!(origins, [&cluster, &Origin::System]);
+        assert_eq!(trust.sources(), [(cluster.clone(), 1), (Origin::System, 1)]);
+        assert_eq!(trust.only(&cluster).anchors(), &trust.anchors()[..1]);
     }
 
     proptest! {

@@ -18,3 +18,4 @@ mod multicall;
 mod push;
 mod readme;
 mod store;
+mod trust;

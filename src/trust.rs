@@ -1,0 +1,263 @@
+//! The trust store: certificates kept for one registry each, and what a registry shows when asked.
+//!
+//! A directory `HOST:PORT` below the root holds `*.crt` and `*.pem`; [`pin`] writes `ca.crt` there. Asking a
+//! registry means a TLS handshake and nothing after it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+
+use crate::fs::{create_private_dir, replace_file, sync_dir};
+use crate::registry::{NetworkFault, Wait, is_loopback_name};
+use crate::tls::{
+    CertificateFacts, RegistryHost, TlsError, TlsPolicy, classify, client, handshake, read_certificates, to_pem,
+};
+
+/// The file that [`pin`] writes.
+const PINNED: &str = "ca.crt";
+/// Hosts that are listed.
+const MAX_HOSTS: usize = 10_000;
+/// How long a name that means this machine is looked up before it is taken for this machine.
+const LOOPBACK_DNS_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why the trust store was not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The system refused.
+    #[error("cannot {what} `{}`", path.display())]
+    Io {
+        /// What was tried, a verb.
+        what: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing is kept for that registry.
+    #[error("the trust store has nothing for {0}")]
+    NotFound(RegistryHost),
+    /// More entries than any trust store has.
+    #[error("`{}` has more than {MAX_HOSTS} entries", .0.display())]
+    TooMany(PathBuf),
+}
+
+/// Why a registry showed no certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot ask {host} for its certificate: {fault}")]
+pub struct AskError {
+    /// The registry.
+    pub host: RegistryHost,
+    /// What happened.
+    pub fault: NetworkFault,
+}
+
+/// A file of the trust store.
+#[derive(Debug)]
+pub struct Kept {
+    /// The directory's name, `host:port` or `host`.
+    pub host: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Its certificates, or why they cannot be used.
+    pub certificates: Result<Vec<CertificateFacts>, TlsError>,
+}
+
+/// What a registry did when it was asked under a policy.
+#[derive(Debug)]
+pub struct Answer {
+    /// The certificates it showed, its own first; not empty when `fault` is `None`.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Why the handshake failed, if it did.
+    pub fault: Option<NetworkFault>,
+}
+
+/// Everything that is kept below `root`, by host.
+pub fn list(root: &Path) -> Result<Vec<Kept>, TrustError> {
+    let mut kept = Vec::new();
+    for directory in entries(root)? {
+        let Some(host) = directory.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+        if host.parse::<RegistryHost>().is_err() || !directory.is_dir() {
+            continue;
+        }
+        for file in certificate_files(&directory)? {
+            let facts = |list: Vec<CertificateDer<'_>>| {
+                list.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
+            };
+            let certificates = read_certificates(&file).map(facts);
+            kept.push(Kept { host: host.clone(), file, certificates });
+        }
+    }
+    Ok(kept)
+}
+
+/// Keeps `certificates` for `host` and nothing that was in the same file before. Answers the file.
+pub fn pin(root: &Path, host: &RegistryHost, certificates: &[CertificateDer<'_>]) -> Result<PathBuf, TrustError> {
+    let directory = root.join(host.to_string());
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| TrustError::Io { what: "write", path, source }
+    };
+    create_private_dir(&directory).map_err(failed(&directory))?;
+    let file = directory.join(PINNED);
+    replace_file(&file, to_pem(certificates).as_bytes()).map_err(failed(&file))?;
+    Ok(file)
+}
+
+/// Removes every certificate kept for `host` and answers their files. Other files stay, and with them the
+/// directory.
+pub fn unpin(root: &Path, host: &RegistryHost) -> Result<Vec<PathBuf>, TrustError> {
+    let mut removed = Vec::new();
+    for directory in host.directories(root) {
+        let files = certificate_files(&directory)?;
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| TrustError::Io { what: "remove", path, source }
+        };
+        for file in files {
+            std::fs::remove_file(&file).map_err(failed(&file))?;
+            removed.push(file);
+        }
+        match std::fs::remove_dir(&directory) {
+            Ok(()) => sync_dir(root).map_err(failed(root))?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
+            Err(error) => return Err(failed(&directory)(error)),
+        }
+    }
+    if removed.is_empty() {
+        return Err(TrustError::NotFound(host.clone()));
+    }
+    Ok(removed)
+}
+
+/// The certificate files in one host's directory, sorted; none if it is not there.
+fn certificate_files(directory: &Path) -> Result<Vec<PathBuf>, TrustError> {
+    let mut files = entries(directory)?;
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "crt" || ending == "pem"));
+    Ok(files)
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, TrustError> {
+    let failed = |source| TrustError::Io { what: "read", path: directory.to_owned(), source };
+    let listing = match std::fs::read_dir(directory) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in listing {
+        if paths.len() == MAX_HOSTS {
+            return Err(TrustError::TooMany(directory.to_owned()));
+        }
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Asks `host` for its certificates within `limit`: a handshake under `policy`, nothing after it, no proxy.
+///
+/// A handshake that failed after the certificates were shown is an answer; one without any is an error.
+pub async fn ask(host: &RegistryHost, policy: &TlsPolicy, limit: Duration) -> Result<Answer, AskFailure> {
+    let failed = |fault| AskFailure::Network(AskError { host: host.clone(), fault });
+    let Some(tls) = client(policy)? else { return Err(failed(NetworkFault::Other)) };
+    let talk = async {
+        let stream = connect(host).await?;
+        handshake(&tls, host, stream).await.map_err(|error| network_fault(&error, &tls.presented.chain()))
+    };
+    let fault = match tokio::time::timeout(limit, talk).await {
+        Ok(outcome) => outcome.err(),
+        Err(_) => Some(NetworkFault::Timeout { wait: Wait::Connect, limit }),
+    };
+    let chain = tls.presented.certificates();
+    match fault {
+        Some(fault) if chain.is_empty() => Err(failed(fault)),
+        fault => Ok(Answer { chain, fault }),
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskFailure {
+    /// Between here and there.
+    #[error(transparent)]
+    Network(AskError),
+    /// On this side.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+async fn connect(host: &RegistryHost) -> Result<TcpStream, NetworkFault> {
+    let bare = host.host().trim_start_matches('[').trim_end_matches(']');
+    let lookup = async { tokio::net::lookup_host((bare, host.port())).await.map(Vec::from_iter) };
+    let addresses = if is_loopback_name(host.host()) {
+        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        match tokio::time::timeout(LOOPBACK_DNS_LIMIT, lookup).await {
+            Ok(Ok(found)) if !found.is_empty() => found,
+            _ => here.map(|address| SocketAddr::new(address, host.port())).to_vec(),
+        }
+    } else {
+        lookup.await.map_err(|_| NetworkFault::Dns)?
+    };
+    if addresses.is_empty() {
+        return Err(NetworkFault::Dns);
+    }
+    TcpStream::connect(&addresses[..]).await.map_err(|error| network_fault(&error, &[]))
+}
+
+fn network_fault(error: &io::Error, chain: &[CertificateFacts]) -> NetworkFault {
+    if let Some(fault) = classify(error) {
+        return NetworkFault::Tls { fault, chain: chain.to_vec() };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => NetworkFault::Refused,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => NetworkFault::Unreachable,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NetworkFault::Reset,
+        io::ErrorKind::UnexpectedEof => NetworkFault::Closed,
+        _ => NetworkFault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn certificate(name: &str) -> CertificateDer<'static> {
+        rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("signed").cert.der().clone()
+    }
+
+    #[test]
+    fn what_is_pinned_is_listed_replaced_and_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().join("certs");
+        let host: RegistryHost = "a.example".parse().expect("a host");
+        assert!(list(&root).expect("nothing yet").is_empty());
+        assert!(matches!(unpin(&root, &host), Err(TrustError::NotFound(_))));
+        pin(&root, &host, &[certificate("old.example")]).expect("pinned");
+        let file = pin(&root, &host, &[certificate("a.example"), certificate("b.example")]).expect("pinned");
+        assert_eq!(file, root.join("a.example:443/ca.crt"));
+        for (path, mode) in [(root.as_path(), 0o700), (file.parent().expect("one"), 0o700), (&file, 0o600)] {
+            assert_eq!(std::fs::metadata(path).expect("there").permissions().mode() & 0o777, mode, "{path:?}");
+        }
+        std::fs::create_dir_all(root.join("a.example")).expect("made");
+        std::fs::write(root.join("a.example/mine.pem"), "no certificate").expect("written");
+        std::fs::write(root.join("a.example/notes"), "kept").expect("written");
+        std::fs::create_dir(root.join("no host")).expect("made");
+
+        let kept = list(&root).expect("listed");
+        let [damaged, pinned] = &kept[..] else { panic!("{kept:?}") };
+        assert_eq!((damaged.host.as_str(), damaged.certificates.is_err()), ("a.example", true));
+        let names: Vec<_> = pinned.certificates.as_ref().expect("whole").iter().map(|facts| &facts.names[0]).collect();
+        assert_eq!(names, ["a.example", "b.example"]);
+
+        let removed = unpin(&root, &host).expect("removed");
+        assert_eq!(removed, [file.clone(), root.join("a.example/mine.pem")]);
+        assert!(!file.parent().expect("one").exists() && root.join("a.example/notes").exists());
+    }
+}

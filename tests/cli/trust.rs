@@ -1,0 +1,142 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::api_server::{Answers, ApiServer, CERTIFICATE, CREDENTIAL, LOCALBUILDS, kubeconfig, localbuild, secret};
+use crate::sandbox::{Output, SECRETS, Sandbox};
+use crate::server::Server;
+
+fn snapshot(name: &str, output: &Output, address: &str) {
+    let address = address.replace('.', "\\.");
+    insta::with_settings!({filters => vec![
+        (address.as_str(), "[REGISTRY]"),
+        (r"sha256:0{64}", "[WRONG]"),
+        (r"sha256:[0-9a-f]{64}", "[FINGERPRINT]"),
+        (r"\d{4}-\d\d-\d\d(T[0-9:.]+Z)?", "[DAY]"),
+        (r"HOST +FINGERPRINT +NAMES", "HOST FINGERPRINT NAMES"),
+        (r"roots: \d+", "roots: [COUNT]"),
+        (r#"(the system's roots",\s+"count": )\d+"#, "${1}[COUNT]"),
+        (r" {3,}", "   "),
+    ]}, {
+        insta::assert_snapshot!(name, output);
+    });
+}
+
+fn tls_server(sandbox: &Sandbox, pem: &str, storage: &str) -> Server {
+    Server::start(sandbox, &["--tls", "--tls-cert-out", pem, "--storage", storage])
+}
+
+fn fingerprint(sandbox: &Sandbox, pem: &str) -> String {
+    use rustls::pki_types::pem::PemObject as _;
+    let text = std::fs::read(sandbox.work().join(pem)).expect("written");
+    let der = rustls::pki_types::CertificateDer::from_pem_slice(&text).expect("PEM");
+    idpbuilder_oci::image::Digest::of(&der).to_string()
+}
+
+fn image(sandbox: &Sandbox) {
+    sandbox.file("app/file", "content");
+    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
+}
+
+#[test]
+fn a_certificate_is_pinned_after_its_fingerprint_was_compared() {
+    let sandbox = Sandbox::new();
+    image(&sandbox);
+    let server = tls_server(&sandbox, "ca.pem", "served");
+    let address = server.address.as_str();
+    let right = fingerprint(&sandbox, "ca.pem");
+    let add = |rest: &[&str]| {
+        let mut words = vec!["idpbuilder-trust", "add", address, "--from-server"];
+        words.extend(rest);
+        sandbox.run(&words)
+    };
+    let store = sandbox.home().join(".idpbuilder/certs");
+    snapshot("nobody_to_ask", &add(&[]), address);
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    snapshot("another_fingerprint", &add(&["--fingerprint", &wrong]), address);
+    snapshot("no_fingerprint", &add(&["--fingerprint", "sha256:12"]), address);
+    assert!(!store.exists(), "nothing is kept of what nobody confirmed");
+    snapshot("show_untrusted", &sandbox.run(&["idpbuilder-trust", "show", address]), address);
+
+    snapshot("added_from_server", &add(&["--fingerprint", &right]), address);
+    let file = store.join(address).join("ca.crt");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(&store.join(address))), (0o600, 0o700));
+    let destination = format!("{address}/team/app:v1");
+    sandbox.run(&["idpbuilder-push", "app:v1", &destination, "-q"]).success();
+    snapshot("list", &sandbox.run(&["idpbuilder-trust", "list"]), address);
+    let json = sandbox.run(&["idpbuilder-trust", "list", "--format", "json"]).success();
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((json[0]["host"].as_str(), json[0]["fingerprint"].as_str()), (Some(address), Some(right.as_str())));
+    snapshot("show_trusted", &sandbox.run(&["idpbuilder-trust", "show", address]), address);
+    let shown = sandbox.run(&["idpbuilder-trust", "show", address, "--format", "json"]);
+    snapshot("show_json", &shown, address);
+
+    snapshot("removed", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);
+    snapshot("nothing_to_remove", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);
+    sandbox.run(&["idpbuilder-push", "app:v1", &destination, "-q"]).failure(3);
+    assert_eq!(sandbox.run(&["idpbuilder-trust", "list", "--format", "json"]).success(), "[]\n");
+}
+
+#[test]
+fn somebody_else_under_the_same_name_is_refused() {
+    let sandbox = Sandbox::new();
+    image(&sandbox);
+    let _real = tls_server(&sandbox, "real.pem", "served");
+    let impostor = tls_server(&sandbox, "impostor.pem", "other");
+    let address = impostor.address.as_str();
+    // The certificate of the real one is what is kept for the address at which the impostor listens.
+    snapshot("added_file", &sandbox.run(&["idpbuilder-trust", "add", address, "real.pem"]), address);
+    let push = sandbox.run(&["idpbuilder-push", "app:v1", &format!("{address}/app:v1"), "--jobs", "1", "-q"]);
+    snapshot("impostor", &push, address);
+    snapshot("show_impostor", &sandbox.run(&["idpbuilder-trust", "show", address]), address);
+    let right = fingerprint(&sandbox, "real.pem");
+    let pinning = ["idpbuilder-trust", "add", address, "--from-server", "--fingerprint", &right];
+    sandbox.run(&pinning).failure(3);
+    let kept = sandbox.run(&["idpbuilder-trust", "list"]).success();
+    assert!(kept.contains(&right), "what was kept stays: {kept}");
+}
+
+#[test]
+fn mistakes_have_their_own_words() {
+    let sandbox = Sandbox::new();
+    sandbox.file("not.pem", "hello");
+    let run = |words: &[&str]| sandbox.run(&[&["idpbuilder-trust"], words].concat());
+    snapshot("add_no_certificate", &run(&["add", "registry.example", "not.pem"]), "unused.invalid");
+    snapshot("add_no_source", &run(&["add", "registry.example"]), "unused.invalid");
+    snapshot("add_no_host", &run(&["add", "../x", "not.pem"]), "unused.invalid");
+    snapshot("add_no_cluster", &run(&["add", "registry.example", "--from-cluster"]), "unused.invalid");
+    snapshot("list_empty", &run(&["list"]), "unused.invalid");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound").to_string();
+    snapshot("add_refused", &run(&["add", &closed, "--from-server"]), &closed);
+    snapshot("show_unreachable", &run(&["show", &closed]), &closed);
+    let plain = Server::start(&sandbox, &[]);
+    snapshot("add_plain_http", &run(&["add", &plain.address, "--from-server"]), &plain.address);
+
+    let damaged = sandbox.home().join(".idpbuilder/certs/registry.example:443");
+    std::fs::create_dir_all(&damaged).expect("made");
+    std::fs::write(damaged.join("ca.crt"), "hello").expect("written");
+    snapshot("list_damaged", &run(&["list"]), "unused.invalid");
+}
+
+#[test]
+fn the_clusters_certificate_is_kept_for_its_own_names_only() {
+    let sandbox = Sandbox::new();
+    let host = "gitea.cnoe.localtest.me";
+    let server = Server::start(&sandbox, &["--tls", "--tls-name", host, "--tls-cert-out", "ca.pem"]);
+    let port = server.address.rsplit(':').next().expect("a port");
+    let pem = std::fs::read_to_string(sandbox.work().join("ca.pem")).expect("written");
+    let api = ApiServer::start(Answers::from([
+        (LOCALBUILDS.to_owned(), (200, localbuild(port, false))),
+        (CREDENTIAL.to_owned(), (200, secret(&[("username", "giteaAdmin"), ("token", SECRETS[1])]))),
+        (CERTIFICATE.to_owned(), (200, secret(&[("ca.crt", &pem)]))),
+    ]));
+    std::fs::create_dir(sandbox.home().join(".kube")).expect("a directory");
+    let config = kubeconfig("kind-localdev", &[api.context("kind-localdev")]);
+    std::fs::write(sandbox.home().join(".kube/config"), config).expect("written");
+    let address = format!("{host}:{port}");
+    snapshot("show_cluster", &sandbox.run(&["idpbuilder-trust", "show", &address]), &address);
+    let other = sandbox.run(&["idpbuilder-trust", "add", "registry.example", "--from-cluster"]);
+    snapshot("add_of_another_cluster", &other, &address);
+    snapshot("added_from_cluster", &sandbox.run(&["idpbuilder-trust", "add", &address, "--from-cluster"]), &address);
+    let kept = sandbox.run(&["idpbuilder-trust", "list"]).success();
+    assert!(kept.contains(&fingerprint(&sandbox, "ca.pem")), "{kept}");
+}
