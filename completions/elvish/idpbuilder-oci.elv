@@ -91,6 +91,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
             cand --creds 'User name and password in one'
             cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
+            cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --insecure 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal'
             cand --tls-verify '--tls-verify=false is the same as --insecure'
             cand --timeout 'Longest wait for an answer of the registry, and for the next byte'
@@ -125,6 +126,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
             cand --creds 'User name and password in one'
             cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
+            cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --insecure 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal'
             cand --tls-verify '--tls-verify=false is the same as --insecure'
             cand --timeout 'Longest wait for an answer of the registry, and for the next byte'
@@ -251,6 +253,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
         &'idpbuilder-oci;trust;show'= {
             cand --format 'How to print'
             cand --ca-file 'File with trusted certificates (PEM), as other commands take it'
+            cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
             cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'

@@ -36,6 +36,7 @@ set edit:completion:arg-completer[idpbuilder-trust] = {|@words|
         &'idpbuilder-trust;show'= {
             cand --format 'How to print'
             cand --ca-file 'File with trusted certificates (PEM), as other commands take it'
+            cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
             cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'

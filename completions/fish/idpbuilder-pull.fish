@@ -13,6 +13,7 @@ complete -c idpbuilder-pull -s u -l username -d 'User name' -r
 complete -c idpbuilder-pull -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-pull -l creds -d 'User name and password in one' -r
 complete -c idpbuilder-pull -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-pull -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-pull -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-pull -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"

@@ -37,6 +37,7 @@ complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" 
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l ca-file -d 'File with trusted certificates (PEM), as other commands take it' -r -F
+complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r

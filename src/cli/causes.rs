@@ -242,6 +242,9 @@ impl From<TlsError> for Failure {
             TlsError::NoCertificate { .. } | TlsError::Pem { .. } | TlsError::Certificate { .. } => {
                 Some("a certificate file has lines between BEGIN CERTIFICATE and END CERTIFICATE".to_owned())
             }
+            TlsError::Unpaired { .. } | TlsError::NoKey(_) | TlsError::Identity { .. } => {
+                Some("a client certificate is NAME.cert, with its PEM key in NAME.key beside it".to_owned())
+            }
             TlsError::TooLarge { .. } | TlsError::TooMany { .. } | TlsError::Provider(_) => None,
         };
         with_hint(Self::new(Kind::Failed, error), hint)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cluster::ClusterArgs;
 use super::failure::{Failure, Kind};
+use super::trust::{ends_soon, in_one_line};
 use super::ui::Ui;
 use crate::audit::Event;
 use crate::credentials::{
@@ -13,7 +14,7 @@ use crate::credentials::{
 };
 use crate::image::Reference;
 use crate::registry::{Proxies, Timeouts};
-use crate::tls::{RegistryHost, TlsPolicy, TrustStore};
+use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
 
 /// The most we read from standard input as a password.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
@@ -41,6 +42,9 @@ pub(super) struct RegistryArgs {
     /// File with trusted certificates (PEM): authorities, or the registry's own self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Directory with *.crt to trust and *.cert with *.key to show to the registry
+    #[arg(long, value_name = "DIR")]
+    cert_dir: Option<PathBuf>,
     /// Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal
     #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     insecure: Vec<String>,
@@ -49,7 +53,7 @@ pub(super) struct RegistryArgs {
           action = clap::ArgAction::Set, conflicts_with = "insecure")]
     tls_verify: Option<bool>,
     /// Use http without TLS: everything can be read and changed on the way
-    #[arg(long, conflicts_with_all = ["insecure", "tls_verify", "ca_file"])]
+    #[arg(long, conflicts_with_all = ["insecure", "tls_verify", "ca_file", "cert_dir"])]
     plain_http: bool,
     /// Answer yes to questions
     #[arg(short = 'y', long)]
@@ -219,7 +223,12 @@ impl RegistryArgs {
         if self.skips_verification(registry).is_some() {
             return Ok(TlsPolicy::SkipVerify);
         }
-        let trust = trusted(ui, &address(registry)?, self.ca_file.as_deref())?;
+        let host = address(registry)?;
+        let (trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        warnings.extend(ending(ui, &host, &trust)?);
+        for warning in warnings {
+            self.cluster.warn_once(ui, &warning);
+        }
         Ok(TlsPolicy::Verify(trust))
     }
 
@@ -257,20 +266,67 @@ pub(super) fn trust_store(ui: &Ui) -> Result<PathBuf, Failure> {
     Ok(ui.settings(None)?.home.value.join("certs"))
 }
 
-/// Who is trusted as `host`, in the order of use, the cluster excepted.
-pub(super) fn trusted(ui: &Ui, host: &RegistryHost, ca_file: Option<&Path>) -> Result<TrustStore, Failure> {
+/// Who is trusted as `host`, in the order of use, the cluster excepted; and what to warn of.
+pub(super) fn trusted(
+    ui: &Ui,
+    host: &RegistryHost,
+    ca_file: Option<&Path>,
+    cert_dir: Option<&Path>,
+) -> Result<(TrustStore, Vec<String>), Failure> {
     let mut trust = TrustStore::empty();
+    let mut warnings = Vec::new();
     if let Some(file) = ca_file {
         trust.add_file(&ui.absolute(file))?;
     }
+    if let Some(directory) = cert_dir
+        && let Some(error) = trust.add_client_directory(&ui.absolute(directory)).into_iter().next()
+    {
+        return Err(error.into());
+    }
     for directory in host.directories(&trust_store(ui)?) {
         trust.add_directory(&directory)?;
+    }
+    // Other tools' directories: what is wrong there is not for us to stop at.
+    let own = ui.env.home().map(|home| home.join(".config/containers/certs.d"));
+    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    for root in own.into_iter().chain(system) {
+        for directory in host.directories(&root) {
+            if directory.is_dir() {
+                warnings.extend(trust.add_client_directory(&directory).iter().map(|error| in_one_line(error)));
+            }
+        }
     }
     trust.add_system_roots();
     for failure in trust.failures() {
         ui.detail(failure);
     }
-    Ok(trust)
+    if let Some(identity) = trust.identity() {
+        ui.detail(&format!("client certificate for {host}: `{}`", identity.path.display()));
+    }
+    Ok((trust, warnings))
+}
+
+/// A warning where a certificate that is kept for `host` ends soon or is over.
+fn ending(ui: &Ui, host: &RegistryHost, trust: &TrustStore) -> Result<Option<String>, Failure> {
+    let directories = host.directories(&trust_store(ui)?);
+    let kept = |origin: &Origin| match origin {
+        Origin::File(file) => directories.iter().any(|directory| file.parent() == Some(directory)),
+        Origin::System | Origin::Directory(_) | Origin::Cluster(_) => false,
+    };
+    let now = jiff::Timestamp::now();
+    for anchor in trust.anchors().iter().filter(|anchor| kept(&anchor.origin)) {
+        let Ok(facts) = CertificateFacts::from_der(&anchor.certificate) else { continue };
+        if ends_soon(facts.not_after, now) {
+            let what = if facts.not_after < now { "ended" } else { "ends" };
+            return Ok(Some(format!(
+                "the certificate kept for {host} in {} {what} on {}; when the registry has a new one: idpbuilder-trust \
+                 add {host} --from-server",
+                anchor.origin,
+                facts.not_after.strftime("%Y-%m-%d")
+            )));
+        }
+    }
+    Ok(None)
 }
 
 fn password_from_stdin() -> Result<Secret, Failure> {

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::applet::Run;
 use super::cluster::ClusterArgs;
 use super::cluster_causes::told;
-use super::failure::{Failure, Kind, Outcome};
+use super::failure::{Failure, Kind, Outcome, Paint};
 use super::format::{Column, Format, json};
 use super::registry::{address, trust_store, trusted};
 use super::ui::Ui;
+use crate::audit::Event;
 use crate::cluster::{ClusterError, Scheme};
 use crate::registry::NetworkFault;
 use crate::tls::{
@@ -74,6 +75,9 @@ struct Show {
     /// File with trusted certificates (PEM), as other commands take it
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Directory with *.crt to trust and *.cert with *.key to show to the registry
+    #[arg(long, value_name = "DIR")]
+    cert_dir: Option<PathBuf>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -109,6 +113,7 @@ impl Run for Args {
             Verb::Remove { host } => {
                 let host = address(&host)?;
                 for file in unpin(&trust_store(ui)?, &host)? {
+                    written_down(ui, Event::TrustRemove, &host, &file.display().to_string(), None);
                     ui.data(&format!("Removed `{}`", file.display()))?;
                 }
                 Ok(())
@@ -163,7 +168,7 @@ fn list_all(ui: &Ui, shape: Shape) -> Outcome {
                 let values = vec![host.clone(), facts.fingerprint.clone(), names(&facts.names), until, file.clone()];
                 (values, Line { host: host.clone(), file: file.clone(), certificate: facts.into() })
             })),
-            Err(error) => ui.warn(&chain_text(&error)),
+            Err(error) => ui.warn(&in_one_line(&error)),
         }
     }
     let format = if shape == Shape::Json { Format::Json } else { Format::Table };
@@ -171,7 +176,7 @@ fn list_all(ui: &Ui, shape: Shape) -> Outcome {
 }
 
 /// An error and its causes in one line.
-fn chain_text(error: &dyn std::error::Error) -> String {
+pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -198,8 +203,15 @@ fn valid_until(not_after: Timestamp, now: Timestamp) -> String {
 }
 
 /// Whether a certificate is over or will be in 30 days.
-fn ends_soon(not_after: Timestamp, now: Timestamp) -> bool {
+pub(super) fn ends_soon(not_after: Timestamp, now: Timestamp) -> bool {
     now.checked_add((30 * 24).hours()).is_ok_and(|soon| not_after < soon)
+}
+
+/// A line of the audit log. What is done is done: a log that cannot be written is a warning.
+fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &str, fingerprint: Option<&str>) {
+    if let Err(failure) = ui.audit(event, &host.to_string(), Some(source), fingerprint) {
+        ui.warn(failure.render(Paint(false)).trim_end());
+    }
 }
 
 impl Add {
@@ -217,7 +229,13 @@ impl Add {
             ui.status(&described(&facts));
         }
         let file = pin(&trust_store(ui)?, &host, &certificates)?;
+        let source = match &self.file {
+            Some(file) => ui.absolute(file).display().to_string(),
+            None if self.from_server => "the registry".to_owned(),
+            None => "the cluster".to_owned(),
+        };
         for certificate in facts {
+            written_down(ui, Event::TrustAdd, &host, &source, Some(&certificate.fingerprint));
             ui.data(&format!("Trusting {} for {host} (`{}`)", certificate.fingerprint, file.display()))?;
         }
         Ok(())
@@ -331,7 +349,10 @@ struct AnchorLine {
 impl Show {
     fn run(self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
-        let mut trust = trusted(ui, &host, self.ca_file.as_deref())?;
+        let (mut trust, warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        for warning in warnings {
+            ui.warn(&warning);
+        }
         if let Some(cluster) = self.cluster.serving(ui, &host.to_string(), false)?
             && cluster.scheme == Scheme::Https
             && let TlsPolicy::Verify(with_cluster) =

@@ -19,13 +19,15 @@ use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
 pub use trust::{
-    Anchor, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of, read_certificates, to_pem,
+    Anchor, ClientIdentity, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of,
+    read_certificates, to_pem,
 };
 
 /// How connections to one host are protected. Never inferred from the address: someone chose it.
@@ -62,8 +64,16 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    // Only to a host that was verified: whoever skips that shows nobody's certificate.
+    let identity = match policy {
+        TlsPolicy::Verify(trust) => trust.identity(),
+        TlsPolicy::SkipVerify | TlsPolicy::Plaintext => None,
+    };
+    let config = match identity {
+        Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone()))),
+        None => config.with_no_client_auth(),
+    };
     Ok(Some(ClientTls { config: Arc::new(config), presented }))
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::certificate::{CertificateFacts, UnreadableCertificate};
 
@@ -92,6 +94,26 @@ pub enum TlsError {
         #[source]
         source: UnreadableCertificate,
     },
+    /// A client certificate without its key, or the other way round.
+    #[error("`{}` has no `{}` beside it", path.display(), other.display())]
+    Unpaired {
+        /// What is there.
+        path: PathBuf,
+        /// What is not.
+        other: PathBuf,
+    },
+    /// No PKCS#1, PKCS#8 or SEC1 key in the file.
+    #[error("`{}` holds no PEM private key", .0.display())]
+    NoKey(PathBuf),
+    /// Certificate and key of the client are no pair, or of a kind that is not supported.
+    #[error("the client certificate `{}` cannot be used with its key", path.display())]
+    Identity {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
     /// The cryptography provider does not fit.
     #[error("cannot set up TLS")]
     Provider(#[source] rustls::Error),
@@ -113,12 +135,28 @@ impl fmt::Debug for Anchor {
     }
 }
 
+/// Who we are to a host that asks for a certificate.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// The certificate's file.
+    pub path: PathBuf,
+    pub(super) key: Arc<CertifiedKey>,
+}
+
+/// The key says nothing to a reader.
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 /// What is trusted for one host. Starts empty: nothing is trusted that was not added.
 #[derive(Debug, Clone, Default)]
 pub struct TrustStore {
     anchors: Vec<Anchor>,
     sources: Vec<(Origin, usize)>,
     failures: Vec<String>,
+    identity: Option<ClientIdentity>,
 }
 
 impl TrustStore {
@@ -170,6 +208,37 @@ impl TrustStore {
         files.iter().map(|file| self.add_file(file)).sum()
     }
 
+    /// Adds what a directory of containers' or docker's form has for this host: `*.crt` to trust, the first
+    /// `*.cert` with its `*.key` to show. Answers what could not be used; the rest is in use.
+    pub fn add_client_directory(&mut self, path: &Path) -> Vec<TlsError> {
+        let mut errors = Vec::new();
+        let files = match files_of(path) {
+            Ok(files) => files,
+            Err(error) => return vec![error],
+        };
+        let ends = |file: &Path, ending: &str| file.extension().is_some_and(|found| found == ending);
+        for file in &files {
+            if ends(file, "crt") {
+                errors.extend(self.add_file(file).err());
+            } else if ends(file, "cert") {
+                let key = file.with_extension("key");
+                match identity(file, &key) {
+                    Ok(_) if self.identity.is_some() => {}
+                    Ok(identity) => self.identity = Some(identity),
+                    Err(error) => errors.push(error),
+                }
+            } else if ends(file, "key") && !files.contains(&file.with_extension("cert")) {
+                errors.push(TlsError::Unpaired { path: file.clone(), other: file.with_extension("cert") });
+            }
+        }
+        errors
+    }
+
+    /// Who we are, if the host asks.
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
+    }
+
     /// Adds certificates that were read elsewhere, PEM, and answers how many they are.
     pub fn add_pem(&mut self, text: &[u8], origin: Origin) -> Result<usize, TlsError> {
         let certificates = parse(text, &origin)?;
@@ -211,6 +280,32 @@ impl TrustStore {
     pub fn failures(&self) -> &[String] {
         &self.failures
     }
+}
+
+/// The files of a directory, sorted.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        if files.len() == MAX_FILES {
+            return Err(TlsError::TooMany { origin: Origin::Directory(path.to_owned()), limit: MAX_FILES });
+        }
+        files.push(entry.map_err(failed)?.path());
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, TlsError> {
+    if !key.exists() {
+        return Err(TlsError::Unpaired { path: certificate.to_owned(), other: key.to_owned() });
+    }
+    let chain = read_certificates(certificate)?;
+    let text = zeroize::Zeroizing::new(read(key)?);
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(key.to_owned()))?;
+    let pair = CertifiedKey::from_der(chain, private, &super::provider());
+    let pair = pair.map_err(|source| TlsError::Identity { path: certificate.to_owned(), source })?;
+    Ok(ClientIdentity { path: certificate.to_owned(), key: Arc::new(pair) })
 }
 
 /// Reads a file of at most [`MAX_PEM_BYTES`].

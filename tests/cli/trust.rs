@@ -71,6 +71,10 @@ fn a_certificate_is_pinned_after_its_fingerprint_was_compared() {
     snapshot("show_json", &shown, address);
 
     snapshot("removed", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);
+    let log = std::fs::read_to_string(sandbox.home().join(".idpbuilder/audit.jsonl")).expect("written");
+    for event in ["trust_add", "trust_remove"] {
+        assert!(log.lines().any(|line| line.contains(event) && line.contains(address)), "{event}: {log}");
+    }
     snapshot("nothing_to_remove", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);
     sandbox.run(&["idpbuilder-push", "app:v1", &destination, "-q"]).failure(3);
     assert_eq!(sandbox.run(&["idpbuilder-trust", "list", "--format", "json"]).success(), "[]\n");
@@ -139,4 +143,50 @@ fn the_clusters_certificate_is_kept_for_its_own_names_only() {
     snapshot("added_from_cluster", &sandbox.run(&["idpbuilder-trust", "add", &address, "--from-cluster"]), &address);
     let kept = sandbox.run(&["idpbuilder-trust", "list"]).success();
     assert!(kept.contains(&fingerprint(&sandbox, "ca.pem")), "{kept}");
+}
+
+#[test]
+fn directories_of_other_tools_are_trusted_and_their_mistakes_are_warnings() {
+    let sandbox = Sandbox::new();
+    image(&sandbox);
+    let server = tls_server(&sandbox, "ca.pem", "served");
+    let address = server.address.as_str();
+    let destination = format!("{address}/team/app:v1");
+    let push = |rest: &[&str]| sandbox.run(&[&["idpbuilder-push", "app:v1", &destination, "-q"], rest].concat());
+    let pem = std::fs::read_to_string(sandbox.work().join("ca.pem")).expect("written");
+    push(&[]).failure(3);
+    sandbox.file("certs/registry.crt", &pem);
+    push(&["--cert-dir", "certs"]).success();
+    snapshot("cert_dir_missing", &push(&["--cert-dir", "absent"]), address);
+
+    let theirs = sandbox.home().join(".config/containers/certs.d").join(address);
+    std::fs::create_dir_all(&theirs).expect("made");
+    std::fs::write(theirs.join("ca.crt"), &pem).expect("written");
+    let silent = push(&[]);
+    assert_eq!(silent.stderr, "", "{silent}");
+    silent.success();
+    std::fs::write(theirs.join("client.cert"), &pem).expect("written");
+    snapshot("certs_d_without_key", &push(&[]), address);
+    let shown = sandbox.run(&["idpbuilder-trust", "show", address]).success();
+    assert!(shown.contains(".config/containers/certs.d"), "{shown}");
+}
+
+#[test]
+fn a_kept_certificate_that_is_over_is_warned_of_once_a_command() {
+    let sandbox = Sandbox::new();
+    image(&sandbox);
+    let server = tls_server(&sandbox, "ca.pem", "served");
+    let address = server.address.as_str();
+    let mut params = rcgen::CertificateParams::new(vec!["old.example".to_owned()]).expect("a name");
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let old = params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("signed").pem();
+    let pem = std::fs::read_to_string(sandbox.work().join("ca.pem")).expect("written");
+    sandbox.file("both.pem", pem + &old);
+    sandbox.run(&["idpbuilder-trust", "add", address, "both.pem"]).success();
+    let destinations = [format!("{address}/team/app:v1"), format!("{address}/team/app:v2")];
+    let push = sandbox.run(&["idpbuilder-push", "app:v1", &destinations[0], &destinations[1], "-q"]);
+    snapshot("kept_is_over", &push, address);
+    let listed = sandbox.run(&["idpbuilder-trust", "list"]).success();
+    assert!(listed.contains("2001-01-01 (expired)"), "{listed}");
 }
