@@ -23,6 +23,7 @@ pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod credentials;
+pub mod doctor;
 pub mod env;
 pub mod fs;
 pub mod image;

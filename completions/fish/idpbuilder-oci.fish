@@ -38,6 +38,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "save"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load" -d 'Load images from an archive into the local store'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "serve" -d 'Serve the local store as a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "trust" -d 'Keep, show and remove the certificates that registries are trusted by'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "doctor" -d 'Check every step from here to a pushed image'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
@@ -219,6 +220,30 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l from-cluster -d 'Trust the certificate that the cluster says its registry has'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l repository -d 'Repository to try a push for [default: OWNER/idpbuilder-doctor]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l format -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'An array of objects'"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s u -l username -d 'User name' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l deep -d 'Hash every blob of the store; takes as long as reading them'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l settings -d 'Print the settings with their sources and nothing else'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dry-run -d 'Say what would be done and do nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -270,7 +270,7 @@ impl From<ServeError> for Failure {
 }
 
 /// What helps when there is no room for what was to be written.
-fn no_room(error: &std::io::Error) -> Option<&'static str> {
+pub(super) fn no_room(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => Some("free space, for example with idpbuilder-rm --prune"),

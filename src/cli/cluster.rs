@@ -8,6 +8,7 @@ use super::cluster_causes::{NoOwner, NoRegistry, told};
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, Query, Scheme, discover, owner};
+use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, Resolution};
 use crate::image::Reference;
 use crate::registry::is_internal;
@@ -59,6 +60,16 @@ impl ClusterArgs {
             files: listed.unwrap_or_else(default),
             context: self.context.clone(),
             cluster_name: self.cluster_name.clone(),
+        }
+    }
+
+    /// The kubeconfigs that are read, and who named them.
+    pub(super) fn kubeconfigs(&self, ui: &Ui) -> (Vec<PathBuf>, Source) {
+        let Query { kubeconfig, files, .. } = self.query(ui);
+        match kubeconfig {
+            Some(file) => (vec![file], Source::Flag("--kubeconfig")),
+            None if ui.env.os("KUBECONFIG").is_some() => (files, Source::Environment("KUBECONFIG")),
+            None => (files, Source::Default),
         }
     }
 

@@ -73,7 +73,7 @@ pub(super) fn told(error: &ClusterError) -> String {
 }
 
 /// What helps, and what it means for the exit code.
-fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
+pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
     let one = |kind, hint: &str| (kind, vec![hint.to_owned()]);
     match error {
         ClusterError::NoKubeconfig { .. } => {

@@ -94,6 +94,25 @@ impl Failure {
         self.code.unwrap_or_else(|| self.kind.code())
     }
 
+    /// What helps.
+    pub(super) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// What went wrong and why, in one line.
+    pub(super) fn told(&self) -> String {
+        let mut text = self.source.to_string();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !message.is_empty() && !text.ends_with(&message) {
+                text = format!("{text}: {}", message.trim_end().replace('\n', " "));
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Whether standard output's reader went away, which is no failure.
     pub fn is_broken_pipe(&self) -> bool {
         let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());

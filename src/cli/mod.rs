@@ -6,6 +6,8 @@ mod build;
 mod causes;
 mod cluster;
 mod cluster_causes;
+mod diagnosis;
+mod doctor;
 pub mod exit;
 pub mod failure;
 mod format;

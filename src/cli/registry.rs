@@ -60,7 +60,7 @@ pub(super) struct RegistryArgs {
     yes: bool,
     /// Longest wait for an answer of the registry, and for the next byte
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
-    timeout: Option<u64>,
+    pub(super) timeout: Option<u64>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
 }
@@ -80,7 +80,11 @@ enum Place {
 
 impl RegistryArgs {
     /// The registry that a reference without one means, and who said so.
-    fn default_registry(&self, ui: &Ui, store: Option<&std::path::Path>) -> Result<Option<(String, String)>, Failure> {
+    pub(super) fn default_registry(
+        &self,
+        ui: &Ui,
+        store: Option<&std::path::Path>,
+    ) -> Result<Option<(String, String)>, Failure> {
         if let Some(text) = &self.registry {
             return Ok(Some((bare_registry(text)?, "--registry".to_owned())));
         }
@@ -184,7 +188,7 @@ impl RegistryArgs {
         any.then_some(false)
     }
 
-    fn confirm(&self, ui: &Ui, registry: &str) -> Result<(), Failure> {
+    pub(super) fn confirm(&self, ui: &Ui, registry: &str) -> Result<(), Failure> {
         if self.plain_http {
             ui.warn(&format!("{registry} is used without TLS: whoever is on the way can read and change everything"));
             return ui.audit(Event::PlainHttp, registry, None, None);
@@ -216,7 +220,7 @@ impl RegistryArgs {
         ui.audit(Event::Insecure, registry, None, None)
     }
 
-    fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
+    pub(super) fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
         if self.plain_http {
             return Ok(TlsPolicy::Plaintext);
         }
@@ -232,7 +236,7 @@ impl RegistryArgs {
         Ok(TlsPolicy::Verify(trust))
     }
 
-    fn given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
+    pub(super) fn given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
         if let Some(creds) = &self.creds {
             return match creds.split_once(':') {
                 Some((name, password)) if !name.is_empty() && !password.is_empty() => {
@@ -349,7 +353,7 @@ fn password_from_stdin() -> Result<Secret, Failure> {
 }
 
 /// `host[:port]` out of what people copy: with a scheme, with a trailing slash.
-fn bare_registry(text: &str) -> Result<String, Failure> {
+pub(super) fn bare_registry(text: &str) -> Result<String, Failure> {
     let bare = ["https://", "http://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
     let bare = bare.trim_end_matches('/');
     let bare = bare.strip_suffix("/v2").unwrap_or(bare);
@@ -385,7 +389,7 @@ pub(super) fn proxies(ui: &Ui) -> Proxies {
 }
 
 /// The sources of credentials in their order.
-fn chain(ui: &Ui, given: Option<&(String, Secret)>) -> CredentialChain {
+pub(super) fn chain(ui: &Ui, given: Option<&(String, Secret)>) -> CredentialChain {
     let mut chain = CredentialChain::new();
     if let Some((username, secret)) = given {
         chain = chain.with(Given { username: Some(username.clone()), secret: Some(secret.clone()) });

@@ -103,6 +103,11 @@ impl From<TrustError> for Failure {
     }
 }
 
+/// The same for a registry's error by itself.
+pub(super) fn explain(error: RegistryError) -> Failure {
+    advise(&error).failure(error)
+}
+
 fn advise(error: &RegistryError) -> Advice {
     match error {
         RegistryError::Unauthorized { credentials: false, .. } => Advice::new(Kind::Auth)
@@ -165,14 +170,24 @@ fn handshake(host: &str, fault: &HandshakeFault, chain: &[CertificateFacts], adv
         )),
         None => advice,
     };
+    match remedy(host, fault) {
+        Some(remedy) => advice.hint(remedy),
+        None => advice,
+    }
+}
+
+/// What helps against a fault of a registry's certificate.
+pub(super) fn remedy(host: &str, fault: &HandshakeFault) -> Option<String> {
     match fault {
-        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => advice
-            .hint(format!("if it is yours, trust it: idpbuilder-trust add {host} --from-server, or --ca-file FILE")),
-        HandshakeFault::NotValidForName { .. } => advice.hint("use one of the names the certificate is for"),
-        HandshakeFault::Expired { .. } => advice
-            .hint("renew the registry's certificate; idpbuilder makes a new one when the cluster is created again"),
-        HandshakeFault::NotYetValid { .. } => advice.hint("check the clocks of this machine and of the registry"),
-        HandshakeFault::NotTls => advice.hint("if the registry speaks plain http, say so with --plain-http"),
-        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => advice,
+        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => {
+            Some(format!("if it is yours, trust it: idpbuilder-trust add {host} --from-server, or --ca-file FILE"))
+        }
+        HandshakeFault::NotValidForName { .. } => Some("use one of the names the certificate is for".to_owned()),
+        HandshakeFault::Expired { .. } => Some(
+            "renew the registry's certificate; idpbuilder makes a new one when the cluster is created again".to_owned(),
+        ),
+        HandshakeFault::NotYetValid { .. } => Some("check the clocks of this machine and of the registry".to_owned()),
+        HandshakeFault::NotTls => Some("if the registry speaks plain http, say so with --plain-http".to_owned()),
+        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => None,
     }
 }

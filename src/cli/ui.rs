@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::failure::{Failure, Kind, Paint};
 use super::progress::{self, Mode};
 use crate::audit::{AuditLog, Event, Record};
-use crate::config::{Given, Settings};
+use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
@@ -59,6 +59,23 @@ impl Ui {
 
     pub(super) fn paint(&self) -> Paint {
         self.paint
+    }
+
+    /// Colour of what goes to standard output.
+    pub(super) fn data_paint(&self) -> Paint {
+        let dumb = self.env.var("TERM") == Some("dumb");
+        Paint(self.env.stdout_is_terminal && self.env.var("NO_COLOR").is_none() && !dumb)
+    }
+
+    /// How progress is shown unless a flag says otherwise, and what decides it.
+    pub(super) fn progress_setting(&self) -> (&'static str, Source) {
+        let dumb = self.env.var("TERM") == Some("dumb");
+        match (self.env.var("CI").is_some(), dumb) {
+            (true, _) => ("lines", Source::Environment("CI")),
+            (false, true) => ("lines", Source::Environment("TERM")),
+            (false, false) if self.env.stderr_is_terminal => ("bars", Source::Default),
+            (false, false) => ("lines", Source::Default),
+        }
     }
 
     /// No status from here on; warnings stay.

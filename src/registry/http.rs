@@ -185,6 +185,33 @@ impl Transport {
         })
     }
 
+    /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
+    pub(super) async fn resolve(&self, uri: &Uri) -> Result<(Vec<IpAddr>, bool), RegistryError> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let found = lookup(host).await.map_err(|error| network(uri, &error))?;
+        let mut addresses: Vec<IpAddr> = found.0.iter().map(SocketAddr::ip).collect();
+        addresses.dedup();
+        Ok((addresses, found.1))
+    }
+
+    /// Connects to the first of the addresses that answers, and lets go.
+    pub(super) async fn connect(&self, uri: &Uri, addresses: &[SocketAddr]) -> Result<SocketAddr, RegistryError> {
+        match TcpStream::connect(addresses).await {
+            Ok(stream) => stream.peer_addr().map_err(|error| network(uri, &error)),
+            Err(error) => Err(network(uri, &error)),
+        }
+    }
+
+    /// Whether requests to `uri` go through a proxy.
+    pub(super) fn is_proxied(&self, uri: &Uri) -> bool {
+        proxy_for(&self.proxies, uri).is_some()
+    }
+
+    /// The chain the server showed last; `None` where there is no TLS.
+    pub(super) fn presented(&self) -> Option<tls::Presented> {
+        self.tls.as_ref().map(|tls| tls.presented.clone())
+    }
+
     fn check_interrupt(&self, interruptible: bool) -> Result<(), RegistryError> {
         if interruptible && self.stop.iter().any(Interrupt::requested) {
             return Err(RegistryError::Interrupted);
@@ -212,6 +239,11 @@ impl Transport {
         }
         RegistryError::Network { request, fault, source: root_cause(error) }
     }
+}
+
+fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {
+    let request = RequestFacts::of(&Method::GET, uri);
+    RegistryError::Network { request, fault: classify(error), source: root_cause(error) }
 }
 
 /// The error a fault in reading our own blob stands for.
@@ -459,26 +491,28 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            let lookup = async {
-                let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-                Ok::<_, io::Error>(found.collect::<Vec<_>>())
-            };
-            let found = if origin::is_loopback_name(name.as_str()) {
-                let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-                match tokio::time::timeout(LOOPBACK_DNS_LIMIT, lookup).await {
-                    Ok(Ok(found)) if !found.is_empty() => found,
-                    _ => here.map(|address| SocketAddr::new(address, 0)).to_vec(),
-                }
-            } else {
-                lookup.await.map_err(|error| DialError(DialFault::Dns, Some(error.into())))?
-            };
-            if found.is_empty() {
-                return Err(DialError(DialFault::Dns, None));
-            }
-            Ok(found.into_iter())
-        })
+        Box::pin(async move { Ok(lookup(name.as_str()).await?.0.into_iter()) })
     }
+}
+
+/// The addresses of a name, and whether they are this machine's because DNS had none.
+async fn lookup(name: &str) -> Result<(Vec<SocketAddr>, bool), DialError> {
+    let asked = async {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        Ok::<_, io::Error>(found.collect::<Vec<_>>())
+    };
+    if origin::is_loopback_name(name) {
+        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        return Ok(match tokio::time::timeout(LOOPBACK_DNS_LIMIT, asked).await {
+            Ok(Ok(found)) if !found.is_empty() => (found, false),
+            _ => (here.map(|address| SocketAddr::new(address, 0)).to_vec(), true),
+        });
+    }
+    let found = asked.await.map_err(|error| DialError(DialFault::Dns, Some(error.into())))?;
+    if found.is_empty() {
+        return Err(DialError(DialFault::Dns, None));
+    }
+    Ok((found, false))
 }
 
 /// TCP to the host or its proxy.

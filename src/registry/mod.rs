@@ -7,6 +7,7 @@ mod challenge;
 mod error;
 mod http;
 mod origin;
+mod probe;
 mod session;
 mod token;
 mod upload;
@@ -22,6 +23,7 @@ pub use answer::{OciFault, Refusal};
 pub use body::{BlobSource, Meter};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
+pub use probe::Resolved;
 pub use session::Uploaded;
 pub use upload::{Limits, State, Step, UploadSession};
 

@@ -67,7 +67,11 @@ impl Registry {
     }
 
     /// Asks for a session; `None` when the registry answers that it has the blob.
-    async fn open_session(&self, repository: &str, blob: &Descriptor) -> Result<Option<UploadSession>, RegistryError> {
+    pub(super) async fn open_session(
+        &self,
+        repository: &str,
+        blob: &Descriptor,
+    ) -> Result<Option<UploadSession>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
         let mut reply = self.call(Access::Push, repository, empty(Method::POST, uri)).await?;
         match reply.status {
@@ -169,7 +173,7 @@ impl Registry {
     }
 
     /// Tells the registry to forget a session. What comes of it does not matter.
-    async fn cancel(&self, repository: &str, session: &UploadSession) {
+    pub(super) async fn cancel(&self, repository: &str, session: &UploadSession) {
         let Some(location) = session.location() else { return };
         let mut call = empty(Method::DELETE, location.clone());
         if origin::Origin::of(location).as_ref() == Some(&self.own)

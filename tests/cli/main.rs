@@ -12,6 +12,7 @@ mod sandbox;
 mod server;
 
 mod build;
+mod doctor;
 mod generated;
 mod insecure;
 mod multicall;

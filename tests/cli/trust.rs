@@ -72,7 +72,7 @@ fn a_certificate_is_pinned_after_its_fingerprint_was_compared() {
 
     snapshot("removed", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);
     let log = std::fs::read_to_string(sandbox.home().join(".idpbuilder/audit.jsonl")).expect("written");
-    for event in ["trust_add", "trust_remove"] {
+    for event in ["trust-add", "trust-remove"] {
         assert!(log.lines().any(|line| line.contains(event) && line.contains(address)), "{event}: {log}");
     }
     snapshot("nothing_to_remove", &sandbox.run(&["idpbuilder-trust", "remove", address]), address);

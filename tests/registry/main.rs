@@ -10,5 +10,6 @@ mod auth;
 mod docker;
 mod faults;
 mod fixture;
+mod probe;
 mod redirects;
 mod tls;

@@ -1,0 +1,165 @@
+//! What a diagnosis looks like: a line a check, with the fix where something is wrong.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::failure::{Failure, Kind, Outcome, Paint};
+use super::ui::Ui;
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Ok,
+    Warn,
+    Fail,
+    Skip,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
+
+    fn painted(self, paint: Paint) -> String {
+        let word = format!("{:<4}", self.word());
+        match self {
+            Self::Fail => paint.error(&word),
+            Self::Warn => paint.warning(&word),
+            Self::Ok | Self::Skip => word,
+        }
+    }
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    check: &'static str,
+    status: Status,
+    found: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fix: Vec<String>,
+    #[serde(skip)]
+    kind: Kind,
+}
+
+impl Line {
+    fn new(check: &'static str, status: Status, found: impl Into<String>) -> Self {
+        Self { check, status, found: found.into(), fix: Vec::new(), kind: Kind::Failed }
+    }
+
+    pub(super) fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Status::Ok, found)
+    }
+
+    pub(super) fn skip(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Status::Skip, found)
+    }
+
+    pub(super) fn warn(check: &'static str, found: impl Into<String>) -> Self {
+        Self::new(check, Status::Warn, found)
+    }
+
+    /// What failed; `fallback` is the fix where the failure itself knows none.
+    pub(super) fn fail(check: &'static str, failure: &Failure, fallback: &str) -> Self {
+        let mut line = Self::new(check, Status::Fail, failure.told());
+        line.fix = failure.hints().to_vec();
+        line.kind = failure.kind();
+        if line.fix.is_empty() {
+            line.fix.push(fallback.to_owned());
+        }
+        line
+    }
+
+    /// The same as something that need not be fixed.
+    pub(super) fn into_warning(mut self) -> Self {
+        self.status = Status::Warn;
+        self
+    }
+
+    /// The same in shorter words.
+    pub(super) fn found(mut self, text: String) -> Self {
+        self.found = text;
+        self
+    }
+
+    pub(super) fn fix(mut self, text: impl Into<String>) -> Self {
+        self.fix.push(text.into());
+        self
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Form {
+    /// Lines for people
+    Text,
+    /// An array of objects
+    Json,
+}
+
+/// Prints the lines; the outcome is that of the first one that failed.
+pub(super) fn report(ui: &Ui, form: Form, lines: &[Line]) -> Outcome {
+    match form {
+        Form::Json => ui.data(&super::format::json(lines))?,
+        Form::Text => ui.data(&text(lines, ui.data_paint()))?,
+    }
+    let failed: Vec<&Line> = lines.iter().filter(|line| line.status == Status::Fail).collect();
+    match failed[..] {
+        [] => Ok(()),
+        [only] => Err(Failure::new(only.kind, format!("the check `{}` failed", only.check))),
+        [first, ..] => {
+            Err(Failure::new(first.kind, format!("{} checks failed, the first is `{}`", failed.len(), first.check)))
+        }
+    }
+}
+
+fn text(lines: &[Line], paint: Paint) -> String {
+    let width = lines.iter().map(|line| line.check.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for line in lines {
+        let _ = writeln!(text, "{}  {:<width$}  {}", line.status.painted(paint), line.check, line.found);
+        for fix in &line.fix {
+            let _ = writeln!(text, "{:width$}  {} {fix}", "", paint.hint("fix:"), width = width + 6);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_status_check_what_was_found_and_the_fix() {
+        let failure = Failure::new(Kind::Network, "connection refused");
+        let lines = [
+            Line::ok("DNS", "127.0.0.1"),
+            Line::fail("TCP", &failure, "start it"),
+            Line::fail("TLS", &failure, "x").into_warning().fix("y"),
+            Line::skip("push permission", "not tried"),
+        ];
+        let expected = "\
+ok    DNS              127.0.0.1
+fail  TCP              connection refused
+                       fix: start it
+warn  TLS              connection refused
+                       fix: x
+                       fix: y
+skip  push permission  not tried
+";
+        assert_eq!(text(&lines, Paint(false)), expected);
+        assert_eq!(
+            super::super::format::json(&lines[..2]),
+            "[\n  {\n    \"check\": \"DNS\",\n    \"status\": \"ok\",\n    \"found\": \"127.0.0.1\"\n  },\n  {\n    \
+             \"check\": \"TCP\",\n    \"status\": \"fail\",\n    \"found\": \"connection refused\",\n    \"fix\": [\n      \
+             \"start it\"\n    ]\n  }\n]\n"
+        );
+    }
+}
