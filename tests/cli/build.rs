@@ -4,6 +4,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use crate::sandbox::Sandbox;
 
 /// A small tree with the things that go wrong: modes, links, empty directories, odd names.
@@ -80,7 +82,7 @@ fn the_same_tree_is_the_same_image() {
         give(&two, 65534);
         // The executable's own directory may be closed to other users; a copy is not.
         let copy = other.work().join("executable");
-        std::fs::copy(crate::sandbox::executable(), &copy).expect("copied");
+        copy_executable(&copy);
         let mut as_nobody = std::process::Command::new("/bin/sh");
         as_nobody.args(["-c", r#"umask 077; exec "$0" build "$@""#]).arg(copy).args(&words[1..]);
         as_nobody.current_dir(other.work()).env_clear().env("HOME", other.home()).uid(65534).gid(65534);
@@ -212,6 +214,13 @@ fn what_cannot_be_read_stops_the_build_and_can_be_excluded() {
     run_as_nobody(&sandbox, &excluding).success();
 }
 
+/// Copies the executable to where every user may run it. Another process writes the copy: a descriptor of ours, open
+/// for writing, could live on in a child that another test starts, and the copy could not be run.
+fn copy_executable(to: &Path) {
+    let copied = std::process::Command::new("cp").arg(crate::sandbox::executable()).arg(to).status();
+    assert!(copied.expect("cp runs").success());
+}
+
 /// Runs as a user whom permissions bind, which root is not.
 fn run_as_nobody(sandbox: &Sandbox, words: &[&str]) -> crate::sandbox::Output {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
@@ -219,7 +228,7 @@ fn run_as_nobody(sandbox: &Sandbox, words: &[&str]) -> crate::sandbox::Output {
         return sandbox.run(words);
     }
     let copy = sandbox.work().join("executable");
-    std::fs::copy(crate::sandbox::executable(), &copy).expect("copied");
+    copy_executable(&copy);
     for path in [sandbox.path().to_owned(), sandbox.home(), sandbox.work()] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("mode");
     }
@@ -314,7 +323,7 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
     let big = std::fs::File::create(sandbox.file("app/big", "").as_path()).expect("a file");
     // Sparse: hours of packing without a byte of disk.
     big.set_len(1 << 40).expect("a length");
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mut child = sandbox
             .command(&["idpbuilder-build", "app", "-t", "app:v1", "--progress", "json"])
             .stderr(std::process::Stdio::piped())
@@ -326,8 +335,7 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut errors, &mut line).expect("a report");
         assert!(line.contains("\"event\":\"begin\""), "{line}");
-        let killed = std::process::Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-        assert!(killed.expect("kill runs").success());
+        crate::server::send(&child, signal);
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut errors, &mut rest).expect("read");
         let status = child.wait().expect("it ends");

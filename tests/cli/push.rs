@@ -61,7 +61,7 @@ fn a_push_is_verified_and_its_reference_is_the_last_line() {
     let lines: Vec<&str> = pushed.lines().collect();
     assert_eq!(lines, [format!("{}/app@{digest}", server.address), format!("{}/other/app@{digest}", server.address)]);
 
-    let mut pull = words("idpbuilder-pull", &["--store", "pulled", "--tag", "again:v1"]);
+    let mut pull = words("idpbuilder-pull", &["--store", "pulled", "--tag", "again:v1", "--jobs", "1"]);
     pull.insert(1, destination);
     snapshot("pull", &run(pull), &server.address);
     let id = |store: &[&str]| {
@@ -70,7 +70,7 @@ fn a_push_is_verified_and_its_reference_is_the_last_line() {
         sandbox.run(&words).success()
     };
     assert_eq!(id(&[]), id(&["--store", "pulled"]));
-    assert_eq!(server.signal("INT"), Some(0));
+    assert_eq!(server.signal(rustix::process::Signal::INT), Some(0));
 }
 
 #[test]

@@ -55,6 +55,12 @@ pub(crate) enum Reply {
     Garbage,
 }
 
+/// How long a server that answered early waits for the client to go.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What it reads meanwhile, at most.
+const MAX_LINGER_BYTES: u64 = 1 << 20;
+
 /// An answer with a body and no further headers.
 pub(crate) fn answer(status: u16, body: &str) -> Reply {
     Reply::Answer(status, Vec::new(), body.as_bytes().to_vec())
@@ -164,7 +170,13 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             Reply::Early(status, headers, body) => {
                 write_head(&mut writer, status, &headers, body.len() as u64)?;
-                return writer.write_all(&body);
+                writer.write_all(&body)?;
+                // Closing with bytes unread resets the connection, and the answer may be lost with it: wait until
+                // the client has gone, as servers that answer early do.
+                writer.shutdown(std::net::Shutdown::Write)?;
+                writer.set_read_timeout(Some(LINGER))?;
+                std::io::copy(&mut reader.take(MAX_LINGER_BYTES), &mut std::io::sink())?;
+                return Ok(());
             }
             Reply::Short(announced, body) => (announced, body, true),
             Reply::Stall(announced, body) => (announced, body, false),

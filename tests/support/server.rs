@@ -33,12 +33,15 @@ impl Server {
     }
 
     /// Ends the registry with a signal and answers its exit code.
-    pub(crate) fn signal(mut self, signal: &str) -> Option<i32> {
-        let status =
-            std::process::Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
+    pub(crate) fn signal(mut self, signal: rustix::process::Signal) -> Option<i32> {
+        send(&self.child, signal);
         self.child.wait().expect("it ends").code()
     }
+}
+
+/// Sends a signal to a child that has not been waited for.
+pub(crate) fn send(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("it runs");
 }
 
 impl Drop for Server {
