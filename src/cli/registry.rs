@@ -15,9 +15,13 @@ use crate::credentials::{
 use crate::image::Reference;
 use crate::registry::{Proxies, Timeouts};
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
+use crate::trust::ask;
 
 /// The most we read from standard input as a password.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+/// How long to ask for the certificate that is not going to be verified.
+const FINGERPRINT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How to talk to a registry.
 #[derive(Debug, clap::Args)]
@@ -208,16 +212,18 @@ impl RegistryArgs {
                 trust_store(ui)?.join(address(registry)?.to_string()).display()
             )));
         }
+        let fingerprint = shown_fingerprint(ui, registry)?;
+        let which = fingerprint.as_deref().map_or_else(String::new, |print| format!(" (fingerprint {print})"));
         ui.warn(&format!(
-            "the certificate of {registry} will not be verified: whoever is on the way can read the password and \
-             change the image"
+            "the certificate of {registry}{which} will not be verified: whoever is on the way can read the password \
+             and change the image"
         ));
         if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?")) == Some(false) {
             return Err(Failure::usage("not confirmed; nothing was sent")
                 .hint("trust the registry's certificate with --ca-file FILE instead"));
         }
         // What is not written down is not done without verifying.
-        ui.audit(Event::Insecure, registry, None, None)
+        ui.audit(Event::Insecure, registry, None, fingerprint.as_deref())
     }
 
     pub(super) fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
@@ -331,6 +337,15 @@ fn ending(ui: &Ui, host: &RegistryHost, trust: &TrustStore) -> Result<Option<Str
         }
     }
     Ok(None)
+}
+
+/// Fingerprint of the certificate that the registry shows right now. Not knowing it stops nothing: what cannot be
+/// reached is told by the work itself.
+fn shown_fingerprint(ui: &Ui, registry: &str) -> Result<Option<String>, Failure> {
+    let host = address(registry)?;
+    let asked = async { Ok::<_, Failure>(ask(&host, &TlsPolicy::SkipVerify, FINGERPRINT_LIMIT).await) };
+    let chain = ui.block_on(asked)?.map(|answer| answer.chain).unwrap_or_default();
+    Ok(chain.first().and_then(|own| CertificateFacts::from_der(own).ok()).map(|facts| facts.fingerprint))
 }
 
 fn password_from_stdin() -> Result<Secret, Failure> {
