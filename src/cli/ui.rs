@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::failure::{Failure, Kind, Paint};
@@ -221,12 +222,10 @@ impl Ui {
         // Before the work begins: what it has begun by a signal's time is always tidied up.
         let mut signals = StopSignals::listen(&runtime);
         let interrupt = self.interrupt.clone();
-        let first = Arc::new(std::sync::OnceLock::new());
-        let seen = Arc::clone(&first);
+        let noted = NotedSignal::register()?;
         let paint = self.paint;
         runtime.spawn(async move {
             let signal = signals.next().await;
-            let _ = seen.set(signal);
             interrupt.request();
             tokio::select! {
                 _ = signals.next() => {}
@@ -241,11 +240,33 @@ impl Ui {
         });
         let result = work(&self.interrupt);
         runtime.shutdown_background();
-        match (result, first.get()) {
+        match (result, noted.get()) {
             // A signal to the whole pipeline also cuts off what is read: that is not what went wrong.
-            (Err(_), Some(signal)) => Err(Failure::stopped_by(*signal)),
+            (Err(_), Some(signal)) => Err(Failure::stopped_by(signal)),
             (result, _) => result,
         }
+    }
+}
+
+/// The first signal that asked to stop, written down by the signal handler itself: work that fails because of the
+/// signal can end before the task that listens for it has run.
+struct NotedSignal(Arc<AtomicUsize>);
+
+impl NotedSignal {
+    fn register() -> Result<Self, Failure> {
+        let noted = Arc::new(AtomicUsize::new(0));
+        for signal in [Signal::Interrupt, Signal::Terminate] {
+            let number = signal.number();
+            let value = usize::try_from(number).expect("signals are positive");
+            signal_hook::flag::register_usize(number, Arc::clone(&noted), value)
+                .map_err(|source| Failure::new(Kind::Failed, source))?;
+        }
+        Ok(Self(noted))
+    }
+
+    fn get(&self) -> Option<Signal> {
+        let noted = i32::try_from(self.0.load(Ordering::SeqCst)).ok()?;
+        [Signal::Interrupt, Signal::Terminate].into_iter().find(|signal| signal.number() == noted)
     }
 }
 
@@ -257,6 +278,13 @@ pub(super) enum Signal {
 }
 
 impl Signal {
+    fn number(self) -> i32 {
+        match self {
+            Self::Interrupt => signal_hook::consts::SIGINT,
+            Self::Terminate => signal_hook::consts::SIGTERM,
+        }
+    }
+
     pub(super) fn code(self) -> u8 {
         match self {
             Self::Interrupt => super::exit::INTERRUPTED,
