@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use crate::sandbox::Sandbox;
+use crate::server::Reaped;
 
 /// A small tree with the things that go wrong: modes, links, empty directories, odd names.
 fn tree(root: &Path, reverse: bool) {
@@ -324,21 +325,22 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
     // Sparse: hours of packing without a byte of disk.
     big.set_len(1 << 40).expect("a length");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let mut child = sandbox
+        let child = sandbox
             .command(&["idpbuilder-build", "app", "-t", "app:v1", "--progress", "json"])
             .stderr(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("it runs");
+        let mut child = Reaped(child);
         // The first report says that packing has begun.
-        let mut errors = std::io::BufReader::new(child.stderr.take().expect("piped"));
+        let mut errors = std::io::BufReader::new(child.0.stderr.take().expect("piped"));
         let mut line = String::new();
         std::io::BufRead::read_line(&mut errors, &mut line).expect("a report");
         assert!(line.contains("\"event\":\"begin\""), "{line}");
-        crate::server::send(&child, signal);
+        crate::server::send(&child.0, signal);
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut errors, &mut rest).expect("read");
-        let status = child.wait().expect("it ends");
+        let status = child.0.wait().expect("it ends");
         assert_eq!(status.code(), Some(code), "{rest}");
         assert!(rest.contains("error: "), "{rest}");
         let temporary = std::fs::read_dir(sandbox.store().join(".tmp")).expect("the store").count();
