@@ -4,8 +4,8 @@
 //! older file is kept.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum Event {
     TrustAdd,
     /// A certificate is trusted no more.
     TrustRemove,
+    /// A certificate was given to another program, or taken back.
+    TrustInstall,
 }
 
 /// One line of the log.
@@ -92,12 +94,36 @@ impl AuditLog {
         let lock = self.path.with_file_name(".audit.lock");
         let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE)?;
         self.rotate(line.len() as u64).map_err(io)?;
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path).map_err(io)?;
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(io)
+        self.write(line).map_err(io)
+    }
+
+    /// One write. A line that was cut short by a crash stays apart from this one; this one leaves nothing behind when
+    /// there is no room for it.
+    fn write(&self, mut line: Vec<u8>) -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        let before = file.metadata()?.len();
+        if before > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                line.insert(0, b'\n');
+            }
+        }
+        if file.write(&line)? < line.len() {
+            file.set_len(before)?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        file.sync_data()
     }
 
     fn rotate(&self, growth: u64) -> io::Result<()> {
-        match std::fs::metadata(&self.path) {
+        match std::fs::symlink_metadata(&self.path) {
+            // Opening a FIFO would wait for a reader; a link leads who knows where.
+            Ok(metadata) if !metadata.is_file() => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+            }
             Ok(metadata) if metadata.len() + growth > MAX_BYTES => {
                 std::fs::rename(&self.path, self.path.with_extension("jsonl.1"))
             }
@@ -110,8 +136,6 @@ impl AuditLog {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn record(host: &str) -> Record<'_> {
@@ -153,6 +177,37 @@ mod tests {
         log.append(&record("host")).expect("written");
         assert_eq!(std::fs::metadata(dir.path().join("audit.jsonl.1")).expect("there").len(), size as u64);
         assert_eq!(std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("there").lines().count(), 1);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_does_not_damage_the_next() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("audit.jsonl");
+        std::fs::write(&path, "{\"time\":\"20").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("mode");
+        AuditLog::new(dir.path()).append(&record("next")).expect("written");
+        let text = std::fs::read_to_string(&path).expect("there");
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().expect("a line")).expect("whole");
+        assert_eq!(last["host"], "next");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_log_is_not_written_to() {
+        use rustix::fs::{CWD, FileType, mknodat};
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).join("audit.jsonl");
+        for name in ["directory", "link", "pipe"] {
+            std::fs::create_dir(dir.path().join(name)).expect("made");
+        }
+        std::fs::create_dir(at("directory")).expect("made");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), at("link")).expect("linked");
+        mknodat(CWD, at("pipe"), FileType::Fifo, 0o600.into(), 0).expect("made");
+        for name in ["directory", "link", "pipe"] {
+            let error = AuditLog::new(&dir.path().join(name)).append(&record("h")).expect_err(name);
+            assert!(matches!(error, AuditError::Io { .. }), "{name}: {error:?}");
+        }
+        assert!(!dir.path().join("elsewhere").exists());
     }
 
     #[test]

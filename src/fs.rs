@@ -37,6 +37,16 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
+/// Replaces `path` with `bytes` that everybody may read (0644), as [`Replacement`] does.
+pub fn replace_public_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = Replacement::create(path)?;
+    if let Target::File { file, .. } = &file.0 {
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.write_all(bytes)?;
+    file.commit()
+}
+
 /// A file on its way to its name: a reader sees the old content or the new, also after a crash.
 /// Dropped uncommitted, it leaves nothing behind.
 ///
@@ -225,6 +235,8 @@ mod tests {
         replace_file(&path, b"two").expect("replaced");
         assert_eq!(std::fs::read(&path).expect("read"), b"two");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
+        replace_public_file(&path, b"three").expect("replaced");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o644);
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
     }
 

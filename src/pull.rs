@@ -14,7 +14,7 @@ use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platf
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{Limits, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts};
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
-use crate::tls::TlsPolicy;
+use crate::tls::{CertificateFacts, TlsPolicy};
 
 /// Indexes inside indexes are followed this deep.
 const MAX_NESTING: usize = 4;
@@ -53,6 +53,8 @@ pub struct PullOutcome {
     pub name: Reference,
     /// The digest of the manifest or index that has it.
     pub digest: Digest,
+    /// The certificate that the registry showed; none without TLS.
+    pub certificate: Option<CertificateFacts>,
     /// Bytes of blobs received.
     pub bytes_downloaded: u64,
     /// Bytes of blobs the store had.
@@ -137,7 +139,8 @@ pub async fn pull(
         store.publish(&lease, root, &[name], created.as_deref())
     });
     published.await.expect("publishing does not panic")?;
-    Ok(PullOutcome { name: config.name, digest, bytes_downloaded, bytes_present })
+    let certificate = registry.own_certificate();
+    Ok(PullOutcome { name: config.name, digest, certificate, bytes_downloaded, bytes_present })
 }
 
 fn failure(reference: &Reference, source: RegistryError) -> PullError {

@@ -14,7 +14,7 @@ use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{Limits, Meter, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Uploaded};
 use crate::store::{ImageStore, ImageTree, StoreError};
-use crate::tls::TlsPolicy;
+use crate::tls::{CertificateFacts, TlsPolicy};
 
 /// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.
 pub const DEFAULT_JOBS: usize = 3;
@@ -59,6 +59,8 @@ pub struct PushOutcome {
     pub bytes_uploaded: u64,
     /// Bytes of blobs the registry had.
     pub bytes_skipped: u64,
+    /// The certificate that the registry showed; none without TLS.
+    pub certificate: Option<CertificateFacts>,
     /// Each blob. Destinations that share a repository share one transfer, told with the first.
     pub blobs: Vec<BlobOutcome>,
 }
@@ -210,6 +212,7 @@ pub async fn push(
                 bytes_skipped: bytes(false),
                 reference,
                 digest,
+                certificate: registry.own_certificate(),
                 blobs: blobs.clone(),
             });
             for blob in &mut blobs {

@@ -3,6 +3,8 @@
 //! A directory `HOST:PORT` below the root holds `*.crt` and `*.pem`; [`pin`] writes `ca.crt` there. Asking a
 //! registry means a TLS handshake and nothing after it.
 
+mod install;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::registry::{NetworkFault, Wait, is_loopback_name};
 use crate::tls::{
     CertificateFacts, RegistryHost, TlsError, TlsPolicy, classify, client, handshake, read_certificates, to_pem,
 };
+
+pub use install::{Change, Install, InstallError, Reader, install, recognised, uninstall};
 
 /// The file that [`pin`] writes.
 const PINNED: &str = "ca.crt";
@@ -106,6 +110,31 @@ pub fn pin(root: &Path, host: &RegistryHost, certificates: &[CertificateDer<'_>]
     let file = directory.join(PINNED);
     replace_file(&file, to_pem(certificates).as_bytes()).map_err(failed(&file))?;
     Ok(file)
+}
+
+/// The certificates kept for `host`, for other programs; an error if there are none.
+pub fn kept(root: &Path, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, KeptError> {
+    let mut certificates = Vec::new();
+    for directory in host.directories(root) {
+        for file in certificate_files(&directory)? {
+            certificates.extend(read_certificates(&file)?);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(TrustError::NotFound(host.clone()).into());
+    }
+    Ok(certificates)
+}
+
+/// Why the certificates kept for a host were not read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The trust store.
+    #[error(transparent)]
+    Store(#[from] TrustError),
+    /// A file of it.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Removes every certificate kept for `host` and answers their files. Other files stay, and with them the

@@ -245,6 +245,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand show 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
             cand add 'Trust a certificate for HOST, in place of the one added before'
             cand remove 'Remove what was added for HOST'
+            cand install 'Give what was added for HOST to other programs, or take it back'
         }
         &'idpbuilder-oci;trust;list'= {
             cand --format 'How to print'
@@ -272,6 +273,19 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --help 'Print help'
         }
         &'idpbuilder-oci;trust;remove'= {
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'idpbuilder-oci;trust;install'= {
+            cand --root 'Directory instead of / for what belongs to the system'
+            cand --docker 'For the Docker daemon: /etc/docker/certs.d'
+            cand --podman 'For this user''s podman, skopeo and buildah: ~/.config/containers/certs.d'
+            cand --containerd 'For containerd: /etc/containerd/certs.d, with a hosts.toml'
+            cand --system 'For every program of this system, and then for every host that the certificate''s key signs for; asks first'
+            cand --undo 'Remove what install wrote; files that were changed since, or are not its own, stay'
+            cand --dry-run 'Say what would be done and do nothing'
+            cand -y 'Answer yes to questions'
+            cand --yes 'Answer yes to questions'
             cand -h 'Print help'
             cand --help 'Print help'
         }

@@ -26,6 +26,7 @@ set edit:completion:arg-completer[idpbuilder-trust] = {|@words|
             cand show 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
             cand add 'Trust a certificate for HOST, in place of the one added before'
             cand remove 'Remove what was added for HOST'
+            cand install 'Give what was added for HOST to other programs, or take it back'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'idpbuilder-trust;list'= {
@@ -57,11 +58,25 @@ set edit:completion:arg-completer[idpbuilder-trust] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'idpbuilder-trust;install'= {
+            cand --root 'Directory instead of / for what belongs to the system'
+            cand --docker 'For the Docker daemon: /etc/docker/certs.d'
+            cand --podman 'For this user''s podman, skopeo and buildah: ~/.config/containers/certs.d'
+            cand --containerd 'For containerd: /etc/containerd/certs.d, with a hosts.toml'
+            cand --system 'For every program of this system, and then for every host that the certificate''s key signs for; asks first'
+            cand --undo 'Remove what install wrote; files that were changed since, or are not its own, stay'
+            cand --dry-run 'Say what would be done and do nothing'
+            cand -y 'Answer yes to questions'
+            cand --yes 'Answer yes to questions'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'idpbuilder-trust;help'= {
             cand list 'List the kept certificates'
             cand show 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
             cand add 'Trust a certificate for HOST, in place of the one added before'
             cand remove 'Remove what was added for HOST'
+            cand install 'Give what was added for HOST to other programs, or take it back'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'idpbuilder-trust;help;list'= {
@@ -71,6 +86,8 @@ set edit:completion:arg-completer[idpbuilder-trust] = {|@words|
         &'idpbuilder-trust;help;add'= {
         }
         &'idpbuilder-trust;help;remove'= {
+        }
+        &'idpbuilder-trust;help;install'= {
         }
         &'idpbuilder-trust;help;help'= {
         }

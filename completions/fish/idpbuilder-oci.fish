@@ -196,11 +196,12 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -l read-only -d 'Refuse pushes and deletions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s q -l quiet -d 'Print the address only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "list" -d 'List the kept certificates'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "show" -d 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "add" -d 'Trust a certificate for HOST, in place of the one added before'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove" -f -a "remove" -d 'Remove what was added for HOST'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "list" -d 'List the kept certificates'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "show" -d 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "add" -d 'Trust a certificate for HOST, in place of the one added before'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "remove" -d 'Remove what was added for HOST'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "install" -d 'Give what was added for HOST to other programs, or take it back'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
@@ -220,6 +221,15 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -l from-cluster -d 'Trust the certificate that the cluster says its registry has'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l root -d 'Directory instead of / for what belongs to the system' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l docker -d 'For the Docker daemon: /etc/docker/certs.d'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l podman -d 'For this user\'s podman, skopeo and buildah: ~/.config/containers/certs.d'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l containerd -d 'For containerd: /etc/containerd/certs.d, with a hosts.toml'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l system -d 'For every program of this system, and then for every host that the certificate\'s key signs for; asks first'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l undo -d 'Remove what install wrote; files that were changed since, or are not its own, stay'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l dry-run -d 'Say what would be done and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l repository -d 'Repository to try a push for [default: OWNER/idpbuilder-doctor]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l format -d 'How to print' -r -f -a "text\t'Lines for people'
 json\t'An array of objects'"

@@ -29,6 +29,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-trust' -ScriptBlock 
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted')
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Trust a certificate for HOST, in place of the one added before')
             [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Remove what was added for HOST')
+            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Give what was added for HOST to other programs, or take it back')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -65,11 +66,26 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-trust' -ScriptBlock 
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'idpbuilder-trust;install' {
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory instead of / for what belongs to the system')
+            [CompletionResult]::new('--docker', '--docker', [CompletionResultType]::ParameterName, 'For the Docker daemon: /etc/docker/certs.d')
+            [CompletionResult]::new('--podman', '--podman', [CompletionResultType]::ParameterName, 'For this user''s podman, skopeo and buildah: ~/.config/containers/certs.d')
+            [CompletionResult]::new('--containerd', '--containerd', [CompletionResultType]::ParameterName, 'For containerd: /etc/containerd/certs.d, with a hosts.toml')
+            [CompletionResult]::new('--system', '--system', [CompletionResultType]::ParameterName, 'For every program of this system, and then for every host that the certificate''s key signs for; asks first')
+            [CompletionResult]::new('--undo', '--undo', [CompletionResultType]::ParameterName, 'Remove what install wrote; files that were changed since, or are not its own, stay')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done and do nothing')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer yes to questions')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Answer yes to questions')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'idpbuilder-trust;help' {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the kept certificates')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show who is trusted for HOST, what HOST shows now, and whether and why that is accepted')
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Trust a certificate for HOST, in place of the one added before')
             [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Remove what was added for HOST')
+            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Give what was added for HOST to other programs, or take it back')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -83,6 +99,9 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-trust' -ScriptBlock 
             break
         }
         'idpbuilder-trust;help;remove' {
+            break
+        }
+        'idpbuilder-trust;help;install' {
             break
         }
         'idpbuilder-trust;help;help' {

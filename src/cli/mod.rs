@@ -28,6 +28,7 @@ mod serve;
 mod size;
 mod tag;
 mod trust;
+mod trust_install;
 mod ui;
 
 use std::panic::AssertUnwindSafe;

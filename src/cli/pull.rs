@@ -75,6 +75,7 @@ impl Run for Args {
             let progress = ui.progress(self.progress.progress);
             let outcome = ui.block_on(pull(config, &store, progress, &ui.interrupt))?;
             write_result(ui, self.digestfile.as_deref(), &outcome.digest.to_string())?;
+            self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
             ui.data(&target.reference.pinned(outcome.digest))?;
         }

@@ -87,6 +87,7 @@ impl Args {
         let digests: Vec<String> = outcomes.iter().map(|outcome| outcome.digest.to_string()).collect();
         write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
         for outcome in outcomes {
+            self.registry.tell_end(ui, &outcome.reference, outcome.certificate.as_ref());
             ui.status(&format!(
                 "Pushed {}: {} sent, {} already there",
                 outcome.reference,

@@ -1,5 +1,6 @@
 //! Arguments about registries: which one, whom to trust, who we are.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +68,9 @@ pub(super) struct RegistryArgs {
     pub(super) timeout: Option<u64>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
+    /// Registries whose certificate's end was told.
+    #[arg(skip)]
+    ending: RefCell<Vec<RegistryHost>>,
 }
 
 /// Where a reference is and how to get there.
@@ -174,6 +178,20 @@ impl RegistryArgs {
         Ok(targets)
     }
 
+    /// Warns of the end of the certificate that a registry showed, unless that was done.
+    pub(super) fn tell_end(&self, ui: &Ui, reference: &Reference, shown: Option<&CertificateFacts>) {
+        let registry = reference.registry().unwrap_or_default();
+        let (Some(facts), Ok(host)) = (shown, registry.parse::<RegistryHost>()) else { return };
+        let told = self.ending.borrow().contains(&host) || self.skips_verification(registry).is_some();
+        if !told && ends_soon(facts.not_after, jiff::Timestamp::now()) {
+            ui.warn(&format!(
+                "the certificate of {host} ends on {}; idpbuilder create --recreate makes a cluster with a new one",
+                facts.not_after.strftime("%Y-%m-%d")
+            ));
+            self.ending.borrow_mut().push(host);
+        }
+    }
+
     /// How long to wait.
     pub(super) fn timeouts(&self) -> Timeouts {
         let default = Timeouts::default();
@@ -235,7 +253,10 @@ impl RegistryArgs {
         }
         let host = address(registry)?;
         let (trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
-        warnings.extend(ending(ui, &host, &trust)?);
+        if let Some(warning) = ending(ui, &host, &trust)? {
+            self.ending.borrow_mut().push(host);
+            warnings.push(warning);
+        }
         for warning in warnings {
             self.cluster.warn_once(ui, &warning);
         }
@@ -312,6 +333,9 @@ pub(super) fn trusted(
     }
     if let Some(identity) = trust.identity() {
         ui.detail(&format!("client certificate for {host}: `{}`", identity.path.display()));
+        if let Some(key) = &identity.exposed_key {
+            warnings.push(format!("everybody on this machine can read the key `{0}`: chmod 600 {0}", key.display()));
+        }
     }
     Ok((trust, warnings))
 }

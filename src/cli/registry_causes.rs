@@ -188,6 +188,10 @@ pub(super) fn remedy(host: &str, fault: &HandshakeFault) -> Option<String> {
         ),
         HandshakeFault::NotYetValid { .. } => Some("check the clocks of this machine and of the registry".to_owned()),
         HandshakeFault::NotTls => Some("if the registry speaks plain http, say so with --plain-http".to_owned()),
+        HandshakeFault::PeerRefused(alert) if alert == "CertificateRequired" => Some(
+            "it wants a client certificate: a directory with client.cert and client.key, given with --cert-dir"
+                .to_owned(),
+        ),
         HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => None,
     }
 }

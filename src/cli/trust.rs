@@ -14,6 +14,7 @@ use super::cluster_causes::told;
 use super::failure::{Failure, Kind, Outcome, Paint};
 use super::format::{Column, Format, json};
 use super::registry::{address, trust_store, trusted};
+use super::trust_install::InstallArgs;
 use super::ui::Ui;
 use crate::audit::Event;
 use crate::cluster::{ClusterError, Scheme};
@@ -56,6 +57,8 @@ enum Verb {
         #[arg(value_name = "HOST[:PORT]")]
         host: String,
     },
+    /// Give what was added for HOST to other programs, or take it back
+    Install(InstallArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -110,6 +113,7 @@ impl Run for Args {
             Verb::List { format } => list_all(ui, format),
             Verb::Show(show) => show.run(ui),
             Verb::Add(add) => add.run(ui),
+            Verb::Install(install) => install.run(ui),
             Verb::Remove { host } => {
                 let host = address(&host)?;
                 for file in unpin(&trust_store(ui)?, &host)? {
@@ -208,7 +212,7 @@ pub(super) fn ends_soon(not_after: Timestamp, now: Timestamp) -> bool {
 }
 
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.
-fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &str, fingerprint: Option<&str>) {
+pub(super) fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &str, fingerprint: Option<&str>) {
     if let Err(failure) = ui.audit(event, &host.to_string(), Some(source), fingerprint) {
         ui.warn(failure.render(Paint(false)).trim_end());
     }

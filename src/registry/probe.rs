@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::origin::Origin;
 use super::{Access, Registry, RegistryError, empty};
 use crate::image::Descriptor;
-use crate::tls::Presented;
+use crate::tls::{CertificateFacts, Presented};
 
 /// Bytes an answer about a version may have.
 const MAX_VERSION_BYTES: u64 = 4096;
@@ -36,6 +36,12 @@ impl Registry {
     /// The chain the registry showed last; `None` where TLS is not used.
     pub fn presented(&self) -> Option<Presented> {
         self.transport.presented()
+    }
+
+    /// The certificate that the registry itself showed last, whoever else was met since.
+    pub fn own_certificate(&self) -> Option<CertificateFacts> {
+        let host = self.authority.as_str().parse().ok()?;
+        self.transport.presented()?.chain_of(&host).into_iter().next()
     }
 
     /// Resolves the registry's name as requests do.

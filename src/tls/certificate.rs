@@ -1,17 +1,20 @@
 //! What a certificate says, in terms people check: names, dates, fingerprint.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
+use super::host::RegistryHost;
 use crate::image::Digest;
 
 /// Certificates of a presented chain that are kept.
 const MAX_CHAIN: usize = 10;
+/// Servers whose chains are kept.
+const MAX_SERVERS: usize = 16;
 /// Names of one certificate that are kept.
 const MAX_NAMES: usize = 100;
 /// Characters of one subject or name that are kept.
@@ -91,28 +94,51 @@ fn clean(text: &str) -> String {
     text.chars().take(MAX_TEXT).map(harmless).collect()
 }
 
-/// The chain a server showed last, recorded before it is judged and also when it is refused.
+/// A chain as it was shown, the server's own certificate first.
+type Chain = Vec<CertificateDer<'static>>;
+
+/// The chains that servers showed, recorded before they are judged and also when they are refused.
 #[derive(Debug, Clone, Default)]
-pub struct Presented(Arc<Mutex<Vec<CertificateDer<'static>>>>);
+pub struct Presented(Arc<Mutex<Vec<(ServerName<'static>, Chain)>>>);
 
 impl Presented {
-    /// What the certificates say, the server's own first. Unreadable ones are left out; empty before
+    /// What the certificates of the last chain say, the server's own first. Unreadable ones are left out; empty before
     /// the first handshake.
     pub fn chain(&self) -> Vec<CertificateFacts> {
-        self.certificates().iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
+        facts(&self.certificates())
     }
 
-    /// The certificates in DER form, the server's own first.
+    /// The certificates of the last chain in DER form, the server's own first.
     pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        // A panic elsewhere cannot leave the list half replaced.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen().last().map(|(_, chain)| chain.clone()).unwrap_or_default()
     }
 
-    pub(super) fn record(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+    /// What the server of that name showed last, as [`Self::chain`] does: one connector may meet several.
+    pub fn chain_of(&self, host: &RegistryHost) -> Vec<CertificateFacts> {
+        let Some(name) = host.server_name() else { return Vec::new() };
+        let seen = self.seen();
+        seen.iter().find(|(server, _)| *server == name).map(|(_, chain)| facts(chain)).unwrap_or_default()
+    }
+
+    pub(super) fn record(&self, server: &ServerName<'_>, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
         let chain = std::iter::once(leaf).chain(others).take(MAX_CHAIN);
         let chain = chain.map(|der| der.clone().into_owned()).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        let mut seen = self.seen();
+        seen.retain(|(name, _)| name != server);
+        if seen.len() == MAX_SERVERS {
+            seen.remove(0);
+        }
+        seen.push((server.to_owned(), chain));
     }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<(ServerName<'static>, Chain)>> {
+        // A panic elsewhere cannot leave a chain half replaced.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn facts(chain: &[CertificateDer<'_>]) -> Vec<CertificateFacts> {
+    chain.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
 }
 
 #[cfg(test)]

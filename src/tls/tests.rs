@@ -200,6 +200,24 @@ async fn skipping_verification_accepts_anybody_and_records_whom() {
     accepted(&TlsPolicy::SkipVerify, &identity, "evil.example").await;
 }
 
+#[test]
+fn chains_are_kept_by_server() {
+    let presented = Presented::default();
+    let name = |host: &str| ServerName::try_from(host.to_owned()).expect("a name");
+    let chain_of = |host: &str| presented.chain_of(&host.parse().expect("a host"));
+    let (first, _) = own_issuer((2020, 4000));
+    let (second, _) = own_issuer((2020, 4000));
+    presented.record(&name("a.example"), &first.chain[0], &[]);
+    presented.record(&name("b.example"), &second.chain[0], &[first.chain[0].clone()]);
+    assert_eq!([chain_of("a.example:1").len(), chain_of("b.example").len(), chain_of("c.example").len()], [1, 2, 0]);
+    assert_eq!(presented.chain().len(), 2, "the last one");
+    for number in 0..100 {
+        presented.record(&name(&format!("{number}.example")), &first.chain[0], &[]);
+    }
+    assert!(chain_of("a.example").is_empty(), "there is a limit");
+    assert_eq!(chain_of("99.example").len(), 1);
+}
+
 #[tokio::test]
 async fn a_plain_http_server_is_recognised() {
     let (near, mut far) = tokio::io::duplex(64 * 1024);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -140,6 +141,8 @@ impl fmt::Debug for Anchor {
 pub struct ClientIdentity {
     /// The certificate's file.
     pub path: PathBuf,
+    /// The key's file, if everybody on this machine may read it.
+    pub exposed_key: Option<PathBuf>,
     pub(super) key: Arc<CertifiedKey>,
 }
 
@@ -305,7 +308,10 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, TlsError> 
     let private = PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(key.to_owned()))?;
     let pair = CertifiedKey::from_der(chain, private, &super::provider());
     let pair = pair.map_err(|source| TlsError::Identity { path: certificate.to_owned(), source })?;
-    Ok(ClientIdentity { path: certificate.to_owned(), key: Arc::new(pair) })
+    let mode = std::fs::metadata(key).map(|metadata| metadata.permissions().mode());
+    let mode = mode.map_err(|source| TlsError::Read { path: key.to_owned(), source })?;
+    let exposed_key = (mode & 0o004 != 0).then(|| key.to_owned());
+    Ok(ClientIdentity { path: certificate.to_owned(), exposed_key, key: Arc::new(pair) })
 }
 
 /// Reads a file of at most [`MAX_PEM_BYTES`].

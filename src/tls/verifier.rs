@@ -68,7 +68,7 @@ impl ServerCertVerifier for HostVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.presented.record(end_entity, intermediates);
+        self.presented.record(server_name, end_entity, intermediates);
         let Rule::Trusted { exact, chained } = &self.rule else {
             return Ok(ServerCertVerified::assertion());
         };

@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "the suite about clusters uses more of it")]
 #[path = "../support/api_server.rs"]
 mod api_server;
+#[path = "../support/impostor.rs"]
+mod impostor;
 #[path = "../support/sandbox.rs"]
 mod sandbox;
 #[path = "../support/server.rs"]
@@ -20,3 +22,5 @@ mod push;
 mod readme;
 mod store;
 mod trust;
+mod trust_install;
+mod verification;

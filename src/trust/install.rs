@@ -1,0 +1,374 @@
+//! Pinned certificates for other programs: files in the places where they look, recognised by content.
+//!
+//! Each file begins with a line that has the digest of the rest. What lacks that line, or was changed after it was
+//! written, is somebody else's and is neither replaced nor removed. Everything is planned before anything is changed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustls::pki_types::CertificateDer;
+
+use crate::fs::{parent, replace_public_file};
+use crate::image::Digest;
+use crate::tls::{Origin, RegistryHost, certificates_of, to_pem};
+
+/// How our files begin; the digest of what follows the line comes after it.
+const MARK: &[u8] = b"# written by idpbuilder-trust, what follows is ";
+/// The largest file that is looked at.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Bytes of a failed program's words that are kept.
+const MAX_WORDS: usize = 1000;
+
+/// Who reads the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The Docker daemon and clients that look where it does.
+    Docker,
+    /// Podman, skopeo and buildah, of this user.
+    Podman,
+    /// containerd, where its `config_path` is `/etc/containerd/certs.d`.
+    Containerd,
+    /// Every program of this system.
+    System,
+}
+
+/// A system's store of authorities: where files are put, and what makes them count.
+#[derive(Debug, Clone, Copy)]
+struct SystemStore {
+    directory: &'static str,
+    program: &'static str,
+    add: &'static [&'static str],
+    remove: &'static [&'static str],
+}
+
+const SYSTEM_STORES: [SystemStore; 3] = [
+    // Debian, Ubuntu, Alpine. Without --fresh, links to what was removed stay.
+    SystemStore {
+        directory: "usr/local/share/ca-certificates",
+        program: "usr/sbin/update-ca-certificates",
+        add: &[],
+        remove: &["--fresh"],
+    },
+    // Fedora and its relatives.
+    SystemStore {
+        directory: "etc/pki/ca-trust/source/anchors",
+        program: "usr/bin/update-ca-trust",
+        add: &["extract"],
+        remove: &["extract"],
+    },
+    // Arch.
+    SystemStore {
+        directory: "etc/ca-certificates/trust-source/anchors",
+        program: "usr/bin/trust",
+        add: &["extract-compat"],
+        remove: &["extract-compat"],
+    },
+];
+
+/// Where to.
+#[derive(Debug, Clone)]
+pub struct Install {
+    /// What the system's directories are below; `/`.
+    pub root: PathBuf,
+    /// The user's `containers/certs.d`.
+    pub user: PathBuf,
+    /// Say what would be done and do nothing.
+    pub dry_run: bool,
+}
+
+/// One step, done or (dry run) to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A file of ours was written.
+    Write(PathBuf),
+    /// A file of ours was removed.
+    Remove(PathBuf),
+    /// It was so already.
+    Keep(PathBuf),
+    /// A file that is not ours was left alone.
+    Leave(PathBuf),
+    /// A program was run.
+    Run(PathBuf, Vec<String>),
+}
+
+/// Why another program was not told, or not completely.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// Somebody else's files are in the way; nothing was changed.
+    #[error("left alone what was there: {}", .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Foreign(Vec<PathBuf>),
+    /// A file or directory cannot be changed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried: `write`, `remove`, `read`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The system has no store of a known kind.
+    #[error("found none of {}", SYSTEM_STORES.map(|store| store.program).join(", "))]
+    NoSystemStore,
+    /// The program that makes the system's store did not succeed; what was written for it was removed.
+    #[error("`{}` failed: {said}", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// What it said last.
+        said: String,
+    },
+}
+
+/// Gives certificates (DER) of a server to other programs.
+pub fn install(
+    to: &Install,
+    readers: &[Reader],
+    host: &RegistryHost,
+    certificates: &[CertificateDer<'_>],
+) -> Result<Vec<Change>, InstallError> {
+    let mut plans = Vec::new();
+    let mut foreign = Vec::new();
+    for reader in readers {
+        let store = if *reader == Reader::System { Some(system_store(&to.root)?) } else { None };
+        let mut steps = Vec::new();
+        for (path, body) in files(to, *reader, store, host, certificates) {
+            let content = marked(&body);
+            let step = match look(&path)? {
+                Found::Nothing => Change::Write(path),
+                Found::File(there) if there == content => Change::Keep(path),
+                Found::File(there) if recognised(&there) => Change::Write(path),
+                Found::File(there) if same_certificates(&there, &body) => Change::Keep(path),
+                Found::File(_) | Found::Other => {
+                    foreign.push(path);
+                    continue;
+                }
+            };
+            steps.push((step, content));
+        }
+        plans.push((store, steps));
+    }
+    if !foreign.is_empty() {
+        return Err(InstallError::Foreign(foreign));
+    }
+    let mut changes = Vec::new();
+    for (store, steps) in plans {
+        let written: Vec<&Path> = steps.iter().filter_map(|(step, _)| step.written()).collect();
+        if !to.dry_run {
+            for (step, content) in &steps {
+                let Some(path) = step.written() else { continue };
+                write(path, content)?;
+            }
+        }
+        let run = store.filter(|_| !written.is_empty()).map(|store| (store, store.add));
+        if let Some((store, words)) = run
+            && !to.dry_run
+            && let Err(error) = store.run(&to.root, words)
+        {
+            // The next attempt must find something to do.
+            for path in written {
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(error);
+        }
+        changes.extend(steps.into_iter().map(|(step, _)| step));
+        changes.extend(run.map(|(store, words)| store.step(&to.root, words)));
+    }
+    Ok(changes)
+}
+
+/// Takes back what [`install`] gave.
+pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Result<Vec<Change>, InstallError> {
+    let mut changes = Vec::new();
+    for reader in readers {
+        let store = if *reader == Reader::System { Some(system_store(&to.root)?) } else { None };
+        let mut removed = false;
+        for path in candidates(to, *reader, store, host) {
+            match look(&path)? {
+                Found::Nothing => {}
+                Found::File(content) if recognised(&content) => {
+                    if !to.dry_run {
+                        remove(&path)?;
+                    }
+                    removed = true;
+                    changes.push(Change::Remove(path));
+                }
+                Found::File(_) | Found::Other => changes.push(Change::Leave(path)),
+            }
+        }
+        if let Some(store) = store.filter(|_| removed) {
+            if !to.dry_run {
+                store.run(&to.root, store.remove)?;
+            }
+            changes.push(store.step(&to.root, store.remove));
+        }
+    }
+    Ok(changes)
+}
+
+impl Change {
+    fn written(&self) -> Option<&Path> {
+        match self {
+            Self::Write(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Whether we wrote it and nobody changed it since.
+pub fn recognised(content: &[u8]) -> bool {
+    let Some(rest) = content.strip_prefix(MARK) else { return false };
+    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return false };
+    let (digest, body) = (&rest[..end], &rest[end + 1..]);
+    Digest::of(body).to_string().as_bytes() == digest
+}
+
+fn marked(body: &str) -> Vec<u8> {
+    [MARK, Digest::of(body.as_bytes()).to_string().as_bytes(), b"\n", body.as_bytes()].concat()
+}
+
+/// The directory that other programs have for a server: they call it as references do, which leave out the port of
+/// https.
+fn directory(host: &RegistryHost) -> String {
+    let names = host.directories(Path::new(""));
+    names.last().map(|name| name.display().to_string()).unwrap_or_default()
+}
+
+/// The files of one reader, the names without our mark's line.
+fn files(
+    to: &Install,
+    reader: Reader,
+    store: Option<SystemStore>,
+    host: &RegistryHost,
+    certificates: &[CertificateDer<'_>],
+) -> Vec<(PathBuf, String)> {
+    let paths = places(to, reader, store, host);
+    let pem = to_pem(certificates);
+    match reader {
+        Reader::Docker | Reader::Podman => paths.into_iter().zip([pem]).collect(),
+        Reader::Containerd => {
+            let authority = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            let url = format!("https://{}", directory(host));
+            let hosts = format!(
+                "server = {url:?}\n\n[host.{url:?}]\n  capabilities = [\"pull\", \"resolve\", \"push\"]\n  \
+                 ca = {authority:?}\n"
+            );
+            paths.into_iter().zip([pem, hosts]).collect()
+        }
+        // Its programs take one certificate a file.
+        Reader::System => {
+            let one = |certificate: &CertificateDer<'_>| to_pem(std::slice::from_ref(certificate));
+            paths.into_iter().zip(certificates.iter().map(one)).collect()
+        }
+    }
+}
+
+/// The paths of one reader's files, in order; for the system as many as a server may have certificates.
+fn places(to: &Install, reader: Reader, store: Option<SystemStore>, host: &RegistryHost) -> Vec<PathBuf> {
+    let name = directory(host);
+    match reader {
+        Reader::Docker => vec![to.root.join("etc/docker/certs.d").join(name).join("ca.crt")],
+        Reader::Podman => vec![to.user.join(name).join("ca.crt")],
+        Reader::Containerd => {
+            let directory = to.root.join("etc/containerd/certs.d").join(name);
+            vec![directory.join("ca.crt"), directory.join("hosts.toml")]
+        }
+        Reader::System => {
+            let Some(store) = store else { return Vec::new() };
+            let plain: String =
+                host.to_string().chars().map(|letter| if "[]:".contains(letter) { '_' } else { letter }).collect();
+            let file = |number: usize| match number {
+                1 => format!("idpbuilder-{plain}.crt"),
+                _ => format!("idpbuilder-{plain}-{number}.crt"),
+            };
+            (1..=crate::tls::MAX_CERTIFICATES).map(|number| to.root.join(store.directory).join(file(number))).collect()
+        }
+    }
+}
+
+fn candidates(to: &Install, reader: Reader, store: Option<SystemStore>, host: &RegistryHost) -> Vec<PathBuf> {
+    let paths = places(to, reader, store, host).into_iter();
+    match reader {
+        // Its files are numbered without gaps.
+        Reader::System => paths.take_while(|path| path.symlink_metadata().is_ok()).collect(),
+        _ => paths.collect(),
+    }
+}
+
+enum Found {
+    Nothing,
+    File(Vec<u8>),
+    Other,
+}
+
+fn look(path: &Path) -> Result<Found, InstallError> {
+    let failed = |source| InstallError::Io { action: "read", path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(error) => Err(failed(error)),
+        // A link or a huge file is not what we write.
+        Ok(metadata) if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES => Ok(Found::Other),
+        Ok(_) => std::fs::read(path).map(Found::File).map_err(failed),
+    }
+}
+
+/// Whether a file of somebody else says the same.
+fn same_certificates(there: &[u8], body: &str) -> bool {
+    let read = |text: &[u8]| certificates_of(text, &Origin::System).ok();
+    read(there).is_some_and(|there| Some(there) == read(body.as_bytes()))
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), InstallError> {
+    let directory = parent(path);
+    std::fs::create_dir_all(directory).map_err(|source| InstallError::Io {
+        action: "make",
+        path: directory.to_owned(),
+        source,
+    })?;
+    replace_public_file(path, content).map_err(|source| InstallError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn remove(path: &Path) -> Result<(), InstallError> {
+    std::fs::remove_file(path).map_err(|source| InstallError::Io {
+        action: "remove",
+        path: path.to_owned(),
+        source,
+    })?;
+    // A server's directory that holds nothing more; others, such as the system's, stay.
+    if path.file_name().is_some_and(|name| name == "ca.crt" || name == "hosts.toml") {
+        let _ = std::fs::remove_dir(parent(path));
+    }
+    Ok(())
+}
+
+fn system_store(root: &Path) -> Result<SystemStore, InstallError> {
+    let there = |store: &&SystemStore| root.join(store.program).is_file();
+    SYSTEM_STORES.iter().find(there).copied().ok_or(InstallError::NoSystemStore)
+}
+
+impl SystemStore {
+    fn step(&self, root: &Path, words: &[&str]) -> Change {
+        Change::Run(root.join(self.program), words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    fn run(&self, root: &Path, words: &[&str]) -> Result<(), InstallError> {
+        let program = root.join(self.program);
+        let mut command = Command::new(&program);
+        // A script that runs as root gets nothing of the caller's surroundings.
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).stdin(Stdio::null());
+        let output =
+            command.output().map_err(|source| InstallError::Io { action: "run", path: program.clone(), source })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said: String = String::from_utf8_lossy(&output.stderr).chars().filter(|c| !c.is_control()).collect();
+        let from = said.char_indices().rev().nth(MAX_WORDS).map_or(0, |(at, _)| at);
+        Err(InstallError::Program { program, said: format!("{} ({})", output.status, said[from..].trim()) })
+    }
+}
