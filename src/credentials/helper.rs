@@ -127,6 +127,7 @@ fn run(
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok((status, output)),
+            // The standard library has no wait with a deadline.
             Ok(None) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(2)),
             Ok(None) => {
                 stop(&mut child);
