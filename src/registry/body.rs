@@ -116,7 +116,7 @@ impl Payload {
     }
 }
 
-/// What is known of a body while hyper has it.
+/// What is known of a body while the transport has it.
 #[derive(Default)]
 pub(super) struct Sending {
     handed: AtomicU64,

@@ -1,0 +1,86 @@
+//! From the HTTP library's errors to typed facts.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::super::body::{Payload, SendFault};
+use super::super::error::{NetworkFault, RegistryError, Wait};
+use super::connect::{DialError, DialFault};
+use crate::tls;
+
+/// Links of an error's chain that are followed.
+const MAX_DEPTH: usize = 32;
+
+/// The error a fault in reading our own blob stands for.
+pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<RegistryError> {
+    let Payload::Part(part) = payload else { return None };
+    match fault {
+        SendFault::Source(source) => Some(RegistryError::Source { digest: part.digest, source }),
+        SendFault::Digest { expected, found } => Some(RegistryError::SourceDigest { expected, found }),
+        SendFault::Abandoned => None,
+    }
+}
+
+/// What of an error concerns the network, by type.
+pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
+    if let Some(fault) = tls::classify(error) {
+        return NetworkFault::Tls { fault, chain: Vec::new() };
+    }
+    for link in links(error) {
+        if let Some(DialError(fault, _)) = link.downcast_ref() {
+            return match fault {
+                DialFault::Dns => NetworkFault::Dns,
+                DialFault::Timeout => NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO },
+                DialFault::Proxy(proxy) => NetworkFault::Proxy { proxy: proxy.clone() },
+            };
+        }
+        if let Some(error) = link.downcast_ref::<hyper::Error>() {
+            if error.is_incomplete_message() {
+                return NetworkFault::Closed;
+            }
+            if error.is_parse() {
+                return NetworkFault::NotHttp;
+            }
+        }
+    }
+    let kinds: BTreeSet<_> =
+        links(error).filter_map(|link| link.downcast_ref::<io::Error>()).map(io::Error::kind).collect();
+    for kind in kinds {
+        match kind {
+            io::ErrorKind::ConnectionRefused => return NetworkFault::Refused,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+                return NetworkFault::Reset;
+            }
+            io::ErrorKind::UnexpectedEof => return NetworkFault::Closed,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+                return NetworkFault::Unreachable;
+            }
+            io::ErrorKind::TimedOut => {
+                return NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO };
+            }
+            _ => {}
+        }
+    }
+    NetworkFault::Other
+}
+
+/// The chain of sources, through `io::Error` too, whose content is not its source.
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    fn next<'a>(link: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+        let link: &'a (dyn Error + 'static) = *link;
+        match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => link.source(),
+        }
+    }
+    std::iter::successors(Some(error), next).take(MAX_DEPTH)
+}
+
+/// The innermost reason: the wrappers around it say what the fault says already.
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> Option<io::Error> {
+    let root = links(error).last()?;
+    let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    Some(io::Error::new(kind, root.to_string()))
+}

@@ -1,0 +1,235 @@
+//! The transport: the one folder that names the HTTP library.
+//!
+//! HTTP/1.1 with kept connections; TLS by the host's policy; proxies and time limits as given; fixed
+//! `Content-Length` always. An answer that comes while a body is still being sent is read and
+//! returned, also when the peer has closed its side. Everything read is bounded.
+
+mod connect;
+mod fault;
+mod reply;
+mod watch;
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{Method, StatusCode, Uri};
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::body::{Payload, SendBody, Sending};
+use super::error::{NetworkFault, RegistryError, RequestFacts, Violation};
+use super::origin::Origin;
+use super::{Proxies, Timeouts};
+use crate::progress::Interrupt;
+use crate::tls::{self, ClientTls, TlsPolicy};
+use connect::{Dial, Dialer, Resolver, lookup, proxy_for};
+use fault::{classify, root_cause, source_error};
+pub(super) use reply::Reply;
+use watch::{Abandon, Watch};
+
+const MAX_REDIRECTIONS: usize = 5;
+/// How often a waiting request looks at the interrupt and at its limits.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A request that can be sent again.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Payload,
+}
+
+/// The client for one host and whom it sends us to.
+pub(super) struct Transport {
+    client: Client<Dialer, SendBody>,
+    tls: Option<ClientTls>,
+    proxies: Arc<Matcher>,
+    own: Origin,
+    timeouts: Timeouts,
+    stop: [Interrupt; 2],
+}
+
+impl Transport {
+    /// `stop` ends every request with [`RegistryError::Interrupted`] soon after one of them is requested.
+    pub(super) fn new(
+        own: Origin,
+        policy: &TlsPolicy,
+        proxies: &Proxies,
+        timeouts: Timeouts,
+        stop: [Interrupt; 2],
+    ) -> Result<Self, RegistryError> {
+        let tls = tls::client(policy)?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let matcher =
+            Matcher::builder().http(text(&proxies.http)).https(text(&proxies.https)).no(text(&proxies.no)).build();
+        let proxies = Arc::new(matcher);
+        let mut tcp = HttpConnector::new_with_resolver(Resolver);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(30)));
+        let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
+        let https = tls.as_ref().map(|tls| {
+            let names = Arc::new(DefaultServerNameResolver::default());
+            HttpsConnector::new(dial.clone(), Arc::clone(&tls.config), true, names)
+        });
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(Dialer { dial, https, limit: timeouts.connect });
+        Ok(Self { client, tls, proxies, own, timeouts, stop })
+    }
+
+    /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
+    /// `Authorization` goes to the request's own origin only.
+    pub(super) async fn send(&self, call: Call) -> Result<Reply, RegistryError> {
+        Box::pin(self.follow(call, true)).await
+    }
+
+    /// The same for clean-up: an interrupt does not end it, a short limit does.
+    pub(super) async fn send_regardless(&self, call: Call, limit: Duration) -> Option<Reply> {
+        tokio::time::timeout(limit, Box::pin(self.follow(call, false))).await.ok()?.ok()
+    }
+
+    async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
+        let home = Origin::of(&call.uri);
+        for _ in 0..=MAX_REDIRECTIONS {
+            let reply = self.once(&call, interruptible).await?;
+            let replays = matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            let reads = matches!(call.method, Method::GET | Method::HEAD)
+                && matches!(reply.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
+            if !(replays || reads) {
+                return Ok(reply);
+            }
+            let next = reply.location(&self.own)?;
+            if Origin::of(&next) != home {
+                call.headers.remove(AUTHORIZATION);
+            }
+            call.uri = next;
+            reply.discard().await;
+        }
+        Err(RegistryError::protocol(&call.method, &call.uri, Violation::Redirections(MAX_REDIRECTIONS)))
+    }
+
+    async fn once(&self, call: &Call, interruptible: bool) -> Result<Reply, RegistryError> {
+        self.check_interrupt(interruptible)?;
+        let facts = || RequestFacts::of(&call.method, &call.uri);
+        let (body, sending) = SendBody::start(&call.payload);
+        let mut request = http::Request::new(body);
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = call.uri.clone();
+        *request.headers_mut() = call.headers.clone();
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("idpbuilder-oci/", env!("CARGO_PKG_VERSION"))));
+        if !matches!(call.method, Method::GET | Method::HEAD | Method::DELETE) {
+            headers.insert(CONTENT_LENGTH, call.payload.len().into());
+        }
+        if call.uri.scheme_str() == Some("http")
+            && let Some(proxy) = proxy_for(&self.proxies, &call.uri)
+            && let Some(authorization) = proxy.basic_auth()
+        {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        let mut abandon = Abandon(Some(Arc::clone(&sending)));
+        let mut answer = pin!(self.client.request(request));
+        let mut watch = Watch::new(&sending);
+        let response = loop {
+            match tokio::time::timeout(TICK, &mut answer).await {
+                Ok(Ok(response)) => break response,
+                Ok(Err(error)) => return Err(self.failed(facts(), &sending, &call.payload, &error)),
+                Err(_) => {
+                    self.check_interrupt(interruptible)?;
+                    if let Some(wait) = watch.overdue(&sending, &self.timeouts) {
+                        let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
+                        return Err(RegistryError::Network { request: facts(), fault, source: None });
+                    }
+                }
+            }
+        };
+        // A fault of our own explains an early answer better than the answer does.
+        if let Some(fault) = sending.take_fault() {
+            return Err(source_error(fault, &call.payload).unwrap_or(RegistryError::Interrupted));
+        }
+        let (parts, body) = response.into_parts();
+        if sending.is_complete() {
+            abandon.0 = None;
+        }
+        Ok(Reply {
+            status: parts.status,
+            headers: parts.headers,
+            uri: call.uri.clone(),
+            method: call.method.clone(),
+            body,
+            stall: self.timeouts.stall,
+            stop: interruptible.then(|| self.stop.clone()),
+            _abandon: abandon,
+        })
+    }
+
+    /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
+    pub(super) async fn resolve(&self, uri: &Uri) -> Result<(Vec<IpAddr>, bool), RegistryError> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let found = lookup(host).await.map_err(|error| network(uri, &error))?;
+        let mut addresses: Vec<IpAddr> = found.0.iter().map(SocketAddr::ip).collect();
+        addresses.dedup();
+        Ok((addresses, found.1))
+    }
+
+    /// Connects to the first of the addresses that answers, and lets go.
+    pub(super) async fn connect(&self, uri: &Uri, addresses: &[SocketAddr]) -> Result<SocketAddr, RegistryError> {
+        match TcpStream::connect(addresses).await {
+            Ok(stream) => stream.peer_addr().map_err(|error| network(uri, &error)),
+            Err(error) => Err(network(uri, &error)),
+        }
+    }
+
+    /// Whether requests to `uri` go through a proxy.
+    pub(super) fn is_proxied(&self, uri: &Uri) -> bool {
+        proxy_for(&self.proxies, uri).is_some()
+    }
+
+    /// The chain the server showed last; `None` where there is no TLS.
+    pub(super) fn presented(&self) -> Option<tls::Presented> {
+        self.tls.as_ref().map(|tls| tls.presented.clone())
+    }
+
+    fn check_interrupt(&self, interruptible: bool) -> Result<(), RegistryError> {
+        if interruptible && self.stop.iter().any(Interrupt::requested) {
+            return Err(RegistryError::Interrupted);
+        }
+        Ok(())
+    }
+
+    fn failed(
+        &self,
+        request: RequestFacts,
+        sending: &Sending,
+        payload: &Payload,
+        error: &(dyn Error + 'static),
+    ) -> RegistryError {
+        if let Some(error) = sending.take_fault().and_then(|fault| source_error(fault, payload)) {
+            return error;
+        }
+        let mut fault = classify(error);
+        match &mut fault {
+            NetworkFault::Tls { chain, .. } => {
+                *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
+            }
+            NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.connect,
+            _ => {}
+        }
+        RegistryError::Network { request, fault, source: root_cause(error) }
+    }
+}
+
+fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {
+    let request = RequestFacts::of(&Method::GET, uri);
+    RegistryError::Network { request, fault: classify(error), source: root_cause(error) }
+}
