@@ -63,6 +63,26 @@ pub enum Event<'a> {
         /// How.
         outcome: Outcome,
     },
+    /// The transfer goes on where an earlier run stopped.
+    Resume {
+        /// The transfer.
+        key: &'a str,
+        /// Bytes that count as moved.
+        offset: u64,
+    },
+    /// Something failed and is tried again after a wait.
+    Retry {
+        /// The transfer, if it belongs to one.
+        key: Option<&'a str>,
+        /// What failed, for people.
+        cause: &'a str,
+        /// How long until the next attempt.
+        wait: std::time::Duration,
+        /// Which attempt that is since the last progress, from 1.
+        attempt: u32,
+        /// How many there are.
+        of: u32,
+    },
     /// Something a person should know although the work goes on.
     Warning(&'a str),
     /// Something a person may want to know (`-v`).

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use crate::credentials::Credential;
 use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
-use crate::registry::{Limits, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts};
+use crate::registry::{
+    Limits, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
+};
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
 
@@ -44,6 +46,8 @@ pub struct PullConfig {
     pub timeouts: Timeouts,
     /// Proxies on the way.
     pub proxies: Proxies,
+    /// When to try again.
+    pub retry: RetryPolicy,
 }
 
 /// What a pull came to.
@@ -122,7 +126,8 @@ pub async fn pull(
         limits: Limits::default(),
         interrupt: interrupt.clone(),
     })
-    .map_err(|source| failure(&reference, source))?;
+    .map_err(|source| failure(&reference, source))?
+    .persisting(Persistence { retry: config.retry, state: None, progress: Arc::clone(&progress) });
     let jobs = config.jobs.max(1);
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,10 @@ use futures_util::{StreamExt as _, stream};
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
-use crate::registry::{Limits, Meter, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Uploaded};
+use crate::registry::{
+    Limits, Meter, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
+    Uploaded,
+};
 use crate::store::{ImageStore, ImageTree, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
 
@@ -46,6 +50,10 @@ pub struct PushConfig {
     pub timeouts: Timeouts,
     /// Proxies on the way.
     pub proxies: Proxies,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The directory of what outlives the process; without one, the next push knows nothing of this one.
+    pub state: Option<PathBuf>,
 }
 
 /// What became of one destination.
@@ -189,7 +197,12 @@ pub async fn push(
             limits: config.limits,
             interrupt: interrupt.clone(),
         })
-        .map_err(failed)?;
+        .map_err(failed)?
+        .persisting(Persistence {
+            retry: config.retry,
+            state: config.state.clone(),
+            progress: Arc::clone(&progress),
+        });
         let run = Run { registry: &registry, repository: first.reference.repository(), jobs: config.jobs.max(1) };
         let mut blobs = run.blobs(store, &tree, &progress).await.map_err(|error| match error {
             RegistryError::Source { digest, source } => {

@@ -7,6 +7,9 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-push -l retry -d 'Times to try again without any progress between them' -r
+complete -c idpbuilder-push -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
+complete -c idpbuilder-push -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
 complete -c idpbuilder-push -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-push -s u -l username -d 'User name' -r
 complete -c idpbuilder-push -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -16,7 +19,7 @@ complete -c idpbuilder-push -l cert-dir -d 'Directory with *.crt to trust and *.
 complete -c idpbuilder-push -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-push -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-push -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-push -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-push -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r

@@ -27,6 +27,7 @@ mod save;
 mod serve;
 mod size;
 mod tag;
+mod transfer;
 mod trust;
 mod trust_install;
 mod ui;

@@ -40,6 +40,8 @@ struct Transfer {
     phase: Phase,
     total: Option<u64>,
     done: u64,
+    /// Bytes that an earlier run moved.
+    resumed: u64,
     started: Instant,
     shown: Instant,
 }
@@ -47,8 +49,23 @@ struct Transfer {
 impl Transfer {
     fn rate(&self) -> Option<u64> {
         let millis = self.started.elapsed().as_millis();
-        (millis > 0).then(|| u64::try_from(u128::from(self.done) * 1000 / millis).unwrap_or(u64::MAX))
+        let moved = u128::from(self.done.saturating_sub(self.resumed));
+        (millis > 0).then(|| u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX))
     }
+
+    fn resume(&mut self, offset: u64) {
+        (self.done, self.resumed) = (offset, offset);
+    }
+
+    fn rewind(&mut self, offset: u64) {
+        (self.done, self.resumed) = (offset, self.resumed.min(offset));
+    }
+}
+
+/// Why and when something is tried again, in one line.
+fn again(label: Option<&str>, cause: &str, wait: Duration, (attempt, of): (u32, u32)) -> String {
+    let label = label.map_or_else(String::new, |label| format!("{label}: "));
+    format!("{label}{cause}; trying again in {:.1} s ({attempt} of {of})", wait.as_secs_f64())
 }
 
 /// All transfers of a run: what every renderer keeps.
@@ -62,8 +79,13 @@ struct Ledger {
 impl Ledger {
     fn begin(&mut self, key: &str, label: &str, phase: Phase, total: Option<u64>) {
         let now = Instant::now();
-        let transfer = Transfer { label: label.to_owned(), phase, total, done: 0, started: now, shown: now };
+        let transfer =
+            Transfer { label: label.to_owned(), phase, total, done: 0, resumed: 0, started: now, shown: now };
         self.active.insert(key.to_owned(), transfer);
+    }
+
+    fn label(&self, key: Option<&str>) -> Option<&str> {
+        Some(self.active.get(key?)?.label.as_str())
     }
 
     fn end(&mut self, key: &str) -> Option<Transfer> {
@@ -173,9 +195,18 @@ impl Progress for Lines {
             }
             Event::Rewind { key, offset } => {
                 if let Some(transfer) = ledger.active.get_mut(key) {
-                    transfer.done = offset;
+                    transfer.rewind(offset);
                     say(&format!("{}: continuing from {}", transfer.label, HumanBytes(offset)));
                 }
+            }
+            Event::Resume { key, offset } => {
+                if let Some(transfer) = ledger.active.get_mut(key) {
+                    transfer.resume(offset);
+                    say(&resumed(transfer));
+                }
+            }
+            Event::Retry { key, cause, wait, attempt, of } => {
+                say(&again(ledger.label(key), cause, wait, (attempt, of)));
             }
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };
@@ -199,6 +230,10 @@ impl Progress for Lines {
             }
         }
     }
+}
+
+fn resumed(transfer: &Transfer) -> String {
+    format!("{}: resumed from {}", transfer.label, HumanBytes(transfer.done))
 }
 
 fn long_line(transfer: &Transfer) -> String {
@@ -299,8 +334,19 @@ impl Progress for Bars {
             }
             Event::Rewind { key, offset } => {
                 if let Some(transfer) = state.ledger.active.get_mut(key) {
-                    transfer.done = offset;
+                    transfer.rewind(offset);
                 }
+            }
+            Event::Resume { key, offset } => {
+                if let Some(transfer) = state.ledger.active.get_mut(key) {
+                    transfer.resume(offset);
+                    let line = resumed(transfer);
+                    self.screen.suspend(|| say(&line));
+                }
+            }
+            Event::Retry { key, cause, wait, attempt, of } => {
+                let line = again(state.ledger.label(key), cause, wait, (attempt, of));
+                self.screen.suspend(|| say(&line));
             }
             Event::End { key, outcome } => {
                 let transfer = state.ledger.end(key);
@@ -362,7 +408,16 @@ struct JsonLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    resumed_from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
 }
 
 impl<'a> JsonLine<'a> {
@@ -376,7 +431,11 @@ impl<'a> JsonLine<'a> {
             bytes: None,
             total: None,
             rate: None,
+            resumed_from: None,
             message: None,
+            wait: None,
+            attempt: None,
+            attempts: None,
         }
     }
 
@@ -395,6 +454,7 @@ impl<'a> JsonLine<'a> {
             bytes: Some(transfer.done),
             total: transfer.total,
             rate: transfer.rate(),
+            resumed_from: Some(transfer.resumed).filter(|bytes| *bytes > 0),
             ..Self::bare(event)
         }
     }
@@ -428,8 +488,21 @@ impl Progress for Json {
             }
             Event::Rewind { key, offset } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
-                transfer.done = offset;
+                transfer.rewind(offset);
                 JsonLine::of("rewind", key, transfer).write();
+            }
+            Event::Resume { key, offset } => {
+                let Some(transfer) = ledger.active.get_mut(key) else { return };
+                transfer.resume(offset);
+                JsonLine::of("resume", key, transfer).write();
+            }
+            Event::Retry { key, cause, wait, attempt, of } => {
+                let line = match key.and_then(|key| ledger.active.get_key_value(key)) {
+                    Some((key, transfer)) => JsonLine::of("retry", key, transfer),
+                    None => JsonLine::bare("retry"),
+                };
+                let wait = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+                JsonLine { message: Some(cause), wait, attempt: Some(attempt), attempts: Some(of), ..line }.write();
             }
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };

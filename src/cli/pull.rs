@@ -8,6 +8,7 @@ use super::build::write_result;
 use super::failure::Outcome;
 use super::registry::{RegistryArgs, proxies};
 use super::tag::{names, now};
+use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
 use crate::pull::{PullConfig, pull};
@@ -42,6 +43,8 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    transfer: TransferArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
@@ -69,7 +72,8 @@ impl Run for Args {
                 name: name.clone(),
                 created: Some(now()),
                 jobs: usize::from(self.jobs),
-                timeouts: self.registry.timeouts(),
+                timeouts: self.transfer.timeouts(self.registry.timeouts()),
+                retry: self.transfer.retry(),
                 proxies: proxies(ui),
             };
             let progress = ui.progress(self.progress.progress);

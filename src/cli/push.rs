@@ -8,6 +8,7 @@ use super::build::write_result;
 use super::failure::{Failure, Outcome};
 use super::registry::{RegistryArgs, proxies};
 use super::size::bytes;
+use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
 use crate::push::{Destination, PushConfig, PushOutcome, push};
@@ -41,6 +42,8 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    transfer: TransferArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
@@ -64,7 +67,9 @@ impl Run for Args {
             destinations,
             jobs: usize::from(self.jobs),
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
-            timeouts: self.registry.timeouts(),
+            timeouts: self.transfer.timeouts(self.registry.timeouts()),
+            retry: self.transfer.retry(),
+            state: Some(ui.settings(store_flag)?.home.value),
             proxies: proxies(ui),
         };
         let progress = ui.progress(self.progress.progress);

@@ -63,7 +63,8 @@ pub(super) struct RegistryArgs {
     /// Answer yes to questions
     #[arg(short = 'y', long)]
     yes: bool,
-    /// Longest wait for an answer of the registry, and for the next byte
+    /// Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection
+    /// and for the next byte
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(super) timeout: Option<u64>,
     #[command(flatten)]
@@ -196,7 +197,9 @@ impl RegistryArgs {
     pub(super) fn timeouts(&self) -> Timeouts {
         let default = Timeouts::default();
         match self.timeout.map(Duration::from_secs) {
-            Some(limit) => Timeouts { connect: limit.min(default.connect), answer: limit, stall: limit },
+            Some(limit) => {
+                Timeouts { connect: limit.min(default.connect), answer: limit, stall: limit.min(default.stall) }
+            }
             None => default,
         }
     }

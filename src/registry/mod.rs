@@ -3,15 +3,20 @@
 mod answer;
 mod auth;
 mod body;
+mod breaker;
 mod challenge;
 mod error;
 mod http;
 mod origin;
+mod persist;
 mod probe;
+mod reaction;
+mod retry;
 mod session;
 mod token;
 mod upload;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,13 +28,17 @@ pub use answer::{OciFault, Refusal};
 pub use body::{BlobSource, Meter};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
+pub use persist::Persistence;
 pub use probe::Resolved;
+pub use retry::RetryPolicy;
 pub use session::Uploaded;
 pub use upload::{Limits, State, Step, UploadSession};
 
 use self::http::{Call, Reply, Transport};
 use auth::{Authenticator, Shown, Verdict};
 use body::Payload;
+use breaker::Gate;
+use reaction::Operation;
 
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest, Document, Hasher, MAX_DOCUMENT_BYTES, media_type};
@@ -153,6 +162,10 @@ pub struct Registry {
     greeted: tokio::sync::OnceCell<()>,
     limits: Mutex<Limits>,
     abandoned: Interrupt,
+    persistence: Persistence,
+    gate: Gate,
+    /// Whether it ever answered.
+    met: AtomicBool,
 }
 
 impl Registry {
@@ -183,7 +196,18 @@ impl Registry {
             greeted: tokio::sync::OnceCell::new(),
             limits: Mutex::new(config.limits),
             abandoned,
+            gate: Gate::new(Persistence::default().first_pause()),
+            persistence: Persistence::default(),
+            met: AtomicBool::new(false),
         })
+    }
+
+    /// The same registry, which goes on after faults that may pass.
+    #[must_use]
+    pub fn persisting(mut self, persistence: Persistence) -> Self {
+        self.gate = Gate::new(persistence.first_pause());
+        self.persistence = persistence;
+        self
     }
 
     /// `host` or `host:port`, as given.
@@ -200,7 +224,7 @@ impl Registry {
     pub async fn ping(&self) -> Result<(), RegistryError> {
         let uri = self.uri("")?;
         let call = Call { method: Method::GET, uri, headers: HeaderMap::new(), payload: Payload::Empty };
-        let mut reply = self.transport.send(call).await?;
+        let mut reply = self.reach(call).await?;
         match reply.status {
             StatusCode::UNAUTHORIZED => {
                 let (base, facts) = (reply.uri.clone(), reply.facts());
@@ -221,7 +245,7 @@ impl Registry {
     /// Size in bytes of a blob the repository has; `None` when it has not.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
-        let reply = self.head(repository, empty(Method::HEAD, uri)).await?;
+        let reply = self.persist(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -235,10 +259,11 @@ impl Registry {
     /// Starts to receive a blob.
     pub async fn get_blob(&self, repository: &str, blob: &Descriptor) -> Result<BlobDownload, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{}", blob.digest))?;
-        let mut reply = self.call(Access::Pull, repository, empty(Method::GET, uri)).await?;
-        if reply.status != StatusCode::OK {
-            return Err(self.refused(&mut reply).await);
-        }
+        let begin = async || {
+            let mut reply = self.call(Access::Pull, repository, empty(Method::GET, uri.clone())).await?;
+            if reply.status == StatusCode::OK { Ok(reply) } else { Err(self.refused(&mut reply).await) }
+        };
+        let reply = self.persist(Operation::Ask, begin).await?;
         Ok(BlobDownload { reply, expected: (blob.digest, blob.size), hasher: Hasher::default() })
     }
 
@@ -249,9 +274,8 @@ impl Registry {
         target: Target<'_>,
     ) -> Result<Option<ManifestHead>, RegistryError> {
         let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
-        let mut call = empty(Method::HEAD, uri);
-        call.headers = accept_manifests();
-        let reply = self.head(repository, call).await?;
+        let ask = async || self.head(repository, Call { headers: accept_manifests(), ..head(&uri) }).await;
+        let reply = self.persist(Operation::Ask, ask).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -287,6 +311,10 @@ impl Registry {
 
     /// Receives a manifest or index; its digest is checked against the target's or the registry's.
     pub async fn get_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
+        self.persist(Operation::Ask, async || self.fetch_manifest(repository, target).await).await
+    }
+
+    async fn fetch_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
         let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
         let mut call = empty(Method::GET, uri);
         call.headers = accept_manifests();
@@ -320,15 +348,18 @@ impl Registry {
         let kind = HeaderValue::from_str(&document.descriptor.media_type)
             .map_err(|_| RegistryError::protocol(&Method::PUT, &uri, Violation::Header("Content-Type")))?;
         headers.insert(CONTENT_TYPE, kind);
-        let payload = Payload::Bytes(document.bytes.clone().into());
-        let mut reply =
-            self.call(Access::Push, repository, Call { method: Method::PUT, uri, headers, payload }).await?;
-        if !is_stored(reply.status) {
-            return Err(self.refused(&mut reply).await);
-        }
-        check_digest(&reply, document.digest())?;
-        reply.discard().await;
-        Ok(())
+        let put = async || {
+            let payload = Payload::Bytes(document.bytes.clone().into());
+            let call = Call { method: Method::PUT, uri: uri.clone(), headers: headers.clone(), payload };
+            let mut reply = self.call(Access::Push, repository, call).await?;
+            if !is_stored(reply.status) {
+                return Err(self.refused(&mut reply).await);
+            }
+            check_digest(&reply, document.digest())?;
+            reply.discard().await;
+            Ok(())
+        };
+        self.persist(Operation::Name, put).await
     }
 
     fn uri(&self, path: &str) -> Result<Uri, RegistryError> {
@@ -371,7 +402,7 @@ impl Registry {
                 shown = what;
             }
             let (method, uri, payload) = (call.method.clone(), call.uri.clone(), call.payload.clone());
-            let mut reply = self.transport.send(Call { method, uri, headers, payload }).await?;
+            let mut reply = self.reach(Call { method, uri, headers, payload }).await?;
             sent += 1;
             if reply.status != StatusCode::UNAUTHORIZED || !is_own(&reply.uri) {
                 return Ok(reply);
@@ -429,6 +460,10 @@ impl BlobDownload {
         self.hasher.update(&bytes);
         Ok(Some(bytes))
     }
+}
+
+fn head(uri: &Uri) -> Call {
+    empty(Method::HEAD, uri.clone())
 }
 
 fn empty(method: Method, uri: Uri) -> Call {

@@ -9,6 +9,7 @@ use ::http::{Method, StatusCode, Uri};
 use super::body::{BlobSource, Meter, Part, Payload};
 use super::error::{RegistryError, Violation};
 use super::http::{Call, Reply};
+use super::reaction::Operation;
 use super::upload::{Limits, State, Step, UploadSession, received};
 use super::{Access, Registry, check_digest, empty, is_stored, origin, scope};
 use crate::image::{Descriptor, Hasher};
@@ -73,16 +74,19 @@ impl Registry {
         blob: &Descriptor,
     ) -> Result<Option<UploadSession>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
-        let mut reply = self.call(Access::Push, repository, empty(Method::POST, uri)).await?;
-        match reply.status {
-            StatusCode::CREATED => Ok(None),
-            status if is_stored(status) => {
-                let location = reply.location(&self.own)?;
-                reply.discard().await;
-                Ok(Some(UploadSession::opened(location, blob.size)))
+        let post = async || {
+            let mut reply = self.call(Access::Push, repository, empty(Method::POST, uri.clone())).await?;
+            match reply.status {
+                StatusCode::CREATED => Ok(None),
+                status if is_stored(status) => {
+                    let location = reply.location(&self.own)?;
+                    reply.discard().await;
+                    Ok(Some(UploadSession::opened(location, blob.size)))
+                }
+                _ => Err(self.refused(&mut reply).await),
             }
-            _ => Err(self.refused(&mut reply).await),
-        }
+        };
+        self.persist(Operation::Open, post).await
     }
 
     async fn drive(

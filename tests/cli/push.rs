@@ -211,7 +211,8 @@ fn answers_of_every_shape_are_shown() {
         ),
     ] {
         let address = scripted(Some(answer));
-        let output = sandbox.run(&["idpbuilder-push", "app:v1", &format!("{address}/app"), "--plain-http"]);
+        let words = ["idpbuilder-push", "app:v1", &format!("{address}/app"), "--plain-http", "--retry", "0"];
+        let output = sandbox.run(&words);
         snapshot(name, &output, &address);
     }
 }
@@ -222,6 +223,23 @@ fn a_registry_that_never_answers_is_given_up() {
     let address = scripted(None);
     let words = ["idpbuilder-push", "app:v1", &format!("{address}/app"), "--plain-http", "--timeout", "1"];
     snapshot("deadline", &sandbox.run(&words), &address);
+}
+
+#[test]
+fn every_attempt_says_why_and_when() {
+    let sandbox = sandbox();
+    let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let address = scripted(Some(answer));
+    let to = format!("{address}/app");
+    let words =
+        ["idpbuilder-push", "app:v1", &to, "--plain-http", "--jobs", "1", "--retry", "2", "--retry-delay", "1ms"];
+    snapshot("retries", &sandbox.run(&words), &address);
+    let lines = sandbox.run(&[&words[..], &["--progress", "json"]].concat()).stderr;
+    let events = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let retries: Vec<_> = events.filter(|event| event["event"] == "retry").collect();
+    assert_eq!(retries.len(), 2, "{lines}");
+    assert_eq!((&retries[1]["attempt"], &retries[1]["attempts"]), (&2.into(), &2.into()));
+    assert!(retries[0]["wait"].is_u64() && retries[0]["message"].is_string(), "{lines}");
 }
 
 #[test]

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
-use idpbuilder_oci::progress::{Interrupt, Silent};
+use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
 use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
 use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{
-    BlobSource, Limits, Meter, Proxies, Registry, RegistryConfig, RegistryError, Timeouts, Uploaded,
+    BlobSource, Limits, Meter, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts,
+    Uploaded,
 };
 use idpbuilder_oci::store::ImageStore;
 use idpbuilder_oci::tls::TlsPolicy;
@@ -104,6 +105,11 @@ pub(crate) fn patient() -> Timeouts {
     Timeouts { connect: Duration::from_secs(10), answer: Duration::from_secs(30), stall: Duration::from_secs(30) }
 }
 
+/// As often as people get it, without their waits.
+pub(crate) fn eager() -> RetryPolicy {
+    RetryPolicy { delay: Duration::from_millis(1), ..RetryPolicy::default() }
+}
+
 pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option<&Credential>) -> PushConfig {
     let destinations = destinations.iter().map(|reference| Destination {
         reference: reference.parse().expect("a reference"),
@@ -117,6 +123,8 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
         limits: Limits::default(),
         timeouts: patient(),
         proxies: Proxies::default(),
+        retry: eager(),
+        state: None,
     }
 }
 
@@ -131,6 +139,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         jobs: DEFAULT_JOBS,
         timeouts: patient(),
         proxies: Proxies::default(),
+        retry: eager(),
     }
 }
 
@@ -148,6 +157,36 @@ pub(crate) fn registry_config(host: &str, credential: Option<Credential>) -> Reg
 
 pub(crate) fn registry(host: &str, credential: Option<Credential>) -> Registry {
     Registry::open(registry_config(host, credential)).expect("an address")
+}
+
+/// What was reported, a line for each event that people are told in words.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<String>>);
+
+impl Told {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("unpoisoned").clone()
+    }
+}
+
+impl Progress for Told {
+    fn emit(&self, event: Event<'_>) {
+        let line = match event {
+            Event::Retry { cause, attempt, of, .. } => format!("retry {attempt} of {of}: {cause}"),
+            Event::Resume { offset, .. } => format!("resume from {offset}"),
+            Event::Rewind { offset, .. } => format!("rewind to {offset}"),
+            Event::Warning(text) => format!("warning: {text}"),
+            _ => return,
+        };
+        self.0.lock().expect("unpoisoned").push(line);
+    }
+}
+
+/// One that is asked again, and who hears of it.
+pub(crate) fn persistent(host: &str) -> (Registry, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let persistence = Persistence { retry: eager(), state: None, progress: Arc::clone(&told) as _ };
+    (registry(host, None).persisting(persistence), told)
 }
 
 pub(crate) fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {

@@ -12,4 +12,5 @@ mod faults;
 mod fixture;
 mod probe;
 mod redirects;
+mod retries;
 mod tls;

@@ -200,8 +200,13 @@ impl Transport {
         self.tls.as_ref().map(|tls| tls.presented.clone())
     }
 
+    /// Whether somebody asked to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.iter().any(Interrupt::requested)
+    }
+
     fn check_interrupt(&self, interruptible: bool) -> Result<(), RegistryError> {
-        if interruptible && self.stop.iter().any(Interrupt::requested) {
+        if interruptible && self.is_stopped() {
             return Err(RegistryError::Interrupted);
         }
         Ok(())
