@@ -1,0 +1,79 @@
+//! The lines about disk and store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+
+use super::Args;
+use crate::cli::causes::no_room;
+use crate::cli::diagnosis::Line;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::ui::Ui;
+use crate::doctor::{room, store_health};
+use crate::store::StoreError;
+
+/// How long the quick look at the store may take.
+const STORE_LIMIT: Duration = Duration::from_secs(1);
+/// Less room than this is worth a warning, in bytes.
+const LITTLE_ROOM: u64 = 1 << 30;
+
+impl Args {
+    pub(super) fn store_lines(&self, ui: &Ui, lines: &mut Vec<Line>) -> Outcome {
+        let Ok(settings) = ui.settings(self.store.store.as_deref()) else {
+            lines.extend(["disk", "store"].map(|check| Line::skip(check, "the settings cannot be read")));
+            return Ok(());
+        };
+        let root = settings.store.value;
+        lines.push(disk_line(&root));
+        let limit = (!self.deep).then_some(STORE_LIMIT);
+        let looked = ui.run_blocking(|interrupt| Ok(store_health(&root, self.deep, limit, interrupt)))?;
+        let place = root.display();
+        lines.push(match looked {
+            Err(error) => Line::fail("store", &error.into(), "name another store with --store"),
+            Ok(None) => Line::ok("store", format!("{place}: none yet")),
+            Ok(Some(health)) if !health.damaged.is_empty() => damaged_line(health.damaged),
+            Ok(Some(health)) => {
+                let size = HumanBytes(health.bytes);
+                let found = format!("{place}: {} images, {} blobs, {size}", health.images, health.blobs);
+                match (health.left, self.deep) {
+                    (0, true) => Line::ok("store", format!("{found}, all hashed")),
+                    (0, false) => Line::ok("store", found),
+                    (left, _) => Line::warn("store", format!("{found}; {left} images were not looked at"))
+                        .fix("look at all of it, for as long as it takes: --deep"),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn disk_line(root: &Path) -> Line {
+    match room(root) {
+        Ok(space) => {
+            let found = format!("{} of {} free", HumanBytes(space.free), HumanBytes(space.total));
+            if space.free >= LITTLE_ROOM {
+                return Line::ok("disk", found);
+            }
+            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            Line::warn("disk", found).fix(no_room(&full).unwrap_or_default())
+        }
+        Err(source) => {
+            let error = StoreError::Io { action: "read the file system of", path: root.to_owned(), source };
+            Line::fail("disk", &error.into(), "name another store with --store")
+        }
+    }
+}
+
+fn damaged_line(damaged: Vec<(String, StoreError)>) -> Line {
+    let names: Vec<String> = damaged.iter().map(|(name, _)| name.clone()).collect();
+    let count = names.len();
+    let Some((_, first)) = damaged.into_iter().next() else { return Line::ok("store", "") };
+    let failure = Failure::from(first);
+    let shown = names.into_iter().take(5).collect::<Vec<_>>().join(", ");
+    let more = if count > 5 { ", ..." } else { "" };
+    let hints = failure.hints().to_vec();
+    let told = format!("damaged: {shown}{more}: {}", failure.told());
+    let failure = hints.into_iter().fold(Failure::new(failure.kind(), told), Failure::hint);
+    Line::fail("store", &failure, "build, load or pull the image again: that repairs its blobs")
+}
