@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use crate::fs::{create_private_dir, replace_file, sync_dir};
 use crate::registry::{NetworkFault, Wait, is_loopback_name};
 use crate::tls::{
-    CertificateFacts, RegistryHost, TlsError, TlsPolicy, classify, client, handshake, read_certificates, to_pem,
+    CertificateFacts, ClientTls, RegistryHost, TlsError, TlsPolicy, classify, client, handshake, read_certificates,
+    to_pem,
 };
 
 pub use install::{Change, Install, InstallError, Reader, install, recognised, uninstall};
@@ -196,7 +197,7 @@ pub async fn ask(host: &RegistryHost, policy: &TlsPolicy, limit: Duration) -> Re
     let Some(tls) = client(policy)? else { return Err(failed(NetworkFault::Other)) };
     let talk = async {
         let stream = connect(host).await?;
-        handshake(&tls, host, stream).await.map_err(|error| network_fault(&error, &tls.presented.chain()))
+        handshake(&tls, host, stream).await.map_err(|error| network_fault(&error, Some(&tls)))
     };
     let fault = match tokio::time::timeout(limit, talk).await {
         Ok(outcome) => outcome.err(),
@@ -235,12 +236,13 @@ async fn connect(host: &RegistryHost) -> Result<TcpStream, NetworkFault> {
     if addresses.is_empty() {
         return Err(NetworkFault::Dns);
     }
-    TcpStream::connect(&addresses[..]).await.map_err(|error| network_fault(&error, &[]))
+    TcpStream::connect(&addresses[..]).await.map_err(|error| network_fault(&error, None))
 }
 
-fn network_fault(error: &io::Error, chain: &[CertificateFacts]) -> NetworkFault {
+fn network_fault(error: &io::Error, tls: Option<&ClientTls>) -> NetworkFault {
     if let Some(fault) = classify(error) {
-        return NetworkFault::Tls { fault, chain: chain.to_vec() };
+        let (chain, chosen) = tls.map(|tls| (tls.presented.chain(), tls.chosen.clone())).unwrap_or_default();
+        return NetworkFault::Tls { fault, chain, chosen };
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => NetworkFault::Refused,

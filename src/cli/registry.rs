@@ -221,7 +221,7 @@ impl RegistryArgs {
         let Some(by_name) = self.skips_verification(registry) else { return Ok(()) };
         let mut pinned = 0;
         for directory in address(registry)?.directories(&trust_store(ui)?) {
-            pinned += TrustStore::empty().add_directory(&directory)?;
+            pinned += TrustStore::empty().add_kept(&directory)?;
         }
         if pinned > 0 && !by_name {
             return Err(Failure::usage(format!(
@@ -256,7 +256,7 @@ impl RegistryArgs {
         }
         let host = address(registry)?;
         let (trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
-        if let Some(warning) = ending(ui, &host, &trust)? {
+        if let Some(warning) = ending(&host, &trust) {
             self.ending.borrow_mut().push(host);
             warnings.push(warning);
         }
@@ -318,7 +318,7 @@ pub(super) fn trusted(
         return Err(error.into());
     }
     for directory in host.directories(&trust_store(ui)?) {
-        trust.add_directory(&directory)?;
+        trust.add_kept(&directory)?;
     }
     // Other tools' directories: what is wrong there is not for us to stop at.
     let own = ui.env.home().map(|home| home.join(".config/containers/certs.d"));
@@ -344,26 +344,21 @@ pub(super) fn trusted(
 }
 
 /// A warning where a certificate that is kept for `host` ends soon or is over.
-fn ending(ui: &Ui, host: &RegistryHost, trust: &TrustStore) -> Result<Option<String>, Failure> {
-    let directories = host.directories(&trust_store(ui)?);
-    let kept = |origin: &Origin| match origin {
-        Origin::File(file) => directories.iter().any(|directory| file.parent() == Some(directory)),
-        Origin::System | Origin::Directory(_) | Origin::Cluster(_) => false,
-    };
+fn ending(host: &RegistryHost, trust: &TrustStore) -> Option<String> {
     let now = jiff::Timestamp::now();
-    for anchor in trust.anchors().iter().filter(|anchor| kept(&anchor.origin)) {
+    for anchor in trust.anchors().iter().filter(|anchor| matches!(anchor.origin, Origin::Kept(_))) {
         let Ok(facts) = CertificateFacts::from_der(&anchor.certificate) else { continue };
         if ends_soon(facts.not_after, now) {
             let what = if facts.not_after < now { "ended" } else { "ends" };
-            return Ok(Some(format!(
+            return Some(format!(
                 "the certificate kept for {host} in {} {what} on {}; when the registry has a new one: idpbuilder-trust \
                  add {host} --from-server",
                 anchor.origin,
                 facts.not_after.strftime("%Y-%m-%d")
-            )));
+            ));
         }
     }
-    Ok(None)
+    None
 }
 
 /// Fingerprint of the certificate that the registry shows right now. Not knowing it stops nothing: what cannot be

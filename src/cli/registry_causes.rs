@@ -4,8 +4,11 @@ use super::failure::{Failure, Kind};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::registry::{NetworkFault, RegistryError};
-use crate::tls::{CertificateFacts, HandshakeFault};
+use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
 use crate::trust::{AskFailure, TrustError};
+
+/// Chosen certificates that are told apart from the one shown.
+const MAX_CHOSEN: usize = 3;
 
 /// What the registry's error asks for: an exit code and hints.
 struct Advice {
@@ -157,11 +160,17 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
         NetworkFault::NotHttp => advice.hint("if the registry speaks TLS, leave out --plain-http"),
-        NetworkFault::Tls { fault, chain } => handshake(host, fault, chain, advice),
+        NetworkFault::Tls { fault, chain, chosen } => handshake(host, fault, chain, chosen, advice),
     }
 }
 
-fn handshake(host: &str, fault: &HandshakeFault, chain: &[CertificateFacts], advice: Advice) -> Advice {
+fn handshake(
+    host: &str,
+    fault: &HandshakeFault,
+    chain: &[CertificateFacts],
+    chosen: &[Chosen],
+    advice: Advice,
+) -> Advice {
     let advice = match chain.first() {
         Some(shown) => advice.hint(format!(
             "it showed a certificate for {} with fingerprint {}",
@@ -170,8 +179,45 @@ fn handshake(host: &str, fault: &HandshakeFault, chain: &[CertificateFacts], adv
         )),
         None => advice,
     };
+    if matches!(fault, HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity) && !chosen.is_empty() {
+        return another_is_chosen(host, chosen, advice);
+    }
     match remedy(host, fault) {
         Some(remedy) => advice.hint(remedy),
+        None => advice,
+    }
+}
+
+/// What was shown is not what was chosen. Whether that is a renewal or somebody on the way cannot be told from here, so
+/// no hint ends with trusting what was shown.
+fn another_is_chosen(host: &str, chosen: &[Chosen], mut advice: Advice) -> Advice {
+    for Chosen { fingerprint, origin } in chosen.iter().take(MAX_CHOSEN) {
+        advice = advice.hint(format!("another one is trusted for it, with fingerprint {fingerprint} ({origin})"));
+    }
+    let is_cluster = |chosen: &Chosen| matches!(chosen.origin, Origin::Cluster(_));
+    if chosen.iter().any(is_cluster) {
+        return advice.hint(format!(
+            "the cluster itself does not know the one shown: see what listens on the port of {host}, for example \
+             another cluster (docker ps)"
+        ));
+    }
+    let advice = advice.hint(
+        "either the registry has a new certificate, or something else answers in its place: ask whoever runs it for \
+         its fingerprint before trusting what was shown",
+    );
+    if chosen.iter().any(|chosen| matches!(chosen.origin, Origin::Kept(_))) {
+        return advice
+            .hint(format!(
+                "to replace the kept one, give the fingerprint you were told: idpbuilder-trust add {host} \
+                 --from-server --fingerprint sha256:..."
+            ))
+            .hint(format!(
+                "or, if it is your idpbuilder cluster's, take the cluster's word: idpbuilder-trust add {host} \
+                 --from-cluster"
+            ));
+    }
+    match chosen.first() {
+        Some(first) => advice.hint(format!("if it is the right one, put it in the place of {}", first.origin)),
         None => advice,
     }
 }

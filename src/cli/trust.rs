@@ -263,7 +263,7 @@ impl Add {
         alone
             .add_pem(crate::tls::to_pem(std::slice::from_ref(&own)).as_bytes(), Origin::File(PathBuf::from("shown")))?;
         if let Err(fault) = judge(&alone, std::slice::from_ref(&own), host)? {
-            let fault = NetworkFault::Tls { fault, chain: Vec::new() };
+            let fault = NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
             ui.warn(&format!("commands will refuse {host} even when its certificate is kept: {fault}"));
         }
         match expected {
@@ -431,7 +431,7 @@ fn accepted_by(trust: &TrustStore, chain: &[CertificateDer<'static>], host: &Reg
         }
         let exact = alone.anchors().iter().any(|anchor| chain.first() == Some(&anchor.certificate));
         return Ok(match (exact, origin) {
-            (true, Origin::File(_) | Origin::Directory(_) | Origin::Cluster(_)) => {
+            (true, Origin::File(_) | Origin::Kept(_) | Origin::Directory(_) | Origin::Cluster(_)) => {
                 format!("it is exactly the certificate of {origin}")
             }
             _ => format!("an authority of {origin} vouches for it"),

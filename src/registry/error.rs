@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 use super::answer::Refusal;
 use super::origin::Misdirection;
 use crate::image::{Digest, DocumentError};
-use crate::tls::{CertificateFacts, HandshakeFault, TlsError};
+use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};
 
 /// A request, as far as it may be told: without its query, which may hold the state of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,8 @@ pub enum NetworkFault {
         fault: HandshakeFault,
         /// The certificates shown, the server's own first; empty when it came to none.
         chain: Vec<CertificateFacts>,
+        /// What was chosen for the host, the system's roots apart.
+        chosen: Vec<Chosen>,
     },
     /// Something took too long.
     Timeout {

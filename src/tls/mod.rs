@@ -26,7 +26,7 @@ pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
 pub use trust::{
-    Anchor, ClientIdentity, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of,
+    Anchor, Chosen, ClientIdentity, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of,
     read_certificates, to_pem,
 };
 
@@ -49,6 +49,8 @@ pub struct ClientTls {
     pub config: Arc<ClientConfig>,
     /// The chain the server showed last.
     pub presented: Presented,
+    /// What it might have shown instead.
+    pub chosen: Vec<Chosen>,
 }
 
 /// The client side of TLS under a policy; `None` when the policy is to use none.
@@ -70,11 +72,15 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
         TlsPolicy::Verify(trust) => trust.identity(),
         TlsPolicy::SkipVerify | TlsPolicy::Plaintext => None,
     };
+    let chosen = match policy {
+        TlsPolicy::Verify(trust) => trust.chosen(),
+        TlsPolicy::SkipVerify | TlsPolicy::Plaintext => Vec::new(),
+    };
     let config = match identity {
         Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone()))),
         None => config.with_no_client_auth(),
     };
-    Ok(Some(ClientTls { config: Arc::new(config), presented }))
+    Ok(Some(ClientTls { config: Arc::new(config), presented, chosen }))
 }
 
 /// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked.

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::{CertificateFacts, UnreadableCertificate};
+use crate::image::Digest;
 
 /// Bytes a file of certificates may have.
 pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
@@ -27,7 +28,9 @@ pub enum Origin {
     System,
     /// A file someone named.
     File(PathBuf),
-    /// A directory of certificates for this host alone.
+    /// A file that was kept for this host alone.
+    Kept(PathBuf),
+    /// A directory of certificates for this host alone, which has none.
     Directory(PathBuf),
     /// The cluster's own account of its certificate: where it was read.
     Cluster(String),
@@ -37,7 +40,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("the system's roots"),
-            Self::File(path) | Self::Directory(path) => write!(f, "`{}`", path.display()),
+            Self::File(path) | Self::Kept(path) | Self::Directory(path) => write!(f, "`{}`", path.display()),
             Self::Cluster(place) => write!(f, "the cluster's {place}"),
         }
     }
@@ -136,6 +139,15 @@ impl fmt::Debug for Anchor {
     }
 }
 
+/// A certificate that somebody chose for one host, as far as it can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// `sha256:` and the hexadecimal SHA-256 of its DER form.
+    pub fingerprint: String,
+    /// Why it is trusted.
+    pub origin: Origin,
+}
+
 /// Who we are to a host that asks for a certificate.
 #[derive(Clone)]
 pub struct ClientIdentity {
@@ -180,9 +192,9 @@ impl TrustStore {
         self.add_pem(&read(path)?, Origin::File(path.to_owned()))
     }
 
-    /// Adds the certificates of every `*.crt` and `*.pem` in a directory that belongs to this host.
+    /// Adds the certificates of every `*.crt` and `*.pem` in a directory where they are kept for this host.
     /// A directory that is not there adds none.
-    pub fn add_directory(&mut self, path: &Path) -> Result<usize, TlsError> {
+    pub fn add_kept(&mut self, path: &Path) -> Result<usize, TlsError> {
         let origin = Origin::Directory(path.to_owned());
         let failed = |source| TlsError::Read { path: path.to_owned(), source };
         let listing = match std::fs::read_dir(path) {
@@ -208,7 +220,7 @@ impl TrustStore {
         if files.is_empty() {
             self.sources.push((origin, 0));
         }
-        files.iter().map(|file| self.add_file(file)).sum()
+        files.iter().map(|file| self.add_pem(&read(file)?, Origin::Kept(file.clone()))).sum()
     }
 
     /// Adds what a directory of containers' or docker's form has for this host: `*.crt` to trust, the first
@@ -272,6 +284,16 @@ impl TrustStore {
     /// Everything trusted, in the order of use.
     pub fn anchors(&self) -> &[Anchor] {
         &self.anchors
+    }
+
+    /// What is trusted besides the system's roots, in the order of use.
+    pub fn chosen(&self) -> Vec<Chosen> {
+        let chosen = self.anchors.iter().filter(|anchor| anchor.origin != Origin::System);
+        let told = |anchor: &Anchor| Chosen {
+            fingerprint: Digest::of(&anchor.certificate).to_string(),
+            origin: anchor.origin.clone(),
+        };
+        chosen.map(told).collect()
     }
 
     /// Where trust was looked for, in order, and how many certificates each place gave.
@@ -403,8 +425,8 @@ mod tests {
 
         let mut trust = TrustStore::empty();
         assert_eq!(trust.add_file(&file).expect("read"), 2);
-        assert_eq!(trust.add_directory(&certs).expect("read"), 2);
-        assert_eq!(trust.add_directory(&absent).expect("nothing there"), 0);
+        assert_eq!(trust.add_kept(&certs).expect("read"), 2);
+        assert_eq!(trust.add_kept(&absent).expect("nothing there"), 0);
         let found: Vec<_> = trust
             .anchors()
             .iter()
@@ -419,8 +441,8 @@ mod tests {
             [
                 ("a.example".to_owned(), named.clone()),
                 ("b.example".to_owned(), named.clone()),
-                ("c.example".to_owned(), Origin::File(certs.join("one.crt"))),
-                ("d.example".to_owned(), Origin::File(certs.join("two.pem"))),
+                ("c.example".to_owned(), Origin::Kept(certs.join("one.crt"))),
+                ("d.example".to_owned(), Origin::Kept(certs.join("two.pem"))),
             ]
         );
         assert_eq!(trust.sources().first(), Some(&(named, 2)));

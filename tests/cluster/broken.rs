@@ -31,6 +31,18 @@ fn who_may_not_read_is_told_what() {
 }
 
 #[test]
+fn a_registry_whose_certificate_the_cluster_does_not_know_gets_nothing() {
+    let sandbox = sandbox();
+    let (server, port) = registry(&sandbox, SUBDOMAIN);
+    // The file of the one that runs is gone, so that another certificate is in the cluster's Secret.
+    std::fs::remove_file(sandbox.work().join("ca.pem")).expect("written");
+    let output = push_against(&sandbox, answers(&sandbox, &port, false));
+    snapshot("another_certificate", &output, &[(&port, "[PORT]")]);
+    let log = std::fs::read_to_string(sandbox.work().join("serve.log")).expect("a log");
+    assert!(!log.contains("/v2/"), "{}: {log}", server.address);
+}
+
+#[test]
 fn a_registry_without_tls_is_never_used_silently() {
     let sandbox = sandbox();
     let mut plain = answers(&sandbox, "8080", false);

@@ -37,7 +37,9 @@ async fn idpbuilders_certificate_is_trusted_when_pinned_and_refused_when_not() {
     let host = format!("gitea.cnoe.localtest.me:{}", server.port());
 
     let error = push(&local, &host, TlsPolicy::Verify(TrustStore::empty())).await.expect_err("unknown");
-    let RegistryError::Network { fault: NetworkFault::Tls { fault, chain }, .. } = error else { panic!("{error:?}") };
+    let RegistryError::Network { fault: NetworkFault::Tls { fault, chain, .. }, .. } = error else {
+        panic!("{error:?}")
+    };
     assert!(matches!(fault, HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity), "{fault:?}");
     assert_eq!(chain[0].names, ["*.cnoe.localtest.me"]);
 

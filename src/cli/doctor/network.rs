@@ -8,15 +8,14 @@ use crate::cli::diagnosis::Line;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::registry::proxies;
 use crate::cli::registry_causes::{explain, remedy};
+use crate::cli::trust::ends_soon;
 use crate::cli::ui::Ui;
 use crate::doctor::{Limits, Network, Step, anchor, network};
 use crate::registry::{NetworkFault, Registry, RegistryConfig, RegistryError, Timeouts};
-use crate::tls::{CertificateFacts, HandshakeFault, Origin, Presented, TlsPolicy};
+use crate::tls::{CertificateFacts, HandshakeFault, Presented, TlsPolicy};
 
 /// How long one step to the registry may take, and all of them.
 const LIMITS: Limits = Limits { step: Duration::from_secs(3), total: Duration::from_millis(6500) };
-/// How long before its end a certificate is worth a warning.
-const EXPIRY: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
 pub(super) const CHECKS: [&str; 8] =
     ["DNS", "TCP", "TLS", "trust", "credential", "authentication", "push permission", "Gitea"];
@@ -132,12 +131,7 @@ fn fault(error: &RegistryError) -> Option<String> {
 }
 
 fn tls_line(step: Step<Option<Presented>>, policy: &TlsPolicy) -> Line {
-    let unknown = matches!(
-        &step,
-        Step::Failed(RegistryError::Network { fault: NetworkFault::Tls { fault, .. }, .. })
-            if matches!(fault, HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity)
-    );
-    let built = line("TLS", step, NO_CONNECTION, |presented| {
+    line("TLS", step, NO_CONNECTION, |presented| {
         let Some(presented) = presented else {
             return Line::warn("TLS", "not used: everything can be read and changed");
         };
@@ -147,20 +141,13 @@ fn tls_line(step: Step<Option<Presented>>, policy: &TlsPolicy) -> Line {
         if matches!(policy, TlsPolicy::SkipVerify) {
             return Line::warn("TLS", format!("{found}, not verified"));
         }
-        if own.not_after.duration_since(jiff::Timestamp::now()) < EXPIRY {
+        if ends_soon(own.not_after, jiff::Timestamp::now()) {
             let fault = HandshakeFault::Expired { not_after: Some(own.not_after) };
             let renew = remedy("", &fault).unwrap_or_default();
             return Line::warn("TLS", format!("{found}, soon over")).fix(renew);
         }
         Line::ok("TLS", format!("{found}, trusted"))
-    });
-    // What is pinned and not shown is most often the certificate of a cluster that is gone.
-    match pinned(policy) {
-        Some(place) if unknown => built.fix(format!(
-            "{place} holds another certificate: if the cluster was made anew, replace it with the one shown"
-        )),
-        _ => built,
-    }
+    })
 }
 
 fn described(own: &CertificateFacts, count: usize) -> String {
@@ -168,12 +155,6 @@ fn described(own: &CertificateFacts, count: usize) -> String {
     let issuer = if own.self_signed { "self-signed".to_owned() } else { format!("issued by {}", own.issuer) };
     let chain = if count > 1 { format!(", chain of {count}") } else { String::new() };
     format!("certificate for {names}, {issuer}{chain}, valid until {}", own.not_after)
-}
-
-/// Where certificates for this registry alone are trusted, if any.
-fn pinned(policy: &TlsPolicy) -> Option<Origin> {
-    let TlsPolicy::Verify(trust) = policy else { return None };
-    trust.anchors().iter().find(|anchor| anchor.origin != Origin::System).map(|anchor| anchor.origin.clone())
 }
 
 fn trust_line(policy: &TlsPolicy, presented: Option<&Presented>) -> Line {

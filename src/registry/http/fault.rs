@@ -26,7 +26,7 @@ pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<Regist
 /// What of an error concerns the network, by type.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     if let Some(fault) = tls::classify(error) {
-        return NetworkFault::Tls { fault, chain: Vec::new() };
+        return NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
     }
     for link in links(error) {
         if let Some(DialError(fault, _)) = link.downcast_ref() {

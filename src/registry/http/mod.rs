@@ -224,8 +224,9 @@ impl Transport {
         }
         let mut fault = classify(error);
         match &mut fault {
-            NetworkFault::Tls { chain, .. } => {
+            NetworkFault::Tls { chain, chosen, .. } => {
                 *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
+                *chosen = self.tls.as_ref().map(|tls| tls.chosen.clone()).unwrap_or_default();
             }
             NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.connect,
             _ => {}
