@@ -113,6 +113,13 @@ pub fn pin(root: &Path, host: &RegistryHost, certificates: &[CertificateDer<'_>]
     Ok(file)
 }
 
+/// What [`pin`] would replace; nothing if that is not readable.
+pub fn pinned(root: &Path, host: &RegistryHost) -> Vec<CertificateFacts> {
+    let file = root.join(host.to_string()).join(PINNED);
+    let certificates = read_certificates(&file).unwrap_or_default();
+    certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
+}
+
 /// The certificates kept for `host`, for other programs; an error if there are none.
 pub fn kept(root: &Path, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, KeptError> {
     let mut certificates = Vec::new();
@@ -271,6 +278,7 @@ mod tests {
         assert!(list(&root).expect("nothing yet").is_empty());
         assert!(matches!(unpin(&root, &host), Err(TrustError::NotFound(_))));
         pin(&root, &host, &[certificate("old.example")]).expect("pinned");
+        assert_eq!(pinned(&root, &host)[0].names, ["old.example"]);
         let file = pin(&root, &host, &[certificate("a.example"), certificate("b.example")]).expect("pinned");
         assert_eq!(file, root.join("a.example:443/ca.crt"));
         for (path, mode) in [(root.as_path(), 0o700), (file.parent().expect("one"), 0o700), (&file, 0o600)] {

@@ -239,7 +239,7 @@ impl RegistryArgs {
             "the certificate of {registry}{which} will not be verified: whoever is on the way can read the password \
              and change the image"
         ));
-        if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?")) == Some(false) {
+        if !self.yes && ui.confirm(&format!("Go on without verifying {registry}?"))? == Some(false) {
             return Err(Failure::usage("not confirmed; nothing was sent")
                 .hint("trust the registry's certificate with --ca-file FILE instead"));
         }

@@ -45,7 +45,7 @@ impl Run for Args {
         if self.all {
             let count = store.entries()?.len();
             if count > 0 && !self.force {
-                match ui.confirm(&format!("Remove all {count} images from {}?", store.root().display())) {
+                match ui.confirm(&format!("Remove all {count} images from {}?", store.root().display()))? {
                     Some(true) => {}
                     Some(false) => return Err(Failure::new(super::failure::Kind::Failed, "nothing was removed")),
                     None => {

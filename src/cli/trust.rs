@@ -23,7 +23,7 @@ use crate::tls::{
     CertificateFacts, HandshakeFault, Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge,
     read_certificates,
 };
-use crate::trust::{Answer, AskError, AskFailure, Kept, ask, list, pin, unpin};
+use crate::trust::{Answer, AskError, AskFailure, Kept, ask, list, pin, pinned, unpin};
 
 /// How long a registry may take to show its certificate.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -221,8 +221,9 @@ pub(super) fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &
 impl Add {
     fn run(self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
+        let before = pinned(&trust_store(ui)?, &host);
         let certificates = if self.from_server {
-            vec![self.shown_by(ui, &host)?]
+            vec![self.shown_by(ui, &host, &before)?]
         } else if let Some(file) = &self.file {
             read_certificates(&ui.absolute(file))?
         } else {
@@ -231,6 +232,7 @@ impl Add {
         let facts: Vec<_> = certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect();
         if !self.from_server {
             ui.status(&described(&facts));
+            tell_replaced(ui, &host, &before, &facts);
         }
         let file = pin(&trust_store(ui)?, &host, &certificates)?;
         let source = match &self.file {
@@ -246,7 +248,12 @@ impl Add {
     }
 
     /// The certificate that the registry shows, once somebody said that it is the right one.
-    fn shown_by(&self, ui: &Ui, host: &RegistryHost) -> Result<CertificateDer<'static>, Failure> {
+    fn shown_by(
+        &self,
+        ui: &Ui,
+        host: &RegistryHost,
+        before: &[CertificateFacts],
+    ) -> Result<CertificateDer<'static>, Failure> {
         let expected = self.fingerprint.as_deref().map(fingerprint).transpose()?;
         let answer = ui.block_on(ask(host, &TlsPolicy::SkipVerify, ASK_LIMIT))?;
         // Whoever wants a certificate of ours has shown and signed with its own before it says so.
@@ -259,6 +266,7 @@ impl Add {
         let own = own.ok_or_else(|| Failure::new(Kind::Network, format!("{host} shows no certificate")))?;
         let facts = CertificateFacts::from_der(&own).map_err(|error| Failure::new(Kind::Network, error))?;
         ui.status(&format!("{host} shows\n{}", described(std::slice::from_ref(&facts))));
+        tell_replaced(ui, host, before, std::slice::from_ref(&facts));
         let mut alone = TrustStore::empty();
         alone
             .add_pem(crate::tls::to_pem(std::slice::from_ref(&own)).as_bytes(), Origin::File(PathBuf::from("shown")))?;
@@ -273,7 +281,7 @@ impl Add {
                 format!("{host} shows a certificate with fingerprint {}, not {expected}", facts.fingerprint),
             )
             .hint("nothing was kept: either the fingerprint is of another certificate, or somebody is on the way")),
-            None => match ui.confirm(&format!("Trust this certificate for {host}?")) {
+            None => match ui.confirm(&format!("Trust this certificate for {host}?"))? {
                 Some(true) => Ok(own),
                 Some(false) => Err(Failure::usage("not confirmed; nothing was kept")),
                 None => Err(Failure::usage("nobody can be asked whether this is the right certificate")
@@ -300,6 +308,14 @@ impl Add {
         let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
         ui.status(&format!("{origin} has"));
         Ok(certificates_of(certificate.pem.as_bytes(), &origin)?)
+    }
+}
+
+/// Warns of what is kept for `host` and would be no more.
+fn tell_replaced(ui: &Ui, host: &RegistryHost, before: &[CertificateFacts], after: &[CertificateFacts]) {
+    let gone = before.iter().filter(|old| !after.iter().any(|new| new.fingerprint == old.fingerprint));
+    for CertificateFacts { fingerprint, .. } in gone {
+        ui.warn(&format!("another certificate was kept for {host} and will be replaced: {fingerprint}"));
     }
 }
 

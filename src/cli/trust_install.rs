@@ -88,7 +88,7 @@ impl InstallArgs {
                 "every program of this system will trust the certificate of {host}; if it is an authority's, whoever \
                  has its key can pretend to be any host"
             ));
-            if !self.yes && ui.confirm("Go on?") != Some(true) {
+            if !self.yes && ui.confirm("Go on?")? != Some(true) {
                 return Err(Failure::usage("not confirmed; nothing was changed")
                     .hint("answer on a terminal, or give --yes")
                     .hint("--docker, --podman and --containerd trust it for this registry alone"));

@@ -1,7 +1,7 @@
 //! The terminal: standard output is data, standard error is status.
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +20,9 @@ const TIDY_UP: Duration = Duration::from_secs(2);
 
 /// How long a process that ends anyway waits to say so.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// The longest answer to a question that is read.
+const MAX_ANSWER_BYTES: u64 = 4096;
 
 /// The reader of standard output went away: a clean end.
 #[derive(Debug)]
@@ -127,15 +130,31 @@ impl Ui {
         let _ = write!(io::stderr().lock(), "{}", failure.render(self.paint));
     }
 
-    /// Asks a yes-or-no question on the terminal; `None` where nobody can answer.
-    pub(super) fn confirm(&self, question: &str) -> Option<bool> {
+    /// Asks a yes-or-no question on the terminal; `None` where nobody can answer. A signal ends the wait.
+    pub(super) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
         if !self.env.stdin_is_terminal || !self.env.stderr_is_terminal {
-            return None;
+            return Ok(None);
         }
+        let runtime = runtime()?;
+        // Work before the question may have listened already, and from then on a signal ends nothing by itself.
+        let mut signals = StopSignals::listen(&runtime);
         let _ = write!(io::stderr().lock(), "{question} [y/N] ");
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer);
-        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+        let reading = runtime.spawn_blocking(|| {
+            let mut answer = String::new();
+            io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer).map(|_| answer)
+        });
+        let answer = runtime.block_on(async {
+            tokio::select! {
+                answer = reading => Ok(matches!(answer, Ok(Ok(answer)) if is_yes(&answer))),
+                signal = signals.next() => Err(Failure::stopped_by(signal)),
+            }
+        });
+        runtime.shutdown_background();
+        if answer.is_err() {
+            // The line of the question has no end yet.
+            let _ = writeln!(io::stderr().lock());
+        }
+        answer.map(Some)
     }
 
     /// `path` as the user's current directory sees it.
@@ -246,6 +265,10 @@ impl Ui {
             (result, _) => result,
         }
     }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES")
 }
 
 /// The first signal that asked to stop, written down by the signal handler itself: work that fails because of the

@@ -12,6 +12,8 @@ mod impostor;
 mod sandbox;
 #[path = "../support/server.rs"]
 mod server;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 mod build;
 mod doctor;
@@ -19,6 +21,7 @@ mod generated;
 mod insecure;
 mod multicall;
 mod push;
+mod questions;
 mod readme;
 mod store;
 mod trust;
