@@ -42,6 +42,8 @@ pub enum Event {
 pub struct Record<'a> {
     /// RFC 3339 wall-clock time.
     pub time: &'a str,
+    /// The local user, by number: names can be given twice and changed.
+    pub uid: u32,
     /// The applet.
     pub command: &'a str,
     /// What happened.
@@ -141,6 +143,7 @@ mod tests {
     fn record(host: &str) -> Record<'_> {
         Record {
             time: "2026-01-02T03:04:05Z",
+            uid: 1000,
             command: "push",
             event: Event::Insecure,
             host,
@@ -160,8 +163,8 @@ mod tests {
         let text = std::fs::read_to_string(home.join("audit.jsonl")).expect("there");
         assert_eq!(
             text,
-            "{\"time\":\"2026-01-02T03:04:05Z\",\"command\":\"push\",\"event\":\"insecure\",\"host\":\"one:443\"}\n\
-             {\"time\":\"2026-01-02T03:04:05Z\",\"command\":\"push\",\"event\":\"credential\",\"host\":\"two\",\"source\":\"the environment\"}\n"
+            "{\"time\":\"2026-01-02T03:04:05Z\",\"uid\":1000,\"command\":\"push\",\"event\":\"insecure\",\"host\":\"one:443\"}\n\
+             {\"time\":\"2026-01-02T03:04:05Z\",\"uid\":1000,\"command\":\"push\",\"event\":\"credential\",\"host\":\"two\",\"source\":\"the environment\"}\n"
         );
         let mode = std::fs::metadata(home.join("audit.jsonl")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

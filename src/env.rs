@@ -14,6 +14,8 @@ pub struct Env {
     pub vars: BTreeMap<OsString, OsString>,
     /// The current directory.
     pub cwd: PathBuf,
+    /// The user whose process this is, by number; not the one whose rights a set-user-ID file would give it.
+    pub uid: u32,
     /// The executable's own file, where links point to.
     pub executable: Option<PathBuf>,
     /// Whether a person can answer on standard input.
@@ -31,6 +33,7 @@ impl Env {
             args: std::env::args_os().collect(),
             vars: std::env::vars_os().collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            uid: rustix::process::getuid().as_raw(),
             executable: std::env::current_exe().ok(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),

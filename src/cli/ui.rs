@@ -183,7 +183,15 @@ impl Ui {
     ) -> Result<(), Failure> {
         let log = AuditLog::new(&self.settings(None)?.home.value);
         let time = super::tag::now();
-        Ok(log.append(&Record { time: &time, command: self.command, event, host, source, fingerprint })?)
+        Ok(log.append(&Record {
+            time: &time,
+            uid: self.env.uid,
+            command: self.command,
+            event,
+            host,
+            source,
+            fingerprint,
+        })?)
     }
 
     pub(super) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {

@@ -36,6 +36,8 @@ fn insecure_use_is_written_down_or_does_not_happen() {
     assert_eq!(events, [(Some("insecure"), host), (Some("credential"), host)]);
     assert_eq!(lines[1]["source"], "the command line");
     assert_eq!(lines[0]["command"], "push");
+    let uid = rustix::process::getuid().as_raw();
+    assert!(lines.iter().all(|line| line["uid"] == uid), "{lines:?}");
     let print = lines[0]["fingerprint"].as_str().expect("the certificate's");
     assert!(print.starts_with("sha256:") && print.len() == 71, "{print}");
 
