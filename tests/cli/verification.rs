@@ -105,6 +105,32 @@ fn client_certificates_of_every_kind_of_key() {
     let words = ["idpbuilder-push", "app:v1", "127.0.0.1:1/app:v1", "--cert-dir", "absent"];
     snapshot("missing_directory", &sandbox.run(&words), "nowhere:0");
 }
+
+#[test]
+fn an_end_is_told_thirty_days_ahead() {
+    let sandbox = with_image();
+    for (days, warned) in [(29, 1), (31, 0)] {
+        let identity = Identity::of_idpbuilder("127.0.0.1").ending_in(days);
+        let cert = format!("{days}.pem");
+        sandbox.file(&cert, &identity.pem);
+        sandbox.file("key.pem", identity.key.serialize_pem());
+        let storage = format!("served-{days}");
+        let server = Server::start(&sandbox, &["--tls-cert", &cert, "--tls-key", "key.pem", "--storage", &storage]);
+        let destination = format!("{}/app:v1", server.address);
+        let push = |rest: &[&str]| {
+            let pushed = sandbox.run(&[&["idpbuilder-push", "app:v1", &destination, "-q"], rest].concat());
+            assert_eq!(pushed.stderr.matches(" ends on ").count(), warned, "{days}: {pushed}");
+            pushed.success();
+        };
+        push(&["--ca-file", &cert]);
+        sandbox.run(&["idpbuilder-trust", "add", &server.address, &cert]).success();
+        push(&[]);
+        let doctor = sandbox.run(&["idpbuilder-doctor", &server.address, "--repository", "team/app"]);
+        assert_eq!(doctor.stdout.matches("soon over").count(), warned, "{doctor}");
+        doctor.success();
+    }
+}
+
 #[test]
 fn a_certificate_that_ends_soon_is_told_once() {
     let sandbox = with_image();
