@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::image::Descriptor;
 use crate::progress::Interrupt;
-use crate::registry::{Registry, RegistryError, Resolved};
+use crate::registry::{GiteaVersion, Registry, RegistryError, Resolved};
 use crate::store::{ImageStore, StoreError};
 use crate::tls::{Anchor, CertificateFacts, Presented, TrustStore};
 
@@ -22,7 +22,7 @@ use crate::tls::{Anchor, CertificateFacts, Presented, TrustStore};
 pub struct Limits {
     /// Each.
     pub step: Duration,
-    /// All together, without the one that cancels an upload session.
+    /// All together, without the time to cancel an upload session.
     pub total: Duration,
 }
 
@@ -62,12 +62,19 @@ pub struct Network {
     /// An upload session was opened, and cancelled.
     pub push: Step<()>,
     /// Gitea's version, where it says so.
-    pub gitea: Option<String>,
+    pub gitea: Step<GiteaVersion>,
 }
 
+/// Where Gitea is below its host's root: alone, or where paths lead to it and to others.
+const GITEA_PREFIXES: [&str; 2] = ["", "/gitea"];
+/// How often a step that waits looks at the interrupt.
+const TICK: Duration = Duration::from_millis(50);
+
 /// Goes step by step to `registry`; permission to push is asked for `repository`, if there is one.
-pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limits) -> Network {
-    let end = Instant::now() + limits.total;
+///
+/// After an interrupt no step begins, and the one under way is skipped, but for cancelling an upload session.
+pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limits, interrupt: &Interrupt) -> Network {
+    let limits = Waits { step: limits.step, end: Instant::now() + limits.total, interrupt };
     let proxied = registry.is_proxied();
     let mut network = Network {
         proxied,
@@ -76,17 +83,17 @@ pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limi
         tls: Step::Skipped,
         authentication: Step::Skipped,
         push: Step::Skipped,
-        gitea: None,
+        gitea: Step::Skipped,
     };
     if !proxied {
-        network.dns = step(limits, end, registry.resolve()).await;
+        network.dns = limits.step(registry.resolve()).await;
         let Step::Passed(resolved) = &network.dns else { return network };
-        network.tcp = step(limits, end, registry.connect(&resolved.addresses)).await;
+        network.tcp = limits.step(registry.connect(&resolved.addresses)).await;
         if !network.tcp.passed() {
             return network;
         }
     }
-    network.tls = match step(limits, end, registry.ping()).await {
+    network.tls = match limits.step(registry.ping()).await {
         Step::Passed(()) => Step::Passed(registry.presented()),
         // An answer that refuses came over a good connection: the next step says what it means.
         Step::Failed(error) if error.refusal().is_some() => Step::Passed(registry.presented()),
@@ -98,22 +105,67 @@ pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limi
         return network;
     }
     let name = repository.unwrap_or("idpbuilder-doctor");
-    network.authentication = step(limits, end, registry.authenticate(name)).await;
+    network.authentication = limits.step(registry.authenticate(name)).await;
     if let (true, Some(repository)) = (network.authentication.passed(), repository) {
-        network.push = step(limits, end, registry.probe_push(repository)).await;
+        network.push = match registry.probe_push(repository, limits.over()).await {
+            Some(Ok(())) => Step::Passed(()),
+            Some(Err(error)) => Step::Failed(error),
+            None => limits.given_up(),
+        };
     }
-    if let Step::Passed(version) = step(limits, end, async { Ok(registry.gitea_version().await) }).await {
-        network.gitea = version;
-    }
+    network.gitea = limits.step(gitea(registry)).await;
     network
 }
 
-async fn step<T>(limits: Limits, end: Instant, work: impl Future<Output = Result<T, RegistryError>>) -> Step<T> {
-    let limit = limits.step.min(end.saturating_duration_since(Instant::now()));
-    match tokio::time::timeout(limit, work).await {
-        Ok(Ok(value)) => Step::Passed(value),
-        Ok(Err(error)) => Step::Failed(error),
-        Err(_) => Step::Overdue(limits.step),
+/// The first answer that tells a version, else the first.
+async fn gitea(registry: &Registry) -> Result<GiteaVersion, RegistryError> {
+    let mut first = None;
+    for prefix in GITEA_PREFIXES {
+        let answer = registry.gitea_version(prefix).await;
+        if matches!(answer, Ok(GiteaVersion::Told(_)) | Err(_)) {
+            return answer;
+        }
+        first = first.or(answer.ok());
+    }
+    Ok(first.expect("there are prefixes"))
+}
+
+/// What ends the wait for a step.
+#[derive(Clone, Copy)]
+struct Waits<'a> {
+    /// How long one may take.
+    step: Duration,
+    /// When all have to be done.
+    end: Instant,
+    interrupt: &'a Interrupt,
+}
+
+impl Waits<'_> {
+    async fn step<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Step<T> {
+        tokio::select! {
+            biased;
+            () = self.over() => self.given_up(),
+            result = work => match result {
+                Ok(value) => Step::Passed(value),
+                Err(error) => Step::Failed(error),
+            },
+        }
+    }
+
+    /// When a step that begins now has taken too long, or is not wanted any more.
+    async fn over(&self) {
+        let end = self.end.min(Instant::now() + self.step);
+        while !self.interrupt.requested() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(TICK)).await;
+        }
+    }
+
+    fn given_up<T>(&self) -> Step<T> {
+        if self.interrupt.requested() { Step::Skipped } else { Step::Overdue(self.step) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a command takes from the cluster: the registry of names without one, its certificate, its credential.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +33,9 @@ pub(super) struct ClusterArgs {
     /// What was told already.
     #[arg(skip)]
     told: RefCell<Vec<String>>,
+    /// Whether somebody else tells what the cluster lacks.
+    #[arg(skip)]
+    diagnosed: Cell<bool>,
 }
 
 impl ClusterArgs {
@@ -132,7 +135,7 @@ impl ClusterArgs {
         resolution: &mut Resolution,
     ) -> Result<(Reference, TlsPolicy), Failure> {
         if !cluster.ready {
-            self.warn_once(ui, &format!("Gitea in cluster {} is not ready yet", cluster.context));
+            self.warn_of_lack(ui, &format!("Gitea in cluster {} is not ready yet", cluster.context));
         }
         // Only where every other source had nothing; one that failed has the last word.
         let mut missing = None;
@@ -149,7 +152,7 @@ impl ClusterArgs {
         }
         let reference = self.settle(ui, cluster, reference, resolution.credential.as_ref())?;
         if let Some(missing) = missing {
-            self.warn_once(ui, &missing);
+            self.warn_of_lack(ui, &missing);
         }
         Ok((reference, self.trust(ui, cluster, policy)?))
     }
@@ -170,7 +173,7 @@ impl ClusterArgs {
                 }
             }
             Err(error) => {
-                self.warn_once(ui, &format!("no certificate from cluster {}: {}", cluster.context, told(error)));
+                self.warn_of_lack(ui, &format!("no certificate from cluster {}: {}", cluster.context, told(error)));
             }
         }
         Ok(TlsPolicy::Verify(trust))
@@ -214,6 +217,17 @@ impl ClusterArgs {
     pub(super) fn warn_once(&self, ui: &Ui, text: &str) {
         if self.is_news(text) {
             ui.warn(text);
+        }
+    }
+
+    /// From here on, no warning says what the cluster lacks: the caller does.
+    pub(super) fn leave_lacks_to_caller(&self) {
+        self.diagnosed.set(true);
+    }
+
+    fn warn_of_lack(&self, ui: &Ui, text: &str) {
+        if !self.diagnosed.get() {
+            self.warn_once(ui, text);
         }
     }
 

@@ -83,6 +83,17 @@ impl Line {
         self
     }
 
+    /// Both at once, under the name and with the status of the first.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.found = format!("{}; {}", self.found, other.found);
+        for fix in other.fix {
+            if !self.fix.contains(&fix) {
+                self.fix.push(fix);
+            }
+        }
+        self
+    }
+
     /// The same in shorter words.
     pub(super) fn found(mut self, text: String) -> Self {
         self.found = text;

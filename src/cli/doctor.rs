@@ -59,6 +59,7 @@ impl Run for Args {
         let said = self.said(ui);
         let needs_cluster = matches!(said, Ok(None));
         let cluster = self.registry.cluster.find(ui)?;
+        self.registry.cluster.leave_lacks_to_caller();
         lines.push(cluster_line(cluster, needs_cluster));
         let registry = match (said, cluster) {
             (Err(failure), _) => {
@@ -119,6 +120,7 @@ fn cluster_line(found: Result<&ClusterRegistry, &Arc<ClusterError>>, needed: boo
         }
         Ok(cluster) => match (&cluster.login, &cluster.certificate) {
             (Ok(login), Ok(_)) => Line::ok("cluster", format!("{}, user {}", cluster.context, login.username)),
+            (Err(login), Err(certificate)) => because(login).and(because(certificate)).into_warning(),
             (Err(error), _) | (_, Err(error)) => because(error).into_warning(),
         },
     }

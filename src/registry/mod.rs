@@ -29,7 +29,7 @@ pub use body::{BlobSource, Meter};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
-pub use probe::Resolved;
+pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
 pub use retry::RetryPolicy;
 pub use session::Uploaded;
 pub use upload::{Limits, State, Step, UploadSession};

@@ -7,7 +7,7 @@ use ::http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::origin::Origin;
-use super::{Access, Registry, RegistryError, empty};
+use super::{Access, Registry, RegistryError, empty, origin};
 use crate::image::Descriptor;
 use crate::tls::{CertificateFacts, Presented};
 
@@ -15,6 +15,8 @@ use crate::tls::{CertificateFacts, Presented};
 const MAX_VERSION_BYTES: u64 = 4096;
 /// Characters of a version that are kept.
 const MAX_VERSION: usize = 60;
+/// How long the answer about a session that nobody waits for any more is awaited, to cancel what it may have opened.
+pub const LATE_LIMIT: Duration = Duration::from_secs(2);
 /// How long forgetting a probed session may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,6 +27,17 @@ pub struct Resolved {
     pub addresses: Vec<IpAddr>,
     /// Whether DNS had none and they are this machine's, which the name means.
     pub fell_back: bool,
+}
+
+/// An answer to the question for Gitea's version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GiteaVersion {
+    /// The version.
+    Told(String),
+    /// There is nothing at its address: no Gitea.
+    Absent,
+    /// An answer of that status without a version: no Gitea, or one that does not tell everybody.
+    NotTold(StatusCode),
 }
 
 impl Registry {
@@ -70,22 +83,48 @@ impl Registry {
 
     /// Whether a push to the repository would be let in: opens an upload session and cancels it.
     /// Nothing is sent into it, so nothing can be committed.
-    pub async fn probe_push(&self, repository: &str) -> Result<(), RegistryError> {
-        if let Some(session) = self.open_session(repository, &Descriptor::of("application/octet-stream", b"")).await? {
+    ///
+    /// `None` when there was no answer by the end of `enough`. A session that is opened soon after that is cancelled
+    /// as well: all of this takes at most [`LATE_LIMIT`] and the time for cancelling longer than `enough`.
+    pub async fn probe_push(
+        &self,
+        repository: &str,
+        enough: impl Future<Output = ()>,
+    ) -> Option<Result<(), RegistryError>> {
+        let blob = Descriptor::of("application/octet-stream", b"");
+        let mut opening = std::pin::pin!(self.open_session(repository, &blob));
+        let in_time = tokio::select! {
+            answer = &mut opening => Some(answer),
+            () = enough => None,
+        };
+        let (opened, answer) = match in_time {
+            Some(Ok(session)) => (session, Some(Ok(()))),
+            Some(Err(error)) => return Some(Err(error)),
+            None => match tokio::time::timeout(LATE_LIMIT, opening).await {
+                Ok(Ok(session)) => (session, None),
+                Ok(Err(_)) | Err(_) => (None, None),
+            },
+        };
+        if let Some(session) = opened {
             let _ = tokio::time::timeout(CANCEL_LIMIT, self.cancel(repository, &session)).await;
         }
-        Ok(())
+        answer
     }
 
-    /// The version of Gitea that serves the registry, if it is one and says so to anybody.
-    pub async fn gitea_version(&self) -> Option<String> {
-        let scheme = if self.own.is_https() { "https" } else { "http" };
-        let uri = format!("{scheme}://{}/api/v1/version", self.authority).parse().ok()?;
-        let reply = self.transport.send(empty(Method::GET, uri)).await.ok()?;
-        if reply.status != StatusCode::OK || Origin::of(&reply.uri).as_ref() != Some(&self.own) {
-            return None;
+    /// What the registry says to who asks for Gitea's version, which Gitea has below `prefix` (`/gitea`, or nothing).
+    pub async fn gitea_version(&self, prefix: &str) -> Result<GiteaVersion, RegistryError> {
+        let uri = origin::absolute(self.own.is_https(), &self.authority, &format!("{prefix}/api/v1/version"));
+        let uri = uri.map_err(|_| RegistryError::Address(self.host.clone()))?;
+        let reply = self.transport.send(empty(Method::GET, uri)).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(GiteaVersion::Absent);
         }
-        version(&reply.bytes(MAX_VERSION_BYTES).await.ok()?)
+        if reply.status != StatusCode::OK || Origin::of(&reply.uri).as_ref() != Some(&self.own) {
+            return Ok(GiteaVersion::NotTold(reply.status));
+        }
+        let status = reply.status;
+        let body = reply.bytes(MAX_VERSION_BYTES).await.unwrap_or_default();
+        Ok(version(&body).map_or(GiteaVersion::NotTold(status), GiteaVersion::Told))
     }
 }
 

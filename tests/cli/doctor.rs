@@ -1,6 +1,8 @@
 //! Every line of a healthy cluster, and twelve ways in which one is not: each with its own diagnosis and fix.
 
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
@@ -8,8 +10,10 @@ use serde_json::{Value, json};
 use crate::api_server::{
     Answers, ApiServer, CERTIFICATE, CREDENTIAL, LOCALBUILDS, forbidden, kubeconfig, localbuild, secret,
 };
+use crate::impostor::{Identity, Impostor};
 use crate::sandbox::{Output, SECRETS, Sandbox};
-use crate::server::Server;
+use crate::scripted::{self, Reply, Scripted};
+use crate::server::{Server, send};
 
 const TOKEN: &str = SECRETS[1];
 const USER: &str = "giteaAdmin";
@@ -157,6 +161,17 @@ fn the_api_server_forbids() {
 }
 
 #[test]
+fn the_secrets_may_not_be_read() {
+    let sandbox = sandbox();
+    let pem = certificate(&sandbox, HOST, (2020, 2999));
+    let (_server, port) = registry(&sandbox, &[]);
+    let mut answers = answers(&port, &pem, TOKEN);
+    answers.extend([CREDENTIAL, CERTIFICATE].map(|path| (path.to_owned(), forbidden())));
+    let _api = cluster(&sandbox, answers);
+    snapshot("doctor_secrets_forbidden", &sandbox.run(&DOCTOR), &port);
+}
+
+#[test]
 fn gitea_is_not_ready() {
     let sandbox = sandbox();
     let port = nobody();
@@ -217,6 +232,77 @@ fn the_certificate_has_expired() {
     let (_server, port) = registry(&sandbox, &[]);
     let _api = cluster(&sandbox, answers(&port, &pem, TOKEN));
     snapshot("doctor_expired", &sandbox.run(&DOCTOR), &port);
+}
+
+#[test]
+fn the_certificate_is_not_valid_yet() {
+    let sandbox = sandbox();
+    let pem = certificate(&sandbox, HOST, (2998, 2999));
+    let (_server, port) = registry(&sandbox, &[]);
+    let _api = cluster(&sandbox, answers(&port, &pem, TOKEN));
+    snapshot("doctor_not_valid_yet", &sandbox.run(&DOCTOR), &port);
+}
+
+#[test]
+fn the_registry_wants_a_client_certificate() {
+    let sandbox = sandbox();
+    let client = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).expect("signed").cert.pem();
+    let server = Impostor::demanding(Identity::of_idpbuilder("127.0.0.1").valid(2020, 2999), client.as_bytes());
+    sandbox.file("ca.pem", &server.pem);
+    let port = server.address.rsplit(':').next().expect("a port");
+    let words = ["idpbuilder-doctor", &server.address, "--ca-file", "ca.pem"];
+    snapshot("doctor_client_certificate", &sandbox.run(&words), port);
+    assert_eq!(server.received(), 0);
+}
+
+#[test]
+fn gitea_tells_its_version() {
+    let sandbox = sandbox();
+    let server = Scripted::start(|request| match (request.method.as_str(), request.path()) {
+        (_, "/api/v1/version") => scripted::answer(200, r#"{"version":"1.24.3"}"#),
+        ("POST", _) => scripted::with(202, "Location", "/v2/team/app/blobs/uploads/1"),
+        _ => scripted::answer(200, ""),
+    });
+    let output = sandbox.run(&["idpbuilder-doctor", &server.host(), "--plain-http", "--repository", "team/app"]);
+    assert!(output.stdout.contains("\nok    Gitea            1.24.3\n"), "{output}");
+    output.success();
+}
+
+/// A registry that takes connections and requests and never answers.
+fn silent() -> Scripted {
+    Scripted::start(|_| Reply::Silence)
+}
+
+#[test]
+fn a_registry_that_never_answers_costs_no_more_than_the_limit() {
+    let sandbox = sandbox();
+    let server = silent();
+    let port = server.host().rsplit(':').next().expect("a port").to_owned();
+    let begun = Instant::now();
+    let output = sandbox.run(&["idpbuilder-doctor", &server.host(), "--plain-http"]);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    snapshot("doctor_silence", &output, &port);
+}
+
+#[test]
+fn the_diagnosis_ends_with_the_interrupt() {
+    let sandbox = sandbox();
+    for (signal, code, said) in [
+        (rustix::process::Signal::INT, 130, "error: interrupted\n"),
+        (rustix::process::Signal::TERM, 143, "error: terminated\n"),
+    ] {
+        let server = silent();
+        let mut command = sandbox.command(&["idpbuilder-doctor", &server.host(), "--plain-http", "--timeout", "600"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        server.wait_for(|request| request.path() == "/v2/");
+        send(&child, signal);
+        let begun = Instant::now();
+        let output = child.wait_with_output().expect("it ends");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        assert_eq!(output.status.code(), Some(code));
+        let shown = sandbox.neutral(&output.stderr);
+        assert!(output.stdout.is_empty() && shown.ends_with(said), "{shown}");
+    }
 }
 
 #[test]

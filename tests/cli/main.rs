@@ -10,6 +10,9 @@ mod api_server;
 mod impostor;
 #[path = "../support/sandbox.rs"]
 mod sandbox;
+#[expect(dead_code, reason = "the suite about registries uses more of it")]
+#[path = "../support/scripted.rs"]
+mod scripted;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../support/terminal.rs"]

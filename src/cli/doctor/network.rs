@@ -11,7 +11,8 @@ use crate::cli::registry_causes::{explain, remedy};
 use crate::cli::trust::ends_soon;
 use crate::cli::ui::Ui;
 use crate::doctor::{Limits, Network, Step, anchor, network};
-use crate::registry::{NetworkFault, Registry, RegistryConfig, RegistryError, Timeouts};
+use crate::progress::Interrupt;
+use crate::registry::{GiteaVersion, LATE_LIMIT, NetworkFault, Registry, RegistryConfig, RegistryError, Timeouts};
 use crate::tls::{CertificateFacts, HandshakeFault, Presented, TlsPolicy};
 
 /// How long one step to the registry may take, and all of them.
@@ -48,15 +49,16 @@ impl Args {
             policy: policy.clone(),
             credential: resolution.credential.clone(),
             proxies: proxies(ui),
-            timeouts: Timeouts { connect: limits.step, answer: limits.step, stall: limits.step },
+            // Longer than a step, which may end the wait for an upload session and cancel it nevertheless.
+            timeouts: Timeouts { connect: limits.step, answer: limits.step + LATE_LIMIT, stall: limits.step },
             limits: crate::registry::Limits::default(),
-            interrupt: ui.interrupt.clone(),
+            // The steps look at the interrupt themselves, for the same reason.
+            interrupt: Interrupt::default(),
         };
         let client = Registry::open(config).map_err(explain)?;
-        let asking = async { Ok::<_, Failure>(network(&client, repository.as_deref(), limits).await) };
+        let asking = async { Ok::<_, Failure>(network(&client, repository.as_deref(), limits, &ui.interrupt).await) };
         let found = ui.block_on(asking)?;
-        let gitea = found.gitea.clone();
-        let Network { proxied, dns, tcp, tls, authentication, push, .. } = found;
+        let Network { proxied, dns, tcp, tls, authentication, push, gitea } = found;
         let through = if proxied { "through a proxy" } else { NO_CONNECTION };
         lines.push(line("DNS", dns, through, |found| {
             let addresses = found.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -68,11 +70,9 @@ impl Args {
             Step::Passed(presented) => presented.clone(),
             _ => None,
         };
-        let answered = tls.passed();
         lines.push(tls_line(tls, &policy));
         lines.push(trust_line(&policy, presented.as_ref()));
         lines.push(credential_line(&resolution));
-        let silent = if answered { "does not say, or is none" } else { NO_CONNECTION };
         let authenticated = authentication.passed();
         let who = if resolution.credential.is_some() { "the credential is accepted" } else { "nobody is asked for" };
         lines.push(line("authentication", authentication, NO_CONNECTION, |()| Line::ok("authentication", who)));
@@ -85,10 +85,7 @@ impl Args {
             }),
             None => Line::skip("push permission", "not authenticated"),
         });
-        lines.push(match gitea {
-            Some(version) => Line::ok("Gitea", version),
-            None => Line::skip("Gitea", silent),
-        });
+        lines.push(gitea_line(gitea));
         Ok(())
     }
 }
@@ -148,6 +145,20 @@ fn tls_line(step: Step<Option<Presented>>, policy: &TlsPolicy) -> Line {
         }
         Line::ok("TLS", format!("{found}, trusted"))
     })
+}
+
+/// Not everything is Gitea, so nothing here is a failure.
+fn gitea_line(step: Step<GiteaVersion>) -> Line {
+    match step {
+        Step::Passed(GiteaVersion::Told(version)) => Line::ok("Gitea", version),
+        Step::Passed(GiteaVersion::Absent) => Line::skip("Gitea", "it is another registry"),
+        Step::Passed(GiteaVersion::NotTold(status)) => {
+            Line::skip("Gitea", format!("it is another registry, or does not tell everybody its version ({status})"))
+        }
+        Step::Failed(error) => Line::skip("Gitea", format!("not told: {}", explain(error).told())),
+        Step::Overdue(limit) => Line::skip("Gitea", format!("no answer for {limit:?}")),
+        Step::Skipped => Line::skip("Gitea", NO_CONNECTION),
+    }
 }
 
 fn described(own: &CertificateFacts, count: usize) -> String {
