@@ -8,7 +8,7 @@ use idpbuilder_oci::archive::ArchiveFormat;
 use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Reference};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, push};
-use idpbuilder_oci::registry::{Limits, Proxies, Timeouts};
+use idpbuilder_oci::registry::{Limits, Proxies, RetryPolicy, Timeouts};
 use idpbuilder_oci::tls::TlsPolicy;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -82,6 +82,8 @@ async fn pushed(sandbox: &Sandbox, image: &str, destination: &str) -> PushOutcom
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         proxies: Proxies::default(),
+        retry: RetryPolicy::default(),
+        state: None,
     };
     let mut outcomes = push(config, &sandbox.store, Arc::new(Silent), &Interrupt::default()).await.expect("pushed");
     assert_eq!(outcomes.len(), 1);
