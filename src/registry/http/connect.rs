@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -152,6 +153,29 @@ pub(super) struct Dialer {
     /// Absent under a plaintext policy, which then connects without TLS only.
     pub(super) https: Option<HttpsConnector<Dial>>,
     pub(super) limit: Duration,
+    pub(super) dialing: Dialing,
+}
+
+/// How many connections are being made.
+#[derive(Clone, Default)]
+pub(super) struct Dialing(Arc<AtomicUsize>);
+
+impl Dialing {
+    /// Whether one is.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+
+    fn begin(&self) -> impl Drop + Send + 'static {
+        struct End(Dialing);
+        impl Drop for End {
+            fn drop(&mut self) {
+                self.0.0.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+        self.0.fetch_add(1, Ordering::AcqRel);
+        End(self.clone())
+    }
 }
 
 impl Service<Uri> for Dialer {
@@ -173,12 +197,25 @@ impl Service<Uri> for Dialer {
             None => Box::pin(async { Err("TLS is switched off for this registry".into()) }),
         };
         let limit = self.limit;
+        let under_way = self.dialing.begin();
         Box::pin(async move {
+            let _under_way = under_way;
             match tokio::time::timeout(limit, connecting).await {
                 Ok(result) => result,
                 Err(_) => Err(Box::new(DialError(DialFault::Timeout, None)) as BoxError),
             }
         })
+    }
+}
+
+/// Whether a connection is still held by whoever drives it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Life(Arc<AtomicBool>);
+
+impl Life {
+    /// Nobody will read or write it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -188,11 +225,12 @@ pub(super) struct Wire {
     io: TokioIo<TcpStream>,
     proxied: bool,
     deaf: bool,
+    life: Life,
 }
 
 impl Wire {
     fn new(io: TokioIo<TcpStream>, proxied: bool) -> Self {
-        Self { io, proxied, deaf: false }
+        Self { io, proxied, deaf: false, life: Life::default() }
     }
 
     fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -211,7 +249,13 @@ impl Wire {
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        self.io.connected().proxy(self.proxied)
+        self.io.connected().proxy(self.proxied).extra(self.life.clone())
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.life.0.store(true, Ordering::Release);
     }
 }
 
@@ -252,5 +296,34 @@ impl Write for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_dialing_is_counted() {
+        let dialing = Dialing::default();
+        assert!(!dialing.is_under_way());
+        let (one, two) = (dialing.begin(), dialing.clone().begin());
+        drop(one);
+        assert!(dialing.is_under_way());
+        drop(two);
+        assert!(!dialing.is_under_way());
+    }
+
+    #[tokio::test]
+    async fn a_connection_tells_when_it_is_let_go() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = TcpStream::connect(server.local_addr().expect("bound")).await.expect("connected");
+        let wire = Wire::new(TokioIo::new(stream), false);
+        let mut extras = http::Extensions::new();
+        wire.connected().get_extras(&mut extras);
+        let life = extras.get::<Life>().expect("every connection has one").clone();
+        assert!(!life.is_over());
+        drop(wire);
+        assert!(life.is_over());
     }
 }

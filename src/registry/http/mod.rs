@@ -19,7 +19,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, PROXY_
 use http::{Method, StatusCode, Uri};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
@@ -30,10 +30,10 @@ use super::origin::Origin;
 use super::{Proxies, Timeouts};
 use crate::progress::Interrupt;
 use crate::tls::{self, ClientTls, TlsPolicy};
-use connect::{Dial, Dialer, Resolver, lookup, proxy_for};
+use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
 use fault::{classify, root_cause, source_error};
 pub(super) use reply::Reply;
-use watch::{Abandon, Watch};
+use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
 /// How often a waiting request looks at the interrupt and at its limits.
@@ -52,6 +52,7 @@ pub(super) struct Transport {
     client: Client<Dialer, SendBody>,
     tls: Option<ClientTls>,
     proxies: Arc<Matcher>,
+    dialing: Dialing,
     own: Origin,
     timeouts: Timeouts,
     stop: [Interrupt; 2],
@@ -80,11 +81,12 @@ impl Transport {
             let names = Arc::new(DefaultServerNameResolver::default());
             HttpsConnector::new(dial.clone(), Arc::clone(&tls.config), true, names)
         });
+        let dialing = Dialing::default();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
-            .build(Dialer { dial, https, limit: timeouts.connect });
-        Ok(Self { client, tls, proxies, own, timeouts, stop })
+            .build(Dialer { dial, https, limit: timeouts.connect, dialing: dialing.clone() });
+        Ok(Self { client, tls, proxies, dialing, own, timeouts, stop })
     }
 
     /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
@@ -138,6 +140,7 @@ impl Transport {
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
         let mut abandon = Abandon(Some(Arc::clone(&sending)));
+        let mut orphan = Orphan::new(capture_connection(&mut request));
         let mut answer = pin!(self.client.request(request));
         let mut watch = Watch::new(&sending);
         let response = loop {
@@ -146,6 +149,13 @@ impl Transport {
                 Ok(Err(error)) => return Err(self.failed(facts(), &sending, &call.payload, &error)),
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
+                    if orphan.is_one(self.dialing.is_under_way()) {
+                        return Err(RegistryError::Network {
+                            request: facts(),
+                            fault: NetworkFault::Closed,
+                            source: None,
+                        });
+                    }
                     if let Some(wait) = watch.overdue(&sending, &self.timeouts) {
                         let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
                         return Err(RegistryError::Network { request: facts(), fault, source: None });

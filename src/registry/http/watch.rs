@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
 use super::super::Timeouts;
 use super::super::body::Sending;
 use super::super::error::Wait;
+use super::connect::Life;
 
 /// Stops the sending of a body when its request has ended, so that the connection is not kept.
 pub(super) struct Abandon(pub(super) Option<Arc<Sending>>);
@@ -43,5 +45,51 @@ impl Watch {
             (false, _) => (Wait::Stall, timeouts.stall),
         };
         (self.since.elapsed() > limit).then_some(wait)
+    }
+}
+
+/// Notices a request whose connection has ended without telling.
+///
+/// A connection may end in the very moment in which a request is handed to it from another thread. What
+/// drives the connection then sees no request any more, and the request hears of no end: it would wait for
+/// its whole limit.
+pub(super) struct Orphan {
+    connection: CaptureConnection,
+    seen: bool,
+}
+
+impl Orphan {
+    pub(super) fn new(connection: CaptureConnection) -> Self {
+        Self { connection, seen: false }
+    }
+
+    /// To be asked now and then. `dialing`: another connection may be on its way to take the request.
+    pub(super) fn is_one(&mut self, dialing: bool) -> bool {
+        let mut extras = http::Extensions::new();
+        if let Some(connected) = self.connection.connection_metadata().as_ref() {
+            connected.get_extras(&mut extras);
+        }
+        self.judge(extras.get::<Life>().is_some_and(Life::is_over), dialing)
+    }
+
+    /// An answer may be on its way from the connection to the request: true at the second look only.
+    fn judge(&mut self, over: bool, dialing: bool) -> bool {
+        std::mem::replace(&mut self.seen, over && !dialing) && self.seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orphans_are_told_at_the_second_look() {
+        let mut request = http::Request::new(());
+        let mut orphan = Orphan::new(hyper_util::client::legacy::connect::capture_connection(&mut request));
+        assert!(!orphan.is_one(false), "no connection yet");
+        let looks = [(false, false), (true, false), (true, true), (true, false), (false, false), (true, false)];
+        assert!(looks.iter().all(|(over, dialing)| !orphan.judge(*over, *dialing)));
+        assert!(orphan.judge(true, false));
+        assert!(orphan.judge(true, false));
     }
 }
