@@ -24,6 +24,8 @@ pub use install::{Change, Install, InstallError, Reader, install, recognised, un
 
 /// The file that [`pin`] writes.
 const PINNED: &str = "ca.crt";
+/// How the names of certificates' files end; other programs know the first only.
+const ENDINGS: [&str; 2] = ["crt", "pem"];
 /// Hosts that are listed.
 const MAX_HOSTS: usize = 10_000;
 /// How long a name that means this machine is looked up before it is taken for this machine.
@@ -83,13 +85,22 @@ pub struct Answer {
 
 /// Everything that is kept below `root`, by host.
 pub fn list(root: &Path) -> Result<Vec<Kept>, TrustError> {
+    listed(root, &ENDINGS)
+}
+
+/// Everything to trust below a directory of containers' or docker's form, by host.
+pub fn list_of_others(root: &Path) -> Result<Vec<Kept>, TrustError> {
+    listed(root, &ENDINGS[..1])
+}
+
+fn listed(root: &Path, endings: &[&str]) -> Result<Vec<Kept>, TrustError> {
     let mut kept = Vec::new();
     for directory in entries(root)? {
         let Some(host) = directory.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
         if host.parse::<RegistryHost>().is_err() || !directory.is_dir() {
             continue;
         }
-        for file in certificate_files(&directory)? {
+        for file in certificate_files(&directory, endings)? {
             let facts = |list: Vec<CertificateDer<'_>>| {
                 list.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
             };
@@ -124,7 +135,7 @@ pub fn pinned(root: &Path, host: &RegistryHost) -> Vec<CertificateFacts> {
 pub fn kept(root: &Path, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, KeptError> {
     let mut certificates = Vec::new();
     for directory in host.directories(root) {
-        for file in certificate_files(&directory)? {
+        for file in certificate_files(&directory, &ENDINGS)? {
             certificates.extend(read_certificates(&file)?);
         }
     }
@@ -150,7 +161,7 @@ pub enum KeptError {
 pub fn unpin(root: &Path, host: &RegistryHost) -> Result<Vec<PathBuf>, TrustError> {
     let mut removed = Vec::new();
     for directory in host.directories(root) {
-        let files = certificate_files(&directory)?;
+        let files = certificate_files(&directory, &ENDINGS)?;
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source| TrustError::Io { what: "remove", path, source }
@@ -172,9 +183,9 @@ pub fn unpin(root: &Path, host: &RegistryHost) -> Result<Vec<PathBuf>, TrustErro
 }
 
 /// The certificate files in one host's directory, sorted; none if it is not there.
-fn certificate_files(directory: &Path) -> Result<Vec<PathBuf>, TrustError> {
+fn certificate_files(directory: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, TrustError> {
     let mut files = entries(directory)?;
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "crt" || ending == "pem"));
+    files.retain(|file| file.extension().is_some_and(|found| endings.iter().any(|ending| found == *ending)));
     Ok(files)
 }
 

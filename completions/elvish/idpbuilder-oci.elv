@@ -255,6 +255,10 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
         }
         &'idpbuilder-oci;trust;list'= {
             cand --format 'How to print'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
+            cand --all 'All that is trusted: also what podman''s and docker''s directories and the cluster have, and how many roots the system has'
             cand -h 'Print help'
             cand --help 'Print help'
         }

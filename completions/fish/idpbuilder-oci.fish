@@ -210,6 +210,10 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and not __fish_seen_subcommand_from list show add remove install" -f -a "install" -d 'Give what was added for HOST to other programs, or take it back'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -l all -d 'All that is trusted: also what podman\'s and docker\'s directories and the cluster have, and how many roots the system has'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from show" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"

@@ -34,6 +34,10 @@ complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_needs_command" -f -a "i
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"
+complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -l all -d 'All that is trusted: also what podman\'s and docker\'s directories and the cluster have, and how many roots the system has'
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand list" -s h -l help -d 'Print help'
 complete -c idpbuilder-trust -n "__fish_idpbuilder_trust_using_subcommand show" -l format -d 'How to print' -r -f -a "table\t''
 json\t''"

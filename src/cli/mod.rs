@@ -29,7 +29,6 @@ mod size;
 mod tag;
 mod transfer;
 mod trust;
-mod trust_install;
 mod ui;
 
 use std::panic::AssertUnwindSafe;

@@ -300,6 +300,13 @@ pub(super) fn trust_store(ui: &Ui) -> Result<PathBuf, Failure> {
     Ok(ui.settings(None)?.home.value.join("certs"))
 }
 
+/// Where other programs keep certificates for one host each, in the order of use.
+pub(super) fn other_directories(ui: &Ui) -> Vec<PathBuf> {
+    let own = ui.env.home().map(|home| home.join(".config/containers/certs.d"));
+    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    own.into_iter().chain(system).collect()
+}
+
 /// Who is trusted as `host`, in the order of use, the cluster excepted; and what to warn of.
 pub(super) fn trusted(
     ui: &Ui,
@@ -320,10 +327,8 @@ pub(super) fn trusted(
     for directory in host.directories(&trust_store(ui)?) {
         trust.add_kept(&directory)?;
     }
-    // Other tools' directories: what is wrong there is not for us to stop at.
-    let own = ui.env.home().map(|home| home.join(".config/containers/certs.d"));
-    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
-    for root in own.into_iter().chain(system) {
+    // What is wrong there is not for us to stop at.
+    for root in other_directories(ui) {
         for directory in host.directories(&root) {
             if directory.is_dir() {
                 warnings.extend(trust.add_client_directory(&directory).iter().map(|error| in_one_line(error)));

@@ -16,9 +16,9 @@ const MAX_VERSION_BYTES: u64 = 4096;
 /// Characters of a version that are kept.
 const MAX_VERSION: usize = 60;
 /// How long the answer about a session that nobody waits for any more is awaited, to cancel what it may have opened.
-pub const LATE_LIMIT: Duration = Duration::from_secs(2);
+pub const LATE_LIMIT: Duration = Duration::from_secs(1);
 /// How long forgetting a probed session may take.
-const CANCEL_LIMIT: Duration = Duration::from_secs(2);
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the registry's name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]

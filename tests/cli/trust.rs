@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::api_server::{Answers, ApiServer, CERTIFICATE, CREDENTIAL, LOCALBUILDS, kubeconfig, localbuild, secret};
+use crate::impostor::Identity;
 use crate::sandbox::{Output, SECRETS, Sandbox};
 use crate::server::Server;
 
@@ -18,6 +19,21 @@ fn snapshot(name: &str, output: &Output, address: &str) {
     ]}, {
         insta::assert_snapshot!(name, output);
     });
+}
+
+const HOST: &str = "gitea.cnoe.localtest.me";
+
+/// A cluster whose registry is at that port, and the kubeconfig that leads to it.
+fn cluster(sandbox: &Sandbox, port: &str, pem: &str) -> ApiServer {
+    let api = ApiServer::start(Answers::from([
+        (LOCALBUILDS.to_owned(), (200, localbuild(port, false))),
+        (CREDENTIAL.to_owned(), (200, secret(&[("username", "giteaAdmin"), ("token", SECRETS[1])]))),
+        (CERTIFICATE.to_owned(), (200, secret(&[("ca.crt", pem)]))),
+    ]));
+    std::fs::create_dir(sandbox.home().join(".kube")).expect("a directory");
+    let config = kubeconfig("kind-localdev", &[api.context("kind-localdev")]);
+    std::fs::write(sandbox.home().join(".kube/config"), config).expect("written");
+    api
 }
 
 fn tls_server(sandbox: &Sandbox, pem: &str, storage: &str) -> Server {
@@ -124,25 +140,87 @@ fn mistakes_have_their_own_words() {
 #[test]
 fn the_clusters_certificate_is_kept_for_its_own_names_only() {
     let sandbox = Sandbox::new();
-    let host = "gitea.cnoe.localtest.me";
-    let server = Server::start(&sandbox, &["--tls", "--tls-name", host, "--tls-cert-out", "ca.pem"]);
+    let server = Server::start(&sandbox, &["--tls", "--tls-name", HOST, "--tls-cert-out", "ca.pem"]);
     let port = server.address.rsplit(':').next().expect("a port");
     let pem = std::fs::read_to_string(sandbox.work().join("ca.pem")).expect("written");
-    let api = ApiServer::start(Answers::from([
-        (LOCALBUILDS.to_owned(), (200, localbuild(port, false))),
-        (CREDENTIAL.to_owned(), (200, secret(&[("username", "giteaAdmin"), ("token", SECRETS[1])]))),
-        (CERTIFICATE.to_owned(), (200, secret(&[("ca.crt", &pem)]))),
-    ]));
-    std::fs::create_dir(sandbox.home().join(".kube")).expect("a directory");
-    let config = kubeconfig("kind-localdev", &[api.context("kind-localdev")]);
-    std::fs::write(sandbox.home().join(".kube/config"), config).expect("written");
-    let address = format!("{host}:{port}");
+    let _api = cluster(&sandbox, port, &pem);
+    let address = format!("{HOST}:{port}");
     snapshot("show_cluster", &sandbox.run(&["idpbuilder-trust", "show", &address]), &address);
     let other = sandbox.run(&["idpbuilder-trust", "add", "registry.example", "--from-cluster"]);
     snapshot("add_of_another_cluster", &other, &address);
     snapshot("added_from_cluster", &sandbox.run(&["idpbuilder-trust", "add", &address, "--from-cluster"]), &address);
     let kept = sandbox.run(&["idpbuilder-trust", "list"]).success();
     assert!(kept.contains(&fingerprint(&sandbox, "ca.pem")), "{kept}");
+}
+
+#[test]
+fn everything_that_is_trusted_is_listed_with_its_source() {
+    let sandbox = Sandbox::new();
+    let made = |name: &str| Identity::of_idpbuilder(name).valid(2020, 2999).pem;
+    for (name, file) in [("kept.example", "kept.pem"), ("theirs.example", "theirs.pem"), (HOST, "cluster.pem")] {
+        sandbox.file(file, made(name));
+    }
+    sandbox.run(&["idpbuilder-trust", "add", "kept.example", "kept.pem"]).success();
+    let theirs = sandbox.home().join(".config/containers/certs.d/theirs.example:5000");
+    std::fs::create_dir_all(&theirs).expect("made");
+    std::fs::copy(sandbox.work().join("theirs.pem"), theirs.join("ca.crt")).expect("copied");
+    std::fs::copy(sandbox.work().join("theirs.pem"), theirs.join("ignored.pem")).expect("copied");
+    // Without a cluster the rest is listed.
+    let alone = sandbox.run(&["idpbuilder-trust", "list", "--all"]);
+    assert!(alone.stderr.starts_with("Nothing from a cluster: there is no kubeconfig"), "{alone}");
+    alone.success();
+    let pem = std::fs::read_to_string(sandbox.work().join("cluster.pem")).expect("written");
+    let _api = cluster(&sandbox, "8443", &pem);
+
+    let listed = sandbox.run(&["idpbuilder-trust", "list", "--all", "--format", "json"]).success();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&listed).expect("JSON");
+    let row = |host: &str| rows.iter().filter(|row| row["host"] == host).collect::<Vec<_>>();
+    let kept = sandbox.home().join(".idpbuilder/certs/kept.example:443/ca.crt").display().to_string();
+    for (host, file, origin) in [
+        ("kept.example:443", "kept.pem", sandbox.neutral(format!("`{kept}`").as_bytes())),
+        ("theirs.example:5000", "theirs.pem", sandbox.neutral(format!("`{}/ca.crt`", theirs.display()).as_bytes())),
+        (
+            "gitea.cnoe.localtest.me:8443",
+            "cluster.pem",
+            "the cluster's Secret default/idpbuilder-cert (kind-localdev)".to_owned(),
+        ),
+    ] {
+        let [only] = row(host)[..] else { panic!("{host}: {listed}") };
+        assert_eq!(
+            (only["origin"].as_str(), &only["fingerprint"]),
+            (Some(&*origin), &fingerprint(&sandbox, file).into())
+        );
+    }
+    let system = rows.last().expect("the system's");
+    assert!(
+        system["origin"] == "the system's roots" && system["count"].is_u64() && system["host"].is_null(),
+        "{system}"
+    );
+
+    // People see the same.
+    let table = sandbox.run(&["idpbuilder-trust", "list", "--all"]).success();
+    assert!(table.lines().next().is_some_and(|heading| heading.ends_with("FROM")), "{table}");
+    for text in ["kept.example:443 ", "certs.d/theirs.example:5000/ca.crt", "(kind-localdev)", "(every host)"] {
+        assert_eq!(table.matches(text).count(), 1, "{text}: {table}");
+    }
+    let own = sandbox.run(&["idpbuilder-trust", "list"]).success();
+    assert_eq!(own.lines().count(), 2, "{own}");
+}
+
+#[test]
+fn the_whole_chain_is_shown() {
+    let sandbox = Sandbox::new();
+    let identity = Identity::of_an_authority("127.0.0.1");
+    sandbox.file("cert.pem", identity.chain_pem());
+    sandbox.file("key.pem", identity.key.serialize_pem());
+    let server = Server::start(&sandbox, &["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let add = ["idpbuilder-trust", "add", &server.address, "--from-server"];
+    snapshot("chain", &sandbox.run(&add), &server.address);
+    // What is kept is the server's own certificate, and by itself it is enough.
+    let own = fingerprint(&sandbox, "cert.pem");
+    sandbox.run(&[&add[..], &["--fingerprint", &own]].concat()).success();
+    image(&sandbox);
+    sandbox.run(&["idpbuilder-push", "app:v1", &format!("{}/app:v1", server.address), "-q"]).success();
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::failure::{Failure, Kind, Outcome};
-use super::registry::{address, trust_store};
-use super::trust::written_down;
-use super::ui::Ui;
+use super::written_down;
 use crate::audit::Event;
+use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::registry::{address, trust_store};
+use crate::cli::ui::Ui;
 use crate::tls::{CertificateFacts, RegistryHost};
 use crate::trust::{Change, Install, InstallError, KeptError, Reader, install, kept, uninstall};
 
