@@ -130,6 +130,14 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
             Advice::new(Kind::Registry).hint("try again; what arrived is not sent twice")
         }
+        // What servers with TLS say to who speaks without, none of them in the form that registries have for errors.
+        RegistryError::Refused(refused)
+            if refused.request.is_plain()
+                && refused.refusal.status.as_u16() == 400
+                && refused.refusal.errors.is_empty() =>
+        {
+            Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
+        }
         RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }

@@ -20,6 +20,7 @@ struct Facts {
     method: Method,
     host: String,
     path: String,
+    plain: bool,
 }
 
 impl RequestFacts {
@@ -27,7 +28,12 @@ impl RequestFacts {
         // `authority()` could carry userinfo; host and port cannot.
         let host = uri.host().unwrap_or_default();
         let host = uri.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Self(Box::new(Facts { method: method.clone(), host, path: uri.path().chars().take(400).collect() }))
+        Self(Box::new(Facts {
+            method: method.clone(),
+            host,
+            path: uri.path().chars().take(400).collect(),
+            plain: uri.scheme_str() == Some("http"),
+        }))
     }
 
     /// The method.
@@ -38,6 +44,11 @@ impl RequestFacts {
     /// `host[:port]`.
     pub fn host(&self) -> &str {
         &self.0.host
+    }
+
+    /// Whether it was sent without TLS.
+    pub fn is_plain(&self) -> bool {
+        self.0.plain
     }
 
     /// The path, without the query.

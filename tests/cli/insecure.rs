@@ -1,3 +1,6 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use crate::sandbox::{Output, SECRETS, Sandbox};
 use crate::server::Server;
 
@@ -51,6 +54,36 @@ fn insecure_use_is_written_down_or_does_not_happen() {
     let told = push(&sandbox, &server, &["--ca-file", "ca.pem"]);
     assert!(told.stderr.contains("warning: cannot write the audit log"), "{told}");
     told.success();
+}
+
+#[test]
+fn a_password_goes_over_plain_http_only_when_that_is_said() {
+    let (sandbox, server) = started();
+    // Somebody who listens and speaks no TLS, on this machine too.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound").to_string();
+    let listening = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut heard = [0; 4096];
+        let count = stream.read(&mut heard).expect("read");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").expect("written");
+        heard[..count].to_vec()
+    });
+    let words = ["idpbuilder-push", "app:v1", &format!("{address}/app:v1"), "-u", "demo", "--password-stdin"];
+    let refused = sandbox.run_with_input(&words, SECRETS[0].as_bytes());
+    assert!(refused.stderr.contains("it does not answer with TLS"), "{refused}");
+    refused.failure(3);
+    let heard = listening.join().expect("heard");
+    assert_eq!((heard[0], heard[1]), (22, 3), "a TLS handshake and nothing else");
+
+    drop(server);
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let told = push(&sandbox, &server, &["--plain-http"]);
+    assert!(told.stderr.starts_with(&format!("warning: {} is used without TLS", server.address)), "{told}");
+    told.success();
+    let lines = audit(&sandbox);
+    let last: Vec<_> = lines.iter().rev().take(2).map(|line| line["event"].as_str()).collect();
+    assert_eq!(last, [Some("credential"), Some("plain-http")]);
 }
 
 #[test]

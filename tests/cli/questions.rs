@@ -74,6 +74,9 @@ fn going_on_without_verifying_is_a_persons_decision() {
     let (code, shown) = asked(&sandbox, &push, "yes\n");
     assert_eq!(code, Some(5), "the server answers nothing useful: {shown}");
     assert!(server.received() > 0);
+    let said = Terminal::start(sandbox.command(&[&push[..], &["--yes"]].concat()));
+    let (status, shown) = said.end();
+    assert!(status.code() == Some(5) && !shown.contains("[y/N]") && shown.contains("will not be verified"), "{shown}");
 }
 
 #[test]

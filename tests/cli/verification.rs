@@ -1,6 +1,7 @@
 //! Who is believed to be the registry, and what anybody else gets: nothing.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::impostor::{Identity, Impostor, Version};
 use crate::sandbox::{Output, SECRETS, Sandbox};
@@ -104,6 +105,50 @@ fn client_certificates_of_every_kind_of_key() {
     snapshot("missing_key", &sandbox.run(&words), "nowhere:0");
     let words = ["idpbuilder-push", "app:v1", "127.0.0.1:1/app:v1", "--cert-dir", "absent"];
     snapshot("missing_directory", &sandbox.run(&words), "nowhere:0");
+}
+
+#[test]
+fn a_name_of_this_machine_needs_no_dns_and_stays_what_is_asked_for() {
+    let sandbox = with_image();
+    let host = "gitea.cnoe.localtest.me";
+    let server = Impostor::start(Identity::of_idpbuilder("*.cnoe.localtest.me"), Version::Any);
+    sandbox.file("ca.pem", &server.pem);
+    let address = format!("{host}:{}", server.port());
+    let words = ["idpbuilder-push", "app:v1", &format!("{address}/app:v1"), "--ca-file", "ca.pem", "--jobs", "1"];
+    sandbox.run(&words).failure(5);
+    let (name, head) = server.last();
+    assert_eq!(name.as_deref(), Some(host));
+    assert!(head.to_ascii_lowercase().contains(&format!("\r\nhost: {address}\r\n")), "{head}");
+    let (name, count) = (name.expect("one"), server.received());
+    // Neither does a look at the certificate, after which nothing is sent.
+    let shown = sandbox.run(&["idpbuilder-trust", "show", &address]).success();
+    assert!(shown.contains("*.cnoe.localtest.me") && name == host, "{shown}");
+    assert_eq!(server.received(), count);
+}
+
+#[test]
+fn the_systems_roots_are_what_the_variables_name() {
+    let mut sandbox = with_image();
+    let identity = Identity::of_an_authority("127.0.0.1");
+    sandbox.file("cert.pem", identity.chain_pem());
+    sandbox.file("key.pem", identity.key.serialize_pem());
+    let authority = sandbox.file("roots/authority.pem", identity.authority.as_ref().expect("one"));
+    let server = Server::start(&sandbox, &["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let destination = format!("{}/app:v1", server.address);
+    let push = ["idpbuilder-push", "app:v1", &destination, "-q"];
+    sandbox.run(&push).failure(3);
+    let hashed = Command::new("openssl").arg("rehash").arg(authority.parent().expect("one")).status();
+    assert!(hashed.expect("openssl runs").success());
+    for (variable, value) in
+        [("SSL_CERT_FILE", authority.clone()), ("SSL_CERT_DIR", authority.parent().expect("one").into())]
+    {
+        sandbox.set(variable, value);
+        sandbox.run(&push).success();
+        let shown = sandbox.run(&["idpbuilder-trust", "show", &server.address]).success();
+        assert!(shown.ends_with("Accepted: an authority of the system's roots vouches for it\n"), "{shown}");
+        sandbox.unset(variable);
+    }
+    sandbox.run(&push).failure(3);
 }
 
 #[test]

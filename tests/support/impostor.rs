@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -90,6 +90,8 @@ pub(crate) enum Version {
 struct Shared {
     config: Arc<ServerConfig>,
     received: AtomicUsize,
+    /// The name that was asked for in the handshake, and the head of the request, of the last connection with one.
+    last: Mutex<(Option<String>, String)>,
     stop: AtomicBool,
 }
 
@@ -131,8 +133,12 @@ impl Impostor {
         let config = builder.with_single_cert(vec![identity.der.clone()], key).expect("a pair");
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let socket = listener.local_addr().expect("bound");
-        let shared =
-            Arc::new(Shared { config: Arc::new(config), received: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            config: Arc::new(config),
+            received: AtomicUsize::new(0),
+            last: Mutex::default(),
+            stop: AtomicBool::new(false),
+        });
         let server = Arc::clone(&shared);
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
@@ -144,6 +150,16 @@ impl Impostor {
             }
         });
         Self { address: socket.to_string(), pem: identity.pem, socket, shared }
+    }
+
+    /// The server name of the last handshake that a request followed, and the head of that request.
+    pub(crate) fn last(&self) -> (Option<String>, String) {
+        self.shared.last.lock().expect("unpoisoned").clone()
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.port()
     }
 
     /// Bytes that arrived after a handshake.
@@ -170,6 +186,10 @@ impl Shared {
         while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
             self.received.fetch_add(1, Ordering::SeqCst);
             head.push(byte[0]);
+        }
+        if !head.is_empty() {
+            let name = stream.conn.server_name().map(str::to_owned);
+            *self.last.lock().expect("unpoisoned") = (name, String::from_utf8_lossy(&head).into_owned());
         }
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         stream.conn.send_close_notify();

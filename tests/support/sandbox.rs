@@ -1,7 +1,7 @@
 //! A place where the executable runs with nothing of the surroundings: own home, own directory, named variables only.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,10 @@ impl Sandbox {
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.variables.insert(name.into(), value.into());
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.remove(OsStr::new(name));
     }
 
     pub(crate) fn home(&self) -> PathBuf {
