@@ -126,7 +126,7 @@ async fn a_registry_built_here_takes_our_images_and_gives_them_back() {
     let remote = format!("{address}/team/busybox:v1");
     assert_eq!(pushed(&sandbox, &pulled, &remote).await.digest, local.digest());
     let in_engine = Loaded(remote.clone());
-    assert_eq!(text(Command::new("docker").args(["run", "--rm", "--quiet", &remote])), "pulled and run");
+    assert_eq!(text(Command::new("docker").args(["run", "--rm", &remote])), "pulled and run");
     container.rm().await.expect("removed");
     drop((in_engine, loaded));
 }
