@@ -64,6 +64,9 @@ pub(crate) fn snapshot(name: &str, output: &Output, replaced: &[(&str, &str)]) {
         replaced.iter().map(|(text, name)| (text.replace('.', "\\."), *name)).collect();
     filters.extend([
         (r"fingerprint sha256:[0-9a-f]{64}".to_owned(), "fingerprint [FINGERPRINT]"),
+        (r"fingerprint  sha256:[0-9a-f]{64}".to_owned(), "fingerprint  [FINGERPRINT]"),
+        (r"    sha256:[0-9a-f]{64}\n".to_owned(), "    [FINGERPRINT]\n"),
+        (r"system's roots: \d+ certificates".to_owned(), "system's roots: [COUNT] certificates"),
         (r" [0-9.]+ [KMG]?i?B/s".to_owned(), " [RATE]"),
     ]);
     let filters: Vec<(&str, &str)> = filters.iter().map(|(text, name)| (text.as_str(), *name)).collect();

@@ -4,6 +4,9 @@
 #[path = "../support/api_server.rs"]
 mod api_server;
 #[expect(dead_code, reason = "the other suites use more of it")]
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
+#[expect(dead_code, reason = "the other suites use more of it")]
 #[path = "../support/sandbox.rs"]
 mod sandbox;
 #[expect(dead_code, reason = "the other suites use more of it")]
@@ -13,3 +16,4 @@ mod server;
 mod broken;
 mod fixture;
 mod found;
+mod whole;
