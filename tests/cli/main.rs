@@ -29,4 +29,5 @@ mod readme;
 mod store;
 mod trust;
 mod trust_install;
+mod trust_programs;
 mod verification;
