@@ -4,6 +4,7 @@
 //! registry means a TLS handshake and nothing after it.
 
 mod install;
+mod system;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -5,10 +5,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
+use super::system::{SystemStore, known_programs, system_store};
 use crate::fs::{parent, replace_public_file};
 use crate::image::Digest;
 use crate::tls::{Origin, RegistryHost, certificates_of, to_pem};
@@ -17,8 +18,6 @@ use crate::tls::{Origin, RegistryHost, certificates_of, to_pem};
 const MARK: &[u8] = b"# written by idpbuilder-trust, what follows is ";
 /// The largest file that is looked at.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Bytes of a failed program's words that are kept.
-const MAX_WORDS: usize = 1000;
 
 /// Who reads the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,39 +32,6 @@ pub enum Reader {
     System,
 }
 
-/// A system's store of authorities: where files are put, and what makes them count.
-#[derive(Debug, Clone, Copy)]
-struct SystemStore {
-    directory: &'static str,
-    program: &'static str,
-    add: &'static [&'static str],
-    remove: &'static [&'static str],
-}
-
-const SYSTEM_STORES: [SystemStore; 3] = [
-    // Debian, Ubuntu, Alpine. Without --fresh, links to what was removed stay.
-    SystemStore {
-        directory: "usr/local/share/ca-certificates",
-        program: "usr/sbin/update-ca-certificates",
-        add: &[],
-        remove: &["--fresh"],
-    },
-    // Fedora and its relatives.
-    SystemStore {
-        directory: "etc/pki/ca-trust/source/anchors",
-        program: "usr/bin/update-ca-trust",
-        add: &["extract"],
-        remove: &["extract"],
-    },
-    // Arch.
-    SystemStore {
-        directory: "etc/ca-certificates/trust-source/anchors",
-        program: "usr/bin/trust",
-        add: &["extract-compat"],
-        remove: &["extract-compat"],
-    },
-];
-
 /// Where to.
 #[derive(Debug, Clone)]
 pub struct Install {
@@ -75,6 +41,8 @@ pub struct Install {
     pub user: PathBuf,
     /// Say what would be done and do nothing.
     pub dry_run: bool,
+    /// How long the program may take that makes the system's store.
+    pub patience: Duration,
 }
 
 /// One step, done or (dry run) to do.
@@ -110,8 +78,16 @@ pub enum InstallError {
         source: io::Error,
     },
     /// The system has no store of a known kind.
-    #[error("found none of {}", SYSTEM_STORES.map(|store| store.program).join(", "))]
+    #[error("found none of {}", known_programs())]
     NoSystemStore,
+    /// The program that makes the system's store did not end; what was written for it was removed.
+    #[error("`{}` did not end within {limit:?}", program.display())]
+    Endless {
+        /// The program.
+        program: PathBuf,
+        /// The limit.
+        limit: Duration,
+    },
     /// The program that makes the system's store did not succeed; what was written for it was removed.
     #[error("`{}` failed: {said}", program.display())]
     Program {
@@ -165,7 +141,7 @@ pub fn install(
         let run = store.filter(|_| !written.is_empty()).map(|store| (store, store.add));
         if let Some((store, words)) = run
             && !to.dry_run
-            && let Err(error) = store.run(&to.root, words)
+            && let Err(error) = store.run(&to.root, words, to.patience)
         {
             // The next attempt must find something to do.
             for path in written {
@@ -200,7 +176,7 @@ pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Resul
         }
         if let Some(store) = store.filter(|_| removed) {
             if !to.dry_run {
-                store.run(&to.root, store.remove)?;
+                store.run(&to.root, store.remove, to.patience)?;
             }
             changes.push(store.step(&to.root, store.remove));
         }
@@ -345,30 +321,4 @@ fn remove(path: &Path) -> Result<(), InstallError> {
         let _ = std::fs::remove_dir(parent(path));
     }
     Ok(())
-}
-
-fn system_store(root: &Path) -> Result<SystemStore, InstallError> {
-    let there = |store: &&SystemStore| root.join(store.program).is_file();
-    SYSTEM_STORES.iter().find(there).copied().ok_or(InstallError::NoSystemStore)
-}
-
-impl SystemStore {
-    fn step(&self, root: &Path, words: &[&str]) -> Change {
-        Change::Run(root.join(self.program), words.iter().map(|word| (*word).to_owned()).collect())
-    }
-
-    fn run(&self, root: &Path, words: &[&str]) -> Result<(), InstallError> {
-        let program = root.join(self.program);
-        let mut command = Command::new(&program);
-        // A script that runs as root gets nothing of the caller's surroundings.
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).stdin(Stdio::null());
-        let output =
-            command.output().map_err(|source| InstallError::Io { action: "run", path: program.clone(), source })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said: String = String::from_utf8_lossy(&output.stderr).chars().filter(|c| !c.is_control()).collect();
-        let from = said.char_indices().rev().nth(MAX_WORDS).map_or(0, |(at, _)| at);
-        Err(InstallError::Program { program, said: format!("{} ({})", output.status, said[from..].trim()) })
-    }
 }

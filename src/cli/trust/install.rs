@@ -1,6 +1,7 @@
 //! `idpbuilder-trust install`: kept certificates for other programs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::written_down;
 use crate::audit::Event;
@@ -9,6 +10,9 @@ use crate::cli::registry::{address, trust_store};
 use crate::cli::ui::Ui;
 use crate::tls::{CertificateFacts, RegistryHost};
 use crate::trust::{Change, Install, InstallError, KeptError, Reader, install, kept, uninstall};
+
+/// How long the program may take that makes the system's store: seconds on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("reader").required(true).multiple(true)))]
@@ -50,15 +54,16 @@ impl InstallArgs {
             .home()
             .map(|home| home.join(".config/containers/certs.d"))
             .ok_or_else(|| Failure::usage("HOME is not set, so this user's directory is not known"))?;
-        let to = Install { root: ui.absolute(&self.root), user, dry_run: self.dry_run };
+        let to = Install { root: ui.absolute(&self.root), user, dry_run: self.dry_run, patience: PATIENCE };
         let readers = self.readers();
         let (changes, fingerprint) = if self.undo {
-            (uninstall(&to, &readers, &host)?, None)
+            (ui.run_blocking(|_| Ok(uninstall(&to, &readers, &host)?))?, None)
         } else {
             let certificates = kept(&trust_store(ui)?, &host)?;
             self.check(ui, &host)?;
             let own = certificates.first().and_then(|der| CertificateFacts::from_der(der).ok());
-            (install(&to, &readers, &host, &certificates)?, own.map(|facts| facts.fingerprint))
+            let installed = ui.run_blocking(|_| Ok(install(&to, &readers, &host, &certificates)?))?;
+            (installed, own.map(|facts| facts.fingerprint))
         };
         if changes.is_empty() {
             ui.status(&format!("There is nothing of {host} to remove"));
@@ -138,6 +143,9 @@ impl From<InstallError> for Failure {
             InstallError::Io { .. } => return Self::new(Kind::Failed, error),
             InstallError::NoSystemStore => {
                 "this system's store is not known; --docker, --podman and --containerd do without it".into()
+            }
+            InstallError::Endless { program, .. } => {
+                format!("what was written for it was removed again; run {} to see what it waits for", program.display())
             }
             InstallError::Program { program, .. } => {
                 format!("what was written for it was removed again; run {} to see more", program.display())

@@ -1,0 +1,134 @@
+//! The system's own store of authorities, and the program that makes it.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::install::{Change, InstallError};
+
+/// Bytes of a failed program's words that are kept.
+const MAX_WORDS: usize = 1000;
+/// Bytes of them that are read.
+const MAX_READ: u64 = 1 << 20;
+
+/// A system's store of authorities: where files are put, and what makes them count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SystemStore {
+    pub(super) directory: &'static str,
+    program: &'static str,
+    pub(super) add: &'static [&'static str],
+    pub(super) remove: &'static [&'static str],
+}
+
+const SYSTEM_STORES: [SystemStore; 3] = [
+    // Debian, Ubuntu, Alpine. Without --fresh, links to what was removed stay.
+    SystemStore {
+        directory: "usr/local/share/ca-certificates",
+        program: "usr/sbin/update-ca-certificates",
+        add: &[],
+        remove: &["--fresh"],
+    },
+    // Fedora and its relatives.
+    SystemStore {
+        directory: "etc/pki/ca-trust/source/anchors",
+        program: "usr/bin/update-ca-trust",
+        add: &["extract"],
+        remove: &["extract"],
+    },
+    // Arch.
+    SystemStore {
+        directory: "etc/ca-certificates/trust-source/anchors",
+        program: "usr/bin/trust",
+        add: &["extract-compat"],
+        remove: &["extract-compat"],
+    },
+];
+
+/// All programs that are known, for people.
+pub(super) fn known_programs() -> String {
+    SYSTEM_STORES.map(|store| store.program).join(", ")
+}
+
+/// The store that this system has.
+pub(super) fn system_store(root: &Path) -> Result<SystemStore, InstallError> {
+    let there = |store: &&SystemStore| root.join(store.program).is_file();
+    SYSTEM_STORES.iter().find(there).copied().ok_or(InstallError::NoSystemStore)
+}
+
+impl SystemStore {
+    /// The run of its program as a step.
+    pub(super) fn step(&self, root: &Path, words: &[&str]) -> Change {
+        Change::Run(root.join(self.program), words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    /// Runs the program and waits for it so long.
+    pub(super) fn run(&self, root: &Path, words: &[&str], patience: Duration) -> Result<(), InstallError> {
+        let program = root.join(self.program);
+        let failed = |source| InstallError::Io { action: "run", path: program.clone(), source };
+        // A file takes whatever it says; a pipe would have to be read meanwhile.
+        let mut words_said = tempfile::tempfile().map_err(failed)?;
+        let stderr = words_said.try_clone().map_err(failed)?;
+        let mut command = Command::new(&program);
+        // A script that runs as root gets nothing of the caller's surroundings.
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().map_err(failed)?;
+        let Some(status) = wait(&mut child, patience).map_err(failed)? else {
+            return Err(InstallError::Endless { program, limit: patience });
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let said = said(&mut words_said).map_err(failed)?;
+        Err(InstallError::Program { program, said: format!("{status} ({said})") })
+    }
+}
+
+/// Waits for a child; one that takes longer is ended, and has no status.
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        // The standard library has no wait with a deadline.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The last words of a program.
+fn said(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MAX_READ).read_to_end(&mut bytes)?;
+    let text: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
+    let from = text.char_indices().rev().nth(MAX_WORDS).map_or(0, |(at, _)| at);
+    Ok(text[from..].trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = SYSTEM_STORES[0];
+        let program = root.path().join(store.program);
+        std::fs::create_dir_all(program.parent().expect("below the root")).expect("made");
+        std::os::unix::fs::symlink("/bin/sh", &program).expect("linked");
+        // It would outlast every test, and leaves its number.
+        let number = root.path().join("number");
+        let words = ["-c", "echo $$ > \"$0\"; exec sleep 1000", number.to_str().expect("text")];
+        let error = store.run(root.path(), &words, Duration::from_secs(1)).expect_err("endless");
+        assert!(matches!(error, InstallError::Endless { .. }), "{error:?}");
+        let number = std::fs::read_to_string(number).expect("it ran");
+        assert!(!Path::new("/proc").join(number.trim()).exists(), "it is gone");
+    }
+}
