@@ -11,8 +11,8 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
-pub use crate::layer::Owner;
-use crate::layer::{Compression, Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
+pub use crate::layer::{Compression, Format, LevelError, Owner};
+use crate::layer::{Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -47,6 +47,8 @@ pub struct BuildConfig {
     pub owner: Owner,
     /// Unix seconds: every modification time in the layer and the image's `created`.
     pub timestamp: i64,
+    /// How the layer is compressed.
+    pub compression: Compression,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
 }
@@ -212,6 +214,7 @@ struct Request {
     names: Vec<Reference>,
     destination: Destination,
     style: Style,
+    compression: Compression,
     created: String,
 }
 
@@ -241,7 +244,13 @@ impl Request {
         let timestamp = || BuildError::Timestamp(config.timestamp);
         let modified = u64::try_from(config.timestamp).map_err(|_| timestamp())?;
         let created = jiff::Timestamp::from_second(config.timestamp).map_err(|_| timestamp())?.to_string();
-        Ok(Self { names, destination, style: Style { owner: config.owner, modified }, created })
+        Ok(Self {
+            names,
+            destination,
+            style: Style { owner: config.owner, modified },
+            compression: config.compression,
+            created,
+        })
     }
 
     fn image_config(&self, config: &BuildConfig, layers: &[LayerOutcome]) -> ImageConfig {
@@ -325,13 +334,12 @@ fn put_layer(
     lease: &Lease,
     mut monitor: Monitor<'_>,
 ) -> Result<LayerOutcome, BuildError> {
-    let compression = Compression::Gzip;
     let plan = LayerPlan {
         context,
         entries: &listing.entries,
         destination: &request.destination,
         style: request.style,
-        compression,
+        compression: request.compression,
     };
     let packed = pack(&plan, store.write_blob(lease)?, &mut monitor).map_err(|error| match error {
         LayerError::Write(source) => StoreError::io("write a blob in", store.root(), source).into(),
@@ -339,7 +347,11 @@ fn put_layer(
     })?;
     let Packed { diff_id, uncompressed, inner } = packed;
     let (digest, size) = inner.commit()?;
-    Ok(LayerOutcome { descriptor: Descriptor::new(compression.media_type(), digest, size), diff_id, uncompressed })
+    Ok(LayerOutcome {
+        descriptor: Descriptor::new(request.compression.media_type(), digest, size),
+        diff_id,
+        uncompressed,
+    })
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 
 use crate::image::{ContainerConfig, Content, Descriptor, Digest, Document, Platform, media_type};
 use crate::layer::read::{TarEntry, TarError, TarReader};
+use crate::layer::{Decoder, Format};
 use crate::progress::Interrupt;
-use crate::store::{Image, ImageStore, StoreError};
+use crate::store::{BlobReader, Image, ImageStore, StoreError};
 
 /// The most files listed of one layer.
 const MAX_FILES: usize = 10_000_000;
@@ -294,7 +294,7 @@ pub fn files(store: &ImageStore, layer: &LayerInfo) -> Result<LayerFiles, Inspec
 /// Walks a layer's entries; ends after the first error.
 pub struct LayerFiles {
     digest: Digest,
-    reader: Option<TarReader<Box<dyn Read + Send>>>,
+    reader: Option<TarReader<Decoder<BlobReader>>>,
     listed: usize,
 }
 
@@ -335,18 +335,18 @@ impl LayerFiles {
 }
 
 /// A layer's tar.
-fn uncompressed(store: &ImageStore, layer: &Descriptor) -> Result<Box<dyn Read + Send>, InspectError> {
+fn uncompressed(store: &ImageStore, layer: &Descriptor) -> Result<Decoder<BlobReader>, InspectError> {
     /// Docker's names for what OCI calls `tar` and `tar+gzip`.
     const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
     const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-    match layer.media_type.as_str() {
-        media_type::IMAGE_LAYER | DOCKER_LAYER => Ok(Box::new(store.read_blob(layer)?)),
-        media_type::IMAGE_LAYER_GZIP | DOCKER_LAYER_GZIP => {
-            let blob = std::io::BufReader::with_capacity(128 << 10, store.read_blob(layer)?);
-            Ok(Box::new(MultiGzDecoder::new(blob)))
-        }
-        other => Err(InspectError::MediaType { digest: layer.digest, media_type: other.chars().take(120).collect() }),
-    }
+    let digest = layer.digest;
+    let format = match layer.media_type.as_str() {
+        media_type::IMAGE_LAYER | DOCKER_LAYER => Format::None,
+        media_type::IMAGE_LAYER_GZIP | DOCKER_LAYER_GZIP => Format::Gzip,
+        media_type::IMAGE_LAYER_ZSTD => Format::Zstd,
+        other => return Err(InspectError::MediaType { digest, media_type: other.chars().take(120).collect() }),
+    };
+    Decoder::new(format, store.read_blob(layer)?).map_err(|error| decompress_error(digest, error))
 }
 
 fn measure(store: &ImageStore, layer: &Descriptor, interrupt: &Interrupt) -> Result<u64, InspectError> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 
-use flate2::read::MultiGzDecoder;
-
 use super::ArchiveError;
 use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
 use crate::layer::read::{EntryKind, TarEntry, TarError, TarReader};
+use crate::layer::{Decoder, Format};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -29,8 +28,8 @@ const MAX_LINKS: usize = 8;
 /// How a file is compressed, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
-    None,
-    Gzip,
+    /// One that a layer may have.
+    Layer(Format),
     /// One that we do not undo.
     Other(&'static str),
 }
@@ -41,11 +40,11 @@ impl Compression {
 
     fn detect(start: &[u8]) -> Self {
         match start {
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Other("zstd"),
+            [0x1f, 0x8b, ..] => Self::Layer(Format::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Layer(Format::Zstd),
             [b'B', b'Z', b'h', ..] => Self::Other("bzip2"),
             [0xfd, b'7', b'z', b'X', b'Z', 0] => Self::Other("xz"),
-            _ => Self::None,
+            _ => Self::Layer(Format::None),
         }
     }
 }
@@ -86,13 +85,13 @@ impl Contents {
             .map_err(|error| ArchiveError::Tar(TarError::Read(error)))?;
         let compression = Compression::detect(&start);
         let source = Cursor::new(start).chain(source);
-        let source: Box<dyn Read + '_> = match compression {
-            Compression::None => Box::new(source),
-            Compression::Gzip => Box::new(MultiGzDecoder::new(source)),
+        let format = match compression {
+            Compression::Layer(format) => format,
             Compression::Other(compression) => {
                 return Err(ArchiveError::Compression { what: "the archive".into(), compression });
             }
         };
+        let source = Decoder::new(format, source).map_err(|error| ArchiveError::Tar(TarError::Read(error)))?;
         let mut contents = Self { documents: BTreeMap::new(), items: BTreeMap::new() };
         let mut reader = TarReader::new(source);
         let mut spool = Spool { store, lease, progress, interrupt };

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
-
 use super::contents::{Compression, Contents, Stored};
 use super::load::{Found, reference};
 use super::{ArchiveError, DockerImage, oci};
 use crate::image::{
     Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type,
 };
+use crate::layer::{Decoder, Format};
 use crate::progress::Interrupt;
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -83,8 +82,13 @@ impl Converter<'_> {
     fn layer(&mut self, path: &str, expected: Digest) -> Result<Descriptor, ArchiveError> {
         let stored = self.contents.file(path)?;
         let (media_type, found) = match stored.compression {
-            Compression::None => (media_type::IMAGE_LAYER, stored.digest),
-            Compression::Gzip => (media_type::IMAGE_LAYER_GZIP, self.diff_id(path, stored)?),
+            Compression::Layer(Format::None) => (media_type::IMAGE_LAYER, stored.digest),
+            Compression::Layer(Format::Gzip) => {
+                (media_type::IMAGE_LAYER_GZIP, self.diff_id(path, stored, Format::Gzip)?)
+            }
+            Compression::Layer(Format::Zstd) => {
+                (media_type::IMAGE_LAYER_ZSTD, self.diff_id(path, stored, Format::Zstd)?)
+            }
             Compression::Other(compression) => {
                 return Err(ArchiveError::Compression { what: format!("layer `{path}`"), compression });
             }
@@ -95,13 +99,14 @@ impl Converter<'_> {
         Ok(Descriptor::new(media_type, stored.digest, stored.size))
     }
 
-    /// The digest of a gzip layer's tar.
-    fn diff_id(&mut self, path: &str, stored: Stored) -> Result<Digest, ArchiveError> {
+    /// The digest of a compressed layer's tar.
+    fn diff_id(&mut self, path: &str, stored: Stored, format: Format) -> Result<Digest, ArchiveError> {
         if let Some(known) = self.diff_ids.get(&stored.digest) {
             return Ok(*known);
         }
-        let blob = self.store.read_blob(&Descriptor::new(media_type::IMAGE_LAYER_GZIP, stored.digest, stored.size))?;
-        let mut decoder = MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, blob));
+        let blob = self.store.read_blob(&Descriptor::new("", stored.digest, stored.size))?;
+        let torn = |source| ArchiveError::Decompress { path: path.to_owned(), source };
+        let mut decoder = Decoder::new(format, blob).map_err(torn)?;
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; 128 << 10];
         loop {
@@ -115,7 +120,7 @@ impl Converter<'_> {
                 Err(error) => {
                     return Err(match error.downcast::<StoreError>() {
                         Ok(damaged) => damaged.into(),
-                        Err(source) => ArchiveError::Decompress { path: path.to_owned(), source },
+                        Err(source) => torn(source),
                     });
                 }
             }

@@ -28,7 +28,7 @@ pub enum ArchiveError {
     #[error("this is not an image archive (it has neither a manifest.json nor an index.json)")]
     NotAnImageArchive,
     /// Compressed by something we cannot undo.
-    #[error("{what} is compressed with {compression}, which is not supported here (gzip is)")]
+    #[error("{what} is compressed with {compression}, which is not supported here (gzip and zstd are)")]
     Compression {
         /// `the archive`, or a layer's path in it.
         what: String,

@@ -52,6 +52,7 @@ impl Bench {
             copy_to: "/".into(),
             owner: Owner::default(),
             timestamp: DEFAULT_TIMESTAMP,
+            compression: Compression::default(),
             built_at: "2026-01-02T03:04:05Z".into(),
         }
     }
@@ -197,8 +198,8 @@ fn golden_digests() {
         digests.map(|digest| digest.to_string()),
         [
             "sha256:ed02bb6bb3984aa288bfa4cd2749c3c64731734e3ebc1913f15292030d5d733d",
-            "sha256:c74afa0cfc2d7829ad813bdbb2f9c841301f5f7295886b6760e3a4ff36bc840e",
-            "sha256:1d316bf8e3c285d8429b9636565463f6b63ff4e4f9e97140415359f12d652fff",
+            "sha256:b78424f6b61ac735ec656ca3738480a544542008abbf2265f32010a05320ae40",
+            "sha256:5f17ce59dc8557e0c3aa7315f5207e76ac082cbd8aa69089764320aeb065dcbe",
         ]
     );
 }

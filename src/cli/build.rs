@@ -12,7 +12,7 @@ use super::failure::{Failure, Kind, Outcome};
 use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::ui::Ui;
-use crate::build::{BuildConfig, BuildOutcome, DEFAULT_TIMESTAMP, Owner, build};
+use crate::build::{BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
 use crate::image::Digest;
 
 /// Build an image from a directory
@@ -55,6 +55,12 @@ pub(super) struct Args {
     /// Owner of all files, as numbers
     #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
     chown: String,
+    /// How the layer is compressed
+    #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
+    compression_format: LayerFormat,
+    /// How hard: 1 to 12 for gzip, 1 to 19 for zstd [default: 6 and 3]
+    #[arg(long, value_name = "LEVEL")]
+    compression_level: Option<u8>,
     /// Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment:
     /// SOURCE_DATE_EPOCH]
     #[arg(long, visible_alias = "source-date-epoch", value_name = "SECONDS")]
@@ -75,6 +81,14 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// Names of the formats as podman and buildah have them.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LayerFormat {
+    Gzip,
+    Zstd,
+    None,
 }
 
 impl Run for Args {
@@ -116,8 +130,20 @@ impl Args {
             copy_to: absolute("--copy-to", &self.copy_to)?,
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,
+            compression: self.compression()?,
             built_at: now(),
         })
+    }
+
+    fn compression(&self) -> Result<Compression, Failure> {
+        let format = match self.compression_format {
+            LayerFormat::Gzip => Format::Gzip,
+            LayerFormat::Zstd => Format::Zstd,
+            LayerFormat::None => Format::None,
+        };
+        // `none` has no levels, and a script that sets one always does no harm.
+        let level = self.compression_level.filter(|_| format != Format::None);
+        Compression::new(format, level).map_err(|error| Failure::usage(format!("--compression-level: {error}")))
     }
 
     fn timestamp(&self, ui: &Ui) -> Result<i64, Failure> {

@@ -185,7 +185,7 @@ impl From<ArchiveError> for Failure {
                 with_hint(Self::new(Kind::Failed, error), hint)
             }
             ArchiveError::Compression { .. } => {
-                Self::new(Kind::Image, error).hint("decompress it first, for example: zstd -dc FILE | idpbuilder-load")
+                Self::new(Kind::Image, error).hint("decompress it first, for example: xz -dc FILE | idpbuilder-load")
             }
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")

@@ -15,6 +15,8 @@ pub mod media_type {
         OCI_IMAGE_MEDIA_TYPE as IMAGE_MANIFEST,
     };
 
+    /// A layer as a tar stream compressed with zstd.
+    pub const IMAGE_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
     /// Docker's image configuration.
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 

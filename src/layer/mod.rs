@@ -5,15 +5,18 @@
 //! finished: a file that is not what the walk saw ends the layer with an error.
 
 mod compress;
+mod decompress;
 mod destination;
 mod error;
 mod pack;
+mod parallel;
 pub mod read;
 mod source;
 mod tar;
 mod writer;
 
-pub use compress::Compression;
+pub use compress::{Compression, Format, LevelError};
+pub use decompress::Decoder;
 pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
 pub use pack::{LayerPlan, Monitor, pack};

@@ -61,7 +61,7 @@ impl Fixture {
 
     fn pack_entries(&self, entries: &[Entry], destination: &str) -> Result<Packed<Vec<u8>>, LayerError> {
         let destination = Destination::parse(destination).expect("valid");
-        let compression = Compression::Gzip;
+        let compression = Compression::default();
         let plan = LayerPlan { context: &self.context, entries, destination: &destination, style: STYLE, compression };
         pack(&plan, Vec::new(), &mut Monitor::new(&Silent, "layer", &Interrupt::default()))
     }
@@ -70,7 +70,7 @@ impl Fixture {
     fn archive(&self, destination: &str) -> Vec<u8> {
         let packed = self.pack_entries(&self.entries(), destination).expect("packed");
         let mut archive = Vec::new();
-        flate2::read::GzDecoder::new(&packed.inner[..]).read_to_end(&mut archive).expect("gzip");
+        flate2::read::MultiGzDecoder::new(&packed.inner[..]).read_to_end(&mut archive).expect("gzip");
         assert_eq!((Digest::of(&archive), archive.len() as u64), (packed.diff_id, packed.uncompressed));
         archive
     }
@@ -266,7 +266,7 @@ fn a_file_that_changes_while_it_is_read_ends_the_layer() {
             entries: &entries,
             destination: &Destination::default(),
             style: STYLE,
-            compression: Compression::Gzip,
+            compression: Compression::default(),
         };
         let meddler = Meddler { path: &path, content: &content };
         let ended = pack(&plan, Vec::new(), &mut Monitor::new(&meddler, "layer", &Interrupt::default()));
@@ -399,7 +399,7 @@ fn progress_adds_up_and_an_interrupt_ends_the_layer() {
         entries: &entries,
         destination: &Destination::default(),
         style: STYLE,
-        compression: Compression::Gzip,
+        compression: Compression::default(),
     };
     let run = |limit| {
         let interrupt = Interrupt::default();

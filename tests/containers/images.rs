@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flate2::write::GzEncoder;
-use idpbuilder_oci::build::{self, BuildConfig, DEFAULT_TIMESTAMP, Owner};
+use idpbuilder_oci::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Owner};
 use idpbuilder_oci::image::{
     ContainerConfig, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RootFs, media_type,
 };
@@ -125,6 +125,7 @@ pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig,
         copy_to: "/".into(),
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,
+        compression: Compression::default(),
         built_at: "2026-01-02T03:04:05Z".into(),
     };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document

@@ -1,0 +1,81 @@
+//! The way back: a layer's tar stream out of what others, or we, compressed.
+
+use std::io::{self, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::Format;
+
+/// Compressed bytes read at a time.
+const READ_BYTES: usize = 128 << 10;
+
+/// Undoes a compression while it is read. Members of gzip and frames of zstd follow one another to the
+/// source's end; a zstd window of more than 128 MiB is refused.
+pub enum Decoder<R: Read> {
+    /// RFC 1952.
+    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
+    /// RFC 8878.
+    Zstd(Box<zstd::Decoder<'static, BufReader<R>>>),
+    /// Nothing to undo.
+    None(R),
+}
+
+impl<R: Read> Decoder<R> {
+    /// Reads `inner`, which has the format.
+    pub fn new(format: Format, inner: R) -> io::Result<Self> {
+        let buffered = |inner| BufReader::with_capacity(READ_BYTES, inner);
+        Ok(match format {
+            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(inner)))),
+            Format::Zstd => Self::Zstd(Box::new(zstd::Decoder::with_buffer(buffered(inner))?)),
+            Format::None => Self::None(inner),
+        })
+    }
+}
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::None(inner) => inner.read(buffer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_one_another_is_one_stream() {
+        let gzip = |text: &str| {
+            let mut encoder = flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::new(6));
+            let mut bytes = Vec::new();
+            encoder.read_to_end(&mut bytes).expect("in memory");
+            bytes
+        };
+        let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).expect("in memory");
+        let plain = |text: &str| text.as_bytes().to_vec();
+        let cases: [(Format, &dyn Fn(&str) -> Vec<u8>); 3] =
+            [(Format::Gzip, &gzip), (Format::Zstd, &zstd), (Format::None, &plain)];
+        for (format, pack) in cases {
+            let bytes = [pack("one, "), pack(""), pack("two")].concat();
+            let mut text = String::new();
+            Decoder::new(format, &bytes[..]).and_then(|mut d| d.read_to_string(&mut text)).expect("read");
+            assert_eq!(text, "one, two", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn torn_streams_are_errors() {
+        for (format, bytes) in [
+            (Format::Zstd, zstd::bulk::compress(b"some text or other", 3).expect("in memory")),
+            (Format::Zstd, b"\x28\xb5\x2f\xfd______".to_vec()),
+            (Format::Gzip, b"\x1f\x8b\x08____".to_vec()),
+        ] {
+            let torn = &bytes[..bytes.len() - 1];
+            let result = Decoder::new(format, torn).and_then(|mut decoder| io::copy(&mut decoder, &mut io::sink()));
+            assert!(result.is_err(), "{format:?}");
+        }
+    }
+}
