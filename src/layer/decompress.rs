@@ -48,18 +48,20 @@ mod tests {
 
     #[test]
     fn what_follows_one_another_is_one_stream() {
-        let gzip = |text: &str| {
-            let mut encoder = flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::new(6));
-            let mut bytes = Vec::new();
-            encoder.read_to_end(&mut bytes).expect("in memory");
-            bytes
-        };
-        let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).expect("in memory");
-        let plain = |text: &str| text.as_bytes().to_vec();
-        let cases: [(Format, &dyn Fn(&str) -> Vec<u8>); 3] =
-            [(Format::Gzip, &gzip), (Format::Zstd, &zstd), (Format::None, &plain)];
-        for (format, pack) in cases {
-            let bytes = [pack("one, "), pack(""), pack("two")].concat();
+        fn pack(format: Format, text: &str) -> Vec<u8> {
+            match format {
+                Format::Gzip => {
+                    let mut encoder = flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::new(6));
+                    let mut bytes = Vec::new();
+                    encoder.read_to_end(&mut bytes).expect("in memory");
+                    bytes
+                }
+                Format::Zstd => zstd::bulk::compress(text.as_bytes(), 3).expect("in memory"),
+                Format::None => text.as_bytes().to_vec(),
+            }
+        }
+        for format in [Format::Gzip, Format::Zstd, Format::None] {
+            let bytes = ["one, ", "", "two"].map(|text| pack(format, text)).concat();
             let mut text = String::new();
             Decoder::new(format, &bytes[..]).and_then(|mut d| d.read_to_string(&mut text)).expect("read");
             assert_eq!(text, "one, two", "{format:?}");

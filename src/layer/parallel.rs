@@ -40,21 +40,21 @@ impl<W: Write + Send + 'static> Pipeline<W> {
         for _ in 0..count {
             let (full, blocks) = sync_channel(1);
             let (compressed, output) = sync_channel(1);
-            let (spend, spent) = channel();
+            let (reuse, spent) = channel();
             let encoder = compression.encoder()?;
             let give_back = give_back.clone();
             let work = move || compress(encoder, &blocks, &compressed, &spent, &give_back);
             std::thread::Builder::new().name("compress".into()).spawn(work)?;
             workers.push(full);
-            outputs.push((output, spend));
+            outputs.push((output, reuse));
         }
         let collect = move || {
-            for (output, spend) in outputs.iter().cycle() {
+            for (output, reuse) in outputs.iter().cycle() {
                 // A worker out of blocks means that the one before had the last.
                 let Ok(block) = output.recv() else { break };
                 let block = block?;
                 inner.write_all(&block)?;
-                let _ = spend.send(block);
+                let _ = reuse.send(block);
             }
             Ok(inner)
         };

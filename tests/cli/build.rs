@@ -55,6 +55,34 @@ fn a_build_says_what_it_made() {
 }
 
 #[test]
+fn compressions_are_chosen_and_read_back() {
+    let sandbox = Sandbox::new();
+    tree(&sandbox.work().join("app"), false);
+    let listed = |flags: &[&str]| {
+        let words = ["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"];
+        sandbox.run(&[&words, flags].concat()).success();
+        let manifest = sandbox.run(&["idpbuilder-inspect", "app:v1", "--manifest"]).success();
+        (manifest, sandbox.run(&["idpbuilder-inspect", "app:v1", "--files"]).success())
+    };
+    let (default, files) = listed(&[]);
+    assert!(default.contains("layer.v1.tar+gzip\""), "{default}");
+    assert_eq!(listed(&["--compression-format", "gzip", "--compression-level", "6"]), (default, files.clone()));
+    for (flags, media_type) in [
+        (&["--compression-format", "zstd"][..], "layer.v1.tar+zstd\""),
+        (&["--compression", "zstd", "--compression-level", "19"], "layer.v1.tar+zstd\""),
+        (&["--compression-format=none", "--compression-level=3"], "layer.v1.tar\""),
+    ] {
+        let (manifest, same) = listed(flags);
+        assert!(manifest.contains(media_type), "{manifest}");
+        assert_eq!(same, files, "{flags:?}");
+    }
+    let refused = ["idpbuilder-build", "app", "-t", "app:v1", "--compression-level", "13"];
+    insta::assert_snapshot!("compression_level", sandbox.run(&refused));
+    let refused = ["idpbuilder-build", "app", "-t", "app:v1", "--compression-format", "xz"];
+    insta::assert_snapshot!("compression_format", sandbox.run(&refused));
+}
+
+#[test]
 fn the_same_tree_is_the_same_image() {
     let sandbox = Sandbox::new();
     let one = sandbox.work().join("one");

@@ -113,6 +113,17 @@ pub(crate) fn image(store: &ImageStore, roots: &[&Path], config: ContainerConfig
 
 /// Builds an image of a directory, as `idpbuilder-build` does.
 pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig, names: &[&str]) -> Document {
+    build_as(sandbox, context, runtime, names, Compression::default())
+}
+
+/// The same with another compression.
+pub(crate) fn build_as(
+    sandbox: &Sandbox,
+    context: &Path,
+    runtime: ContainerConfig,
+    names: &[&str],
+    compression: Compression,
+) -> Document {
     let config = BuildConfig {
         context: context.to_owned(),
         names: names.iter().map(|name| name.parse().expect("a reference")).collect(),
@@ -125,7 +136,7 @@ pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig,
         copy_to: "/".into(),
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,
-        compression: Compression::default(),
+        compression,
         built_at: "2026-01-02T03:04:05Z".into(),
     };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document

@@ -8,7 +8,7 @@ use super::images::{Sandbox, busybox, tree, unique};
 use super::programs::{load_from, run, save_file, save_into, text};
 
 /// Podman over storage in the sandbox; the vfs driver needs nothing of the kernel.
-fn podman(sandbox: &Sandbox) -> Command {
+pub(crate) fn podman(sandbox: &Sandbox) -> Command {
     let mut command = Command::new("podman");
     command.args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--root"]);
     command.arg(sandbox.path("podman")).arg("--runroot").arg(sandbox.path("podman-run"));
