@@ -145,16 +145,16 @@ impl Ui {
         });
         let answer = runtime.block_on(async {
             tokio::select! {
-                answer = reading => Ok(matches!(answer, Ok(Ok(answer)) if is_yes(&answer))),
+                answer = reading => Ok(answer.ok().and_then(Result::ok).unwrap_or_default()),
                 signal = signals.next() => Err(Failure::stopped_by(signal)),
             }
         });
         runtime.shutdown_background();
-        if answer.is_err() {
+        if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
             // The line of the question has no end yet.
             let _ = writeln!(io::stderr().lock());
         }
-        answer.map(Some)
+        answer.map(|answer| Some(is_yes(&answer)))
     }
 
     /// `path` as the user's current directory sees it.

@@ -40,6 +40,7 @@ fn a_shown_certificate_is_kept_by_the_word_of_a_person_only() {
             snapshot("trust_no", code, &shown, &sandbox, &server.address);
         }
         assert_eq!((code, kept.exists()), (Some(64), false), "{name}: {shown}");
+        assert_eq!(shown.lines().filter(|line| line.contains("not confirmed") && !line.contains("[y/N]")).count(), 1);
     }
     let (code, shown) = asked(&sandbox, &add, "y\n");
     snapshot("trust_yes", code, &shown, &sandbox, &server.address);
