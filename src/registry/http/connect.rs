@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::super::origin;
+use super::refusal::{Noting, Refusals};
 
 /// How long DNS may take for a name that is known to mean this machine.
 const LOOPBACK_DNS_LIMIT: Duration = Duration::from_secs(2);
@@ -154,6 +155,7 @@ pub(super) struct Dialer {
     pub(super) https: Option<HttpsConnector<Dial>>,
     pub(super) limit: Duration,
     pub(super) dialing: Dialing,
+    pub(super) refusals: Refusals,
 }
 
 /// How many connections are being made.
@@ -179,7 +181,7 @@ impl Dialing {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = MaybeHttpsStream<Wire>;
+    type Response = Noting;
     type Error = BoxError;
     type Future = BoxFuture<Result<Self::Response, BoxError>>;
 
@@ -188,7 +190,7 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let connecting: Self::Future = match &mut self.https {
+        let connecting: BoxFuture<Result<MaybeHttpsStream<Wire>, BoxError>> = match &mut self.https {
             Some(https) => https.call(target),
             None if target.scheme_str() == Some("http") => {
                 let connecting = self.dial.call(target);
@@ -198,10 +200,11 @@ impl Service<Uri> for Dialer {
         };
         let limit = self.limit;
         let under_way = self.dialing.begin();
+        let refusals = self.refusals.clone();
         Box::pin(async move {
             let _under_way = under_way;
             match tokio::time::timeout(limit, connecting).await {
-                Ok(result) => result,
+                Ok(result) => result.map(|stream| Noting { stream, refusals }),
                 Err(_) => Err(Box::new(DialError(DialFault::Timeout, None)) as BoxError),
             }
         })

@@ -6,6 +6,7 @@
 
 mod connect;
 mod fault;
+mod refusal;
 mod reply;
 mod watch;
 
@@ -32,6 +33,7 @@ use crate::progress::Interrupt;
 use crate::tls::{self, ClientTls, TlsPolicy};
 use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
 use fault::{classify, root_cause, source_error};
+use refusal::Refusals;
 pub(super) use reply::Reply;
 use watch::{Abandon, Orphan, Watch};
 
@@ -53,6 +55,7 @@ pub(super) struct Transport {
     tls: Option<ClientTls>,
     proxies: Arc<Matcher>,
     dialing: Dialing,
+    refusals: Refusals,
     own: Origin,
     timeouts: Timeouts,
     stop: [Interrupt; 2],
@@ -82,11 +85,18 @@ impl Transport {
             HttpsConnector::new(dial.clone(), Arc::clone(&tls.config), true, names)
         });
         let dialing = Dialing::default();
+        let refusals = Refusals::default();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
-            .build(Dialer { dial, https, limit: timeouts.connect, dialing: dialing.clone() });
-        Ok(Self { client, tls, proxies, dialing, own, timeouts, stop })
+            .build(Dialer {
+                dial,
+                https,
+                limit: timeouts.connect,
+                dialing: dialing.clone(),
+                refusals: refusals.clone(),
+            });
+        Ok(Self { client, tls, proxies, dialing, refusals, own, timeouts, stop })
     }
 
     /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
@@ -150,11 +160,8 @@ impl Transport {
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
                     if orphan.is_one(self.dialing.is_under_way()) {
-                        return Err(RegistryError::Network {
-                            request: facts(),
-                            fault: NetworkFault::Closed,
-                            source: None,
-                        });
+                        let fault = NetworkFault::Closed;
+                        return Err(self.explained(RegistryError::Network { request: facts(), fault, source: None }));
                     }
                     if let Some(wait) = watch.overdue(&sending, &self.timeouts) {
                         let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
@@ -167,6 +174,8 @@ impl Transport {
         if let Some(fault) = sending.take_fault() {
             return Err(source_error(fault, &call.payload).unwrap_or(RegistryError::Interrupted));
         }
+        // Whoever answers has not refused.
+        self.refusals.take();
         let (parts, body) = response.into_parts();
         if sending.is_complete() {
             abandon.0 = None;
@@ -232,8 +241,20 @@ impl Transport {
         if let Some(error) = sending.take_fault().and_then(|fault| source_error(fault, payload)) {
             return error;
         }
-        let mut fault = classify(error);
-        match &mut fault {
+        let fault = classify(error);
+        self.explained(RegistryError::Network { request, fault, source: root_cause(error) })
+    }
+
+    /// The same with what only the transport knows: certificates, limits, and why a connection was let go.
+    fn explained(&self, mut error: RegistryError) -> RegistryError {
+        let RegistryError::Network { fault, source, .. } = &mut error else { return error };
+        if matches!(fault, NetworkFault::Other | NetworkFault::Closed | NetworkFault::Reset)
+            && let Some((refusal, text)) = self.refusals.take()
+        {
+            *fault = NetworkFault::Tls { fault: refusal, chain: Vec::new(), chosen: Vec::new() };
+            *source = Some(std::io::Error::other(text));
+        }
+        match fault {
             NetworkFault::Tls { chain, chosen, .. } => {
                 *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
                 *chosen = self.tls.as_ref().map(|tls| tls.chosen.clone()).unwrap_or_default();
@@ -241,7 +262,7 @@ impl Transport {
             NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.connect,
             _ => {}
         }
-        RegistryError::Network { request, fault, source: root_cause(error) }
+        error
     }
 }
 
