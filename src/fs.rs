@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ pub fn replace_public_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// A file on its way to its name: a reader sees the old content or the new, also after a crash.
 /// Dropped uncommitted, it leaves nothing behind.
 ///
-/// It gets mode 0600, or keeps the mode of what it replaces. A link stays, and what it leads to is
+/// It gets mode 0600, or keeps the mode of what it replaces, and its owner where the system lets us. A link stays, and what it leads to is
 /// replaced. A device or pipe is written to as it is: a name such as `/dev/null` is never taken away.
 #[derive(Debug)]
 pub struct Replacement(Target);
@@ -83,6 +83,9 @@ impl Replacement {
         }
         let file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(parent(&path))?;
         if let Some(there) = there {
+            // Before the mode, of which it takes bits away. Root changes other people's files in their place; whoever
+            // may not give files away has no owner to keep but themselves.
+            let _ = std::os::unix::fs::fchown(file.as_file(), Some(there.uid()), Some(there.gid()));
             let mode = there.permissions().mode() & 0o7777;
             file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         }
@@ -238,6 +241,24 @@ mod tests {
         replace_public_file(&path, b"three").expect("replaced");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o644);
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn replacing_keeps_the_owner_where_it_can() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        std::fs::write(&path, "one").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("mode");
+        // Somebody else's for root, our own again for others.
+        let _ = std::os::unix::fs::chown(&path, Some(12345), Some(12345));
+        let facts = |path: &Path| {
+            let there = std::fs::metadata(path).expect("there");
+            (there.uid(), there.gid(), there.mode() & 0o777)
+        };
+        let before = facts(&path);
+        assert_eq!(before.0 == 12345, rustix::process::geteuid().is_root());
+        replace_file(&path, b"two").expect("replaced");
+        assert_eq!(facts(&path), before);
     }
 
     #[test]
