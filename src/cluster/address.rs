@@ -10,6 +10,9 @@ const SUBDOMAIN: &str = "gitea.";
 /// The one host name that Gitea's chart serves whatever was asked for.
 const FIXED_HOST: &str = "gitea.cnoe.localtest.me";
 
+/// The addresses that idpbuilder makes unless told otherwise, with a name of Gitea's own and with path routing.
+pub const DEFAULT_NAMES: [&str; 2] = ["gitea.cnoe.localtest.me:8443", "cnoe.localtest.me:8443"];
+
 /// With TLS or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
@@ -127,6 +130,26 @@ impl Address {
     }
 }
 
+/// The same registry's names under either routing, each as references may have it: `host:port`, and `host` alone for
+/// the scheme's own port.
+pub(super) fn under_either_routing(names: &[String], scheme: Scheme, path_routing: bool) -> Vec<String> {
+    let mut every: Vec<String> = Vec::new();
+    for name in names {
+        let other = match name.strip_prefix(SUBDOMAIN) {
+            _ if path_routing => Some(format!("{SUBDOMAIN}{name}")),
+            Some(base) => Some(base.to_owned()),
+            None => None,
+        };
+        for name in std::iter::once(name.clone()).chain(other) {
+            let bare = name.strip_suffix(&format!(":{}", scheme.default_port())).map(str::to_owned);
+            every.extend([Some(name), bare].into_iter().flatten());
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    every.retain(|name| seen.insert(name.clone()));
+    every
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -202,6 +225,28 @@ mod tests {
         assert_eq!(Address::of_routes(&[], entrance()), None);
         let address = Address::of_routes(&subdomain[..1], None).expect("an address");
         assert_eq!(address.names(), ["gitea.cnoe.localtest.me:443"]);
+    }
+
+    #[test]
+    fn names_under_the_other_routing() {
+        let every = |names: &[&str], scheme, path_routing| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            under_either_routing(&names, scheme, path_routing)
+        };
+        assert_eq!(every(&DEFAULT_NAMES[..1], Scheme::Https, false), DEFAULT_NAMES);
+        assert_eq!(
+            every(&["cnoe.localtest.me:8443"], Scheme::Https, true),
+            ["cnoe.localtest.me:8443", DEFAULT_NAMES[0]]
+        );
+        assert_eq!(
+            every(&["gitea.x:443", "gitea.y:443"], Scheme::Https, false),
+            ["gitea.x:443", "gitea.x", "x:443", "x", "gitea.y:443", "gitea.y", "y:443", "y"]
+        );
+        assert_eq!(every(&["gitea.x:80"], Scheme::Https, false), ["gitea.x:80", "x:80"]);
+        assert_eq!(every(&["x:80"], Scheme::Http, true), ["x:80", "x", "gitea.x:80", "gitea.x"]);
+        // A host that happens to be called so is not somebody else's without it.
+        assert_eq!(every(&["gitea.corp.example:443"], Scheme::Https, true)[2], "gitea.gitea.corp.example:443");
+        assert_eq!(every(&["git.x:1"], Scheme::Https, false), ["git.x:1"]);
     }
 
     proptest! {

@@ -20,7 +20,7 @@ use address::Address;
 use api::Api;
 use documents::{GiteaProvider, Ingress, List, Localbuild, ObjectName, SecretObject, Service, routes};
 
-pub use address::Scheme;
+pub use address::{DEFAULT_NAMES, Scheme};
 pub use error::{ClusterError, Part, Place};
 pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
 
@@ -103,6 +103,12 @@ impl ClusterRegistry {
             format!("{registry}:{}", self.scheme.default_port())
         };
         self.names.contains(&full)
+    }
+
+    /// Every name that references to it may have, those under the other routing included: a cluster made anew may
+    /// have that.
+    pub fn every_name(&self) -> Vec<String> {
+        address::under_either_routing(&self.names, self.scheme, self.path_prefix.is_some())
     }
 
     /// The owner of images that name none: the user, lower-cased.
