@@ -35,6 +35,8 @@ pub enum Event {
     TrustRemove,
     /// A certificate was given to another program, or taken back.
     TrustInstall,
+    /// Another program was told to ask our credential helper for a registry, or to stop that.
+    HelperInstall,
 }
 
 /// One line of the log.

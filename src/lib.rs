@@ -40,3 +40,4 @@ pub mod store;
 pub mod tag;
 pub mod tls;
 pub mod trust;
+pub mod wiring;

@@ -35,8 +35,8 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand serve 'Serve the local store as a registry'
             cand trust 'Keep, show and remove the certificates that registries are trusted by'
             cand doctor 'Check every step from here to a pushed image'
-            cand install 'Make a link for every applet'
-            cand uninstall 'Remove the links that install made'
+            cand install 'Make a link for every applet, and have Docker and Podman ask our credential helper'
+            cand uninstall 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
             cand generate 'Write shell completions and man pages'
         }
         &'idpbuilder-oci;build'= {
@@ -333,13 +333,22 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
         }
         &'idpbuilder-oci;install'= {
             cand --dir 'Directory of the links [default: the executable''s own]'
-            cand --dry-run 'Say what would be done and do nothing'
+            cand --registry 'Registry that they ask our helper for; can be repeated [default: the cluster''s, by every name it can have]'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
+            cand --dry-run 'Say what would be done, with a diff of other programs'' files, and do nothing'
+            cand --docker 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]'
+            cand --podman 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory''s where there is one]'
+            cand --force 'Replace the helpers that others have set for these registries'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
         &'idpbuilder-oci;uninstall'= {
             cand --dir 'Directory of the links [default: the executable''s own]'
-            cand --dry-run 'Say what would be done and do nothing'
+            cand --dry-run 'Say what would be done, with a diff of other programs'' files, and do nothing'
+            cand --docker 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]'
+            cand --podman 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory''s where there is one]'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

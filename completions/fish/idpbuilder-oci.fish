@@ -39,8 +39,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "serve" -d 'Serve the local store as a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "trust" -d 'Keep, show and remove the certificates that registries are trusted by'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "doctor" -d 'Check every step from here to a pushed image'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet, and have Docker and Podman ask our credential helper'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l context -d 'The same as CONTEXT' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s t -l tag -d 'Name of the image; repeatable' -r
@@ -269,10 +269,19 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dry-run -d 'Say what would be done and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l registry -d 'Registry that they ask our helper for; can be repeated [default: the cluster\'s, by every name it can have]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dry-run -d 'Say what would be done, with a diff of other programs\' files, and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l docker -d 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l podman -d 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory\'s where there is one]'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l force -d 'Replace the helpers that others have set for these registries'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l dry-run -d 'Say what would be done and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l dry-run -d 'Say what would be done, with a diff of other programs\' files, and do nothing'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l docker -d 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -l podman -d 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory\'s where there is one]'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand generate" -l dry-run -d 'Print the paths only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

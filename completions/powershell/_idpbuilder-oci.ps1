@@ -38,8 +38,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve the local store as a registry')
             [CompletionResult]::new('trust', 'trust', [CompletionResultType]::ParameterValue, 'Keep, show and remove the certificates that registries are trusted by')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check every step from here to a pushed image')
-            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Make a link for every applet')
-            [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Remove the links that install made')
+            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Make a link for every applet, and have Docker and Podman ask our credential helper')
+            [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Remove the links that install made, and have Docker and Podman ask our credential helper no more')
             [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Write shell completions and man pages')
             break
         }
@@ -354,14 +354,23 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
         }
         'idpbuilder-oci;install' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Directory of the links [default: the executable''s own]')
-            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done and do nothing')
+            [CompletionResult]::new('--registry', '--registry', [CompletionResultType]::ParameterName, 'Registry that they ask our helper for; can be repeated [default: the cluster''s, by every name it can have]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
+            [CompletionResult]::new('--cluster-name', '--cluster-name', [CompletionResultType]::ParameterName, 'Name that idpbuilder gave the cluster: the context kind-NAME')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done, with a diff of other programs'' files, and do nothing')
+            [CompletionResult]::new('--docker', '--docker', [CompletionResultType]::ParameterName, 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]')
+            [CompletionResult]::new('--podman', '--podman', [CompletionResultType]::ParameterName, 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory''s where there is one]')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace the helpers that others have set for these registries')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'idpbuilder-oci;uninstall' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Directory of the links [default: the executable''s own]')
-            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done and do nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done, with a diff of other programs'' files, and do nothing')
+            [CompletionResult]::new('--docker', '--docker', [CompletionResultType]::ParameterName, 'Docker: credHelpers in config.json [environment: DOCKER_CONFIG] [default: ~/.docker]')
+            [CompletionResult]::new('--podman', '--podman', [CompletionResultType]::ParameterName, 'Podman, skopeo and buildah: credHelpers in auth.json [environment: REGISTRY_AUTH_FILE] [default: ~/.config/containers, and the runtime directory''s where there is one]')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

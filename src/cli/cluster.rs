@@ -77,7 +77,7 @@ impl ClusterArgs {
     }
 
     /// Whether somebody said which cluster.
-    fn is_given(&self) -> bool {
+    pub(super) fn is_given(&self) -> bool {
         self.kubeconfig.is_some() || self.context.is_some() || self.cluster_name.is_some()
     }
 

@@ -1,27 +1,36 @@
-//! `idpbuilder-oci install` and `uninstall`: the links that make each applet a command.
+//! `idpbuilder-oci install` and `uninstall`: the links that make each applet a command, and other programs' settings.
 
 use std::path::{Path, PathBuf};
 
 use super::applet::{APPLETS, EXECUTABLE, Run};
 use super::failure::{Failure, Kind, Outcome};
 use super::ui::Ui;
+use super::wiring::{ReaderArgs, RegistriesArgs, carry_out, warn_of_missing_helper, warn_of_wired};
 
-/// Make a link for every applet
+/// Make a link for every applet, and have Docker and Podman ask our credential helper
 ///
-/// Links point to this executable. A file of that name that is not such a link is left alone and reported.
+/// Links point to this executable. A file of that name that is not such a link is left alone and reported. In the files
+/// of other programs only credHelpers is touched; what was there is restored by uninstall.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    readers: ReaderArgs,
+    #[command(flatten)]
+    registries: RegistriesArgs,
 }
 
-/// Remove the links that install made
+/// Remove the links that install made, and have Docker and Podman ask our credential helper no more
 ///
-/// Only links to this executable are removed.
+/// Only links to this executable are removed. Files of other programs are as they were before install, byte for byte,
+/// unless somebody changed them since: then only what install added is removed.
 #[derive(Debug, clap::Parser)]
 pub(super) struct UninstallArgs {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    readers: ReaderArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -29,7 +38,7 @@ struct Place {
     /// Directory of the links [default: the executable's own]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Say what would be done and do nothing
+    /// Say what would be done, with a diff of other programs' files, and do nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -76,6 +85,8 @@ fn links() -> impl Iterator<Item = &'static str> {
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
+        // What cannot be done is found out before anything is.
+        let plan = self.readers.plan_install(ui, &self.registries)?;
         let failed = |path: &Path, source: std::io::Error| {
             Failure::new(Kind::Failed, format!("cannot make `{}`: {source}", path.display()))
                 .hint("choose a directory you may write with --dir, for example --dir ~/.local/bin")
@@ -110,6 +121,12 @@ impl Run for Args {
         if !on_path {
             ui.status(&format!("{} is not on PATH; add it to use the commands by name", directory.display()));
         }
+        if let Some(plan) = plan {
+            carry_out(ui, &plan, self.place.dry_run)?;
+            if !self.place.dry_run {
+                warn_of_missing_helper(ui);
+            }
+        }
         Ok(())
     }
 }
@@ -117,6 +134,11 @@ impl Run for Args {
 impl Run for UninstallArgs {
     fn run(self, ui: &mut Ui) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
+        // First, since whoever still asks for a helper that is gone fails.
+        match self.readers.plan_uninstall(ui)? {
+            Some(plan) => carry_out(ui, &plan, self.place.dry_run)?,
+            None => warn_of_wired(ui),
+        }
         for name in links() {
             let link = directory.join(name);
             if link == executable || look(&link, &executable) != Found::OurLink {

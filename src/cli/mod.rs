@@ -30,6 +30,7 @@ mod tag;
 mod transfer;
 mod trust;
 mod ui;
+mod wiring;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

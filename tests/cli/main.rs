@@ -31,3 +31,4 @@ mod trust;
 mod trust_install;
 mod trust_programs;
 mod verification;
+mod wiring;

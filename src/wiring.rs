@@ -1,0 +1,210 @@
+//! Other programs are told that our credential helper knows a cluster's registry, and told to forget it.
+//!
+//! Docker and the containers tools read `credHelpers` in JSON files that also hold other people's credentials. A
+//! change is planned from what is there, shown or carried out, and leaves every other byte as it was. What was changed
+//! is recorded without any of the file's content; where nobody changed the file since, its former bytes come back.
+
+mod document;
+mod files;
+mod plan;
+mod record;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use files::{Content, read};
+use record::Records;
+
+pub use document::Mistake;
+pub use plan::{plan_install, plan_uninstall};
+
+use crate::credentials::MAX_CONFIG_BYTES;
+use crate::fs::{FileLock, Hold, LockError, create_private_dir, parent, replace_file};
+
+/// How long to wait for another command that changes the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reader {
+    /// Docker's command line.
+    Docker,
+    /// Podman, skopeo and buildah.
+    Podman,
+}
+
+/// A file where a program looks for credential helpers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The program.
+    pub reader: Reader,
+    /// The file; it need not be there.
+    pub path: PathBuf,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Write,
+    /// It is removed, since it was made for this and holds nothing else.
+    Remove,
+    /// It is right already.
+    Keep,
+}
+
+/// One file's part of a plan.
+pub struct Step {
+    /// The file, as its reader finds it.
+    pub path: PathBuf,
+    /// What happens to it.
+    pub change: Change,
+    /// The registries that are given our helper, or lose it.
+    pub registries: Vec<String>,
+    /// The change as a unified diff in which every string that may be a secret is hidden.
+    pub diff: String,
+    target: PathBuf,
+    before: Content,
+    after: Content,
+    /// What is removed after the file if it is empty then; the outermost first.
+    directories: Vec<PathBuf>,
+}
+
+/// The contents are not shown: others keep their credentials there.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("path", &self.path).field("change", &self.change).finish_non_exhaustive()
+    }
+}
+
+/// Changes that fit together, not carried out yet.
+#[derive(Debug)]
+pub struct Plan {
+    steps: Vec<Step>,
+    found: Records,
+    kept: Records,
+}
+
+/// A registry with somebody else's helper.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{helper:?} for {registry} in `{}`", path.display())]
+pub struct Foreign {
+    /// The file.
+    pub path: PathBuf,
+    /// The registry.
+    pub registry: String,
+    /// The helper's name.
+    pub helper: String,
+}
+
+/// Why files were not changed, or not all of them.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// A file or directory cannot be used.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any credentials file.
+    #[error("`{}` is larger than the {MAX_CONFIG_BYTES} bytes allowed", .0.display())]
+    TooLarge(PathBuf),
+    /// The content is not what its readers understand.
+    #[error("`{}` {mistake} (line {line}, column {column})", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        mistake: Mistake,
+        /// Where, counted from 1.
+        line: usize,
+        /// Where in the line, in bytes.
+        column: usize,
+    },
+    /// Registries have the helpers of somebody else; nothing was changed.
+    #[error("left alone what was there: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Foreign(Vec<Foreign>),
+    /// Another program changed it between the plan and its carrying out.
+    #[error("`{}` was changed by another program at the same time", .0.display())]
+    Changed(PathBuf),
+    /// The record of what was changed cannot be understood.
+    #[error("`{}` is not a record of changed files", .0.display())]
+    Record(PathBuf),
+    /// Another command is at it.
+    #[error("another command changes the same files")]
+    Lock(#[from] LockError),
+}
+
+/// The files that name our helper because of us.
+pub fn wired(home: &Path) -> Result<Vec<PathBuf>, WiringError> {
+    Ok(Records::load(home)?.files.into_iter().map(|record| record.path).collect())
+}
+
+impl Plan {
+    /// What happens to each file, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Carries the plan out. `home` is the one that it was made for.
+    pub fn carry_out(&self, home: &Path) -> Result<(), WiringError> {
+        if self.kept == self.found && self.steps.iter().all(|step| step.change == Change::Keep) {
+            return Ok(());
+        }
+        create_private_dir(home).map_err(|source| WiringError::Io { action: "make", path: home.to_owned(), source })?;
+        let _lock = FileLock::acquire(&home.join(".wiring.lock"), Hold::Exclusive, PATIENCE)?;
+        if Records::load(home)? != self.found {
+            return Err(WiringError::Changed(Records::path(home)));
+        }
+        for step in &self.steps {
+            if read(&step.target)? != step.before {
+                return Err(WiringError::Changed(step.path.clone()));
+            }
+        }
+        // Until all is done the record has what was and what will be, so that a crash loses neither.
+        let mut both = self.found.clone();
+        self.kept.files.iter().for_each(|record| both.put(record.clone()));
+        both.save(home)?;
+        for step in &self.steps {
+            step.carry_out()?;
+        }
+        self.kept.save(home)
+    }
+}
+
+impl Step {
+    fn carry_out(&self) -> Result<(), WiringError> {
+        let failed = |action, path: &Path, source| WiringError::Io { action, path: path.to_owned(), source };
+        match (self.change, &self.after) {
+            (Change::Keep, _) => Ok(()),
+            (_, Some(bytes)) => {
+                let directory = parent(&self.target);
+                create_private_dir(directory).map_err(|source| failed("make", directory, source))?;
+                replace_file(&self.target, bytes).map_err(|source| failed("write", &self.path, source))
+            }
+            (_, None) => {
+                std::fs::remove_file(&self.target).map_err(|source| failed("remove", &self.path, source))?;
+                for directory in self.directories.iter().rev() {
+                    // Somebody else's by now, if there is something in it.
+                    let _ = std::fs::remove_dir(directory);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
