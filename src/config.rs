@@ -47,12 +47,36 @@ impl<T> Setting<T> {
     }
 }
 
+/// Where the credentials go that a person tells us to keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// The keyring; where none answers, the file.
+    #[default]
+    Auto,
+    /// The keyring or nowhere.
+    Keyring,
+    /// The file, and no keyring is asked.
+    File,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Keyring => "keyring",
+            Self::File => "file",
+        })
+    }
+}
+
 /// The settings file, `config.toml` in the program's directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     store: Option<PathBuf>,
     default_registry: Option<String>,
+    credential_store: Option<StoreKind>,
 }
 
 /// Why the settings file cannot be used.
@@ -110,6 +134,8 @@ pub struct Settings {
     pub store: Setting<PathBuf>,
     /// The registry that a reference without one means.
     pub default_registry: Option<Setting<String>>,
+    /// Where credentials are kept that a person stores.
+    pub credential_store: Setting<StoreKind>,
 }
 
 impl Settings {
@@ -131,8 +157,12 @@ impl Settings {
         let default_registry = given
             .registry_variable
             .map(|registry| Setting::new(registry, Source::Environment("IDPBUILDER_REGISTRY")))
-            .or_else(|| file.default_registry.map(|registry| Setting::new(registry, Source::File(path))));
-        Ok(Self { home, store, default_registry })
+            .or_else(|| file.default_registry.map(|registry| Setting::new(registry, Source::File(path.clone()))));
+        let credential_store = match file.credential_store {
+            Some(kind) => Setting::new(kind, Source::File(path)),
+            None => Setting::new(StoreKind::default(), Source::Default),
+        };
+        Ok(Self { home, store, default_registry, credential_store })
     }
 }
 
@@ -164,6 +194,7 @@ mod tests {
         let plain = Settings::resolve(given()).expect("no file");
         assert_eq!(plain.store, Setting::new(home.join("images"), Source::Default));
         assert_eq!(plain.default_registry, None);
+        assert_eq!(plain.credential_store, Setting::new(StoreKind::Auto, Source::Default));
 
         std::fs::write(home.join("config.toml"), "store = \"/data\"\ndefault_registry = \"reg:5000\"\n")
             .expect("written");
@@ -183,12 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn the_credential_store_is_one_of_three() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let given = || Given { home: Some(dir.path().to_owned()), ..Given::default() };
+        for kind in [StoreKind::Auto, StoreKind::Keyring, StoreKind::File] {
+            std::fs::write(dir.path().join("config.toml"), format!("credential_store = \"{kind}\"\n"))
+                .expect("written");
+            assert_eq!(Settings::resolve(given()).expect("a file").credential_store.value, kind);
+        }
+    }
+
+    #[test]
     fn mistakes_in_the_file_are_named() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("config.toml"), "stroe = 1\n").expect("written");
-        let given = Given { home: Some(dir.path().to_owned()), ..Given::default() };
-        let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given) else { panic!("accepted") };
+        let given = || Given { home: Some(dir.path().to_owned()), ..Given::default() };
+        let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given()) else { panic!("accepted") };
         assert!(source.to_string().contains("stroe"), "{source}");
+        std::fs::write(dir.path().join("config.toml"), "credential_store = \"vault\"\n").expect("written");
+        let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given()) else { panic!("accepted") };
+        assert!(source.to_string().contains("vault"), "{source}");
     }
 
     proptest! {

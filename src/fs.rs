@@ -39,9 +39,18 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Replaces `path` with `bytes` that everybody may read (0644), as [`Replacement`] does.
 pub fn replace_public_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, bytes, 0o644)
+}
+
+/// Replaces `path` with `bytes` for the owner alone (0600), whatever mode it had, as [`Replacement`] does.
+pub fn replace_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, bytes, 0o600)
+}
+
+fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = Replacement::create(path)?;
     if let Target::File { file, .. } = &file.0 {
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
     file.write_all(bytes)?;
     file.commit()

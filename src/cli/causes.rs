@@ -21,7 +21,10 @@ impl From<ConfigError> for Failure {
             ConfigError::Io { path, .. } => format!("make `{}` readable or remove it", path.display()),
             ConfigError::TooLarge { path, .. } => format!("remove `{}`", path.display()),
             ConfigError::Syntax { path, .. } => {
-                format!("correct `{}`; it may set store and default_registry", path.display())
+                format!(
+                    "correct `{}`; it may set store, default_registry and credential_store (auto, keyring or file)",
+                    path.display()
+                )
             }
         };
         Self::new(Kind::Failed, error).hint(hint)

@@ -8,6 +8,8 @@ mod docker_config;
 mod environment;
 mod given;
 mod helper;
+mod host;
+mod own;
 mod secret;
 
 use std::io;
@@ -18,7 +20,14 @@ pub use docker_config::{DockerConfig, MAX_CONFIG_BYTES};
 pub use environment::{ANY_USERNAME, Environment};
 pub use given::Given;
 pub use helper::{HELPER_VARIABLES, HelperEnvironment, MAX_ANSWER_BYTES, OWN_HELPER};
+pub use host::{HostKey, InvalidHostKey};
+pub use own::{
+    EntriesError, Item, KEYRING_LIMIT, Kept, Keyring, KeyringError, MAX_FIELD_BYTES, OwnEntries, OwnEntry,
+    SystemKeyring,
+};
 pub use secret::Secret;
+
+pub use crate::config::StoreKind;
 
 /// What a registry, or its token server, is shown.
 #[derive(Debug, Clone)]

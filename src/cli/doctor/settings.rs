@@ -33,7 +33,7 @@ impl Args {
     }
 
     fn all_settings(&self, ui: &Ui) -> Result<Vec<Row>, Failure> {
-        let Settings { home, store, .. } = ui.settings(self.store.store.as_deref())?;
+        let Settings { home, store, credential_store, .. } = ui.settings(self.store.store.as_deref())?;
         let path = |setting: &'static str, found: Setting<PathBuf>| Row {
             setting,
             value: found.value.display().to_string(),
@@ -49,6 +49,11 @@ impl Args {
             path("store", store),
             Row { setting: "registry", value: registry, source: by },
             Row { setting: "kubeconfig", value: files.join(":"), source: source.to_string() },
+            Row {
+                setting: "credential store",
+                value: credential_store.value.to_string(),
+                source: credential_store.source.to_string(),
+            },
             Row { setting: "progress", value: progress.to_owned(), source: because.to_string() },
         ])
     }

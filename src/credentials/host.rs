@@ -1,0 +1,138 @@
+//! The one form of a registry's address that credentials are kept under.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::image::Reference;
+
+/// The port of addresses without one.
+const DEFAULT_PORT: u16 = 443;
+/// The port of `http://` without one.
+const PLAIN_PORT: u16 = 80;
+/// Longer than any address: a host name has at most 253 bytes.
+const MAX_BYTES: usize = 512;
+/// Docker Hub under the one name that credentials are kept for it.
+const HUB: &str = "docker.io";
+
+/// The text is no address of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the address of a registry")]
+pub struct InvalidHostKey(String);
+
+/// A registry, however its address is written: `host`, `host:port`, a URL, with `/v1/`, `/v2/` or a slash
+/// behind it, in any case. Shown as `host:port`, and as `host` where the port is 443.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostKey {
+    host: String,
+    port: u16,
+}
+
+impl HostKey {
+    /// The host without its port, lower case; IPv6 addresses keep their brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            DEFAULT_PORT => f.write_str(&self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
+impl FromStr for HostKey {
+    type Err = InvalidHostKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHostKey> {
+        let invalid = || InvalidHostKey(text.chars().filter(|letter| !letter.is_control()).take(100).collect());
+        let text = text.trim();
+        if text.len() > MAX_BYTES {
+            return Err(invalid());
+        }
+        let lower = text.to_ascii_lowercase();
+        let (default_port, bare) = match lower.split_once("://") {
+            Some(("https", rest)) => (DEFAULT_PORT, rest),
+            Some(("http", rest)) => (PLAIN_PORT, rest),
+            Some(_) => return Err(invalid()),
+            None => (DEFAULT_PORT, lower.as_str()),
+        };
+        let bare = bare.trim_end_matches('/');
+        let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
+        // References have the one grammar of addresses.
+        Reference::from_parts(Some(bare), "x", None).map_err(|_| invalid())?;
+        let (host, port) = match bare.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| invalid())?),
+            _ => (bare, default_port),
+        };
+        if port == 0 {
+            return Err(invalid());
+        }
+        let hub = port == DEFAULT_PORT && is_hub(host);
+        Ok(Self { host: if hub { HUB } else { host }.to_owned(), port })
+    }
+}
+
+/// Whether a host name, lower case, is one of Docker Hub's.
+pub(super) fn is_hub(host: &str) -> bool {
+    matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_form_for_every_way_to_write_an_address() {
+        for (texts, expected) in [
+            (
+                &["R.example", "r.example:443", "https://r.example", "HTTPS://R.EXAMPLE:443/v2/", " r.example/\n"][..],
+                "r.example",
+            ),
+            (
+                &["r.example:8443", "https://r.example:8443/v1/", "r.example:8443/v2", "R.example:8443///"],
+                "r.example:8443",
+            ),
+            (&["http://r.example/", "r.example:80"], "r.example:80"),
+            (&["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io:443"], "docker.io"),
+            (&["[::1]", "https://[::1]:443/"], "[::1]"),
+            (&["[::1]:5000"], "[::1]:5000"),
+            (&["localhost"], "localhost"),
+        ] {
+            for text in texts {
+                assert_eq!(text.parse::<HostKey>().map(|key| key.to_string()).as_deref(), Ok(expected), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("{}.example", "a".repeat(MAX_BYTES));
+        for text in ["", "/", "..", "a b", "a/team", "u:p@a", "a:0", "a:99999", "a:b", "ftp://a", "a\0", "a\nb", &long]
+        {
+            assert!(text.parse::<HostKey>().is_err(), "{text:?}");
+        }
+        let error = "a\u{1b}[31m b".parse::<HostKey>().expect_err("refused");
+        assert_eq!(error.to_string(), "`a[31m b` is not the address of a registry");
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_is_stable(text in "\\PC{0,40}", host in "[a-zA-Z0-9.-]{1,20}", port: u16) {
+            for text in [text, format!("{host}:{port}"), format!("HTTP://{host}/v2/")] {
+                if let Ok(key) = text.parse::<HostKey>() {
+                    prop_assert_eq!(key.to_string().parse(), Ok(key));
+                }
+            }
+        }
+    }
+}

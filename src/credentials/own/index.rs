@@ -1,0 +1,121 @@
+//! The file of a person's own entries: for whom there is one, and the entry itself where no keyring keeps it.
+//!
+//! It exists because keyrings cannot always list, and because a registry that nothing is kept for must cost
+//! neither a keyring's start nor its questions.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::EntriesError;
+use crate::credentials::HostKey;
+use crate::fs::{self, FileLock, Hold};
+
+/// Bytes of the file that are read.
+const MAX_BYTES: u64 = 1 << 20;
+/// How long to wait for others that write.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the file says of one registry.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The address as it was given, for programs that compare it letter by letter.
+    pub(super) server: String,
+    /// The user name, case kept.
+    pub(super) username: String,
+    /// The entry, where no keyring keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) item: Option<Zeroizing<String>>,
+}
+
+/// Never shows the entry.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("server", &self.server).field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// Records by the form that [`HostKey`] shows.
+pub(super) type Records = BTreeMap<String, Record>;
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    entries: Records,
+}
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// The file `credentials.json`.
+#[derive(Debug)]
+pub(super) struct Index {
+    path: PathBuf,
+}
+
+impl Index {
+    pub(super) fn new(home: &Path) -> Self {
+        Self { path: home.join("credentials.json") }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says now; a file that is not there says nothing.
+    pub(super) fn read(&self) -> Result<Records, EntriesError> {
+        let failed = |source| EntriesError::Read { path: self.path.clone(), source };
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Records::new()),
+            Err(error) => return Err(failed(error)),
+            // Opening a FIFO would wait for a writer.
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+            }
+            Ok(_) => {}
+        }
+        let mut bytes = Zeroizing::new(Vec::new());
+        File::open(&self.path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(EntriesError::TooLarge { path: self.path.clone() });
+        }
+        // The parser's own message may quote a value.
+        let syntax = |error: serde_json::Error| EntriesError::Syntax {
+            path: self.path.clone(),
+            line: error.line(),
+            column: error.column(),
+        };
+        let document: Document = serde_json::from_slice(&bytes).map_err(syntax)?;
+        if document.version != VERSION {
+            return Err(EntriesError::Version { path: self.path.clone(), version: document.version });
+        }
+        Ok(document.entries)
+    }
+
+    /// Changes it under its lock; `change` answers what to hand back.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Records) -> T) -> Result<T, EntriesError> {
+        let failed = |source| EntriesError::Write { path: self.path.clone(), source };
+        fs::create_private_dir(fs::parent(&self.path)).map_err(failed)?;
+        let lock = self.path.with_file_name(".credentials.lock");
+        let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE)?;
+        let mut entries = self.read()?;
+        let result = change(&mut entries);
+        let document = Document { version: VERSION, entries };
+        let mut bytes = Zeroizing::new(serde_json::to_vec_pretty(&document).expect("a document has only strings"));
+        bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(EntriesError::TooLarge { path: self.path.clone() });
+        }
+        fs::replace_private_file(&self.path, &bytes).map_err(failed)?;
+        Ok(result)
+    }
+
+    pub(super) fn find(&self, key: &HostKey) -> Result<Option<Record>, EntriesError> {
+        Ok(self.read()?.remove(&key.to_string()))
+    }
+}

@@ -1,0 +1,222 @@
+//! The system's keyring: one item a registry, asked with a deadline, because it may wait for a person.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::progress::Interrupt;
+
+/// The name under which the keyring shows our items.
+const SERVICE: &str = "idpbuilder";
+/// How often a wait looks at the interrupt.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What is kept for one registry.
+pub type Item = Zeroizing<Vec<u8>>;
+
+/// Why the keyring did not do what was asked. Holds nothing of an item.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyringError {
+    /// There is none, or it does not answer.
+    #[error("no keyring answers here ({0})")]
+    Absent(String),
+    /// It is locked, or refuses.
+    #[error("the keyring is locked or refuses ({0})")]
+    Refused(String),
+    /// It did not answer in time; a question to a person may be open.
+    #[error("the keyring did not answer within {} seconds", .0.as_secs())]
+    Deadline(Duration),
+    /// The wait was ended from here.
+    #[error("the wait for the keyring was interrupted")]
+    Interrupted,
+}
+
+/// A place that keeps items by name. Its calls may wait for a person.
+pub trait Keyring: Send + Sync {
+    /// The item, or `None` where there is none. Some keyrings say so while they are locked.
+    fn get(&self, name: &str) -> Result<Option<Item>, KeyringError>;
+
+    /// Keeps the item in place of what was there.
+    fn put(&self, name: &str, item: &[u8]) -> Result<(), KeyringError>;
+
+    /// Removes the item; one that is not there is none of its business.
+    fn erase(&self, name: &str) -> Result<(), KeyringError>;
+}
+
+/// The keyring of the session: Secret Service, or what the system has in its place.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemKeyring;
+
+impl SystemKeyring {
+    fn entry(name: &str) -> Result<keyring::v1::Entry, KeyringError> {
+        if let Err(error) = keyring::v1::Entry::store_status() {
+            return Err(KeyringError::Absent(reason(error)));
+        }
+        keyring::v1::Entry::new(SERVICE, name).map_err(|error| translate(&error))
+    }
+}
+
+impl Keyring for SystemKeyring {
+    fn get(&self, name: &str) -> Result<Option<Item>, KeyringError> {
+        match Self::entry(name)?.get_secret() {
+            Ok(item) => Ok(Some(Zeroizing::new(item))),
+            Err(keyring::v1::Error::NoEntry) => Ok(None),
+            Err(error) => Err(translate(&error)),
+        }
+    }
+
+    fn put(&self, name: &str, item: &[u8]) -> Result<(), KeyringError> {
+        Self::entry(name)?.set_secret(item).map_err(|error| translate(&error))
+    }
+
+    fn erase(&self, name: &str) -> Result<(), KeyringError> {
+        match Self::entry(name)?.delete_credential() {
+            Ok(()) | Err(keyring::v1::Error::NoEntry) => Ok(()),
+            Err(error) => Err(translate(&error)),
+        }
+    }
+}
+
+fn translate(error: &keyring::v1::Error) -> KeyringError {
+    use keyring::v1::Error;
+    match error {
+        Error::PlatformFailure(_) | Error::NoDefaultStore => KeyringError::Absent(reason(error)),
+        _ => KeyringError::Refused(reason(error)),
+    }
+}
+
+/// The reason in words, without what some of the library's errors hold: the item itself.
+fn reason(error: &keyring::v1::Error) -> String {
+    use keyring::v1::Error;
+    match error {
+        Error::PlatformFailure(source) | Error::NoStorageAccess(source) => {
+            let text = source.to_string();
+            text.lines().next().unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(200).collect()
+        }
+        Error::Ambiguous(_) => "it has several items of that name".to_owned(),
+        Error::NoDefaultStore => "not supported on this system".to_owned(),
+        _ => "it cannot keep this".to_owned(),
+    }
+}
+
+/// Asks on a thread of its own and waits for at most `patience`. A thread that still waits ends with the process.
+pub(super) fn within<T: Send + 'static>(
+    keyring: &Arc<dyn Keyring>,
+    patience: Duration,
+    interrupt: &Interrupt,
+    ask: impl FnOnce(&dyn Keyring) -> Result<T, KeyringError> + Send + 'static,
+) -> Result<T, KeyringError> {
+    let (sender, receiver) = mpsc::channel();
+    let keyring = Arc::clone(keyring);
+    std::thread::spawn(move || {
+        let _ = sender.send(ask(keyring.as_ref()));
+    });
+    let started = Instant::now();
+    loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(answer) => return answer,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(KeyringError::Absent("its library failed".to_owned()));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) if interrupt.requested() => return Err(KeyringError::Interrupted),
+            Err(mpsc::RecvTimeoutError::Timeout) if started.elapsed() < patience => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(KeyringError::Deadline(patience)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(in crate::credentials) mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A keyring in memory that can be told to misbehave.
+    #[derive(Default)]
+    pub(in crate::credentials) struct Fake {
+        pub(in crate::credentials) items: Mutex<BTreeMap<String, Vec<u8>>>,
+        pub(in crate::credentials) mood: Mutex<Mood>,
+    }
+
+    #[derive(Default, Clone, Copy, PartialEq, Eq)]
+    pub(in crate::credentials) enum Mood {
+        #[default]
+        Open,
+        Absent,
+        /// Says that there is nothing, and takes nothing.
+        Locked,
+        /// Waits for a person who is not there.
+        Asking,
+    }
+
+    impl Fake {
+        pub(in crate::credentials) fn is(&self, mood: Mood) {
+            *self.mood.lock().expect("unpoisoned") = mood;
+        }
+
+        fn enter(&self) -> Result<bool, KeyringError> {
+            let mood = *self.mood.lock().expect("unpoisoned");
+            match mood {
+                Mood::Open => Ok(true),
+                Mood::Locked => Ok(false),
+                Mood::Absent => Err(KeyringError::Absent("no bus".into())),
+                Mood::Asking => loop {
+                    std::thread::park();
+                },
+            }
+        }
+    }
+
+    impl Keyring for Fake {
+        fn get(&self, name: &str) -> Result<Option<Item>, KeyringError> {
+            let open = self.enter()?;
+            let item = self.items.lock().expect("unpoisoned").get(name).cloned();
+            Ok(item.filter(|_| open).map(Zeroizing::new))
+        }
+
+        fn put(&self, name: &str, item: &[u8]) -> Result<(), KeyringError> {
+            if !self.enter()? {
+                return Err(KeyringError::Refused("locked".into()));
+            }
+            self.items.lock().expect("unpoisoned").insert(name.to_owned(), item.to_vec());
+            Ok(())
+        }
+
+        fn erase(&self, name: &str) -> Result<(), KeyringError> {
+            if !self.enter()? {
+                return Err(KeyringError::Refused("locked".into()));
+            }
+            self.items.lock().expect("unpoisoned").remove(name);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_keyring_that_asks_a_person_does_not_hold_us_up() {
+        let fake = Arc::new(Fake::default());
+        fake.is(Mood::Asking);
+        let keyring: Arc<dyn Keyring> = fake;
+        let moment = Duration::from_millis(40);
+        let waited = within(&keyring, moment, &Interrupt::default(), |keyring| keyring.get("r"));
+        assert!(matches!(waited, Err(KeyringError::Deadline(limit)) if limit == moment), "{waited:?}");
+        let interrupt = Interrupt::default();
+        interrupt.request();
+        let stopped = within(&keyring, Duration::from_mins(10), &interrupt, |keyring| keyring.get("r"));
+        assert!(matches!(stopped, Err(KeyringError::Interrupted)), "{stopped:?}");
+    }
+
+    #[test]
+    fn reasons_hold_nothing_of_an_item() {
+        use keyring::v1::Error;
+        let secret = b"hunter2".to_vec();
+        for error in [Error::BadEncoding(secret.clone()), Error::BadDataFormat(secret, "x".into())] {
+            let told = translate(&error);
+            assert!(!format!("{told} {told:?}").contains("hunter2"), "{told:?}");
+        }
+        let told = translate(&Error::PlatformFailure("no\u{7} bus\nmore".into()));
+        assert_eq!(told.to_string(), "no keyring answers here (no bus)");
+        assert!(matches!(translate(&Error::NoStorageAccess("x".into())), KeyringError::Refused(_)));
+    }
+}

@@ -1,0 +1,276 @@
+//! The credentials that a person told us to keep: in the system's keyring, else in a file of mode 0600.
+
+mod index;
+mod keyring;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use index::{Index, Record};
+pub use keyring::{Item, Keyring, KeyringError, SystemKeyring};
+
+use super::{Credential, HostKey, Secret};
+use crate::config::StoreKind;
+use crate::fs::LockError;
+use crate::progress::Interrupt;
+
+/// How long the keyring may take. Long enough for a person who has to unlock it, short enough for a program that waits.
+pub const KEYRING_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes that a user name or a secret may have.
+pub const MAX_FIELD_BYTES: usize = 64 * 1024;
+
+/// Where an entry went.
+#[derive(Debug, Clone)]
+pub enum Kept {
+    /// Into the keyring.
+    Keyring,
+    /// Into the file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not into the keyring, which is worth a warning; `None` where the file was asked for.
+        instead: Option<KeyringError>,
+    },
+}
+
+/// An entry, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnEntry {
+    /// The registry.
+    pub key: HostKey,
+    /// Its address as it was given when the entry was made.
+    pub server: String,
+    /// The user name; empty for a token without one.
+    pub username: String,
+    /// Whether the keyring keeps it.
+    pub in_keyring: bool,
+}
+
+/// Why own entries cannot be read or changed. Holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum EntriesError {
+    /// The system refused.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// More than the file of entries may hold.
+    #[error("`{}` would be, or is, larger than 1 MiB", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not the form that we write.
+    #[error("`{}` is damaged (line {line}, column {column})", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where, counted from 1.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// A later version of ours wrote it.
+    #[error("`{}` has version {version}, which is not known", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version.
+        version: u32,
+    },
+    /// Somebody else writes and does not end.
+    #[error("the file of credentials is in use")]
+    Lock(#[from] LockError),
+    /// The keyring failed, and nothing else may be used.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The keyring should have the entry and says that it has none: it may be locked, or the entry was removed there.
+    #[error("the keyring does not give the entry for {key}; it may be locked")]
+    Missing {
+        /// The registry.
+        key: HostKey,
+    },
+    /// What is kept is no credential.
+    #[error("the entry for {key} is damaged")]
+    Damaged {
+        /// The registry.
+        key: HostKey,
+    },
+    /// No credential has that much.
+    #[error("a user name or secret longer than 64 KiB is not kept")]
+    TooLong,
+}
+
+/// A person's own entries. Calls block, for at most [`KEYRING_LIMIT`] and the wait for a lock.
+pub struct OwnEntries {
+    kind: StoreKind,
+    index: Index,
+    keyring: Arc<dyn Keyring>,
+    patience: Duration,
+    interrupt: Interrupt,
+}
+
+impl std::fmt::Debug for OwnEntries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnEntries").field("kind", &self.kind).field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// A credential as an item of the keyring or the file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Kind {
+    Basic { username: String, secret: Zeroizing<String> },
+    IdentityToken { username: String, secret: Zeroizing<String> },
+    RegistryToken { secret: Zeroizing<String> },
+}
+
+impl OwnEntries {
+    /// The entries below `home` (`~/.idpbuilder`). Nothing is read, created or asked yet.
+    pub fn open(kind: StoreKind, home: &Path, keyring: Arc<dyn Keyring>) -> Self {
+        Self { kind, index: Index::new(home), keyring, patience: KEYRING_LIMIT, interrupt: Interrupt::default() }
+    }
+
+    /// The same, and an interrupt that ends a wait for the keyring.
+    #[must_use]
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// The same with another limit for the keyring.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The file; it may not be there.
+    pub fn path(&self) -> &Path {
+        self.index.path()
+    }
+
+    /// The credential kept for a registry. One that nothing is kept for costs a look at the file and no more.
+    pub fn get(&self, key: &HostKey) -> Result<Option<Credential>, EntriesError> {
+        let Some(record) = self.index.find(key)? else { return Ok(None) };
+        let damaged = || EntriesError::Damaged { key: key.clone() };
+        if let Some(item) = record.item {
+            return read(item.as_bytes()).map(Some).ok_or_else(damaged);
+        }
+        let name = key.to_string();
+        let item = keyring::within(&self.keyring, self.patience, &self.interrupt, move |keyring| keyring.get(&name))?;
+        let item = item.ok_or_else(|| EntriesError::Missing { key: key.clone() })?;
+        read(&item).map(Some).ok_or_else(damaged)
+    }
+
+    /// Keeps a credential in place of what was kept for the registry. `server` is the address as it was given.
+    pub fn put(&self, key: &HostKey, server: &str, credential: &Credential) -> Result<Kept, EntriesError> {
+        let item = write(credential);
+        let username = match credential {
+            Credential::Basic { username, .. } | Credential::IdentityToken { username, .. } => username.clone(),
+            Credential::RegistryToken(_) => String::new(),
+        };
+        if username.len() > MAX_FIELD_BYTES || item.len() > 2 * MAX_FIELD_BYTES {
+            return Err(EntriesError::TooLong);
+        }
+        let instead = match self.kind {
+            StoreKind::File => None,
+            StoreKind::Auto | StoreKind::Keyring => match self.put_in_keyring(key, &item) {
+                Ok(()) => {
+                    self.note(key, Record { server: server.to_owned(), username, item: None })?;
+                    return Ok(Kept::Keyring);
+                }
+                Err(error @ KeyringError::Interrupted) => return Err(error.into()),
+                Err(error) if self.kind == StoreKind::Keyring => return Err(error.into()),
+                Err(error) => Some(error),
+            },
+        };
+        let before = self.note(key, Record { server: server.to_owned(), username, item: Some(item) })?;
+        if before.is_some_and(|before| before.item.is_none()) && instead.is_none() {
+            // What the keyring kept is out of date, and nobody would look for it there again.
+            let _ = self.erase_in_keyring(key);
+        }
+        Ok(Kept::File { path: self.index.path().to_owned(), instead })
+    }
+
+    /// Forgets the credential of a registry; answers whether there was one. It is not given out any more even
+    /// where the keyring fails to remove it, which is then the error.
+    pub fn erase(&self, key: &HostKey) -> Result<bool, EntriesError> {
+        if self.index.find(key)?.is_none() {
+            return Ok(false);
+        }
+        let before = self.index.update(|records| records.remove(&key.to_string()))?;
+        if before.as_ref().is_some_and(|before| before.item.is_none()) {
+            self.erase_in_keyring(key)?;
+        }
+        Ok(before.is_some())
+    }
+
+    /// Every entry, by address. No keyring is asked.
+    pub fn list(&self) -> Result<Vec<OwnEntry>, EntriesError> {
+        let entry = |(name, record): (String, Record)| {
+            let key = name.parse().ok()?;
+            Some(OwnEntry { key, server: record.server, username: record.username, in_keyring: record.item.is_none() })
+        };
+        Ok(self.index.read()?.into_iter().filter_map(entry).collect())
+    }
+
+    fn note(&self, key: &HostKey, record: Record) -> Result<Option<Record>, EntriesError> {
+        self.index.update(|records| records.insert(key.to_string(), record))
+    }
+
+    fn put_in_keyring(&self, key: &HostKey, item: &Zeroizing<String>) -> Result<(), KeyringError> {
+        let (name, item) = (key.to_string(), item.clone());
+        keyring::within(&self.keyring, self.patience, &self.interrupt, move |keyring| {
+            keyring.put(&name, item.as_bytes())
+        })
+    }
+
+    fn erase_in_keyring(&self, key: &HostKey) -> Result<(), KeyringError> {
+        let name = key.to_string();
+        keyring::within(&self.keyring, self.patience, &self.interrupt, move |keyring| keyring.erase(&name))
+    }
+}
+
+fn write(credential: &Credential) -> Zeroizing<String> {
+    let own = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
+    let kind = match credential {
+        Credential::Basic { username, secret } => Kind::Basic { username: username.clone(), secret: own(secret) },
+        Credential::IdentityToken { username, token } => {
+            Kind::IdentityToken { username: username.clone(), secret: own(token) }
+        }
+        Credential::RegistryToken(token) => Kind::RegistryToken { secret: own(token) },
+    };
+    Zeroizing::new(serde_json::to_string(&kind).expect("a credential has only strings"))
+}
+
+fn read(item: &[u8]) -> Option<Credential> {
+    let secret = |mut text: Zeroizing<String>| Secret::new(std::mem::take(&mut *text));
+    Some(match serde_json::from_slice(item).ok()? {
+        Kind::Basic { username, secret: text } => Credential::Basic { username, secret: secret(text) },
+        Kind::IdentityToken { username, secret: text } => Credential::IdentityToken { username, token: secret(text) },
+        Kind::RegistryToken { secret: text } => Credential::RegistryToken(secret(text)),
+    })
+}
+
+#[cfg(test)]
+mod tests;
