@@ -35,6 +35,10 @@ pub enum Event {
     TrustRemove,
     /// A certificate was given to another program, or taken back.
     TrustInstall,
+    /// A person's login was kept.
+    Login,
+    /// A person's login was forgotten.
+    Logout,
     /// Another program was told to ask our credential helper for a registry, or to stop that.
     HelperInstall,
 }

@@ -30,6 +30,7 @@ pub mod image;
 pub mod inspect;
 pub mod layer;
 pub mod list;
+pub mod login;
 pub mod progress;
 pub mod pull;
 pub mod push;

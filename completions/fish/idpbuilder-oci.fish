@@ -38,6 +38,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "save"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load" -d 'Load images from an archive into the local store'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "serve" -d 'Serve the local store as a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "trust" -d 'Keep, show and remove the certificates that registries are trusted by'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "login" -d 'Keep a login for a registry, after the registry accepted it'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "logout" -d 'Forget the login for a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "doctor" -d 'Check every step from here to a pushed image'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet, and have Docker and Podman ask our credential helper'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
@@ -244,6 +246,29 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -l dry-run -d 'Say what would be done and do nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s u -l username -d 'User name' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s y -l yes -d 'Answer yes to questions'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand logout" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand logout" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand logout" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand logout" -s a -l all -d 'Forget every login'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l repository -d 'Repository to try a push for [default: OWNER/idpbuilder-doctor]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l format -d 'How to print' -r -f -a "text\t'Lines for people'
 json\t'An array of objects'"

@@ -7,7 +7,9 @@ use clap::{ArgMatches, Command, Parser};
 
 use super::failure::{Failure, Outcome};
 use super::ui::Ui;
-use super::{build, doctor, exit, generate, inspect, install, list, load, pull, push, rm, save, serve, tag, trust};
+use super::{
+    build, doctor, exit, generate, inspect, install, list, load, login, pull, push, rm, save, serve, tag, trust,
+};
 
 /// Name of the executable itself.
 pub(super) const EXECUTABLE: &str = "idpbuilder-oci";
@@ -48,6 +50,8 @@ pub(super) const APPLETS: &[Applet] = &[
     row::<load::Args>("load", Some("idpbuilder-load")),
     row::<serve::Args>("serve", Some("idpbuilder-serve")),
     row::<trust::Args>("trust", Some("idpbuilder-trust")),
+    row::<login::Args>("login", Some("idpbuilder-login")),
+    row::<login::LogoutArgs>("logout", Some("idpbuilder-logout")),
     row::<doctor::Args>("doctor", Some("idpbuilder-doctor")),
     row::<install::Args>("install", None),
     row::<install::UninstallArgs>("uninstall", None),

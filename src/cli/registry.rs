@@ -266,6 +266,16 @@ impl RegistryArgs {
         Ok(TlsPolicy::Verify(trust))
     }
 
+    /// Whether a secret is given, so that nobody has to be asked for one.
+    pub(super) fn has_secret(&self) -> bool {
+        self.password.is_some() || self.password_stdin || self.creds.is_some()
+    }
+
+    /// The user name that is given.
+    pub(super) fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
     pub(super) fn given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
         if let Some(creds) = &self.creds {
             return match creds.split_once(':') {

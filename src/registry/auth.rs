@@ -89,6 +89,11 @@ impl Authenticator {
         self.credential.is_some()
     }
 
+    /// Whether the registry wants to see nothing, as far as it was asked.
+    pub(super) fn is_open(&self) -> bool {
+        self.scheme() == Scheme::Open
+    }
+
     fn scheme(&self) -> Scheme {
         self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -216,7 +221,9 @@ impl Authenticator {
         if let Some(service) = &realm.service {
             parameters.push(("service", service.as_str()));
         }
-        parameters.push(("scope", scope));
+        if !scope.is_empty() {
+            parameters.push(("scope", scope));
+        }
         if let Some(Credential::IdentityToken { token, .. }) = &self.credential {
             parameters.extend([
                 ("grant_type", "refresh_token"),
@@ -339,6 +346,8 @@ mod tests {
         let call = auth.token_request(&realm, "repository:a/b:pull,push").expect("a request");
         assert_eq!(call.uri, "https://a.example/t?x=1&service=a%20b&scope=repository:a/b:pull,push&account=u");
         assert!(call.headers[AUTHORIZATION].is_sensitive());
+        let whole = auth.token_request(&realm, "").expect("a request");
+        assert_eq!(whole.uri, "https://a.example/t?x=1&service=a%20b&account=u");
         let own = auth.own.clone();
         let token = Secret::new("r&t".into());
         let auth = Authenticator::new(own, Some(Credential::IdentityToken { username: "u".into(), token }));

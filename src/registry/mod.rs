@@ -471,6 +471,9 @@ fn empty(method: Method, uri: Uri) -> Call {
 }
 
 fn scope(access: Access, repository: &str) -> String {
+    if repository.is_empty() {
+        return String::new();
+    }
     let actions = match access {
         Access::Pull => "pull",
         Access::Push => "pull,push",

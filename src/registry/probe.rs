@@ -71,7 +71,13 @@ impl Registry {
         self.transport.connect(&uri, &addresses).await
     }
 
-    /// Shows the credential where the specification has the check for it.
+    /// Whether the registry has asked nobody for a credential so far, so that one was not checked either.
+    pub fn asks_nobody(&self) -> bool {
+        self.auth.is_open()
+    }
+
+    /// Shows the credential where the specification has the check for it. An empty repository means the registry as
+    /// a whole.
     pub async fn authenticate(&self, repository: &str) -> Result<(), RegistryError> {
         let mut reply = self.call(Access::Pull, repository, empty(Method::GET, self.uri("")?)).await?;
         if reply.status.is_success() {

@@ -22,6 +22,7 @@ mod build;
 mod doctor;
 mod generated;
 mod insecure;
+mod login;
 mod multicall;
 mod push;
 mod questions;

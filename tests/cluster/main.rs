@@ -16,4 +16,5 @@ mod server;
 mod broken;
 mod fixture;
 mod found;
+mod login;
 mod whole;

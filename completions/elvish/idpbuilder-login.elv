@@ -1,0 +1,48 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[idpbuilder-login] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'idpbuilder-login'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'idpbuilder-login'= {
+            cand --registry 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]'
+            cand -u 'User name'
+            cand --username 'User name'
+            cand -p 'Password or token; visible to other users of this machine, so prefer --password-stdin'
+            cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
+            cand --creds 'User name and password in one'
+            cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
+            cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
+            cand --insecure 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal'
+            cand --tls-verify '--tls-verify=false is the same as --insecure'
+            cand --timeout 'Longest wait for an answer of the registry, and for the next byte'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
+            cand -v 'Say more about each step'
+            cand --verbose 'Say more about each step'
+            cand --password-stdin 'Read the password from standard input'
+            cand --plain-http 'Use http without TLS: everything can be read and changed on the way'
+            cand -y 'Answer yes to questions'
+            cand --yes 'Answer yes to questions'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+    ]
+    $completions[$command]
+}
