@@ -95,6 +95,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
@@ -127,6 +128,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
@@ -277,6 +279,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r

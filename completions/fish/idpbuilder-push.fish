@@ -14,6 +14,7 @@ complete -c idpbuilder-push -l registry -d 'Registry to use for a reference with
 complete -c idpbuilder-push -s u -l username -d 'User name' -r
 complete -c idpbuilder-push -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-push -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-push -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-push -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-push -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-push -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r

@@ -139,17 +139,16 @@ impl ClusterArgs {
         }
         // Only where every other source had nothing; one that failed has the last word.
         let mut missing = None;
-        if resolution.credential.is_none() && resolution.failures.is_empty() {
+        if resolution.is_open() {
             let source = format!("cluster {}", cluster.context);
             resolution.tried.push(source.clone());
-            match &cluster.login {
-                Ok(login) => {
-                    resolution.credential = cluster.credential();
-                    resolution.source = Some(format!("{source} ({})", login.origin));
-                }
-                Err(error) => missing = Some(format!("no credential from {source}: {}", told(error))),
+            match (&cluster.login, cluster.credential()) {
+                (Ok(login), Some(credential)) => resolution.take(format!("{source} ({})", login.origin), credential),
+                (Ok(_), None) => {}
+                (Err(error), _) => missing = Some(format!("no credential from {source}: {}", told(error))),
             }
         }
+        resolution.close();
         let reference = self.settle(ui, cluster, reference, resolution.credential.as_ref())?;
         if let Some(missing) = missing {
             self.warn_of_lack(ui, &missing);

@@ -1,20 +1,16 @@
 //! `idpbuilder-login` and `idpbuilder-logout`.
 
-use std::sync::Arc;
-
 use super::applet::Run;
 use super::cluster::ClusterArgs;
 use super::cluster_causes::{advise, told};
+use super::entries::{kept, own_entries};
 use super::failure::{Failure, Kind, Outcome};
 use super::prompt::{Echo, ask};
 use super::registry::{RegistryArgs, bare_registry, proxies};
 use super::registry_causes::explain;
 use super::ui::Ui;
 use crate::audit::Event;
-use crate::credentials::{
-    Credential, EntriesError, HostKey, InvalidHostKey, Kept, KeyringError, OwnEntries, Secret, SystemKeyring,
-};
-use crate::fs::LockError;
+use crate::credentials::{Credential, HostKey, Secret};
 use crate::login::{Proof, check};
 use crate::registry::{Limits, RegistryConfig, RegistryError};
 
@@ -60,17 +56,7 @@ impl Run for Args {
         let (username, secret) = self.login(ui, &registry)?;
         let credential = Credential::Basic { username: username.clone(), secret };
         self.check(ui, &registry, &credential)?;
-        let kept = ui.run_blocking(|_| Ok(entries(ui)?.put(&key, &registry, &credential)?))?;
-        let place = match &kept {
-            Kept::Keyring => "the keyring".to_owned(),
-            Kept::File { path, .. } => format!("`{}`", path.display()),
-        };
-        if let Kept::File { path, instead: Some(reason) } = &kept {
-            ui.warn(&format!(
-                "{reason}: the password is in `{}`, which only you can read, and not encrypted",
-                path.display()
-            ));
-        }
+        let place = kept(ui, &ui.run_blocking(|_| Ok(own_entries(ui)?.put(&key, &registry, &credential)?))?);
         written_down(ui, Event::Login, &key, &place);
         ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))
     }
@@ -126,7 +112,7 @@ impl Args {
 
 impl Run for LogoutArgs {
     fn run(self, ui: &mut Ui) -> Outcome {
-        let entries = entries(ui)?;
+        let entries = own_entries(ui)?;
         let keys: Vec<HostKey> = if self.all {
             entries.list()?.into_iter().map(|entry| entry.key).collect()
         } else {
@@ -192,57 +178,9 @@ fn nobody_to_ask(registry: &str) -> Failure {
         .hint(format!("give both, for example: idpbuilder-login {registry} -u NAME --password-stdin < FILE"))
 }
 
-fn entries(ui: &Ui) -> Result<OwnEntries, Failure> {
-    let settings = ui.settings(None)?;
-    let entries = OwnEntries::open(settings.credential_store.value, &settings.home.value, Arc::new(SystemKeyring));
-    Ok(entries.with_interrupt(ui.interrupt.clone()))
-}
-
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.
 fn written_down(ui: &Ui, event: Event, key: &HostKey, place: &str) {
     if let Err(failure) = ui.audit(event, &key.to_string(), Some(place), None) {
         ui.warn(&failure.told());
-    }
-}
-
-impl From<InvalidHostKey> for Failure {
-    fn from(error: InvalidHostKey) -> Self {
-        Self::new(Kind::Usage, error).hint("an address is host or host:port")
-    }
-}
-
-impl From<EntriesError> for Failure {
-    fn from(error: EntriesError) -> Self {
-        let (kind, hint) = match &error {
-            EntriesError::Keyring(KeyringError::Interrupted) | EntriesError::Lock(LockError::Interrupted(_)) => {
-                (Kind::Interrupted, None)
-            }
-            EntriesError::Keyring(KeyringError::Deadline(_)) => (
-                Kind::Deadline,
-                Some("unlock the keyring, or set credential_store = \"file\" in config.toml".to_owned()),
-            ),
-            EntriesError::Keyring(_) | EntriesError::Missing { .. } => {
-                (Kind::Failed, Some("unlock the keyring, or set credential_store = \"file\" in config.toml".to_owned()))
-            }
-            EntriesError::Lock(LockError::Deadline { .. }) => {
-                (Kind::Deadline, Some("try again when the other command is done".to_owned()))
-            }
-            EntriesError::Syntax { path, .. } | EntriesError::TooLarge { path } => {
-                (Kind::Failed, Some(format!("remove `{}` and log in again", path.display())))
-            }
-            EntriesError::Damaged { key } => (Kind::Failed, Some(format!("log in again: idpbuilder-login {key}"))),
-            EntriesError::Version { .. } => {
-                (Kind::Failed, Some("use the version that wrote it, or a later one".to_owned()))
-            }
-            EntriesError::Read { .. }
-            | EntriesError::Write { .. }
-            | EntriesError::Lock(LockError::Io { .. })
-            | EntriesError::TooLong => (Kind::Failed, None),
-        };
-        let failure = Self::new(kind, error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
     }
 }

@@ -1,25 +1,20 @@
 //! Arguments about registries: which one, whom to trust, who we are.
 
 use std::cell::RefCell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cluster::ClusterArgs;
 use super::failure::{Failure, Kind};
+use super::sources::{chain, password_from_stdin, resolve, tell};
 use super::trust::{ends_soon, in_one_line};
 use super::ui::Ui;
 use crate::audit::Event;
-use crate::credentials::{
-    Credential, CredentialChain, DockerConfig, Environment, Given, HelperEnvironment, Resolution, Secret,
-};
+use crate::credentials::{Credential, Secret};
 use crate::image::Reference;
 use crate::registry::{Proxies, Timeouts};
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
 use crate::trust::ask;
-
-/// The most we read from standard input as a password.
-const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// How long to ask for the certificate that is not going to be verified.
 const FINGERPRINT_LIMIT: Duration = Duration::from_secs(5);
@@ -44,6 +39,10 @@ pub(super) struct RegistryArgs {
     /// User name and password in one
     #[arg(long, value_name = "NAME:PASSWORD")]
     creds: Option<String>,
+    /// Credentials file of Docker's form, before Docker's and the containers tools' own [environment:
+    /// REGISTRY_AUTH_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) authfile: Option<PathBuf>,
     /// File with trusted certificates (PEM): authorities, or the registry's own self-signed certificate
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -162,11 +161,13 @@ impl RegistryArgs {
                 confirmed.push(registry.clone());
             }
             let mut policy = self.policy(ui, &registry)?;
-            let mut resolution = chain(ui, given.as_ref()).resolve(&registry, reference.repository());
+            let chain = chain(ui, given.as_ref(), self.authfile.as_deref())?;
+            let mut resolution = resolve(ui, &chain, &registry, reference.repository())?;
             let mut reference = reference;
             if let Some(cluster) = self.cluster.serving(ui, &registry, resolution.credential.is_some())? {
                 (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
             }
+            resolution.close();
             tell(ui, &registry, &resolution);
             if let Some(source) = &resolution.source
                 && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
@@ -385,25 +386,6 @@ fn shown_fingerprint(ui: &Ui, registry: &str) -> Result<Option<String>, Failure>
     Ok(chain.first().and_then(|own| CertificateFacts::from_der(own).ok()).map(|facts| facts.fingerprint))
 }
 
-fn password_from_stdin() -> Result<Secret, Failure> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text);
-    match read {
-        Err(_) => Err(Failure::usage("the password on standard input is not UTF-8 text")),
-        Ok(length) if length as u64 > MAX_PASSWORD_BYTES => {
-            Err(Failure::usage("the password on standard input is longer than 64 KiB"))
-        }
-        Ok(_) => {
-            let password = text.strip_suffix('\n').unwrap_or(&text);
-            let password = password.strip_suffix('\r').unwrap_or(password);
-            if password.is_empty() {
-                return Err(Failure::usage("standard input has no password"));
-            }
-            Ok(Secret::new(password.to_owned()))
-        }
-    }
-}
-
 /// `host[:port]` out of what people copy: with a scheme, with a trailing slash.
 pub(super) fn bare_registry(text: &str) -> Result<String, Failure> {
     let bare = ["https://", "http://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
@@ -437,38 +419,5 @@ pub(super) fn proxies(ui: &Ui) -> Proxies {
         http: first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
         https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
         no: first(&["no_proxy", "NO_PROXY"]),
-    }
-}
-
-/// The sources of credentials in their order.
-pub(super) fn chain(ui: &Ui, given: Option<&(String, Secret)>) -> CredentialChain {
-    let mut chain = CredentialChain::new();
-    if let Some((username, secret)) = given {
-        chain = chain.with(Given { username: Some(username.clone()), secret: Some(secret.clone()) });
-    }
-    chain = chain.with(Environment::new(|name| ui.env.var(name).map(str::to_owned)));
-    let helpers = || HelperEnvironment::new(|name| ui.env.os(name).map(std::ffi::OsStr::to_owned));
-    match docker_config(ui) {
-        Some(path) => chain.with(DockerConfig::file(path, helpers())),
-        None => chain,
-    }
-}
-
-fn docker_config(ui: &Ui) -> Option<PathBuf> {
-    let directory = match ui.env.os("DOCKER_CONFIG") {
-        Some(directory) => ui.absolute(std::path::Path::new(directory)),
-        None => ui.env.home()?.join(".docker"),
-    };
-    Some(directory.join("config.json"))
-}
-
-/// Names the winner in verbose output, and what went wrong before it in any.
-fn tell(ui: &Ui, registry: &str, resolution: &Resolution) {
-    for (source, error) in &resolution.failures {
-        ui.warn(&format!("no credential from {source}: {error}"));
-    }
-    match &resolution.source {
-        Some(source) => ui.detail(&format!("credential for {registry} from {source}")),
-        None => ui.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", "))),
     }
 }

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::error::{ClusterError, Part, Place};
 use super::kubeconfig::{cluster, unusable};
+use crate::credentials::SECRET_VARIABLES;
 use crate::tls::{self, HandshakeFault};
 
 /// Bytes of an answer that are read: the API server keeps no object larger than half of it.
@@ -56,6 +57,9 @@ impl Api {
             // A plugin that asks questions would compete with the command for the terminal.
             if let Some(exec) = named.auth_info.as_mut().and_then(|user| user.exec.as_mut()) {
                 exec.interactive_mode = Some(ExecInteractiveMode::Never);
+                // Nor does it need to know who we are to registries.
+                let ours = SECRET_VARIABLES.map(str::to_owned);
+                exec.drop_env.get_or_insert_default().extend(ours);
             }
         }
         let options = KubeConfigOptions { context: Some(place.context.clone()), ..KubeConfigOptions::default() };

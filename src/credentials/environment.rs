@@ -6,6 +6,16 @@ use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
 /// password, as Gitea does, accept any.
 pub const ANY_USERNAME: &str = "token";
 
+/// The variables that hold secrets of ours; no program that we start inherits them.
+pub const SECRET_VARIABLES: [&str; 6] = [
+    "IDPBUILDER_REGISTRY_TOKEN",
+    "IDPBUILDER_REGISTRY_PASSWORD",
+    "GITEA_TOKEN",
+    "GITEA_PASSWORD",
+    "REGISTRY_PASSWORD",
+    "DOCKER_AUTH_CONFIG",
+];
+
 /// Variables that belong together. A secret is never joined with a user name of another set.
 struct Set {
     usernames: &'static [&'static str],
@@ -116,7 +126,7 @@ mod tests {
             Answer::Found(Credential::Basic { username, secret }) => format!("{username} {}", secret.expose()),
             Answer::NotFound => "nothing".into(),
             Answer::Failed(error) => error.to_string(),
-            other @ Answer::Found(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         };
         (environment.name(), text)
     }
@@ -165,6 +175,13 @@ mod tests {
         ];
         for (variable, text) in errors {
             assert_eq!(outcome(&[variable]).1, text);
+        }
+    }
+
+    #[test]
+    fn every_variable_that_holds_a_secret_is_known_as_one() {
+        for name in SETS.iter().flat_map(|set| set.token.into_iter().chain([set.password])) {
+            assert!(SECRET_VARIABLES.contains(&name), "{name}");
         }
     }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Answer, Credential, CredentialError, Secret};
+use super::{Answer, Credential, CredentialError, SECRET_VARIABLES, Secret};
+use crate::progress::Interrupt;
 
 /// Our own helper's name. It is answered in process: asking it would be asking ourselves.
 pub const OWN_HELPER: &str = "idpbuilder";
@@ -17,56 +18,60 @@ pub const OWN_HELPER: &str = "idpbuilder";
 /// Bytes of an answer that are read.
 pub const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// How long a helper may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a helper may take. Some ask a person.
+pub const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
-/// The variables that a helper inherits: where programs, files, the session's keyring and cloud
-/// profiles are.
-pub const HELPER_VARIABLES: [&str; 20] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "DOCKER_CONFIG",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "GNUPGHOME",
-    "PASSWORD_STORE_DIR",
-    "AWS_PROFILE",
-    "AWS_REGION",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "CLOUDSDK_CONFIG",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-];
+/// How often a wait looks at the interrupt.
+const TICK: Duration = Duration::from_millis(10);
 
-/// What a helper gets to know of our environment: [`HELPER_VARIABLES`] and nothing else.
-#[derive(Clone, Default)]
-pub struct HelperEnvironment(Vec<(&'static str, OsString)>);
+/// What helpers get to know of our environment, how long they may take, and what ends the wait for them.
+#[derive(Clone)]
+pub struct Helpers {
+    variables: Vec<(OsString, OsString)>,
+    patience: Duration,
+    interrupt: Interrupt,
+}
 
-impl HelperEnvironment {
-    /// Takes the variables that helpers inherit.
-    pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        Self(HELPER_VARIABLES.into_iter().filter_map(|name| variable(name).map(|value| (name, value))).collect())
+impl Default for Helpers {
+    fn default() -> Self {
+        Self::new([])
     }
 }
 
-/// Values may tell of accounts; only names are shown.
-impl std::fmt::Debug for HelperEnvironment {
+impl Helpers {
+    /// Helpers inherit these variables, those that hold our secrets excepted ([`SECRET_VARIABLES`]).
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let inherited = |(name, _): &(OsString, OsString)| !SECRET_VARIABLES.iter().any(|secret| name == secret);
+        let variables = variables.into_iter().filter(inherited).collect();
+        Self { variables, patience: HELPER_LIMIT, interrupt: Interrupt::default() }
+    }
+
+    /// The same, and an interrupt that ends a wait.
+    #[must_use]
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// The same with another limit.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+}
+
+/// Values may be secrets of others; only names are shown.
+impl std::fmt::Debug for Helpers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.variables.iter().map(|(name, _)| name)).finish()
     }
 }
 
 /// Asks `docker-credential-HELPER` for the credential of `server`.
-pub(super) fn ask(helper: &str, server: &str, environment: &HelperEnvironment, patience: Duration) -> Answer {
+pub(super) fn ask(helper: &str, server: &str, helpers: &Helpers) -> Answer {
     let program = format!("docker-credential-{helper}");
-    match run(&program, server, environment, patience) {
+    match run(&program, server, helpers) {
         Ok((status, output)) => interpret(program, status, &output),
         Err(error) => Answer::Failed(error),
     }
@@ -78,18 +83,20 @@ pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(allowed)
 }
 
-fn run(
-    program: &str,
-    server: &str,
-    environment: &HelperEnvironment,
-    patience: Duration,
-) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), CredentialError> {
+fn run(program: &str, server: &str, helpers: &Helpers) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), CredentialError> {
     let failed = |source| CredentialError::HelperStart { program: program.to_owned(), source };
     let started = Instant::now();
+    let over = || {
+        if helpers.interrupt.requested() {
+            return Some(CredentialError::HelperInterrupted { program: program.to_owned() });
+        }
+        let waited = helpers.patience;
+        (started.elapsed() >= waited).then(|| CredentialError::HelperDeadline { program: program.to_owned(), waited })
+    };
     let mut child = Command::new(program)
         .arg("get")
         .env_clear()
-        .envs(environment.0.iter().cloned())
+        .envs(helpers.variables.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // What a helper says there may hold secrets and is not ours to show.
@@ -108,36 +115,34 @@ fn run(
         let read = stdout.map(|stdout| stdout.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut output));
         let _ = sender.send(read.transpose().map(|_| output));
     });
-    let deadline = || CredentialError::HelperDeadline { program: program.to_owned(), waited: patience };
-    let output = match receiver.recv_timeout(patience) {
-        Ok(Ok(output)) => output,
-        Ok(Err(source)) => {
-            stop(&mut child);
-            return Err(failed(source));
-        }
-        Err(_) => {
-            stop(&mut child);
-            return Err(deadline());
+    let output = loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(read) => break read.map_err(failed),
+            Err(_) => {
+                if let Some(error) = over() {
+                    break Err(error);
+                }
+            }
         }
     };
-    if output.len() as u64 > MAX_ANSWER_BYTES {
-        stop(&mut child);
-        return Err(CredentialError::HelperAnswer { program: program.to_owned() });
-    }
+    let too_long = |output: &Zeroizing<Vec<u8>>| output.len() as u64 > MAX_ANSWER_BYTES;
+    let output = match output {
+        Ok(output) if too_long(&output) => Err(CredentialError::HelperAnswer { program: program.to_owned() }),
+        output => output,
+    };
+    let output = output.inspect_err(|_| stop(&mut child))?;
     loop {
-        match child.try_wait() {
+        let error = match child.try_wait() {
             Ok(Some(status)) => return Ok((status, output)),
-            // The standard library has no wait with a deadline.
-            Ok(None) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) => {
-                stop(&mut child);
-                return Err(deadline());
-            }
-            Err(source) => {
-                stop(&mut child);
-                return Err(failed(source));
-            }
+            Ok(None) => over(),
+            Err(source) => Some(failed(source)),
+        };
+        if let Some(error) = error {
+            stop(&mut child);
+            return Err(error);
         }
+        // The standard library has no wait with a deadline.
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -205,41 +210,42 @@ pub(super) mod tests {
     }
 
     /// An environment in which programs of `directory` are found before those of the system.
-    pub(in crate::credentials) fn environment(directory: &Path) -> HelperEnvironment {
-        let path = format!("{}:/usr/bin:/bin", directory.display());
-        HelperEnvironment::new(|name| (name == "PATH").then(|| path.clone().into()))
+    pub(in crate::credentials) fn helpers(directory: &Path) -> Helpers {
+        Helpers::new([("PATH".into(), format!("{}:/usr/bin:/bin", directory.display()).into())])
     }
 
     fn answer(body: &str, patience: Duration) -> Answer {
         let dir = tempfile::tempdir().expect("a directory");
         script(dir.path(), "fake", body);
-        ask("fake", "r.example:5000", &environment(dir.path()), patience)
+        ask("fake", "r.example:5000", &helpers(dir.path()).with_patience(patience))
     }
 
     #[test]
     fn a_helper_is_asked_as_the_protocol_says() {
         let body = r#"[ "$1" = get ] && printf '{"ServerURL":"x","Username":"u","Secret":"%s"}' "$(cat)""#;
-        let Answer::Found(Credential::Basic { username, secret }) = answer(body, PATIENCE) else { panic!("found") };
+        let Answer::Found(Credential::Basic { username, secret }) = answer(body, HELPER_LIMIT) else { panic!("found") };
         assert_eq!((username.as_str(), secret.expose()), ("u", "r.example:5000"));
-        let token = answer(r#"echo '{"Username":"<token>","Secret":"t"}'"#, PATIENCE);
+        let token = answer(r#"echo '{"Username":"<token>","Secret":"t"}'"#, HELPER_LIMIT);
         let Answer::Found(Credential::IdentityToken { token, .. }) = token else { panic!("{token:?}") };
         assert_eq!(token.expose(), "t");
     }
 
     #[test]
     fn none_is_told_from_failure() {
-        assert!(matches!(answer(&format!("echo '{NOT_FOUND}'; exit 1"), PATIENCE), Answer::NotFound));
-        assert!(matches!(answer(r#"echo '{"Username":"","Secret":""}'"#, PATIENCE), Answer::NotFound));
-        let Answer::Failed(error) = answer("echo hunter2; echo hunter2 >&2; exit 7", PATIENCE) else {
+        assert!(matches!(answer(&format!("echo '{NOT_FOUND}'; exit 1"), HELPER_LIMIT), Answer::NotFound));
+        assert!(matches!(answer(r#"echo '{"Username":"","Secret":""}'"#, HELPER_LIMIT), Answer::NotFound));
+        let Answer::Failed(error) = answer("echo hunter2; echo hunter2 >&2; exit 7", HELPER_LIMIT) else {
             panic!("failed");
         };
         assert!(matches!(error, CredentialError::HelperFailed { status: Some(7), .. }), "{error:?}");
-        let Answer::Failed(malformed) = answer("echo '{\"Secret\":\"hunter2\"}'", PATIENCE) else { panic!("failed") };
+        let Answer::Failed(malformed) = answer("echo '{\"Secret\":\"hunter2\"}'", HELPER_LIMIT) else {
+            panic!("failed")
+        };
         assert!(matches!(malformed, CredentialError::HelperAnswer { .. }), "{malformed:?}");
         for error in [error, malformed] {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
-        let absent = ask("absent", "r", &environment(Path::new("/nowhere")), PATIENCE);
+        let absent = ask("absent", "r", &helpers(Path::new("/nowhere")));
         assert!(matches!(absent, Answer::Failed(CredentialError::HelperStart { .. })), "{absent:?}");
     }
 
@@ -250,12 +256,32 @@ pub(super) mod tests {
         assert!(matches!(silent, Answer::Failed(CredentialError::HelperDeadline { .. })), "{silent:?}");
         let lingering = answer("exec >&-; exec sleep 600", moment);
         assert!(matches!(lingering, Answer::Failed(CredentialError::HelperDeadline { .. })), "{lingering:?}");
-        let endless = answer("exec yes", PATIENCE);
+        let endless = answer("exec yes", HELPER_LIMIT);
         assert!(matches!(endless, Answer::Failed(CredentialError::HelperAnswer { .. })), "{endless:?}");
     }
 
     #[test]
-    fn a_helper_inherits_the_named_variables_only() {
+    fn the_wait_for_a_helper_can_be_interrupted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let started = dir.path().join("started");
+        script(dir.path(), "fake", &format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", started.display()));
+        let interrupt = Interrupt::default();
+        let stopped = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| ask("fake", "r", &helpers(dir.path()).with_interrupt(interrupt.clone())));
+            let begun = Instant::now();
+            while !started.exists() && begun.elapsed() < HELPER_LIMIT {
+                std::thread::yield_now();
+            }
+            interrupt.request();
+            asked.join().expect("answered")
+        });
+        assert!(matches!(stopped, Answer::Failed(CredentialError::HelperInterrupted { .. })), "{stopped:?}");
+        let process = std::fs::read_to_string(&started).expect("it was started");
+        assert!(!Path::new("/proc").join(process.trim()).exists(), "it was ended");
+    }
+
+    #[test]
+    fn a_helper_inherits_everything_but_our_secrets() {
         let dir = tempfile::tempdir().expect("a directory");
         script(
             dir.path(),
@@ -263,21 +289,16 @@ pub(super) mod tests {
             r#"printf '{"Username":"u","Secret":"%s"}' "$(env | cut -d= -f1 | sort | tr '\n' ' ')""#,
         );
         let path = format!("{}:/usr/bin:/bin", dir.path().display());
-        let inherited = HelperEnvironment::new(|name| match name {
-            "PATH" => Some(path.clone().into()),
-            "HOME" => Some("/home/hunter2".into()),
-            _ => None,
-        });
-        assert_eq!(format!("{inherited:?}"), r#"["PATH", "HOME"]"#);
-        let Answer::Found(Credential::Basic { secret, .. }) = ask("fake", "r", &inherited, PATIENCE) else {
-            panic!("found");
-        };
+        let ours = SECRET_VARIABLES.iter().map(|name| (*name, "hunter2"));
+        let variables =
+            [("PATH", path.as_str()), ("HOME", "/home/hunter2"), ("AWS_PROFILE", "p")].into_iter().chain(ours);
+        let inherited = Helpers::new(variables.map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(format!("{inherited:?}"), r#"["PATH", "HOME", "AWS_PROFILE"]"#);
+        let Answer::Found(Credential::Basic { secret, .. }) = ask("fake", "r", &inherited) else { panic!("found") };
         // The shell itself adds `PWD`, and some shells `OLDPWD`, `SHLVL` and `_`.
         let own = ["PWD", "OLDPWD", "SHLVL", "_"];
         let names: Vec<_> = secret.expose().split_whitespace().filter(|name| !own.contains(name)).collect();
-        assert_eq!(names, ["HOME", "PATH"]);
-        assert!(!HELPER_VARIABLES.iter().any(|name| name.contains("PASSWORD") && !name.ends_with("_DIR")));
-        assert!(!HELPER_VARIABLES.iter().any(|name| name.contains("TOKEN") || name.contains("SECRET")));
+        assert_eq!(names, ["AWS_PROFILE", "HOME", "PATH"]);
     }
 
     #[test]

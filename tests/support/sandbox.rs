@@ -24,12 +24,15 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
-        for name in ["home", "here"] {
+        for name in ["home", "here", "run"] {
             std::fs::create_dir(root.path().join(name)).expect("a directory");
         }
         let mut sandbox = Self { root, variables: BTreeMap::new() };
         let home = sandbox.home();
         sandbox.set("HOME", home);
+        // Neither this session's keyring nor its logins.
+        let runtime = sandbox.path().join("run");
+        sandbox.set("XDG_RUNTIME_DIR", runtime);
         sandbox.set("PATH", "/usr/bin:/bin");
         sandbox.set("LC_ALL", "C.UTF-8");
         sandbox

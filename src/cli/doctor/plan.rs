@@ -6,7 +6,7 @@ use super::Args;
 use crate::audit::Event;
 use crate::cli::diagnosis::Line;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::registry::chain;
+use crate::cli::sources::chain;
 use crate::cli::ui::Ui;
 use crate::cluster::{ClusterRegistry, owner};
 use crate::credentials::{ANY_USERNAME, Credential, Resolution};
@@ -49,6 +49,7 @@ impl Args {
                 Err(failure) => Err(failure),
             };
         }
+        resolution.close();
         let repository = reference.repository().to_owned();
         let owned = match (self.repository.is_some() || repository.contains('/'), &resolution.credential) {
             (true, _) => (!nobody).then_some(repository),
@@ -72,25 +73,23 @@ impl Args {
         registry: &str,
         given: Option<&(String, crate::credentials::Secret)>,
     ) -> Result<Resolution, Failure> {
-        let chain = chain(ui, given);
+        let chain = chain(ui, given, self.registry.authfile.as_deref())?;
         let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
         let asking = async {
             let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository));
             Ok::<_, Failure>(tokio::time::timeout(CREDENTIAL_LIMIT, asked).await)
         };
-        match ui.block_on(asking)? {
-            Ok(resolution) => {
-                resolution.map_err(|_| Failure::new(Kind::Failed, "a source of credentials ended without an answer"))
-            }
-            Err(_) => {
-                Ok(Resolution { tried: vec!["a helper that did not answer".to_owned()], ..Resolution::default() })
-            }
-        }
+        let Ok(resolution) = ui.block_on(asking)? else {
+            let mut resolution = Resolution::default();
+            resolution.tried.push("a helper that did not answer".to_owned());
+            return Ok(resolution);
+        };
+        resolution.map_err(|_| Failure::new(Kind::Failed, "a source of credentials ended without an answer"))
     }
 }
 
 pub(super) fn credential_line(resolution: &Resolution) -> Line {
-    if let Some((source, error)) = resolution.failures.first() {
+    if let Some((source, error)) = &resolution.failure {
         let failure =
             Failure::new(Kind::Auth, format!("{source}: {}", Failure::new(Kind::Auth, error.to_string()).told()));
         return Line::fail(
@@ -99,11 +98,15 @@ pub(super) fn credential_line(resolution: &Resolution) -> Line {
             "complete or remove it there, or give another with -u and --password-stdin",
         );
     }
-    match (&resolution.source, &resolution.credential) {
+    let line = match (&resolution.source, &resolution.credential) {
         (Some(source), Some(Credential::Basic { username, .. })) => {
             Line::ok("credential", format!("{username}, from {source}"))
         }
         (Some(source), _) => Line::ok("credential", format!("a token, from {source}")),
         (None, _) => Line::warn("credential", format!("none (asked {})", resolution.tried.join(", "))),
+    };
+    match resolution.warnings.first() {
+        Some((source, error)) => line.into_warning().fix(format!("correct `credsStore` in {source}: {error}")),
+        None => line,
     }
 }

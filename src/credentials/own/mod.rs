@@ -2,6 +2,7 @@
 
 mod index;
 mod keyring;
+mod source;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,104 @@
+//! The sources of credentials, from the surroundings; the search among them, and what is told of it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::entries::own_entries;
+use super::failure::{Failure, Kind};
+use super::ui::Ui;
+use crate::credentials::{
+    AuthPlaces, CredentialChain, DockerConfig, Environment, Given, Helpers, Resolution, Secret, auth_files,
+};
+
+/// The most we read from standard input as a password.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+pub(super) fn password_from_stdin() -> Result<Secret, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text);
+    match read {
+        Err(_) => Err(Failure::usage("the password on standard input is not UTF-8 text")),
+        Ok(length) if length as u64 > MAX_PASSWORD_BYTES => {
+            Err(Failure::usage("the password on standard input is longer than 64 KiB"))
+        }
+        Ok(_) => {
+            let password = text.strip_suffix('\n').unwrap_or(&text);
+            let password = password.strip_suffix('\r').unwrap_or(password);
+            if password.is_empty() {
+                return Err(Failure::usage("standard input has no password"));
+            }
+            Ok(Secret::new(password.to_owned()))
+        }
+    }
+}
+
+/// The sources of credentials in their order.
+pub(super) fn chain(
+    ui: &Ui,
+    given: Option<&(String, Secret)>,
+    authfile: Option<&Path>,
+) -> Result<CredentialChain, Failure> {
+    let mut chain = CredentialChain::new();
+    if let Some((username, secret)) = given {
+        chain = chain.with(Given { username: Some(username.clone()), secret: Some(secret.clone()) });
+    }
+    chain = chain.with(Environment::new(|name| ui.env.var(name).map(str::to_owned)));
+    let helpers = Helpers::new(ui.env.vars.clone()).with_interrupt(ui.interrupt.clone());
+    if let Some(value) = ui.env.var("DOCKER_AUTH_CONFIG") {
+        let value = Secret::new(value.to_owned());
+        chain = chain.with(DockerConfig::variable("DOCKER_AUTH_CONFIG", value, helpers.clone()));
+    }
+    if let Some(file) = authfile {
+        chain = chain.with(DockerConfig::named_file(ui.absolute(file), helpers.clone()));
+    } else if let Some(file) = ui.env.os("REGISTRY_AUTH_FILE") {
+        chain = chain.with(DockerConfig::file(ui.absolute(Path::new(file)), helpers.clone()));
+    }
+    for file in docker_config(ui).into_iter().chain(auth_files(&places(ui))) {
+        chain = chain.with(DockerConfig::file(file, helpers.clone()));
+    }
+    Ok(chain.with_own(own_entries(ui)?))
+}
+
+fn places(ui: &Ui) -> AuthPlaces {
+    AuthPlaces {
+        runtime: ui.env.os("XDG_RUNTIME_DIR").map(PathBuf::from),
+        config: ui.env.os("XDG_CONFIG_HOME").map(PathBuf::from),
+        home: ui.env.home(),
+        user: rustix::process::getuid().as_raw(),
+    }
+}
+
+fn docker_config(ui: &Ui) -> Option<PathBuf> {
+    let directory = match ui.env.os("DOCKER_CONFIG") {
+        Some(directory) => ui.absolute(Path::new(directory)),
+        None => ui.env.home()?.join(".docker"),
+    };
+    Some(directory.join("config.json"))
+}
+
+/// Asks the sources; a signal ends the wait for a helper or a keyring.
+pub(super) fn resolve(
+    ui: &Ui,
+    chain: &CredentialChain,
+    registry: &str,
+    repository: &str,
+) -> Result<Resolution, Failure> {
+    ui.run_blocking(|_| {
+        let resolution = chain.resolve(registry, repository);
+        match resolution.failure {
+            Some((_, error)) if error.is_interrupt() => Err(Failure::new(Kind::Interrupted, error)),
+            _ => Ok(resolution),
+        }
+    })
+}
+
+/// Names the winner in verbose output, and what went wrong before it in any.
+pub(super) fn tell(ui: &Ui, registry: &str, resolution: &Resolution) {
+    for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
+        ui.warn(&format!("no credential from {source}: {error}"));
+    }
+    match &resolution.source {
+        Some(source) => ui.detail(&format!("credential for {registry} from {source}")),
+        None => ui.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", "))),
+    }
+}

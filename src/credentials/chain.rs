@@ -1,0 +1,223 @@
+//! The order of sources, and how a search among them ends.
+
+use super::{Answer, Credential, CredentialError, CredentialSource};
+
+/// Sources in the order they are asked.
+#[derive(Default)]
+pub struct CredentialChain {
+    sources: Vec<Box<dyn CredentialSource>>,
+    own: Vec<Box<dyn CredentialSource>>,
+}
+
+/// How a search for a credential ended.
+#[derive(Debug, Default)]
+pub struct Resolution {
+    /// The credential, if any source had one.
+    pub credential: Option<Credential>,
+    /// The name of the source that had it.
+    pub source: Option<String>,
+    /// What ended the search, with the source's name.
+    pub failure: Option<(String, CredentialError)>,
+    /// What failed and was passed over, with the source's name.
+    pub warnings: Vec<(String, CredentialError)>,
+    /// Every source that was asked, in order.
+    pub tried: Vec<String>,
+    /// What a source has for when our own helper, which it names, has nothing.
+    otherwise: Option<(String, Credential)>,
+}
+
+impl Resolution {
+    /// Whether a further source may be asked.
+    pub fn is_open(&self) -> bool {
+        self.credential.is_none() && self.failure.is_none()
+    }
+
+    /// Takes a credential that a further source had.
+    pub fn take(&mut self, source: String, credential: Credential) {
+        self.source = Some(source);
+        self.credential = Some(credential);
+    }
+
+    /// No further source is asked: what was put aside for that case is taken.
+    pub fn close(&mut self) {
+        if let Some((source, credential)) = self.otherwise.take().filter(|_| self.is_open()) {
+            self.take(source, credential);
+        }
+    }
+}
+
+impl CredentialChain {
+    /// A chain that knows nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source that is asked after those before it.
+    #[must_use]
+    pub fn with(mut self, source: impl CredentialSource + 'static) -> Self {
+        self.sources.push(Box::new(source));
+        self
+    }
+
+    /// Adds a source of our own helper: asked where a config names that, else after all others.
+    #[must_use]
+    pub fn with_own(mut self, source: impl CredentialSource + 'static) -> Self {
+        self.own.push(Box::new(source));
+        self
+    }
+
+    /// Asks the sources until one has a credential, fails, or leaves the rest to our own helper. The caller may ask
+    /// further sources of that while the resolution [is open](Resolution::is_open), and closes it then.
+    pub fn resolve(&self, registry: &str, repository: &str) -> Resolution {
+        let mut resolution = Resolution::default();
+        for source in self.sources.iter().chain(&self.own) {
+            if self.step(source.as_ref(), registry, repository, &mut resolution) {
+                break;
+            }
+        }
+        resolution
+    }
+
+    /// Asks one source; answers whether the search is over.
+    fn step(&self, source: &dyn CredentialSource, registry: &str, repository: &str, so_far: &mut Resolution) -> bool {
+        let name = source.name();
+        so_far.tried.push(name.clone());
+        match source.find(registry, repository) {
+            Answer::NotFound => false,
+            Answer::Found(credential) => {
+                so_far.take(name, credential);
+                true
+            }
+            Answer::Failed(error) => {
+                so_far.failure = Some((name, error));
+                true
+            }
+            Answer::Doubtful(error, otherwise) => {
+                so_far.warnings.push((name.clone(), error));
+                if let Some(credential) = otherwise {
+                    so_far.take(name, credential);
+                }
+                so_far.credential.is_some()
+            }
+            Answer::Own(otherwise) => {
+                so_far.otherwise = otherwise.map(|credential| (name, credential));
+                for own in &self.own {
+                    if self.step(own.as_ref(), registry, repository, so_far) {
+                        break;
+                    }
+                }
+                true
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for CredentialChain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.sources.iter().chain(&self.own).map(|source| source.name())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::Secret;
+
+    struct Fixed(&'static str, fn() -> Answer);
+
+    impl CredentialSource for Fixed {
+        fn name(&self) -> String {
+            self.0.to_owned()
+        }
+
+        fn find(&self, _registry: &str, _repository: &str) -> Answer {
+            (self.1)()
+        }
+    }
+
+    fn found() -> Answer {
+        Answer::Found(Credential::Basic { username: "giteaAdmin".into(), secret: Secret::new("hunter2".into()) })
+    }
+
+    fn failed() -> Answer {
+        Answer::Failed(CredentialError::Entry { origin: "o".into(), registry: "r".into() })
+    }
+
+    #[test]
+    fn the_first_that_has_one_wins_and_is_named() {
+        let chain = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).with(Fixed("b", found));
+        let resolution = chain.with(Fixed("c", failed)).resolve("r", "");
+        assert!(matches!(&resolution.credential, Some(Credential::Basic { username, .. }) if username == "giteaAdmin"));
+        assert_eq!(resolution.source.as_deref(), Some("b"));
+        assert_eq!(resolution.tried, ["a", "b"]);
+        assert!(resolution.failure.is_none() && !resolution.is_open());
+    }
+
+    #[test]
+    fn a_failure_ends_the_search() {
+        let chain = CredentialChain::new().with(Fixed("a", failed)).with(Fixed("b", found));
+        let resolution = chain.resolve("r", "");
+        assert!(resolution.credential.is_none() && resolution.source.is_none());
+        assert!(matches!(&resolution.failure, Some((name, CredentialError::Entry { .. })) if name == "a"));
+        assert!(!resolution.is_open());
+        assert_eq!(resolution.tried, ["a"]);
+    }
+
+    #[test]
+    fn what_is_for_every_registry_may_fail() {
+        let doubtful = || Answer::Doubtful(CredentialError::HelperAnswer { program: "p".into() }, None);
+        let resolution = CredentialChain::new().with(Fixed("a", doubtful)).with(Fixed("b", found)).resolve("r", "");
+        assert_eq!(resolution.source.as_deref(), Some("b"));
+        assert!(matches!(&resolution.warnings[..], [(name, CredentialError::HelperAnswer { .. })] if name == "a"));
+        let with_entry = || match found() {
+            Answer::Found(credential) => {
+                Answer::Doubtful(CredentialError::HelperAnswer { program: "p".into() }, Some(credential))
+            }
+            _ => Answer::NotFound,
+        };
+        let resolution = CredentialChain::new().with(Fixed("a", with_entry)).with(Fixed("b", failed)).resolve("r", "");
+        assert_eq!((resolution.source.as_deref(), resolution.warnings.len()), (Some("a"), 1));
+    }
+
+    #[test]
+    fn our_own_helper_is_asked_where_it_is_named() {
+        let named = || match found() {
+            Answer::Found(credential) => Answer::Own(Some(credential)),
+            _ => Answer::NotFound,
+        };
+        let chain = |own: fn() -> Answer| {
+            CredentialChain::new().with(Fixed("config", named)).with(Fixed("later", found)).with_own(Fixed("own", own))
+        };
+        let resolution = chain(found).resolve("r", "");
+        assert_eq!(
+            (resolution.source.as_deref(), &resolution.tried[..]),
+            (Some("own"), &["config".into(), "own".into()][..])
+        );
+        let mut resolution = chain(|| Answer::NotFound).resolve("r", "");
+        assert!(resolution.is_open(), "what else our helper knows may be asked");
+        resolution.close();
+        assert_eq!(resolution.source.as_deref(), Some("config"), "then what the config itself has");
+        let mut resolution = chain(|| Answer::NotFound).resolve("r", "");
+        resolution.take("cluster".into(), Credential::RegistryToken(Secret::new("t".into())));
+        resolution.close();
+        assert_eq!(resolution.source.as_deref(), Some("cluster"));
+        let mut resolution = chain(failed).resolve("r", "");
+        resolution.close();
+        assert!(resolution.credential.is_none() && resolution.failure.is_some(), "a failure ends the search");
+        let without = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).with_own(Fixed("own", found));
+        assert_eq!(without.resolve("r", "").tried, ["a", "own"], "else it is the last");
+    }
+
+    #[test]
+    fn nobody_knows_nobody() {
+        let resolution = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).resolve("r", "");
+        assert!(resolution.is_open() && resolution.warnings.is_empty());
+        assert_eq!(resolution.tried, ["a"]);
+    }
+
+    #[test]
+    fn what_is_shown_for_debugging_holds_no_secret() {
+        let shown = format!("{:?}", CredentialChain::new().with(Fixed("a", found)).resolve("r", ""));
+        assert!(shown.contains("giteaAdmin") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Why there is no credential where one should be.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{EntriesError, KeyringError, MAX_CONFIG_BYTES};
+
+/// Why a source that should have a credential could not give it. Holds no secret and nothing a
+/// helper said.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// Half a credential: somebody, without proof.
+    #[error("{username} names a user, but there is no {}", secrets.join(" or "))]
+    MissingSecret {
+        /// Where the user name is.
+        username: String,
+        /// Where its secret could be.
+        secrets: Vec<String>,
+    },
+    /// Half a credential: proof, without somebody.
+    #[error("{secret} is given, but there is no {}", usernames.join(" or "))]
+    MissingUsername {
+        /// Where the secret is.
+        secret: String,
+        /// Where its user name could be.
+        usernames: Vec<String>,
+    },
+    /// The system refused.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any credentials file.
+    #[error("{origin} is larger than the {MAX_CONFIG_BYTES} bytes allowed")]
+    TooLarge {
+        /// The file or variable.
+        origin: String,
+    },
+    /// Not JSON, or not of the form that Docker's config file has.
+    #[error("{origin} is not a Docker config file (line {line}, column {column})")]
+    Syntax {
+        /// The file or variable.
+        origin: String,
+        /// Where, counted from 1.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// The entry for the registry is there but makes no sense.
+    #[error("the entry for {registry} in {origin} is not a credential")]
+    Entry {
+        /// The file or variable.
+        origin: String,
+        /// Whose entry.
+        registry: String,
+    },
+    /// A helper's name that cannot be one.
+    #[error("{origin} names {helper:?} as credential helper, which is not a name")]
+    HelperName {
+        /// The file or variable.
+        origin: String,
+        /// The name.
+        helper: String,
+    },
+    /// The helper did not start; it may not be installed.
+    #[error("cannot start the credential helper `{program}`")]
+    HelperStart {
+        /// The program.
+        program: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The helper was stopped because it took too long.
+    #[error("the credential helper `{program}` did not answer within {} seconds", waited.as_secs())]
+    HelperDeadline {
+        /// The program.
+        program: String,
+        /// How long it had.
+        waited: Duration,
+    },
+    /// The wait for the helper was ended from here.
+    #[error("the wait for the credential helper `{program}` was interrupted")]
+    HelperInterrupted {
+        /// The program.
+        program: String,
+    },
+    /// The helper failed, and not because it has no credential.
+    #[error("the credential helper `{program}` failed{}", status.map(|code| format!(" (exit {code})")).unwrap_or_default())]
+    HelperFailed {
+        /// The program.
+        program: String,
+        /// Its exit code, unless a signal ended it.
+        status: Option<i32>,
+    },
+    /// The helper succeeded and said something that is not a credential.
+    #[error("the credential helper `{program}` answered with something other than a credential")]
+    HelperAnswer {
+        /// The program.
+        program: String,
+    },
+    /// Our own entries.
+    #[error(transparent)]
+    Own(#[from] EntriesError),
+}
+
+impl CredentialError {
+    /// Whether the wait was ended by whoever asked.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(self, Self::HelperInterrupted { .. } | Self::Own(EntriesError::Keyring(KeyringError::Interrupted)))
+    }
+}

@@ -1,0 +1,42 @@
+//! Own entries as a source of the chain.
+
+use super::OwnEntries;
+use crate::credentials::{Answer, CredentialSource};
+
+impl CredentialSource for OwnEntries {
+    fn name(&self) -> String {
+        "the stored credentials".into()
+    }
+
+    fn find(&self, registry: &str, _repository: &str) -> Answer {
+        // What is no address has no entry.
+        let Ok(key) = registry.parse() else { return Answer::NotFound };
+        match self.get(&key) {
+            Ok(Some(credential)) => Answer::Found(credential),
+            Ok(None) => Answer::NotFound,
+            Err(error) => Answer::Failed(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::credentials::{Credential, CredentialError, Keyring, Secret, StoreKind};
+
+    #[test]
+    fn an_entry_is_found_by_any_spelling_and_damage_is_a_failure() {
+        let home = tempfile::tempdir().expect("a directory");
+        let keyring: Arc<dyn Keyring> = Arc::new(super::super::keyring::tests::Fake::default());
+        let entries = OwnEntries::open(StoreKind::File, home.path(), keyring);
+        assert!(matches!(entries.find("r.example", "team/app"), Answer::NotFound));
+        let credential = Credential::Basic { username: "u".into(), secret: Secret::new("hunter2".into()) };
+        entries.put(&"r.example".parse().expect("an address"), "r.example", &credential).expect("kept");
+        assert!(matches!(entries.find("R.example:443", "team/app"), Answer::Found(Credential::Basic { .. })));
+        assert!(matches!(entries.find("not an address", ""), Answer::NotFound));
+        std::fs::write(entries.path(), "{").expect("written");
+        assert!(matches!(entries.find("r.example", ""), Answer::Failed(CredentialError::Own(_))));
+    }
+}
