@@ -37,6 +37,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand login 'Keep a login for a registry, after the registry accepted it'
             cand logout 'Forget the login for a registry'
             cand doctor 'Check every step from here to a pushed image'
+            cand credential 'Answer docker, podman and skopeo who they are to a registry'
             cand install 'Make a link for every applet, and have Docker and Podman ask our credential helper'
             cand uninstall 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
             cand generate 'Write shell completions and man pages'
@@ -313,11 +314,12 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand -p 'Password or token; visible to other users of this machine, so prefer --password-stdin'
             cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
             cand --creds 'User name and password in one'
+            cand --authfile 'Credentials file of Docker''s form, before Docker''s and the containers tools'' own [environment: REGISTRY_AUTH_FILE]'
             cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
             cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --insecure 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal'
             cand --tls-verify '--tls-verify=false is the same as --insecure'
-            cand --timeout 'Longest wait for an answer of the registry, and for the next byte'
+            cand --timeout 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte'
             cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
             cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
@@ -366,6 +368,10 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --plain-http 'Use http without TLS: everything can be read and changed on the way'
             cand -y 'Answer yes to questions'
             cand --yes 'Answer yes to questions'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'idpbuilder-oci;credential'= {
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

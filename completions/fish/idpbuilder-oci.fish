@@ -41,6 +41,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "trust
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "login" -d 'Keep a login for a registry, after the registry accepted it'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "logout" -d 'Forget the login for a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "doctor" -d 'Check every step from here to a pushed image'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "credential" -d 'Answer docker, podman and skopeo who they are to a registry'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "install" -d 'Make a link for every applet, and have Docker and Podman ask our credential helper'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
@@ -252,12 +253,13 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l timeout -d 'Longest wait for an answer of the registry, and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
@@ -296,6 +298,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand credential" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l dir -d 'Directory of the links [default: the executable\'s own]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l registry -d 'Registry that they ask our helper for; can be repeated [default: the cluster\'s, by every name it can have]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand install" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F

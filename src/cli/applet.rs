@@ -8,7 +8,8 @@ use clap::{ArgMatches, Command, Parser};
 use super::failure::{Failure, Outcome};
 use super::ui::Ui;
 use super::{
-    build, doctor, exit, generate, inspect, install, list, load, login, pull, push, rm, save, serve, tag, trust,
+    build, credential, doctor, exit, generate, inspect, install, list, load, login, pull, push, rm, save, serve, tag,
+    trust,
 };
 
 /// Name of the executable itself.
@@ -25,12 +26,23 @@ pub(super) struct Applet {
     pub(super) name: &'static str,
     /// The link's name; commands about the executable itself have none.
     pub(super) link: Option<&'static str>,
+    /// For an applet whose arguments, answers and exit codes others fixed.
+    pub(super) protocol: Option<fn(&[OsString], &mut Ui) -> u8>,
     definition: fn() -> Command,
     run: fn(&ArgMatches, &mut Ui) -> Outcome,
 }
 
 const fn row<A: Run>(name: &'static str, link: Option<&'static str>) -> Applet {
-    Applet { name, link, definition: A::command, run: run::<A> }
+    Applet { name, link, protocol: None, definition: A::command, run: run::<A> }
+}
+
+/// A row whose definition is for help, completions and the manual only.
+const fn protocol<A: Parser>(
+    name: &'static str,
+    link: &'static str,
+    protocol: fn(&[OsString], &mut Ui) -> u8,
+) -> Applet {
+    Applet { name, link: Some(link), protocol: Some(protocol), definition: A::command, run: |_, _| Ok(()) }
 }
 
 fn run<A: Run>(matches: &ArgMatches, ui: &mut Ui) -> Outcome {
@@ -53,6 +65,7 @@ pub(super) const APPLETS: &[Applet] = &[
     row::<login::Args>("login", Some("idpbuilder-login")),
     row::<login::LogoutArgs>("logout", Some("idpbuilder-logout")),
     row::<doctor::Args>("doctor", Some("idpbuilder-doctor")),
+    protocol::<credential::Args>("credential", credential::NAME, credential::run),
     row::<install::Args>("install", None),
     row::<install::UninstallArgs>("uninstall", None),
     row::<generate::Args>("generate", None),
@@ -62,12 +75,12 @@ impl Applet {
     /// The applet's command under the name it is called by.
     pub(super) fn command(&self) -> Command {
         let name = self.link.map_or_else(|| format!("{EXECUTABLE} {}", self.name), str::to_owned);
-        (self.definition)()
+        let command = (self.definition)()
             .name(name.clone())
             .bin_name(name)
             .version(env!("CARGO_PKG_VERSION"))
-            .after_help(exit::TABLE)
-            .max_term_width(100)
+            .max_term_width(100);
+        if self.protocol.is_some() { command } else { command.after_help(exit::TABLE) }
     }
 
     /// The same as a subcommand of the executable.
@@ -177,6 +190,8 @@ mod tests {
             (&["idpbuilder-oci", "-V"], "version"),
             (&["idpbuilder-oci", "bild"], "unknown bild"),
             (&["idpbuilder-buildx", "x"], "unknown x"),
+            (&["docker-credential-idpbuilder", "get"], "credential 1"),
+            (&["idpbuilder-oci", "credential", "list"], "credential 1"),
         ] {
             assert_eq!(asked(words), expected, "{words:?}");
         }
@@ -191,7 +206,8 @@ mod tests {
         assert_eq!(names.len(), APPLETS.len());
         for applet in APPLETS {
             applet.command().debug_assert();
-            assert!(applet.link.is_none_or(|link| link == format!("idpbuilder-{}", applet.name)));
+            let own = format!("idpbuilder-{}", applet.name);
+            assert!(applet.link.is_none_or(|link| link == own || applet.protocol.is_some()));
         }
     }
 }

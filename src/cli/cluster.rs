@@ -3,11 +3,12 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cluster_causes::{NoOwner, NoRegistry, told};
 use super::failure::Failure;
 use super::ui::Ui;
-use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, Query, Scheme, discover, owner};
+use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, KnownHosts, Query, Scheme, discover, owner};
 use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, Resolution};
 use crate::image::Reference;
@@ -15,7 +16,7 @@ use crate::registry::is_internal;
 use crate::tls::{Origin, TlsPolicy};
 
 /// Which cluster.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Cluster options")]
 pub(super) struct ClusterArgs {
     /// Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]
@@ -41,12 +42,26 @@ pub(super) struct ClusterArgs {
 impl ClusterArgs {
     /// The cluster's registry, asked for at the first call. The outer failure is the command's own end.
     pub(super) fn find(&self, ui: &Ui) -> Result<Result<&ClusterRegistry, &Arc<ClusterError>>, Failure> {
+        self.find_within(ui, DISCOVERY_LIMIT)
+    }
+
+    /// The same with another limit. What is found is remembered, so that the credential helper knows the names.
+    pub(super) fn find_within(
+        &self,
+        ui: &Ui,
+        limit: Duration,
+    ) -> Result<Result<&ClusterRegistry, &Arc<ClusterError>>, Failure> {
         if let Some(found) = self.found.get() {
             return Ok(found.as_ref());
         }
         let query = self.query(ui);
-        let asking = async { Ok::<_, Failure>(discover(&query, DISCOVERY_LIMIT, &ui.interrupt).await) };
+        let asking = async { Ok::<_, Failure>(discover(&query, limit, &ui.interrupt).await) };
         let found = ui.block_on(asking)?.map_err(Arc::new);
+        if let Ok(cluster) = &found
+            && let Err(error) = KnownHosts::new(&ui.settings(None)?.home.value).remember(cluster)
+        {
+            ui.detail(&format!("the names of cluster {} are not remembered: {error}", cluster.context));
+        }
         Ok(self.found.get_or_init(|| found).as_ref())
     }
 

@@ -72,6 +72,12 @@ pub(super) fn told(error: &ClusterError) -> String {
     text
 }
 
+/// An error of discovery with what helps.
+pub(super) fn failure(error: &Arc<ClusterError>) -> Failure {
+    let (kind, hints) = advise(error);
+    hints.into_iter().fold(Failure::new(kind, Arc::clone(error)), Failure::hint)
+}
+
 /// What helps, and what it means for the exit code.
 pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
     let one = |kind, hint: &str| (kind, vec![hint.to_owned()]);

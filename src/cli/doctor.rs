@@ -107,9 +107,7 @@ impl Args {
 
 fn cluster_line(found: Result<&ClusterRegistry, &Arc<ClusterError>>, needed: bool) -> Line {
     let because = |error: &Arc<ClusterError>| {
-        let (kind, hints) = cluster_causes::advise(error);
-        let failure = hints.into_iter().fold(Failure::new(kind, Arc::clone(error)), Failure::hint);
-        Line::fail("cluster", &failure, "see whether kubectl get localbuilds works")
+        Line::fail("cluster", &cluster_causes::failure(error), "see whether kubectl get localbuilds works")
     };
     match found {
         Err(error) if needed => because(error),

@@ -6,6 +6,7 @@ mod build;
 mod causes;
 mod cluster;
 mod cluster_causes;
+mod credential;
 mod diagnosis;
 mod doctor;
 mod entries;
@@ -72,6 +73,11 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut Ui) -> ExitCode {
+    ui.command = applet.name;
+    if let Some(run) = applet.protocol {
+        explain_panics();
+        return guarded(|| run(&arguments, ui)).map_or(ExitCode::from(exit::BUG), ExitCode::from);
+    }
     let matches = match applet.command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -86,7 +92,6 @@ fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut U
         }
     };
     explain_panics();
-    ui.command = applet.name;
     match guarded(|| applet.run(&matches, ui)) {
         Ok(outcome) => finish(ui, outcome),
         Err(Bug) => ExitCode::from(exit::BUG),

@@ -2,12 +2,14 @@
 //!
 //! Read from the API server that a kubeconfig names: a Localbuild and two Secrets, or what older and
 //! newer versions have instead. Nothing is written, no Secret with a private key is asked for, and no
-//! answer is kept beyond the value returned. Paths are given by the caller.
+//! answer is kept beyond the value returned, its names excepted, which a caller may have remembered ([`KnownHosts`]).
+//! Paths are given by the caller.
 
 mod address;
 mod api;
 mod documents;
 mod error;
+mod known;
 mod kubeconfig;
 
 use std::sync::{Arc, OnceLock};
@@ -22,6 +24,7 @@ use documents::{GiteaProvider, Ingress, List, Localbuild, ObjectName, SecretObje
 
 pub use address::{DEFAULT_NAMES, Scheme};
 pub use error::{ClusterError, Part, Place};
+pub use known::{KnownCluster, KnownHosts};
 pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
 
 use crate::credentials::{Credential, Secret};

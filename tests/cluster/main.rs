@@ -16,5 +16,6 @@ mod server;
 mod broken;
 mod fixture;
 mod found;
+mod helper;
 mod login;
 mod whole;
