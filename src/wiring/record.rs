@@ -1,18 +1,16 @@
 //! What was changed, kept to take it back: no file's content, only our own edit of it and two digests.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::files::read;
 use super::{Reader, WiringError};
 use crate::fs::replace_file;
 use crate::image::Digest;
 
-/// The largest record that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
 /// The form that is written and read.
 const VERSION: u32 = 1;
 
@@ -107,16 +105,9 @@ impl Records {
     /// Reads what is kept in the program's directory.
     pub(super) fn load(home: &Path) -> Result<Self, WiringError> {
         let path = Self::path(home);
-        let mut bytes = Vec::new();
-        match File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { version: VERSION, files: Vec::new() });
-            }
-            Err(source) => return Err(WiringError::Io { action: "read", path, source }),
-            Ok(_) => {}
-        }
-        let read = (bytes.len() as u64 <= MAX_BYTES).then(|| serde_json::from_slice::<Self>(&bytes).ok()).flatten();
-        read.filter(|records| records.version == VERSION).ok_or(WiringError::Record(path))
+        let Some(bytes) = read(&path)? else { return Ok(Self { version: VERSION, files: Vec::new() }) };
+        let records: Option<Self> = serde_json::from_slice(&bytes).ok();
+        records.filter(|records| records.version == VERSION).ok_or(WiringError::Record(path))
     }
 
     /// Writes them for the next command; with nothing to keep, nothing is kept.
