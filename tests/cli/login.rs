@@ -1,22 +1,12 @@
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use rustix::fs::OFlags;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::sandbox::{Output, SECRETS, Sandbox, executable};
 use crate::server::Server;
+use crate::terminal::Terminal;
 
 const USER: &str = "giteaAdmin";
 const PASSWORD: &str = SECRETS[0];
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(30);
 
 fn snapshot(name: &str, output: &Output, address: &str) {
     let port = address.rsplit(':').next().expect("a port");
@@ -125,122 +115,50 @@ fn a_registry_that_asks_nobody_cannot_say_whether_a_login_is_good() {
     snapshot("not_asked", &sandbox.run_with_input(&words, PASSWORD.as_bytes()), &server.address);
 }
 
-/// A terminal of our own with the executable on it.
-struct Terminal {
-    keyboard: File,
-    /// The other side; whatever the executable did to the terminal can be asked here.
-    device: File,
-    seen: Arc<Mutex<Vec<u8>>>,
-    child: std::process::Child,
-}
-
-impl Terminal {
-    fn run(sandbox: &Sandbox, words: &[&str]) -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&keyboard).expect("granted");
-        unlockpt(&keyboard).expect("unlocked");
-        let name = ptsname(&keyboard, Vec::new()).expect("a name").into_bytes();
-        let flags = i32::try_from(OFlags::NOCTTY.bits()).expect("a flag");
-        let device = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(flags)
-            .open(std::ffi::OsString::from_vec(name))
-            .expect("opened");
-        let side = || Stdio::from(device.try_clone().expect("cloned"));
-        let mut command = Command::new("setsid");
-        // A session of its own on that terminal: then Ctrl-C is a signal.
-        command.args(["--ctty", "--wait"]).arg(executable()).args(words);
-        let prepared = sandbox.command(&["idpbuilder-oci"]);
-        command.env_clear().envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.current_dir(sandbox.work()).stdin(side()).stdout(side()).stderr(side());
-        let child = command.spawn().expect("setsid runs");
-        let keyboard = File::from(keyboard);
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (mut screen, writing) = (keyboard.try_clone().expect("cloned"), Arc::clone(&seen));
-        std::thread::spawn(move || {
-            let mut part = [0; 1024];
-            while let Ok(count @ 1..) = screen.read(&mut part) {
-                writing.lock().expect("unpoisoned").extend_from_slice(&part[..count]);
-            }
-        });
-        Self { keyboard, device, seen, child }
-    }
-
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().expect("unpoisoned")).into_owned()
-    }
-
-    fn shows(&self, text: &str) {
-        let deadline = Instant::now() + LIMIT;
-        while !self.screen().contains(text) {
-            assert!(Instant::now() < deadline, "{text:?} never came: {}", self.screen());
-            std::thread::yield_now();
-        }
-    }
-
-    fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).expect("typed");
-    }
-
-    fn echoes(&self) -> bool {
-        tcgetattr(&self.device).expect("a terminal").local_modes.contains(LocalModes::ECHO)
-    }
-
-    fn ends(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end: {}", self.screen());
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A login on a terminal that is its own session's: there, Ctrl-C is a signal.
+fn on_a_terminal(sandbox: &Sandbox, words: &[&str]) -> Terminal {
+    let prepared = sandbox.command(&["idpbuilder-oci"]);
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(executable()).arg("login").args(words);
+    command.env_clear().envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(sandbox.work());
+    Terminal::start(command)
 }
 
 #[test]
 fn a_terminal_is_asked_and_shows_no_password() {
     let (sandbox, server) = with_registry();
-    let mut terminal = Terminal::run(&sandbox, &["login", &server.address]);
-    terminal.shows(&format!("User name for {}: ", server.address));
+    let mut terminal = on_a_terminal(&sandbox, &[&server.address]);
+    terminal.wait_for(&format!("User name for {}: ", server.address));
     assert!(terminal.echoes());
-    terminal.type_in(&format!("{USER}\n"));
-    terminal.shows(&format!("Password or token of {USER}: "));
+    terminal.write(&format!("{USER}\n"));
+    terminal.wait_for(&format!("Password or token of {USER}: "));
     assert!(!terminal.echoes());
-    terminal.type_in(&format!("{PASSWORD}\n"));
-    let status = terminal.ends();
-    terminal.shows(&format!("Logged in to {} as {USER}", server.address));
-    let screen = terminal.screen();
-    assert!(status.success() && terminal.echoes(), "{status} {screen}");
-    assert!(!screen.contains(PASSWORD), "{screen}");
+    terminal.write(&format!("{PASSWORD}\n"));
+    terminal.wait_for(&format!("Logged in to {} as {USER}", server.address));
+    assert!(terminal.echoes());
+    let (status, shown) = terminal.end();
+    assert!(status.success() && !shown.contains(PASSWORD), "{status} {shown}");
     assert_eq!(kept(&sandbox)[&server.address]["username"], USER);
 }
 
 #[test]
 fn ctrl_c_at_a_question_leaves_the_terminal_as_it_was() {
     let (sandbox, server) = with_registry();
-    let mut terminal = Terminal::run(&sandbox, &["login", &server.address, "-u", USER]);
-    terminal.shows("Password or token");
-    terminal.type_in("half a pass");
-    terminal.type_in("\u{3}");
-    let status = terminal.ends();
-    terminal.shows("interrupted");
-    let screen = terminal.screen();
-    assert_eq!(status.code(), Some(130), "{screen}");
-    assert!(terminal.echoes() && !screen.contains("half a pass"), "{screen}");
-    // Nothing typed is no password.
-    let mut terminal = Terminal::run(&sandbox, &["login", &server.address, "-u", USER]);
-    terminal.shows("Password or token");
-    terminal.type_in("\u{4}");
-    assert_eq!(terminal.ends().code(), Some(64));
+    let mut terminal = on_a_terminal(&sandbox, &[&server.address, "-u", USER]);
+    terminal.wait_for("Password or token");
+    terminal.write("half a pass");
+    terminal.write("\u{3}");
+    terminal.wait_for("interrupted");
     assert!(terminal.echoes());
+    let (status, shown) = terminal.end();
+    assert!(status.code() == Some(130) && !shown.contains("half a pass"), "{status} {shown}");
+    // Nothing typed is no password.
+    let mut terminal = on_a_terminal(&sandbox, &[&server.address, "-u", USER]);
+    terminal.wait_for("Password or token");
+    terminal.write("\u{4}");
+    terminal.wait_for("no password was typed");
+    assert!(terminal.echoes());
+    assert_eq!(terminal.end().0.code(), Some(64));
     assert_eq!(kept(&sandbox), serde_json::json!({}));
 }
