@@ -22,12 +22,16 @@ fn pushes_and_pulls_need_no_login() {
     world.podman(&format!("push {remote}:docker {remote}:podman")).success();
     world.podman(&format!("pull {remote}:podman")).success();
     let skopeo = "skopeo --insecure-policy copy";
-    world.run(&format!("{skopeo} docker://{remote}:podman oci:copy:v1")).success();
-    world.run(&format!("{skopeo} oci:copy:v1 docker://{remote}:skopeo")).success();
+    world.run(&format!("{skopeo} docker://{remote}:podman dir:copy")).success();
+    world.run(&format!("{skopeo} dir:copy docker://{remote}:skopeo")).success();
     let digest =
         |tag: &str| world.run(&format!("skopeo inspect --format {{{{.Digest}}}} docker://{remote}:{tag}")).success();
     assert_eq!(digest("skopeo"), digest("podman"));
     world.run(&format!("idpbuilder-pull {remote}:skopeo")).success();
+
+    // What nobody stored can be erased, and the cluster's login is still there.
+    world.run(&format!("echo {host} | docker-credential-idpbuilder erase")).success();
+    world.run(&push).success();
 
     world.others_still_work();
     world.uninstall();
@@ -35,6 +39,31 @@ fn pushes_and_pulls_need_no_login() {
     let refused = world.run(&push);
     assert_ne!(refused.code, Some(0), "nothing is left of it: {refused}");
     world.others_still_work();
+}
+
+#[test]
+#[ignore = "needs docker-registry, Podman, skopeo and a Docker Engine; bin/test runs it"]
+fn a_login_of_a_cluster_before_is_not_in_the_way() {
+    let world = World::new();
+    let host = world.cluster.clone();
+    let image = world.in_engine(&format!("{host}/giteaadmin/{}:v1", unique()));
+    // "giteaAdmin:old", where each of them looks first.
+    let stale = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"Z2l0ZWFBZG1pbjpvbGQ=\"}}}}}}");
+    world.put(".docker/config.json", &stale);
+    world.put("../run/containers/auth.json", &stale);
+    let push = format!("docker push {}", image.0);
+    let look = format!("skopeo inspect docker://{}", image.0);
+    for refused in [world.run(&push), world.run(&look)] {
+        assert_ne!(refused.code, Some(0), "{refused}");
+    }
+    world.install();
+    world.run(&push).success();
+    world.run(&look).success();
+    world.podman(&format!("pull {}", image.0)).success();
+    world.uninstall();
+    for file in [".docker/config.json", "../run/containers/auth.json"] {
+        assert_eq!(std::fs::read_to_string(world.sandbox.home().join(file)).expect("there"), stale);
+    }
 }
 
 #[test]

@@ -61,13 +61,11 @@ impl World {
         let mut sandbox = Sandbox::new();
         sandbox.run(&["idpbuilder-oci", "install", "--dir", "bin"]).success();
         sandbox.set("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", sandbox.work().join("bin").display()));
-        sandbox.set("XDG_RUNTIME_DIR", sandbox.path().join("run"));
         sandbox.set("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}/no-bus", sandbox.path().display()));
         sandbox.set("DOCKER_BUILDKIT", "0");
         if let Some(engine) = std::env::var_os("DOCKER_HOST") {
             sandbox.set("DOCKER_HOST", engine);
         }
-        std::fs::create_dir(sandbox.path().join("run")).expect("made");
 
         // Loopback has no names below a domain, so the cluster has path routing.
         let mut build = localbuild(&of_cluster.port().to_string(), true);
