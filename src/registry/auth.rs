@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,11 +19,9 @@ use super::challenge::{Challenge, challenges};
 use super::error::{RegistryError, Violation};
 use super::http::{Call, Reply, Transport};
 use super::origin::{self, Origin};
-use super::token::{self, MAX_TOKEN_ANSWER_BYTES};
+use super::token::{self, MAX_TOKEN_ANSWER_BYTES, Slot};
 use crate::credentials::Credential;
 
-/// Tokens are renewed this long before their end, so that a request does not outlive its token.
-const LEEWAY: Duration = Duration::from_secs(10);
 /// Gitea's marks of "known, but not permitted", which it sends as 401.
 const GITEA_DENIED: [&str; 2] = ["reqPackageAccess", "Gitea Package API"];
 const CLIENT_ID: &str = "idpbuilder-oci";
@@ -45,13 +42,6 @@ enum Scheme {
     Basic,
     /// A token.
     Bearer(Realm),
-}
-
-#[derive(Default)]
-struct Slot {
-    token: Option<(HeaderValue, Instant)>,
-    /// Counts tokens, so that a refused one is dropped only once.
-    generation: u64,
 }
 
 /// What a request was sent with.
@@ -139,16 +129,13 @@ impl Authenticator {
         };
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
-        if let Some((value, until)) = &slot.token
-            && *until > Instant::now()
-        {
-            return Ok((Some(value.clone()), Shown::Token { generation: slot.generation, fresh: false }));
+        if let Some((value, generation)) = slot.current(Instant::now()) {
+            return Ok((Some(value), Shown::Token { generation, fresh: false }));
         }
         let token = self.fetch(transport, &realm, scope).await?;
         let value = bearer(token.secret.expose());
-        slot.generation += 1;
-        slot.token = value.clone().map(|value| (value, Instant::now() + token.life.saturating_sub(LEEWAY)));
-        Ok((value, Shown::Token { generation: slot.generation, fresh: true }))
+        let generation = slot.keep(value.clone(), token.life, Instant::now());
+        Ok((value, Shown::Token { generation, fresh: true }))
     }
 
     /// What a 401 means for a request that was sent with `shown`.
@@ -179,10 +166,7 @@ impl Authenticator {
             Shown::Token { generation, fresh: false } => {
                 self.learn(base, headers)?;
                 let slot = self.slot(scope);
-                let mut slot = slot.lock().await;
-                if slot.generation == generation {
-                    slot.token = None;
-                }
+                slot.lock().await.refuse(generation);
                 Verdict::Retry
             }
             Shown::Token { fresh: true, .. } if self.has_credential() => Verdict::Denied,

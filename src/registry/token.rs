@@ -1,10 +1,13 @@
-//! Answers of token services (distribution-spec token authentication; RFC 6749 section 5.1).
+//! Answers of token services (distribution-spec token authentication; RFC 6749 section 5.1), and tokens for as long as
+//! they are good.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::HeaderValue;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::credentials::Secret;
 
@@ -15,10 +18,46 @@ const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// Longer than any run.
 const MAX_LIFE: Duration = Duration::from_hours(24);
 
+/// Tokens are renewed this long before their end, so that a request does not outlive its token; short-lived ones
+/// after three quarters of their life.
+const LEEWAY: Duration = Duration::from_secs(10);
+
 /// A token and how long it is good for, from now.
 pub(super) struct Token {
     pub(super) secret: Secret,
     pub(super) life: Duration,
+}
+
+/// The place of the token for one scope. Kept in memory, for one command. The caller says what time it is.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// As a header, and until when it is used.
+    token: Option<(HeaderValue, Instant)>,
+    /// Counts tokens, so that a refused one is dropped only once.
+    generation: u64,
+}
+
+impl Slot {
+    /// The token and its number, unless its end is near.
+    pub(super) fn current(&self, now: Instant) -> Option<(HeaderValue, u64)> {
+        let (value, until) = self.token.as_ref()?;
+        (*until > now).then(|| (value.clone(), self.generation))
+    }
+
+    /// Puts a token that is good for `life` in place of the one before; answers its number.
+    pub(super) fn keep(&mut self, value: Option<HeaderValue>, life: Duration, now: Instant) -> u64 {
+        self.generation += 1;
+        let until = now + life.saturating_sub(LEEWAY.min(life / 4));
+        self.token = value.map(|value| (value, until));
+        self.generation
+    }
+
+    /// Drops the token of that number; a later one stays.
+    pub(super) fn refuse(&mut self, generation: u64) {
+        if self.generation == generation {
+            self.token = None;
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,6 +125,36 @@ mod tests {
         assert_eq!(parts(&format!(r#"{{"token":"{old}"}}"#)), Some((old, 0)));
         let odd = jwt(r#"{"exp":1e300}"#);
         assert_eq!(parts(&format!(r#"{{"token":"{odd}"}}"#)), Some((odd, 86400)));
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_its_end() {
+        let begun = Instant::now();
+        let at = |seconds: f64| begun + Duration::from_secs_f64(seconds);
+        for (life, last_use) in [(300, 290.0), (60, 50.0), (40, 30.0), (20, 15.0), (4, 3.0)] {
+            let mut slot = Slot::default();
+            let number = slot.keep(Some(HeaderValue::from_static("Bearer a")), Duration::from_secs(life), begun);
+            assert_eq!(slot.current(begun), Some((HeaderValue::from_static("Bearer a"), number)), "{life}");
+            assert!(slot.current(at(last_use - 0.1)).is_some(), "{life}");
+            assert!(slot.current(at(last_use)).is_none(), "{life}");
+        }
+        let mut slot = Slot::default();
+        assert!(slot.current(begun).is_none());
+        slot.keep(Some(HeaderValue::from_static("Bearer a")), Duration::ZERO, begun);
+        assert!(slot.current(begun).is_none(), "one that is over already is for one request");
+    }
+
+    #[test]
+    fn a_refused_token_goes_and_a_later_one_stays() {
+        let now = Instant::now();
+        let mut slot = Slot::default();
+        let keep = |slot: &mut Slot, text| slot.keep(Some(HeaderValue::from_static(text)), MAX_LIFE, now);
+        let first = keep(&mut slot, "Bearer a");
+        let second = keep(&mut slot, "Bearer b");
+        slot.refuse(first);
+        assert_eq!(slot.current(now), Some((HeaderValue::from_static("Bearer b"), second)));
+        slot.refuse(second);
+        assert!(slot.current(now).is_none());
     }
 
     #[test]
