@@ -82,6 +82,8 @@ pub struct BlobOutcome {
     pub size: u64,
     /// Whether it was sent or there already.
     pub sent: bool,
+    /// Bytes of it sent by this push: fewer than its size where an earlier one had sent the beginning.
+    pub uploaded: u64,
 }
 
 /// Why an image was not pushed.
@@ -219,17 +221,16 @@ pub async fn push(
         for destination in group {
             let reference = destination.reference.clone().with_default_tag();
             run.name(&tree, &reference).await?;
-            let bytes = |sent| blobs.iter().filter(|blob| blob.sent == sent).map(|blob| blob.size).sum();
             outcomes.push(PushOutcome {
-                bytes_uploaded: bytes(true),
-                bytes_skipped: bytes(false),
+                bytes_uploaded: blobs.iter().map(|blob| blob.uploaded).sum(),
+                bytes_skipped: blobs.iter().map(|blob| blob.size - blob.uploaded).sum(),
                 reference,
                 digest,
                 certificate: registry.own_certificate(),
                 blobs: blobs.clone(),
             });
             for blob in &mut blobs {
-                blob.sent = false;
+                (blob.sent, blob.uploaded) = (false, 0);
             }
         }
     }
@@ -303,12 +304,18 @@ impl Run<'_> {
                 }
             };
             let outcome = match &result {
-                Ok(Uploaded::Sent) => Outcome::Done,
+                Ok(Uploaded::Sent { .. }) => Outcome::Done,
                 Ok(Uploaded::Exists) => Outcome::Exists,
+                Ok(Uploaded::Mounted) => Outcome::Mounted,
                 Err(_) => Outcome::Failed,
             };
             progress.emit(Event::End { key: &key, outcome });
-            Ok(BlobOutcome { digest: blob.digest, size: blob.size, sent: result? == Uploaded::Sent })
+            let uploaded = match result? {
+                Uploaded::Sent { resumed } => Some(blob.size - resumed),
+                Uploaded::Exists | Uploaded::Mounted => None,
+            };
+            let sent = uploaded.is_some();
+            Ok(BlobOutcome { digest: blob.digest, size: blob.size, sent, uploaded: uploaded.unwrap_or(0) })
         });
         self.all(work).await
     }

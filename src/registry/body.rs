@@ -63,6 +63,22 @@ impl Meter {
         self.progress.emit(Event::Advance { key: &self.key, bytes });
     }
 
+    /// The transfer's key, if it has one.
+    pub(super) fn key(&self) -> Option<&str> {
+        Some(&*self.key).filter(|key| !key.is_empty())
+    }
+
+    /// Where the transfer is, by what was handed to the connection.
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    /// The transfer begins at `offset`, where an earlier run stopped.
+    pub(super) fn resume(&self, offset: u64) {
+        self.position.store(offset, Ordering::Relaxed);
+        self.progress.emit(Event::Resume { key: &self.key, offset });
+    }
+
     /// The transfer goes on at `offset`, wherever it was.
     pub(super) fn set(&self, offset: u64) {
         if self.position.swap(offset, Ordering::Relaxed) != offset {

@@ -5,19 +5,22 @@ mod auth;
 mod body;
 mod breaker;
 mod challenge;
+mod commits;
 mod error;
+mod flight;
 mod http;
+mod journal;
+mod memory;
 mod origin;
 mod persist;
 mod probe;
 mod reaction;
 mod retry;
-mod session;
 mod token;
 mod upload;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -31,14 +34,18 @@ pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
 pub use retry::RetryPolicy;
-pub use session::Uploaded;
-pub use upload::{Limits, State, Step, UploadSession};
+pub use upload::{Limits, Uploaded};
 
 use self::http::{Call, Reply, Transport};
 use auth::{Authenticator, Shown, Verdict};
 use body::Payload;
 use breaker::Gate;
+use commits::Commits;
+use flight::Flights;
+use journal::Journal;
+use memory::Memory;
 use reaction::Operation;
+use upload::{Learned, Pace};
 
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest, Document, Hasher, MAX_DOCUMENT_BYTES, media_type};
@@ -160,7 +167,13 @@ pub struct Registry {
     transport: Transport,
     auth: Authenticator,
     greeted: tokio::sync::OnceCell<()>,
-    limits: Mutex<Limits>,
+    pace: Mutex<Pace>,
+    memory: Mutex<Option<Memory>>,
+    journal: OnceLock<Journal>,
+    /// Whether a blob was sent without a session, to see whether that works.
+    probed: AtomicBool,
+    flights: Flights,
+    commits: Commits,
     abandoned: Interrupt,
     persistence: Persistence,
     gate: Gate,
@@ -194,7 +207,12 @@ impl Registry {
             auth: Authenticator::new(own.clone(), config.credential),
             own,
             greeted: tokio::sync::OnceCell::new(),
-            limits: Mutex::new(config.limits),
+            pace: Mutex::new(Pace::new(config.limits, Learned::default())),
+            memory: Mutex::default(),
+            journal: OnceLock::new(),
+            probed: AtomicBool::new(false),
+            flights: Flights::default(),
+            commits: Commits::default(),
             abandoned,
             gate: Gate::new(Persistence::default().first_pause()),
             persistence: Persistence::default(),
@@ -206,6 +224,11 @@ impl Registry {
     #[must_use]
     pub fn persisting(mut self, persistence: Persistence) -> Self {
         self.gate = Gate::new(persistence.first_pause());
+        let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.host, jiff::Timestamp::now()));
+        if let Some(memory) = &memory {
+            *self.pace.get_mut().unwrap_or_else(PoisonError::into_inner).learned_mut() = memory.learned();
+        }
+        self.memory = Mutex::new(memory);
         self.persistence = persistence;
         self
     }
@@ -367,18 +390,12 @@ impl Registry {
             .map_err(|_| RegistryError::Address(self.host.clone()))
     }
 
-    fn limits(&self) -> Limits {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn learn_limits(&self, smaller: Limits) {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        *limits =
-            Limits { monolithic: limits.monolithic.min(smaller.monolithic), chunk: limits.chunk.min(smaller.chunk) };
+    async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
+        self.call_within(&scope(access, repository), call).await
     }
 
     /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
-    async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
+    async fn call_within(&self, scope: &str, call: Call) -> Result<Reply, RegistryError> {
         if self.auth.has_credential() {
             // A registry that refuses the ping can still be asked for other things.
             let greet = || async {
@@ -389,7 +406,6 @@ impl Registry {
             };
             self.greeted.get_or_try_init(greet).await?;
         }
-        let scope = scope(access, repository);
         // Another origin, where a Location led us, is none of the registry's credentials' business.
         let is_own = |uri: &Uri| Origin::of(uri).as_ref() == Some(&self.own);
         let mut sent = 0;
@@ -397,7 +413,7 @@ impl Registry {
             let mut headers = call.headers.clone();
             let mut shown = Shown::Nothing;
             if is_own(&call.uri) {
-                let (value, what) = self.auth.authorize(&self.transport, &scope).await?;
+                let (value, what) = self.auth.authorize(&self.transport, scope).await?;
                 headers.extend(value.map(|value| (AUTHORIZATION, value)));
                 shown = what;
             }
@@ -410,7 +426,7 @@ impl Registry {
             let refusal = auth::refusal(&mut reply).await;
             let verdict = self
                 .auth
-                .verdict(shown, &scope, &reply.uri, &reply.headers, &refusal)
+                .verdict(shown, scope, &reply.uri, &reply.headers, &refusal)
                 .await
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
             match verdict {

@@ -46,15 +46,24 @@ impl Registry {
         operation: Operation,
         work: impl AsyncFn() -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
+        self.persist_about(None, operation, work).await
+    }
+
+    /// The same for the transfer `key`.
+    pub(super) async fn persist_about<T>(
+        &self,
+        key: Option<&str>,
+        operation: Operation,
+        work: impl AsyncFn() -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         let mut budget = Budget::new(self.persistence.retry);
         loop {
             let error = match work().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            match self.reaction(operation, &error) {
-                Reaction::Again => self.pause(&mut budget, None, error).await?,
-                _ => return Err(error),
+            if self.reaction(operation, &error) != Reaction::Again || !self.pause(&mut budget, key, &error).await? {
+                return Err(error);
             }
         }
     }
@@ -64,21 +73,21 @@ impl Registry {
         reaction(operation, Fault::of(error), self.met.load(std::sync::atomic::Ordering::Relaxed))
     }
 
-    /// Waits before the next attempt and tells why; without one, the error comes back.
+    /// Waits before the next attempt and tells why; false when there is none.
     /// `key` is the transfer it is about.
     pub(super) async fn pause(
         &self,
         budget: &mut Budget,
         key: Option<&str>,
-        error: RegistryError,
-    ) -> Result<(), RegistryError> {
+        error: &RegistryError,
+    ) -> Result<bool, RegistryError> {
         let Some(pause) = budget.spend(error.retry_after(), Instant::now(), fastrand::f64()) else {
-            return Err(error);
+            return Ok(false);
         };
         let cause = error.to_string();
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
         self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
-        self.wait(pause.wait).await
+        self.wait(pause.wait).await.map(|()| true)
     }
 
     /// Waits, unless somebody asks to stop.

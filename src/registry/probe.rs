@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::origin::Origin;
 use super::{Access, Registry, RegistryError, empty, origin};
-use crate::image::Descriptor;
 use crate::tls::{CertificateFacts, Presented};
 
 /// Bytes an answer about a version may have.
@@ -97,8 +96,7 @@ impl Registry {
         repository: &str,
         enough: impl Future<Output = ()>,
     ) -> Option<Result<(), RegistryError>> {
-        let blob = Descriptor::of("application/octet-stream", b"");
-        let mut opening = std::pin::pin!(self.open_session(repository, &blob));
+        let mut opening = std::pin::pin!(self.open_session(repository, 0));
         let in_time = tokio::select! {
             answer = &mut opening => Some(answer),
             () = enough => None,

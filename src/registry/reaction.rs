@@ -6,7 +6,6 @@ use oci_client::errors::OciErrorCode;
 use super::error::{NetworkFault, RegistryError, Violation, Wait};
 
 /// What was being done.
-#[allow(dead_code, reason = "the upload driver is next")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     /// HEAD, GET, ping: changes nothing.

@@ -51,7 +51,6 @@ impl Budget {
         Self { policy, used: 0, since: None }
     }
 
-    #[allow(dead_code, reason = "the upload driver is next")]
     /// The work got further than ever before: everything is there again.
     pub(super) fn recover(&mut self) {
         self.used = 0;

@@ -13,5 +13,6 @@ mod check;
 mod full;
 mod process;
 mod proxy;
+mod resumed;
 mod signals;
 mod transfers;

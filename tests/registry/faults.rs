@@ -13,7 +13,7 @@ use idpbuilder_oci::registry::{
     Meter, NetworkFault, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Violation, Wait,
 };
 
-use crate::fixture::{TestStore, login, noise, push_config, registry, registry_config, source, upload};
+use crate::fixture::{TestStore, login, noise, persistent, push_config, registry, registry_config, source, upload};
 use crate::scripted::{Reply, Request, Scripted, answer, with};
 
 const NGINX_413: &str = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>x</body></html>";
@@ -130,7 +130,7 @@ async fn an_answer_is_read_although_the_next_write_fails() {
 #[tokio::test]
 async fn a_registry_that_takes_nothing_is_not_asked_for_ever() {
     let server = taking(|request| (request.method != "POST").then(|| Reply::Early(413, Vec::new(), Vec::new())));
-    let error = upload(&registry(&server.host(), None), &noise(42, 300_000)).await.expect_err("nothing is taken");
+    let error = upload(&persistent(&server.host()).0, &noise(42, 300_000)).await.expect_err("nothing is taken");
     assert!(matches!(error, RegistryError::TooLarge(_)), "{error:?}");
 }
 

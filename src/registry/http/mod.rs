@@ -219,6 +219,11 @@ impl Transport {
         self.tls.as_ref().map(|tls| tls.presented.clone())
     }
 
+    /// What asks requests to stop.
+    pub(super) fn stop(&self) -> [Interrupt; 2] {
+        self.stop.clone()
+    }
+
     /// Whether somebody asked to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.iter().any(Interrupt::requested)

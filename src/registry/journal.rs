@@ -1,0 +1,214 @@
+//! Uploads that are under way, one small file each, so that the next process goes on where a killed one
+//! stopped.
+//!
+//! A file holds no credential. The address of a session may have state of the registry in its query,
+//! which is of use only to somebody who is let in; it is kept at mode 0600 and never told. An address
+//! elsewhere than at the registry is let in by itself, which makes it a secret: it is not written.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs::{self, FileLock, Hold};
+use crate::image::Digest;
+
+/// Registries forget unfinished uploads after about a day.
+const AGE: Duration = Duration::from_hours(24);
+/// A file of ours is shorter.
+const MAX_FILE_BYTES: u64 = 32 << 10;
+/// Files that are looked at when old ones are removed.
+const MAX_FILES: usize = 10_000;
+
+/// The uploads of all processes of one person.
+#[derive(Debug)]
+pub(super) struct Journal {
+    directory: PathBuf,
+}
+
+/// An upload as far as it got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) host: String,
+    pub(super) repository: String,
+    pub(super) digest: Digest,
+    /// The session's newest address.
+    pub(super) location: String,
+    /// Bytes the registry acknowledged.
+    pub(super) offset: u64,
+    /// Seconds since 1970.
+    pub(super) time: i64,
+}
+
+/// The file of one upload, which belongs to this process as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Entry {
+    path: PathBuf,
+    record: Record,
+    /// Whether there is a file.
+    written: bool,
+    _lock: FileLock,
+}
+
+impl Journal {
+    /// The journal in the program's directory; what is too old is removed from it.
+    pub(super) fn open(state: &Path) -> Self {
+        let journal = Self { directory: state.join("uploads") };
+        journal.prune(SystemTime::now());
+        journal
+    }
+
+    /// The place of an upload; `None` when another process is at it, or there is no place to write.
+    pub(super) fn enter(&self, host: &str, repository: &str, digest: Digest) -> Option<Entry> {
+        fs::create_private_dir(&self.directory).ok()?;
+        // The lock stays when the upload is done: removing it would let two processes lock two files of one name.
+        let name = Digest::of(format!("{host}\n{repository}\n{digest}").as_bytes()).hex();
+        let lock = FileLock::try_acquire(&self.directory.join(format!("{name}.lock")), Hold::Exclusive).ok()??;
+        let record = Record {
+            host: host.to_owned(),
+            repository: repository.to_owned(),
+            digest,
+            location: String::new(),
+            offset: 0,
+            time: 0,
+        };
+        Some(Entry { path: self.directory.join(format!("{name}.json")), record, written: false, _lock: lock })
+    }
+
+    /// Removes what no registry remembers any more.
+    fn prune(&self, now: SystemTime) {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
+        for entry in entries.take(MAX_FILES).flatten() {
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = changed.ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
+            let path = entry.path();
+            // A lock that somebody holds is in use, however old.
+            let held = path.extension().is_some_and(|ending| ending == "lock")
+                && !matches!(FileLock::try_acquire(&path, Hold::Exclusive), Ok(Some(_)));
+            if age > AGE && !held {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// What an earlier process wrote about the same upload, unless it is too old at `now`.
+    pub(super) fn found(&mut self, now: jiff::Timestamp) -> Option<Record> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(&self.path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        self.written = true;
+        let found: Record = serde_json::from_slice(&bytes).ok()?;
+        let same = found.host == self.record.host
+            && found.repository == self.record.repository
+            && found.digest == self.record.digest;
+        let age = now.as_second().saturating_sub(found.time);
+        (same && (0..i64::try_from(AGE.as_secs()).unwrap_or(i64::MAX)).contains(&age)).then_some(found)
+    }
+
+    /// Notes how far the upload is. What cannot be written is not kept, and that is all.
+    pub(super) fn note(&mut self, location: &str, offset: u64, now: jiff::Timestamp) {
+        let record = Record { location: location.to_owned(), offset, time: now.as_second(), ..self.record.clone() };
+        let text = serde_json::to_vec(&record).expect("plain fields");
+        self.written = replace(&self.path, &text).is_ok() || self.written;
+    }
+
+    /// Whether the next process will find the upload.
+    pub(super) fn is_kept(&self) -> bool {
+        self.written
+    }
+
+    /// There is nothing to go on with any more.
+    pub(super) fn forget(&mut self) {
+        if self.written {
+            let _ = std::fs::remove_file(&self.path);
+            self.written = false;
+        }
+    }
+}
+
+/// Whole or not at all for other processes, but not durable: what a power cut takes is sent again, while waiting
+/// for the disk after each chunk would cost every push.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(fs::TEMPORARY_PREFIX).tempfile_in(fs::parent(path))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn at(text: &str) -> jiff::Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn files(state: &Path) -> usize {
+        std::fs::read_dir(state.join("uploads")).map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn the_next_process_finds_what_the_last_one_noted() {
+        let state = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(state.path());
+        let digest = Digest::of(b"blob");
+        let enter = |repository| journal.enter("reg:5000", repository, digest);
+        let now = at("2030-01-01T12:00:00Z");
+        let mut entry = enter("team/app").expect("free");
+        assert!(enter("team/app").is_none(), "one process at a time");
+        assert_eq!(entry.found(now), None);
+        entry.note("http://reg:5000/u?_state=x", 7, now);
+        entry.note("http://reg:5000/u?_state=y", 9, now);
+        let path = entry.path.clone();
+        drop(entry);
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+
+        assert_eq!(enter("team/other").expect("free").found(now), None);
+        let mut again = enter("team/app").expect("free again");
+        let found = again.found(now).expect("noted");
+        assert_eq!((found.location.as_str(), found.offset), ("http://reg:5000/u?_state=y", 9));
+        assert_eq!(again.found(at("2030-01-02T12:00:00Z")), None, "too old");
+        assert!(again.is_kept());
+        again.forget();
+        drop(again);
+        assert_eq!(enter("team/app").expect("free").found(now), None);
+    }
+
+    #[test]
+    fn what_is_damaged_or_about_another_upload_is_not_found() {
+        let state = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(state.path());
+        let now = at("2030-01-01T12:00:00Z");
+        let mut entry = journal.enter("r", "a", Digest::of(b"")).expect("free");
+        let mut other = journal.enter("r", "b", Digest::of(b"")).expect("free");
+        other.note("http://r/u", 7, now);
+        std::fs::copy(&other.path, &entry.path).expect("copied");
+        assert_eq!(entry.found(now), None);
+        for text in ["", "{\"host\":", "null", &"[".repeat(100_000)] {
+            std::fs::write(&entry.path, text).expect("written");
+            assert_eq!(entry.found(now), None);
+        }
+    }
+
+    #[test]
+    fn what_no_registry_remembers_is_removed_unless_somebody_is_at_it() {
+        let state = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(state.path());
+        let now = jiff::Timestamp::now();
+        for name in ["a", "b"] {
+            journal.enter("r", name, Digest::of(b"")).expect("free").note("http://r/u", 7, now);
+        }
+        let held = journal.enter("r", "b", Digest::of(b"")).expect("free");
+        assert_eq!(files(state.path()), 4);
+        journal.prune(SystemTime::now());
+        assert_eq!(files(state.path()), 4);
+        journal.prune(SystemTime::now() + AGE + Duration::from_secs(9));
+        assert_eq!(files(state.path()), 1);
+        drop(held);
+        journal.prune(SystemTime::now() + AGE + Duration::from_secs(9));
+        assert_eq!(files(state.path()), 0);
+    }
+}

@@ -1,0 +1,13 @@
+//! Uploads: what a session means, what one request carries, and the driver that performs them.
+
+mod driver;
+mod limits;
+mod open;
+mod range;
+mod resume;
+mod session;
+mod transfer;
+
+pub use driver::Uploaded;
+pub use limits::Limits;
+pub(super) use limits::{Learned, Pace};

@@ -1,0 +1,182 @@
+//! The beginning of an upload: at once, by mounting, or with a session.
+
+use std::sync::atomic::Ordering;
+
+use ::http::{Method, StatusCode, Uri};
+use oci_client::errors::OciErrorCode;
+
+use super::driver::{Upload, Uploaded};
+use super::session::UploadSession;
+use super::transfer::octets;
+use crate::image::Hasher;
+use crate::registry::body::{Meter, Part, Payload};
+use crate::registry::http::{Call, Reply};
+use crate::registry::reaction::Operation;
+use crate::registry::{
+    Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
+};
+
+/// The largest blob that is sent with the POST, where that is known to work: larger ones are better off with a
+/// session, which can go on after a fault.
+const SINGLE: u64 = 64 << 10;
+/// The largest with which it is found out, once a registry: where it does not work, so much is sent twice.
+const FIRST_SINGLE: u64 = 4 << 10;
+
+/// What the first request came to.
+pub(super) enum Begun {
+    /// The registry has the blob.
+    Done(Uploaded),
+    /// It waits for the bytes.
+    Session(UploadSession),
+}
+
+impl Registry {
+    /// Asks for a session, or for the blob to be taken without one.
+    pub(super) async fn begin(&self, upload: &mut Upload<'_>) -> Result<Begun, RegistryError> {
+        let largest = match self.learned().single {
+            Some(true) => SINGLE,
+            Some(false) => 0,
+            None => FIRST_SINGLE,
+        };
+        let first = upload.starts == 0;
+        upload.starts += 1;
+        let at_once = first
+            && upload.blob.size <= largest
+            && (self.learned().single.is_some() || !self.probed.swap(true, Ordering::Relaxed));
+        let mounting = first && !at_once && self.learned().mounts != Some(false);
+        let begun = match (at_once, mounting) {
+            (true, _) => self.at_once(upload).await?,
+            (_, true) => self.mount(upload).await?,
+            _ => None,
+        };
+        if let Some(begun) = begun {
+            return Ok(begun);
+        }
+        let opened = self.open_session(upload.repository, upload.blob.size).await?;
+        // The plain question is understood: it was the other one that was not.
+        if at_once {
+            self.learn(|pace| pace.learned_mut().single = Some(false));
+        } else if mounting && !upload.misled {
+            self.learn(|pace| pace.learned_mut().mounts = Some(false));
+        }
+        Ok(opened.map_or(Begun::Done(Uploaded::Exists), Begun::Session))
+    }
+
+    /// Asks for a session; `None` when the registry answers that it has the blob.
+    pub(in crate::registry) async fn open_session(
+        &self,
+        repository: &str,
+        size: u64,
+    ) -> Result<Option<UploadSession>, RegistryError> {
+        let uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
+        let post = async || {
+            let mut reply = self.call(Access::Push, repository, empty(Method::POST, uri.clone())).await?;
+            match reply.status {
+                StatusCode::CREATED => Ok(None),
+                status if is_stored(status) => self.opened(reply, size).await.map(Some),
+                _ => Err(self.refused(&mut reply).await),
+            }
+        };
+        self.persist(Operation::Open, post).await
+    }
+
+    async fn opened(&self, reply: Reply, size: u64) -> Result<UploadSession, RegistryError> {
+        let location = reply.location(&self.own)?;
+        if let Some(least) = number(&reply.headers, "oci-chunk-min-length") {
+            self.learn(|pace| pace.at_least(least));
+        }
+        reply.discard().await;
+        Ok(UploadSession::opened(location, size))
+    }
+
+    /// One POST with all bytes. `None` where that is not how the registry takes blobs.
+    async fn at_once(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
+        let digest = upload.blob.digest;
+        let uri =
+            self.uploads(upload.repository, &[("mount", &digest.to_string()), ("digest", &digest.to_string())])?;
+        // Counted once it is known to be taken.
+        let part = Part { hasher: Hasher::default(), meter: Meter::silent(), ..upload.part(0, upload.blob.size) };
+        let post = async || {
+            let payload = Payload::Part(part.clone());
+            let call = Call { method: Method::POST, uri: uri.clone(), headers: octets(), payload };
+            let mut reply = self.call(Access::Push, upload.repository, call).await?;
+            if is_stored(reply.status) { Ok(reply) } else { Err(self.refused(&mut reply).await) }
+        };
+        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await {
+            Ok(reply) => reply,
+            // What the registry says to the other way is the better explanation.
+            Err(error) if is_misunderstood(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let taken = reply.status != StatusCode::ACCEPTED;
+        self.learn(|pace| pace.learned_mut().single = Some(taken));
+        if !taken {
+            return self.opened(reply, upload.blob.size).await.map(|session| Some(Begun::Session(session)));
+        }
+        check_digest(&reply, digest)?;
+        reply.discard().await;
+        upload.meter.advance(upload.blob.size);
+        Ok(Some(Begun::Done(Uploaded::Sent { resumed: 0 })))
+    }
+
+    /// Asks the registry to take the blob from another of its repositories. `None` when the question itself is
+    /// not understood, or was answered with a blob that is not there.
+    async fn mount(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
+        let digest = upload.blob.digest;
+        // A registry that looks by itself looks everywhere.
+        let from = if self.learned().finds { None } else { self.known_elsewhere(upload.repository, digest) };
+        let text = digest.to_string();
+        let mut query = vec![("mount", text.as_str())];
+        let mut scope = scope(Access::Push, upload.repository);
+        if let Some(from) = &from {
+            query.push(("from", from));
+            scope = format!("{scope} repository:{from}:pull");
+        }
+        let uri = self.uploads(upload.repository, &query)?;
+        let post = async || {
+            let mut reply = self.call_within(&scope, empty(Method::POST, uri.clone())).await?;
+            if is_stored(reply.status) { Ok(reply) } else { Err(self.refused(&mut reply).await) }
+        };
+        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await {
+            Ok(reply) => reply,
+            Err(error) if is_misunderstood(&error) => return Ok(None),
+            // Not permitted to look there.
+            Err(error) if from.is_some() && error.refusal().is_some() => {
+                upload.misled = true;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        if reply.status != StatusCode::CREATED {
+            return self.opened(reply, upload.blob.size).await.map(|session| Some(Begun::Session(session)));
+        }
+        check_digest(&reply, digest)?;
+        reply.discard().await;
+        // Some registries say so and have nothing.
+        if self.head_blob(upload.repository, digest).await? != Some(upload.blob.size) {
+            upload.misled = true;
+            return Ok(None);
+        }
+        if from.is_none() {
+            self.learn(|pace| pace.learned_mut().finds = true);
+        }
+        Ok(Some(Begun::Done(Uploaded::Mounted)))
+    }
+
+    fn uploads(&self, repository: &str, query: &[(&str, &str)]) -> Result<Uri, RegistryError> {
+        let mut uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
+        for (key, value) in query {
+            uri = origin::with_query(&uri, key, value)
+                .map_err(|reason| RegistryError::protocol(&Method::POST, &uri, Violation::Location(reason)))?;
+        }
+        Ok(uri)
+    }
+}
+
+/// Whether a refusal may be about the form of the question alone.
+fn is_misunderstood(error: &RegistryError) -> bool {
+    let Some(refused) = error.refusal() else { return false };
+    let about_form = |code: &OciErrorCode| matches!(code, OciErrorCode::Unsupported | OciErrorCode::Other(_));
+    matches!(refused.refusal.status.as_u16(), 400 | 405 | 411 | 415 | 422 | 501)
+        && refused.refusal.errors.iter().all(|error| about_form(&error.code))
+}

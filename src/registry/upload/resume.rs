@@ -1,0 +1,97 @@
+//! Going on where an earlier run stopped: the journal, and hashing what is there already.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use super::driver::Upload;
+use super::session::UploadSession;
+use crate::image::{Descriptor, Digest, Hasher};
+use crate::registry::Registry;
+use crate::registry::error::{RegistryError, RequestFacts};
+use crate::registry::journal::{Entry, Journal};
+use crate::registry::origin::{self, Origin};
+
+/// Smaller blobs are sent again as quickly as they are looked up.
+const SMALLEST_KEPT: u64 = 4 << 20;
+/// Bytes hashed between two looks at the interrupt.
+const PIECE_BYTES: usize = 256 * 1024;
+
+impl Registry {
+    /// The place of an upload in the journal, where it is worth one.
+    pub(super) fn entry(&self, repository: &str, blob: &Descriptor) -> Option<Entry> {
+        let state = self.persistence.state.as_deref().filter(|_| blob.size >= SMALLEST_KEPT)?;
+        let journal = self.journal.get_or_init(|| Journal::open(state));
+        journal.enter(&self.host, repository, blob.digest)
+    }
+
+    /// The session of an earlier run.
+    pub(super) fn remembered(&self, upload: &mut Upload<'_>) -> Option<UploadSession> {
+        let record = upload.entry.as_mut()?.found(jiff::Timestamp::now())?;
+        let base = self.uri("").ok()?;
+        let location = origin::resolve(&self.own, &base, &record.location).ok()?;
+        if Origin::of(&location).as_ref() != Some(&self.own) || record.offset > upload.blob.size {
+            return None;
+        }
+        Some(UploadSession::remembered(location, upload.blob.size, record.offset))
+    }
+
+    /// Writes down how far a session is, where the next run can go on with it.
+    pub(super) fn note(&self, session: &UploadSession, upload: &mut Upload<'_>) {
+        let Some(entry) = &mut upload.entry else { return };
+        let (Some(location), Some(offset)) = (session.location(), session.offset()) else { return };
+        if Origin::of(location).as_ref() == Some(&self.own) {
+            entry.note(&location.to_string(), offset, jiff::Timestamp::now());
+        }
+    }
+
+    /// Brings the hash to `offset`, reading what was sent in another run or arrived without an answer.
+    pub(super) async fn hash_up_to(&self, offset: u64, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
+        if upload.hasher.count() == offset {
+            return Ok(());
+        }
+        let mut hasher = if upload.hasher.count() < offset { upload.hasher.clone() } else { Hasher::default() };
+        let (source, digest) = (Arc::clone(&upload.source), upload.blob.digest);
+        let stop = self.transport.stop();
+        let hashing = tokio::task::spawn_blocking(move || {
+            let failed = |source| RegistryError::Source { digest, source };
+            let mut reader = source.open(hasher.count()).map_err(failed)?;
+            let mut piece = vec![0; PIECE_BYTES];
+            while hasher.count() < offset {
+                if stop.iter().any(crate::progress::Interrupt::requested) {
+                    return Err(RegistryError::Interrupted);
+                }
+                let want = usize::try_from(offset - hasher.count()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+                reader.read_exact(&mut piece[..want]).map_err(failed)?;
+                hasher.update(&piece[..want]);
+            }
+            Ok(hasher)
+        });
+        upload.hasher = hashing.await.expect("hashing does not panic")?;
+        Ok(())
+    }
+
+    /// Notes that a repository has a blob, for a later push to another repository.
+    pub(super) fn remember(&self, _repository: &str, _digest: Digest) {}
+
+    /// Another repository of this registry that has the blob.
+    pub(super) fn known_elsewhere(&self, _repository: &str, _digest: Digest) -> Option<String> {
+        None
+    }
+
+    /// The request that a session's chunk went with, as far as it may be told.
+    pub(super) fn request_of(&self, session: &UploadSession, upload: &Upload<'_>) -> RequestFacts {
+        let uri = session.location().cloned().or_else(|| self.uri(upload.repository).ok()).unwrap_or_default();
+        RequestFacts::of(&::http::Method::PATCH, &uri)
+    }
+}
+
+impl Upload<'_> {
+    /// The first answer about a session of an earlier run tells from where this one goes on.
+    pub(super) fn resume_at(&mut self, offset: u64) {
+        if self.starts == 0 && offset > 0 {
+            self.starts = 1;
+            self.resumed = offset;
+            self.meter.resume(offset);
+        }
+    }
+}

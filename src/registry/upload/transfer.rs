@@ -1,0 +1,142 @@
+//! The requests of a session: chunks, the commit, its status, its end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
+use ::http::{Method, Uri};
+
+use super::driver::Upload;
+use super::range::Count;
+use super::session::UploadSession;
+use crate::image::Descriptor;
+use crate::registry::body::{Part, Payload};
+use crate::registry::http::{Call, Reply};
+use crate::registry::{Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, origin, scope};
+
+/// How long cancelling a session may take; the registry forgets sessions by itself.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+
+impl Upload<'_> {
+    /// The bytes `start..end`, to be read when they are sent.
+    pub(super) fn part(&self, start: u64, end: u64) -> Part {
+        let Descriptor { digest, size, .. } = *self.blob;
+        Part {
+            source: Arc::clone(&self.source),
+            start,
+            end,
+            hasher: self.hasher.clone(),
+            digest,
+            last: end == size,
+            meter: self.meter.clone(),
+            advanced: Arc::new(Mutex::new(None)),
+        }
+    }
+}
+
+impl Registry {
+    /// PATCHes the bytes `start..end`; answers the session's newest address and its count of bytes.
+    pub(super) async fn patch(
+        &self,
+        location: Uri,
+        (start, end): (u64, u64),
+        upload: &mut Upload<'_>,
+    ) -> Result<(Option<Uri>, Count), RegistryError> {
+        let reply = self.send_part(Method::PATCH, location, (start, end), upload).await?;
+        let answer = self.whereabouts(&reply)?;
+        reply.discard().await;
+        Ok(answer)
+    }
+
+    /// PUTs the bytes from `start` on and has the blob committed.
+    pub(super) async fn commit(
+        &self,
+        location: &Uri,
+        start: u64,
+        upload: &mut Upload<'_>,
+    ) -> Result<(), RegistryError> {
+        let Descriptor { digest, size, .. } = *upload.blob;
+        let uri = origin::with_query(location, "digest", &digest.to_string())
+            .map_err(|reason| RegistryError::protocol(&Method::PUT, location, Violation::Location(reason)))?;
+        let reply = if start == size {
+            let found = upload.hasher.clone().finish().0;
+            if found != digest {
+                return Err(RegistryError::SourceDigest { expected: digest, found });
+            }
+            let call = Call { headers: octets(), ..empty(Method::PUT, uri) };
+            let mut reply = self.call(Access::Push, upload.repository, call).await?;
+            if !is_stored(reply.status) {
+                return Err(self.refused(&mut reply).await);
+            }
+            reply
+        } else {
+            self.send_part(Method::PUT, uri, (start, size), upload).await?
+        };
+        check_digest(&reply, digest)?;
+        // The Location is the blob's address and of no use here.
+        reply.discard().await;
+        Ok(())
+    }
+
+    /// GETs the session's status; answers its newest address and its count of bytes.
+    pub(super) async fn status(&self, repository: &str, location: &Uri) -> Result<(Option<Uri>, Count), RegistryError> {
+        let mut reply = self.call(Access::Push, repository, empty(Method::GET, location.clone())).await?;
+        if !is_stored(reply.status) {
+            return Err(self.refused(&mut reply).await);
+        }
+        let answer = self.whereabouts(&reply)?;
+        reply.discard().await;
+        Ok(answer)
+    }
+
+    fn whereabouts(&self, reply: &Reply) -> Result<(Option<Uri>, Count), RegistryError> {
+        let location = if reply.headers.contains_key(LOCATION) { Some(reply.location(&self.own)?) } else { None };
+        Ok((location, Count::parse(reply.headers.get(RANGE).and_then(|value| value.to_str().ok()))))
+    }
+
+    async fn send_part(
+        &self,
+        method: Method,
+        uri: Uri,
+        (start, end): (u64, u64),
+        upload: &mut Upload<'_>,
+    ) -> Result<Reply, RegistryError> {
+        let mut headers = octets();
+        if end > start && (method == Method::PATCH || start > 0) {
+            let range = HeaderValue::from_str(&format!("{start}-{}", end - 1)).expect("digits and a dash");
+            headers.insert(CONTENT_RANGE, range);
+        }
+        let part = upload.part(start, end);
+        let advanced = Arc::clone(&part.advanced);
+        let call = Call { method, uri, headers, payload: Payload::Part(part) };
+        let mut reply = self.call(Access::Push, upload.repository, call).await?;
+        if !is_stored(reply.status) {
+            return Err(self.refused(&mut reply).await);
+        }
+        let advanced = advanced.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(hasher) = advanced else {
+            // Accepted before all of it was sent: whatever was stored, it may not be this blob.
+            return Err(RegistryError::Protocol { request: reply.facts(), violation: Violation::Status(reply.status) });
+        };
+        upload.hasher = hasher;
+        Ok(reply)
+    }
+
+    /// Tells the registry to forget a session. What comes of it does not matter.
+    pub(in crate::registry) async fn cancel(&self, repository: &str, session: &UploadSession) {
+        let Some(location) = session.location() else { return };
+        let mut call = empty(Method::DELETE, location.clone());
+        if origin::Origin::of(location).as_ref() == Some(&self.own)
+            && let Ok((value, _)) = self.auth.authorize(&self.transport, &scope(Access::Push, repository)).await
+        {
+            call.headers.extend(value.map(|value| (AUTHORIZATION, value)));
+        }
+        if let Some(reply) = self.transport.send_regardless(call, CANCEL_LIMIT).await {
+            reply.discard().await;
+        }
+    }
+}
+
+pub(super) fn octets() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))])
+}

@@ -1,0 +1,74 @@
+//! Uploads that go on in the next process: what arrived is not sent again.
+
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::check::whole;
+use crate::process::{Process, files, noise, wait_until};
+use crate::proxy::{Relay, Way};
+use crate::sandbox::Sandbox;
+use crate::transfers::Serve;
+
+/// Bytes of the one layer.
+const SIZE: u64 = 48 << 20;
+/// Where the first process ends.
+const CUT: u64 = 16 << 20;
+/// What else goes over the wire: requests, the configuration, the manifest, bytes between two sockets.
+const BESIDES: u64 = 12 << 20;
+
+fn records(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let all = files(&sandbox.home().join(".idpbuilder/uploads"));
+    all.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect()
+}
+
+#[test]
+fn a_push_that_was_killed_or_stopped_goes_on_in_the_next_process() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/noise", noise(11, usize::try_from(SIZE).expect("small")));
+    let _ = sandbox.run(&["idpbuilder-build", "app", "-q", "-t", "app:v1"]).success();
+    for (signal, chunked) in [(Signal::KILL, false), (Signal::INT, false), (Signal::TERM, true), (Signal::KILL, true)] {
+        let server = Serve::start(&sandbox, &format!("served-{}-{chunked}", signal.as_raw()));
+        let relay = Relay::start(server.address, Way::ToServer, u64::MAX);
+        let to = format!("{}/team/app:v1", relay.host());
+        let mut words = vec!["idpbuilder-push", "app:v1", &to, "--plain-http"];
+        if chunked {
+            words.extend(["--chunk-size", "4MiB"]);
+        }
+        let mut first = Process::start(sandbox.command(&words));
+        assert!(first.until(|| relay.passed() >= CUT), "it was too quick");
+        first.signal(signal);
+        let (status, told) = first.end();
+        assert!(!status.success(), "it was too quick: {told}");
+        assert_eq!(records(&sandbox).len(), 1, "{told}");
+
+        let before = relay.passed();
+        let second = sandbox.run(&words);
+        assert!(second.stderr.contains("resumed from"), "{second}");
+        let _ = second.success();
+        wait_until("the connections to end", || relay.passed() > before);
+        assert!(relay.passed() <= SIZE + BESIDES, "{} bytes were sent", relay.passed());
+        assert!(relay.passed() - before < SIZE, "all of it was sent again");
+        assert!(records(&sandbox).is_empty());
+        assert_eq!(whole(&sandbox, &server.store).len(), 1);
+        server.stop(Signal::TERM);
+    }
+}
+
+#[test]
+fn two_processes_do_not_share_a_session() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/noise", noise(12, 12 << 20));
+    let _ = sandbox.run(&["idpbuilder-build", "app", "-q", "-t", "app:v1"]).success();
+    let server = Serve::start(&sandbox, "served");
+    let to = server.image();
+    let push =
+        || Process::start(sandbox.command(&["idpbuilder-push", "app:v1", &to, "--plain-http", "--chunk-size", "1m"]));
+    for process in [push(), push(), push()] {
+        let (status, told) = process.end();
+        assert!(status.success() && !told.contains("trying again"), "{told}");
+    }
+    assert!(records(&sandbox).is_empty());
+    assert_eq!(whole(&sandbox, &server.store).len(), 1);
+    server.stop(Signal::TERM);
+}
