@@ -13,6 +13,7 @@ mod journal;
 mod memory;
 mod origin;
 mod persist;
+mod places;
 mod probe;
 mod reaction;
 mod retry;
@@ -20,7 +21,7 @@ mod token;
 mod upload;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -44,6 +45,7 @@ use commits::Commits;
 use flight::Flights;
 use journal::Journal;
 use memory::Memory;
+use places::Places;
 use reaction::Operation;
 use upload::{Learned, Pace};
 
@@ -169,6 +171,7 @@ pub struct Registry {
     greeted: tokio::sync::OnceCell<()>,
     pace: Mutex<Pace>,
     memory: Mutex<Option<Memory>>,
+    places: Mutex<Places>,
     journal: OnceLock<Journal>,
     /// Whether a blob was sent without a session, to see whether that works.
     probed: AtomicBool,
@@ -209,6 +212,7 @@ impl Registry {
             greeted: tokio::sync::OnceCell::new(),
             pace: Mutex::new(Pace::new(config.limits, Learned::default())),
             memory: Mutex::default(),
+            places: Mutex::default(),
             journal: OnceLock::new(),
             probed: AtomicBool::new(false),
             flights: Flights::default(),
@@ -229,6 +233,7 @@ impl Registry {
             *self.pace.get_mut().unwrap_or_else(PoisonError::into_inner).learned_mut() = memory.learned();
         }
         self.memory = Mutex::new(memory);
+        self.places = Mutex::new(Places::new(persistence.state.as_deref(), &self.host));
         self.persistence = persistence;
         self
     }
@@ -236,6 +241,15 @@ impl Registry {
     /// `host` or `host:port`, as given.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Writes down which repositories were seen to have which blobs, for mounts in later runs.
+    pub fn keep_places(&self) {
+        self.places().save();
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all requests that are under way, as an interrupt does.

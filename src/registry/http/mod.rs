@@ -79,6 +79,10 @@ impl Transport {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
+        // Bytes that left us and that no machine acknowledges are a stall too, also when they were the last ones
+        // and a registry may take its time to answer.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(timeouts.stall));
         let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
         let https = tls.as_ref().map(|tls| {
             let names = Arc::new(DefaultServerNameResolver::default());

@@ -103,7 +103,7 @@ impl Registry {
         if let Some(entry) = &mut upload.entry {
             entry.forget();
         }
-        self.remember(repository, blob.digest);
+        self.places().add(repository, blob.digest);
         Ok(uploaded)
     }
 

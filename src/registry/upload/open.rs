@@ -124,7 +124,7 @@ impl Registry {
     async fn mount(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
         let digest = upload.blob.digest;
         // A registry that looks by itself looks everywhere.
-        let from = if self.learned().finds { None } else { self.known_elsewhere(upload.repository, digest) };
+        let from = if self.learned().finds { None } else { self.places().elsewhere(upload.repository, digest) };
         let text = digest.to_string();
         let mut query = vec![("mount", text.as_str())];
         let mut scope = scope(Access::Push, upload.repository);
@@ -143,11 +143,15 @@ impl Registry {
             // Not permitted to look there.
             Err(error) if from.is_some() && error.refusal().is_some() => {
                 upload.misled = true;
+                self.places().remove(from.as_deref().unwrap_or_default(), digest);
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
         if reply.status != StatusCode::CREATED {
+            if let Some(from) = from {
+                self.places().remove(&from, digest);
+            }
             return self.opened(reply, upload.blob.size).await.map(|session| Some(Begun::Session(session)));
         }
         check_digest(&reply, digest)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::Upload;
 use super::session::UploadSession;
-use crate::image::{Descriptor, Digest, Hasher};
+use crate::image::{Descriptor, Hasher};
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
 use crate::registry::journal::{Entry, Journal};
@@ -68,14 +68,6 @@ impl Registry {
         });
         upload.hasher = hashing.await.expect("hashing does not panic")?;
         Ok(())
-    }
-
-    /// Notes that a repository has a blob, for a later push to another repository.
-    pub(super) fn remember(&self, _repository: &str, _digest: Digest) {}
-
-    /// Another repository of this registry that has the blob.
-    pub(super) fn known_elsewhere(&self, _repository: &str, _digest: Digest) -> Option<String> {
-        None
     }
 
     /// The request that a session's chunk went with, as far as it may be told.
