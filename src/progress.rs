@@ -9,6 +9,8 @@ pub enum Phase {
     Upload,
     /// Receiving a blob.
     Download,
+    /// Reading a blob back after it was sent.
+    Verify,
     /// Writing a blob into an archive.
     Save,
     /// Reading a blob out of an archive.

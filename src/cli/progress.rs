@@ -114,6 +114,7 @@ fn verb(phase: Phase) -> &'static str {
         Phase::Pack => "packing",
         Phase::Upload => "uploading",
         Phase::Download => "downloading",
+        Phase::Verify => "reading back",
         Phase::Save => "saving",
         Phase::Load => "loading",
     }
@@ -127,6 +128,7 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
         (Outcome::Done, Phase::Pack) => "packed",
         (Outcome::Done, Phase::Upload) => "uploaded",
         (Outcome::Done, Phase::Download) => "downloaded",
+        (Outcome::Done, Phase::Verify) => "read back",
         (Outcome::Done, Phase::Save) => "saved",
         (Outcome::Done, Phase::Load) => "loaded",
     }
@@ -196,7 +198,7 @@ impl Progress for Lines {
             Event::Rewind { key, offset } => {
                 if let Some(transfer) = ledger.active.get_mut(key) {
                     transfer.rewind(offset);
-                    say(&format!("{}: continuing from {}", transfer.label, HumanBytes(offset)));
+                    say(&continuing(transfer));
                 }
             }
             Event::Resume { key, offset } => {
@@ -229,6 +231,13 @@ impl Progress for Lines {
                 }
             }
         }
+    }
+}
+
+fn continuing(transfer: &Transfer) -> String {
+    match transfer.done {
+        0 => format!("{}: starting over", transfer.label),
+        offset => format!("{}: continuing from {}", transfer.label, HumanBytes(offset)),
     }
 }
 
@@ -444,6 +453,7 @@ impl<'a> JsonLine<'a> {
             Phase::Pack => "pack",
             Phase::Upload => "upload",
             Phase::Download => "download",
+            Phase::Verify => "verify",
             Phase::Save => "save",
             Phase::Load => "load",
         };

@@ -1,13 +1,14 @@
 //! `idpbuilder-push`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::build::write_result;
 use super::failure::{Failure, Outcome};
 use super::registry::{RegistryArgs, proxies};
-use super::size::bytes;
+use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
@@ -32,6 +33,12 @@ pub(super) struct Args {
     /// Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     chunk_size: Option<u64>,
+    /// Read everything back from the registry in the end and compare the digests
+    #[arg(long)]
+    verify: bool,
+    /// Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]
+    #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    wait: Option<Duration>,
     /// Write the manifest's digest to FILE
     #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
     digestfile: Option<PathBuf>,
@@ -69,6 +76,8 @@ impl Run for Args {
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
             timeouts: self.transfer.timeouts(self.registry.timeouts()),
             retry: self.transfer.retry(),
+            verify: self.verify,
+            wait: self.wait,
             state: Some(ui.settings(store_flag)?.home.value),
             proxies: proxies(ui),
         };

@@ -42,6 +42,8 @@ impl From<PushError> for Failure {
             PushError::DigestDiffers { .. } => Advice::new(Kind::Image).hint("push to a tag instead of a digest"),
             PushError::NotVerified { .. } => Advice::new(Kind::Registry)
                 .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
+            PushError::NotPullable { .. } => Advice::new(Kind::Deadline)
+                .hint("make the package or its owner public, or give whoever pulls a credential (imagePullSecrets)"),
             PushError::Store(_) => {
                 let PushError::Store(error) = error else { unreachable!("matched above") };
                 return error.into();
@@ -141,7 +143,9 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }
-        | RegistryError::DigestMismatch { .. } => Advice::new(Kind::Registry),
+        | RegistryError::DigestMismatch { .. }
+        | RegistryError::Stale { .. } => Advice::new(Kind::Registry),
+        RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
         RegistryError::Network { request, fault, .. } => network(request.host(), fault),
         RegistryError::Source { .. } | RegistryError::SourceDigest { .. } => {
             Advice::new(Kind::Image).hint("build, load or pull the image again: that repairs its blobs")

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use http::{Method, StatusCode, Uri};
+use oci_client::errors::OciErrorCode;
 
 use super::answer::Refusal;
 use super::origin::Misdirection;
@@ -276,6 +277,17 @@ pub enum RegistryError {
         /// The digest of what is there.
         found: Digest,
     },
+    /// A name stands for something else.
+    #[error("it stands for {found} instead of {expected}")]
+    Stale {
+        /// What it should stand for.
+        expected: Digest,
+        /// What it stands for.
+        found: Digest,
+    },
+    /// A deadline of ours passed before there was an answer.
+    #[error("no answer within {} s", .0.as_secs())]
+    Overdue(Duration),
     /// No answer.
     #[error("{request}: {fault}")]
     Network {
@@ -349,6 +361,12 @@ impl RegistryError {
             | Self::Refused(refused) => Some(refused),
             _ => None,
         }
+    }
+
+    /// Whether a manifest was refused because of what it names.
+    pub fn misses_content(&self) -> bool {
+        let codes = [OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown];
+        self.refusal().is_some_and(|refused| codes.iter().any(|code| refused.refusal.names(code)))
     }
 
     /// How long the registry asked us to wait.

@@ -87,11 +87,11 @@ impl Registry {
         let cause = error.to_string();
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
         self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
-        self.wait(pause.wait).await.map(|()| true)
+        self.rest(pause.wait).await.map(|()| true)
     }
 
     /// Waits, unless somebody asks to stop.
-    pub(super) async fn wait(&self, time: Duration) -> Result<(), RegistryError> {
+    pub async fn rest(&self, time: Duration) -> Result<(), RegistryError> {
         let end = Instant::now() + time;
         loop {
             if self.transport.is_stopped() {
@@ -110,7 +110,7 @@ impl Registry {
         let pass = loop {
             match self.gate.enter() {
                 Ok(pass) => break pass,
-                Err(wait) => self.wait(wait.min(TICK)).await?,
+                Err(wait) => self.rest(wait.min(TICK)).await?,
             }
         };
         let result = self.transport.send(call).await;

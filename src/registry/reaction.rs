@@ -93,7 +93,10 @@ impl Fault {
             | RegistryError::Address(_)
             | RegistryError::Tls(_) => Self::Ours,
             RegistryError::Interrupted => Self::Stopped,
-            RegistryError::Document { .. } | RegistryError::DigestMismatch { .. } => Self::Wrong,
+            RegistryError::Document { .. } | RegistryError::DigestMismatch { .. } | RegistryError::Stale { .. } => {
+                Self::Wrong
+            }
+            RegistryError::Overdue(_) => Self::Late,
             refused => refused.refusal().map_or(Self::Wrong, |refused| {
                 let says = |code: &OciErrorCode| refused.refusal.names(code);
                 let status = refused.refusal.status;

@@ -230,9 +230,8 @@ fn every_attempt_says_why_and_when() {
     let sandbox = sandbox();
     let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let address = scripted(Some(answer));
-    let to = format!("{address}/app");
-    let words =
-        ["idpbuilder-push", "app:v1", &to, "--plain-http", "--jobs", "1", "--retry", "2", "--retry-delay", "1ms"];
+    let from = format!("{address}/app");
+    let words = ["idpbuilder-pull", &from, "--plain-http", "--retry", "2", "--retry-delay", "1ms"];
     snapshot("retries", &sandbox.run(&words), &address);
     let lines = sandbox.run(&[&words[..], &["--progress", "json"]].concat()).stderr;
     let events = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

@@ -125,6 +125,8 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
         proxies: Proxies::default(),
         retry: eager(),
         state: None,
+        verify: false,
+        wait: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod docker;
 mod faults;
 mod fixture;
 mod probe;
+mod proof;
 mod redirects;
 mod retries;
 mod tls;

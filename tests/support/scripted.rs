@@ -75,6 +75,8 @@ type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
 struct Shared {
     script: Box<Script>,
+    /// Whether the script sees bodies.
+    reading: bool,
     seen: Mutex<Vec<Request>>,
     changed: Condvar,
     stop: AtomicBool,
@@ -89,10 +91,20 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Starts one. The script sees each request before its body is read.
     pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with(false, script)
+    }
+
+    /// Starts one whose script sees each request with its body.
+    pub(crate) fn start_reading(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with(true, script)
+    }
+
+    fn with(reading: bool, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             script: Box::new(script),
+            reading,
             seen: Mutex::default(),
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
@@ -152,8 +164,11 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     while let Some(mut request) = read_head(&mut reader)? {
+        if shared.reading {
+            (&mut reader).take(request.length()).read_to_end(&mut request.body)?;
+        }
         let reply = (shared.script)(&request);
-        let reads = !matches!(reply, Reply::Early(..) | Reply::Close);
+        let reads = !shared.reading && !matches!(reply, Reply::Early(..) | Reply::Close);
         if reads {
             (&mut reader).take(request.length()).read_to_end(&mut request.body)?;
         }

@@ -1,0 +1,159 @@
+//! What a push has to do, before anything is done: pure data.
+
+use std::collections::BTreeMap;
+
+use super::{Destination, PushError};
+use crate::image::{Descriptor, Digest, Document};
+
+/// What a push has to do in one repository: pure data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushPlan {
+    /// Each blob once, in the image's order.
+    pub steps: Vec<(Descriptor, BlobStep)>,
+}
+
+/// What to do about a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobStep {
+    /// The registry has it.
+    Skip,
+    /// It has to be sent.
+    Upload,
+}
+
+impl PushPlan {
+    /// Decides from what the registry says to have: sizes in bytes by digest.
+    ///
+    /// A blob there with another size is damaged or a different thing: it is sent again.
+    pub fn new(blobs: &[Descriptor], present: &BTreeMap<Digest, u64>) -> Self {
+        let mut steps: Vec<(Descriptor, BlobStep)> = Vec::new();
+        for blob in blobs {
+            if steps.iter().any(|(seen, _)| seen.digest == blob.digest) {
+                continue;
+            }
+            let step = match present.get(&blob.digest) {
+                Some(size) if *size == blob.size => BlobStep::Skip,
+                _ => BlobStep::Upload,
+            };
+            steps.push((blob.clone(), step));
+        }
+        Self { steps }
+    }
+
+    /// Bytes of all blobs with that step.
+    pub fn bytes(&self, step: BlobStep) -> u64 {
+        self.steps.iter().filter(|(_, what)| *what == step).map(|(blob, _)| blob.size).sum()
+    }
+}
+
+/// What a repository was found to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// Sizes in bytes of the blobs it has.
+    pub(super) blobs: BTreeMap<Digest, u64>,
+    /// What its tags stand for, and the manifests it has by digest.
+    pub(super) manifests: BTreeMap<String, Digest>,
+}
+
+impl Survey {
+    /// Whether the image is there under all `names`, tags or its digest: then there is nothing to do.
+    pub(super) fn is_complete(&self, plan: &PushPlan, documents: &[Document], names: &[String]) -> bool {
+        let Some((root, children)) = documents.split_last() else { return false };
+        let stands_for = |name: &str, digest| self.manifests.get(name) == Some(&digest);
+        plan.steps.iter().all(|(_, step)| *step == BlobStep::Skip)
+            && children.iter().all(|child| stands_for(&child.digest().to_string(), child.digest()))
+            && names.iter().all(|name| stands_for(name, root.digest()))
+    }
+}
+
+/// Destinations by registry and repository, in the order given.
+pub(super) fn groups(destinations: &[Destination], image: Digest) -> Result<Vec<Vec<&Destination>>, PushError> {
+    let mut groups: Vec<Vec<&Destination>> = Vec::new();
+    for destination in destinations {
+        let reference = &destination.reference;
+        if reference.registry().is_none() {
+            return Err(PushError::NoRegistry(reference.clone()));
+        }
+        if reference.digest().is_some_and(|digest| digest != image) {
+            return Err(PushError::DigestDiffers { destination: Box::new(reference.clone()), image });
+        }
+        match groups.iter_mut().find(|group| group[0].reference.name() == reference.name()) {
+            Some(group) => group.push(destination),
+            None => groups.push(vec![destination]),
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Manifest;
+    use crate::tls::TlsPolicy;
+
+    fn blob(content: &str) -> Descriptor {
+        Descriptor::of("application/octet-stream", content.as_bytes())
+    }
+
+    #[test]
+    fn plans_skip_what_is_there_and_send_each_blob_once() {
+        let (a, b, c) = (blob("a"), blob("bb"), blob("ccc"));
+        let present = BTreeMap::from([(a.digest, 1), (c.digest, 4)]);
+        let plan = PushPlan::new(&[a.clone(), b.clone(), a.clone(), c.clone(), b.clone()], &present);
+        assert_eq!(plan.steps, [(a, BlobStep::Skip), (b, BlobStep::Upload), (c, BlobStep::Upload)]);
+        assert_eq!((plan.bytes(BlobStep::Skip), plan.bytes(BlobStep::Upload)), (1, 5));
+    }
+
+    #[test]
+    fn only_an_image_that_is_there_under_every_name_is_complete() {
+        let (config, layer) = (blob("{}"), blob("layer"));
+        let of = |layers| Document::from_manifest(Manifest::new(config.clone(), layers, BTreeMap::new()));
+        let (child, root) = (of(Vec::new()), of(vec![layer.clone()]));
+        let documents = [child.clone(), root.clone()];
+        let names = ["v1".to_owned(), "v2".to_owned()];
+        let blobs = BTreeMap::from([(config.digest, config.size), (layer.digest, layer.size)]);
+        let manifests = BTreeMap::from([
+            (child.digest().to_string(), child.digest()),
+            ("v1".to_owned(), root.digest()),
+            ("v2".to_owned(), root.digest()),
+        ]);
+        let whole = Survey { blobs, manifests };
+        let complete = |survey: &Survey| {
+            survey.is_complete(&PushPlan::new(&[config.clone(), layer.clone()], &survey.blobs), &documents, &names)
+        };
+        assert!(complete(&whole));
+        for name in [child.digest().to_string(), "v1".to_owned(), "v2".to_owned()] {
+            let mut survey = whole.clone();
+            survey.manifests.insert(name, Digest::of(b"other"));
+            assert!(!complete(&survey));
+        }
+        let mut survey = whole.clone();
+        survey.blobs.remove(&layer.digest);
+        assert!(!complete(&survey));
+    }
+
+    fn destination(reference: &str) -> Destination {
+        Destination { reference: reference.parse().expect(reference), policy: TlsPolicy::Plaintext, credential: None }
+    }
+
+    #[test]
+    fn destinations_of_one_repository_go_together() {
+        let given = ["r.io/a:1", "r.io/b:1", "r.io/a:2", "s.io/a:1"].map(destination);
+        let groups = groups(&given, Digest::of(b"")).expect("all have a registry");
+        let names: Vec<Vec<String>> =
+            groups.iter().map(|group| group.iter().map(|d| d.reference.to_string()).collect()).collect();
+        assert_eq!(names, [vec!["r.io/a:1", "r.io/a:2"], vec!["r.io/b:1"], vec!["s.io/a:1"]]);
+    }
+
+    #[test]
+    fn destinations_that_cannot_be() {
+        let image = Digest::of(b"image");
+        let local = destination("a:1");
+        let refused = groups(std::slice::from_ref(&local), image);
+        assert!(matches!(refused, Err(PushError::NoRegistry(_))), "{refused:?}");
+        let other = destination(&format!("r.io/a@{}", Digest::of(b"other")));
+        let refused = groups(std::slice::from_ref(&other), image);
+        assert!(matches!(refused, Err(PushError::DigestDiffers { .. })), "{refused:?}");
+        groups(&[destination(&format!("r.io/a@{image}"))], image).expect("the same image");
+    }
+}

@@ -1,0 +1,223 @@
+//! The work in one repository: look, send, name, look again.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::Either;
+use futures_util::{StreamExt as _, stream};
+
+use super::plan::{BlobStep, PushPlan, Survey};
+use super::{BlobOutcome, PushError, failure};
+use crate::image::{Descriptor, Digest, Reference};
+use crate::progress::{Event, Outcome, Phase, Progress};
+use crate::registry::{Meter, Registry, RegistryError, Target, Uploaded};
+use crate::store::{ImageStore, ImageTree, StoreError};
+
+/// Questions at the same time: they cost the registry little, and one round of them is all that a push of
+/// something that is there takes.
+const QUESTIONS: usize = 8;
+
+/// One repository of one registry, and the image that goes there.
+pub(super) struct Run<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) repository: &'a str,
+    pub(super) jobs: usize,
+    pub(super) store: &'a ImageStore,
+    pub(super) tree: &'a ImageTree,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    /// Where errors say that it went.
+    pub(super) destination: &'a Reference,
+}
+
+/// An answer to one question.
+enum Found {
+    Blob(Digest, Option<u64>),
+    Manifest(String, Option<Digest>),
+}
+
+impl Run<'_> {
+    /// Asks for all blobs, for the manifests below the root, and for what the tags stand for.
+    pub(super) async fn survey(&self, tags: &[&str]) -> Result<Survey, PushError> {
+        let blobs = self.tree.blobs.iter().map(|blob| {
+            let asked = async move {
+                let size = self.registry.head_blob(self.repository, blob.digest).await?;
+                Ok(Found::Blob(blob.digest, size))
+            };
+            Either::Left(asked)
+        });
+        let children = self.tree.documents.split_last().map_or(&[][..], |(_, children)| children);
+        let digests = children.iter().map(|child| Target::Digest(child.digest()));
+        let root = tags.is_empty().then(|| Target::Digest(self.tree.root().digest()));
+        let targets = digests.chain(root).chain(tags.iter().map(|tag| Target::Tag(tag)));
+        let manifests = targets.map(|target| {
+            let asked = async move {
+                // Not knowing costs sending it, which says better what is wrong.
+                let found = match self.registry.head_manifest(self.repository, target).await {
+                    Ok(head) => head.and_then(|head| head.digest),
+                    Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
+                    Err(_) => None,
+                };
+                Ok(Found::Manifest(target.to_string(), found))
+            };
+            Either::Right(asked)
+        });
+        let questions = blobs.chain(manifests);
+        let found = self.all(questions, self.jobs.max(QUESTIONS)).await.map_err(|error| self.failed(error))?;
+        let mut survey = Survey::default();
+        for answer in found {
+            match answer {
+                Found::Blob(digest, size) => survey.blobs.extend(size.map(|size| (digest, size))),
+                Found::Manifest(name, digest) => survey.manifests.extend(digest.map(|digest| (name, digest))),
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Sees to it that the repository has all blobs of the plan.
+    pub(super) async fn blobs(&self, plan: &PushPlan) -> Result<Vec<BlobOutcome>, PushError> {
+        let work = plan.steps.iter().map(|(blob, step)| self.blob(blob, *step));
+        let outcomes = self.all(work, self.jobs).await.map_err(|error| self.failed(error));
+        self.registry.keep_places();
+        outcomes
+    }
+
+    async fn blob(&self, blob: &Descriptor, step: BlobStep) -> Result<BlobOutcome, RegistryError> {
+        let key = blob.digest.to_string();
+        let label = label(self.tree, blob);
+        let total = Some(blob.size);
+        self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Upload, total });
+        let result = match step {
+            BlobStep::Skip => Ok(Uploaded::Exists),
+            BlobStep::Upload => {
+                let path = self.store.blob_path(blob.digest);
+                let source = move |offset| {
+                    let mut file = File::open(&path)?;
+                    file.seek(SeekFrom::Start(offset))?;
+                    Ok(Box::new(file) as Box<dyn Read + Send>)
+                };
+                let meter = Meter::new(Arc::clone(self.progress), &key);
+                self.registry.upload_blob(self.repository, blob, Arc::new(source), &meter).await
+            }
+        };
+        let outcome = match &result {
+            Ok(Uploaded::Sent { .. }) => Outcome::Done,
+            Ok(Uploaded::Exists) => Outcome::Exists,
+            Ok(Uploaded::Mounted) => Outcome::Mounted,
+            Err(_) => Outcome::Failed,
+        };
+        self.progress.emit(Event::End { key: &key, outcome });
+        let uploaded = match result? {
+            Uploaded::Sent { resumed } => Some(blob.size - resumed),
+            Uploaded::Exists | Uploaded::Mounted => None,
+        };
+        let sent = uploaded.is_some();
+        Ok(BlobOutcome { digest: blob.digest, size: blob.size, sent, uploaded: uploaded.unwrap_or(0) })
+    }
+
+    /// Stores all manifests by digest, children before parents. Blobs and manifests that the registry turns out
+    /// not to have, although it said so, are sent again, once.
+    pub(super) async fn documents(&self) -> Result<Vec<BlobOutcome>, PushError> {
+        let mut repaired = Vec::new();
+        let mut once = false;
+        let mut next = 0;
+        while let Some(document) = self.tree.documents.get(next) {
+            let target = Target::Digest(document.digest());
+            match self.registry.put_manifest(self.repository, target, document).await {
+                Ok(()) => next += 1,
+                Err(error) if !once && error.misses_content() => {
+                    once = true;
+                    next = 0;
+                    self.progress.emit(Event::Warning(&format!(
+                        "the registry misses a part of {} that it had or was sent; looking for it",
+                        self.destination
+                    )));
+                    let survey = self.survey(&[]).await?;
+                    let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
+                    let missing = plan.steps.into_iter().filter(|(_, step)| *step == BlobStep::Upload).collect();
+                    repaired = self.blobs(&PushPlan { steps: missing }).await?;
+                }
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(repaired)
+    }
+
+    pub(super) fn failed(&self, error: RegistryError) -> PushError {
+        match error {
+            RegistryError::Source { digest, source } => {
+                PushError::Store(StoreError::io("read", &self.store.blob_path(digest), source))
+            }
+            other => failure(self.destination, other),
+        }
+    }
+
+    /// Runs all, some at a time. The first failure stops the others, which clean up after themselves.
+    pub(super) async fn all<T, F>(&self, work: impl Iterator<Item = F>, jobs: usize) -> Result<Vec<T>, RegistryError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        let stopped = AtomicBool::new(false);
+        let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
+        let work = work.enumerate().map(|(at, work)| async move { (at, work.await) });
+        let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(jobs));
+        let mut done = BTreeMap::new();
+        let mut failure = None;
+        while let Some((at, result)) = running.next().await {
+            match result {
+                Ok(value) => drop(done.insert(at, value)),
+                Err(error) => {
+                    stopped.store(true, Ordering::Relaxed);
+                    self.registry.abandon();
+                    // What the stop does to the others is not what went wrong.
+                    if matches!(failure, None | Some(RegistryError::Interrupted)) {
+                        failure = Some(error);
+                    }
+                }
+            }
+        }
+        failure.map_or_else(|| Ok(done.into_values().collect()), Err)
+    }
+
+    /// Gives the pushed image its tag and asks whether it has it.
+    pub(super) async fn name(&self, reference: &Reference) -> Result<(), PushError> {
+        let failed = |source| failure(reference, source);
+        let root = self.tree.root();
+        let target = match reference.tag() {
+            Some(tag) => Target::Tag(tag),
+            None => Target::Digest(root.digest()),
+        };
+        if let Target::Tag(_) = target {
+            self.registry.put_manifest(self.repository, target, root).await.map_err(failed)?;
+        }
+        let head = self.registry.head_manifest(self.repository, target).await.map_err(failed)?;
+        let found = match head {
+            // Registries that do not tell the digest have to send the document.
+            Some(head) if head.digest.is_none() => {
+                Some(self.registry.get_manifest(self.repository, target).await.map_err(failed)?.digest())
+            }
+            head => head.and_then(|head| head.digest),
+        };
+        if found != Some(root.digest()) {
+            return Err(PushError::NotVerified {
+                destination: Box::new(reference.clone()),
+                expected: root.digest(),
+                found,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What to call a blob in front of people.
+pub(super) fn label(tree: &ImageTree, blob: &Descriptor) -> String {
+    let is_config = tree
+        .documents
+        .iter()
+        .filter_map(|document| document.manifest())
+        .any(|manifest| manifest.config.digest == blob.digest);
+    if is_config { "config".to_owned() } else { blob.digest.short() }
+}
