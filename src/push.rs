@@ -151,6 +151,15 @@ pub async fn push(
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<Vec<PushOutcome>, PushError> {
+    Box::pin(everywhere(config, store, progress, interrupt)).await
+}
+
+async fn everywhere(
+    config: PushConfig,
+    store: &ImageStore,
+    progress: Arc<dyn Progress>,
+    interrupt: &Interrupt,
+) -> Result<Vec<PushOutcome>, PushError> {
     let lease = {
         // Waits for whoever prunes, so not on a thread of the runtime.
         let store = store.clone();

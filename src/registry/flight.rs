@@ -25,14 +25,11 @@ impl Flights {
         let turn = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             flights.retain(|_, turn| turn.strong_count() > 0);
-            match flights.get(&digest).and_then(Weak::upgrade) {
-                Some(turn) => turn,
-                None => {
-                    let turn = Arc::default();
-                    flights.insert(digest, Arc::downgrade(&turn));
-                    turn
-                }
-            }
+            flights.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let turn = Arc::default();
+                flights.insert(digest, Arc::downgrade(&turn));
+                turn
+            })
         };
         match Arc::clone(&turn).try_lock_owned() {
             Ok(guard) => Turn { _guard: guard, waited: false },

@@ -121,12 +121,18 @@ pub(super) fn reaction(operation: Operation, fault: Fault, met: bool) -> Reactio
     let session = transfer || operation == Operation::Status;
     let passing = if transfer { Reaction::Inquire } else { Reaction::Again };
     match fault {
-        Fault::Ours | Fault::Stopped | Fault::Wrong | Fault::Misplaced => Reaction::Fail,
         Fault::Unreachable | Fault::Late if !met => Reaction::Fail,
         Fault::Unreachable | Fault::Late | Fault::Cut => passing,
         Fault::Early if transfer => Reaction::Inquire,
         Fault::Miscounted | Fault::Garbled | Fault::Misused if session => Reaction::Restart,
-        Fault::Early | Fault::Miscounted | Fault::Garbled | Fault::Misused => Reaction::Fail,
+        Fault::Early
+        | Fault::Miscounted
+        | Fault::Garbled
+        | Fault::Misused
+        | Fault::Misplaced
+        | Fault::Wrong
+        | Fault::Ours
+        | Fault::Stopped => Reaction::Fail,
         Fault::Status(status) => match status.as_u16() {
             404 | 410 if session => Reaction::Gone,
             413 if transfer => Reaction::Shrink,

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     const POLICY: RetryPolicy =
-        RetryPolicy { attempts: 4, delay: Duration::from_secs(1), patience: Duration::from_secs(60) };
+        RetryPolicy { attempts: 4, delay: Duration::from_secs(1), patience: Duration::from_mins(1) };
 
     fn waits(budget: &mut Budget, now: Instant, dice: f64) -> Vec<u64> {
         std::iter::from_fn(|| budget.spend(None, now, dice)).map(|pause| pause.wait.as_secs()).collect()

@@ -84,6 +84,8 @@ async fn pushed(sandbox: &Sandbox, image: &str, destination: &str) -> PushOutcom
         proxies: Proxies::default(),
         retry: RetryPolicy::default(),
         state: None,
+        verify: true,
+        wait: None,
     };
     let mut outcomes = push(config, &sandbox.store, Arc::new(Silent), &Interrupt::default()).await.expect("pushed");
     assert_eq!(outcomes.len(), 1);

@@ -59,7 +59,7 @@ async fn a_wait_longer_than_patience_is_not_begun() {
     let server = Scripted::start(|_| with(503, "Retry-After", "3600"));
     let (registry, told) = persistent(&server.host());
     let error = registry.head_blob("team/app", Digest::of(b"")).await.expect_err("an hour");
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!(error.retry_after(), Some(Duration::from_hours(1)));
     assert!(told.lines().is_empty());
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Upload<'a> {
     pub(super) misled: bool,
     /// Bytes that an earlier run had sent.
     pub(super) resumed: u64,
+    /// Whether the registry was asked for its count again since the last progress, because ours was not its own.
+    realigned: bool,
     /// Whether a commit failed while others were under way.
     crowded: bool,
     /// The last fault of a transfer.
@@ -94,12 +96,13 @@ impl Registry {
             starts: 0,
             misled: false,
             resumed: 0,
+            realigned: false,
             crowded: false,
             cause: None,
             best: 0,
             between: 0,
         };
-        let uploaded = self.bring(&mut upload).await?;
+        let uploaded = Box::pin(self.bring(&mut upload)).await?;
         if let Some(entry) = &mut upload.entry {
             entry.forget();
         }
@@ -221,7 +224,13 @@ impl Registry {
                 session.spoiled();
                 return Ok(());
             }
-            Reaction::Realign => session.misaligned(),
+            Reaction::Realign => {
+                session.misaligned();
+                // A registry may still have been taking in what was on the way when it was asked: ask at once.
+                if !std::mem::replace(&mut upload.realigned, true) {
+                    return Ok(());
+                }
+            }
             Reaction::Inquire => {
                 let sent = upload.meter.position().saturating_sub(session.offset().unwrap_or(0)).min(in_flight);
                 if in_flight > 0 && !matches!(Fault::of(&error), Fault::Status(status) if status.as_u16() < 500) {
@@ -307,6 +316,7 @@ impl Upload<'_> {
     fn got_to(&mut self, offset: u64) {
         if offset > self.best {
             self.best = offset;
+            self.realigned = false;
             self.budget.recover();
         }
     }

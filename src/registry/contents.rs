@@ -1,0 +1,205 @@
+//! Blobs and manifests of a repository: asked for, received, and manifests stored.
+
+use ::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::{Method, StatusCode, Uri};
+
+use super::body::Payload;
+use super::http::{Call, Reply};
+use super::reaction::Operation;
+use super::{
+    Access, Registry, RegistryError, Violation, check_digest, content_digest, content_type, empty, is_stored, number,
+};
+use crate::image::{Descriptor, Digest, Document, Hasher, MAX_DOCUMENT_BYTES, media_type};
+
+/// A manifest in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// By tag.
+    Tag(&'a str),
+    /// By digest.
+    Digest(Digest),
+}
+
+impl std::fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+/// What a registry says of a manifest without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestHead {
+    /// Its digest; not all registries say.
+    pub digest: Option<Digest>,
+    /// Its media type.
+    pub media_type: Option<String>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+}
+
+impl Registry {
+    /// Size in bytes of a blob the repository has; `None` when it has not.
+    pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
+        let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
+        let reply = self.persist(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let size = number(&reply.headers, CONTENT_LENGTH.as_str());
+        size.map(Some).ok_or_else(|| RegistryError::Protocol {
+            request: reply.facts(),
+            violation: Violation::Header("Content-Length"),
+        })
+    }
+
+    /// Starts to receive a blob.
+    pub async fn get_blob(&self, repository: &str, blob: &Descriptor) -> Result<BlobDownload, RegistryError> {
+        let uri = self.uri(&format!("{repository}/blobs/{}", blob.digest))?;
+        let begin = async || {
+            let mut reply = self.call(Access::Pull, repository, empty(Method::GET, uri.clone())).await?;
+            if reply.status == StatusCode::OK { Ok(reply) } else { Err(self.refused(&mut reply).await) }
+        };
+        let reply = self.persist(Operation::Ask, begin).await?;
+        Ok(BlobDownload { reply, expected: (blob.digest, blob.size), hasher: Hasher::default() })
+    }
+
+    /// What the registry says of a manifest; `None` when it has none.
+    pub async fn head_manifest(
+        &self,
+        repository: &str,
+        target: Target<'_>,
+    ) -> Result<Option<ManifestHead>, RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let ask = async || self.head(repository, Call { headers: accept_manifests(), ..head(&uri) }).await;
+        let reply = self.persist(Operation::Ask, ask).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(ManifestHead {
+            digest: content_digest(&reply.headers),
+            media_type: content_type(&reply.headers),
+            size: number(&reply.headers, CONTENT_LENGTH.as_str()),
+        }))
+    }
+
+    /// Sends a HEAD; its answer is 200 or 404. An answer to HEAD cannot say why it refuses, so a
+    /// refusal is asked for its reason with GET, unless asking again would make things worse.
+    async fn head(&self, repository: &str, call: Call) -> Result<Reply, RegistryError> {
+        let (uri, headers) = (call.uri.clone(), call.headers.clone());
+        let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
+        let error = match self.call(Access::Push, repository, call).await {
+            Ok(reply) if matches!(reply.status, StatusCode::OK | StatusCode::NOT_FOUND) => return Ok(reply),
+            Ok(mut reply) => self.refused(&mut reply).await,
+            Err(error) => error,
+        };
+        let hurts = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+        if error.refusal().is_none_or(|refused| hurts(refused.refusal.status)) {
+            return Err(error);
+        }
+        match self.call(Access::Push, repository, again).await {
+            Ok(mut reply) if reply.status.is_client_error() || reply.status.is_server_error() => {
+                Err(self.refused(&mut reply).await)
+            }
+            Err(explained) if explained.refusal().is_some() => Err(explained),
+            _ => Err(error),
+        }
+    }
+
+    /// Receives a manifest or index; its digest is checked against the target's or the registry's.
+    pub async fn get_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
+        self.persist(Operation::Ask, async || self.fetch_manifest(repository, target).await).await
+    }
+
+    async fn fetch_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let mut call = empty(Method::GET, uri);
+        call.headers = accept_manifests();
+        let mut reply = self.call(Access::Pull, repository, call).await?;
+        if reply.status != StatusCode::OK {
+            return Err(self.refused(&mut reply).await);
+        }
+        let request = reply.facts();
+        let declared = content_type(&reply.headers);
+        let expected = match target {
+            Target::Digest(digest) => Some(digest),
+            Target::Tag(_) => content_digest(&reply.headers),
+        };
+        let bytes = reply.bytes(MAX_DOCUMENT_BYTES).await?;
+        let found = Digest::of(&bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(RegistryError::DigestMismatch { request, expected, found });
+        }
+        Document::parse(declared.as_deref(), bytes.into()).map_err(|source| RegistryError::Document { request, source })
+    }
+
+    /// Stores exactly the document's bytes; the digest the registry answers with must be theirs.
+    pub async fn put_manifest(
+        &self,
+        repository: &str,
+        target: Target<'_>,
+        document: &Document,
+    ) -> Result<(), RegistryError> {
+        let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_str(&document.descriptor.media_type)
+            .map_err(|_| RegistryError::protocol(&Method::PUT, &uri, Violation::Header("Content-Type")))?;
+        headers.insert(CONTENT_TYPE, kind);
+        let put = async || {
+            let payload = Payload::Bytes(document.bytes.clone().into());
+            let call = Call { method: Method::PUT, uri: uri.clone(), headers: headers.clone(), payload };
+            let mut reply = self.call(Access::Push, repository, call).await?;
+            if !is_stored(reply.status) {
+                return Err(self.refused(&mut reply).await);
+            }
+            check_digest(&reply, document.digest())?;
+            reply.discard().await;
+            Ok(())
+        };
+        self.persist(Operation::Name, put).await
+    }
+}
+
+/// A blob on its way to us.
+pub struct BlobDownload {
+    reply: Reply,
+    expected: (Digest, u64),
+    hasher: Hasher,
+}
+
+impl BlobDownload {
+    /// The next bytes; `None` once the blob is whole and has the size and digest it should.
+    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, RegistryError> {
+        let (expected, size) = self.expected;
+        let next = self.reply.chunk().await?;
+        let protocol = |violation| RegistryError::Protocol { request: self.reply.facts(), violation };
+        let Some(bytes) = next else {
+            let (found, count) = self.hasher.clone().finish();
+            if count != size {
+                return Err(protocol(Violation::Size { expected: size, found: count }));
+            }
+            if found != expected {
+                return Err(RegistryError::DigestMismatch { request: self.reply.facts(), expected, found });
+            }
+            return Ok(None);
+        };
+        if self.hasher.count() + bytes.len() as u64 > size {
+            return Err(protocol(Violation::TooLong(size)));
+        }
+        self.hasher.update(&bytes);
+        Ok(Some(bytes))
+    }
+}
+
+fn head(uri: &Uri) -> Call {
+    empty(Method::HEAD, uri.clone())
+}
+
+fn accept_manifests() -> HeaderMap {
+    [media_type::IMAGE_MANIFEST, media_type::IMAGE_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST_LIST]
+        .into_iter()
+        .map(|kind| (ACCEPT, HeaderValue::from_static(kind)))
+        .collect()
+}
