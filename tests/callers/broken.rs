@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::world::{World, unique};
 
 /// Much more than the second that a stopped cluster may take, as often as any program asks.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[test]
 #[ignore = "needs docker-registry, Podman, skopeo and a Docker Engine; bin/test runs it"]
