@@ -1,0 +1,160 @@
+//! Who asks: tokens that end in the middle, refusals that are final, and addresses that must not be followed.
+
+use std::time::Duration;
+
+use idpbuilder_oci::registry::{RegistryError, Violation};
+
+use crate::fixture::registry;
+use crate::lab::access::Login;
+use crate::lab::profile::{self, Profile};
+use crate::lab::record::{Site, blob_bytes};
+use crate::lab::script::{self, Answer, Fault, Lie, Op, Rule};
+use crate::lab::serve::Setup;
+use crate::pushing::{KIB, PASSWORD, Pushing, the_login};
+
+fn asking(profile: Profile, login: Login, script: impl IntoIterator<Item = Rule>) -> Pushing {
+    Pushing::of(Setup::of(profile).login(login).script(script), &[512 * KIB]).in_chunks_of(64 * KIB)
+}
+
+/// The profiles that have a token service.
+fn with_tokens() -> impl Iterator<Item = Profile> {
+    profile::ALL.iter().copied().filter(|profile| matches!(profile.access.scheme, profile::Scheme::Bearer(_)))
+}
+
+#[tokio::test]
+async fn every_registry_is_identified_to_in_its_own_way() {
+    for profile in profile::ALL {
+        let pushing = Pushing::of(Setup::of(*profile).login(the_login()), &[300 * KIB, 10]);
+        pushing.succeeds().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_is_renewed_and_no_byte_lost() {
+    for profile in with_tokens().filter(|profile| profile.patch.later == profile::Later::Taken) {
+        if profile.patch.minimum.is_some() {
+            continue;
+        }
+        for op in [Op::Patch, Op::Commit, Op::PutManifest] {
+            let nth = if op == Op::Patch { 4 } else { 1 };
+            let pushing = asking(profile, the_login(), [script::nth(op, nth, Fault::Expire)]);
+            pushing.succeeds().await;
+            let sent = blob_bytes(&pushing.lab.seen());
+            // The refused chunk may have been read before it was refused.
+            assert!(sent <= pushing.size() + 64 * KIB, "{}, {op:?}: {sent}", profile.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_says_its_end_is_renewed_before_it() {
+    // Shorter than the client's margin: no request may be sent with a token on its last seconds.
+    let short = Login { life: Some(Duration::from_secs(5)), ..the_login() };
+    for profile in [profile::GITEA_1_24_3, profile::HARBOR] {
+        let pushing = asking(profile, short.clone(), []);
+        pushing.succeeds().await;
+        let refused = pushing.lab.seen().iter().filter(|exchange| exchange.status == Some(401)).count();
+        // The first request of all is how the realm is learned.
+        assert!(refused <= 1, "{}: {:?}", profile.name, pushing.lab.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_that_is_refused_is_a_final_no() {
+    let powerless = Login { may_push: false, ..the_login() };
+    for profile in profile::ALL {
+        let pushing = asking(*profile, powerless.clone(), []);
+        let error = pushing.fails().await;
+        assert!(matches!(error, RegistryError::Denied(_)), "{}: {error:?}", profile.name);
+        let opened = pushing.of_op(Op::Open).len();
+        assert!(opened <= 4, "{}: asked {opened} times", profile.name);
+        assert!(pushing.of_op(Op::Token).len() <= 3, "{}", profile.name);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_once() {
+    for profile in profile::ALL {
+        let pushing = asking(*profile, the_login(), []);
+        let wrong = crate::fixture::login("giteaAdmin", "wr0ng-secret");
+        let client = registry(&pushing.lab.host(), Some(wrong));
+        let error = client.probe_push("team/app").await.expect_err("wrong");
+        assert!(matches!(error, RegistryError::Unauthorized { credentials: true, .. }), "{}: {error:?}", profile.name);
+        assert!(!format!("{error} {error:?}").contains("wr0ng-secret"));
+        assert!(pushing.lab.seen().len() <= 6, "{}: {:?}", profile.name, pushing.lab.lines());
+    }
+}
+
+#[tokio::test]
+async fn the_ping_is_sent_without_a_credential() {
+    for profile in profile::ALL {
+        let pushing = Pushing::of(Setup::of(*profile).login(the_login()), &[300 * KIB]);
+        pushing.succeeds().await;
+        let pings = pushing.of_op(Op::Ping);
+        assert!(pings.iter().all(|ping| ping.header("authorization").is_none()), "{}", profile.name);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_never_sent_as_a_token() {
+    for profile in with_tokens() {
+        let pushing = Pushing::of(Setup::of(profile).login(the_login()), &[300 * KIB]);
+        pushing.succeeds().await;
+        let shown = pushing.lab.seen();
+        let shown = shown.iter().filter_map(|exchange| exchange.header("authorization"));
+        assert!(shown.clone().all(|value| !value.contains(PASSWORD)), "{}", profile.name);
+        assert!(shown.filter(|value| value.starts_with("Basic ")).count() <= 2, "{}", profile.name);
+    }
+}
+
+#[tokio::test]
+async fn a_token_service_elsewhere_is_asked_when_the_registry_says_so() {
+    let elsewhere = Login { realm_elsewhere: true, ..the_login() };
+    let pushing = asking(profile::GITEA_1_24_3, elsewhere, []);
+    pushing.succeeds().await;
+    let tokens = pushing.of_op(Op::Token);
+    assert!(!tokens.is_empty() && tokens.iter().all(|token| token.site == Site::Elsewhere));
+}
+
+#[tokio::test]
+async fn an_upload_elsewhere_gets_the_bytes_and_no_credential() {
+    for chunks in [64 * KIB, 1 << 30] {
+        let script = [script::always(Op::Open, Fault::Lie(Lie::LocationElsewhere))];
+        let pushing = asking(profile::PLAIN, the_login(), script).in_chunks_of(chunks);
+        pushing.succeeds().await;
+        let elsewhere: Vec<_> =
+            pushing.lab.seen().into_iter().filter(|exchange| exchange.site == Site::Elsewhere).collect();
+        assert!(!elsewhere.is_empty() && elsewhere.iter().all(|exchange| exchange.header("authorization").is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_moves_in_the_middle_loses_the_credential_on_the_way() {
+    let script = [script::nth(Op::Patch, 3, Fault::Lie(Lie::LocationElsewhere))];
+    let pushing = asking(profile::PLAIN, the_login(), script);
+    pushing.succeeds().await;
+    assert!(pushing.lab.seen().iter().any(|exchange| exchange.site == Site::Elsewhere));
+}
+
+#[tokio::test]
+async fn a_realm_that_changes_in_the_middle_gets_no_password() {
+    // Plausible, and not where this registry has its tokens: the second challenge is not followed to another host.
+    let evil = "Bearer realm=\"http://169.254.169.254/v2/token\",service=\"container_registry\"";
+    let refusal = Answer::of(401).with("WWW-Authenticate", evil);
+    let pushing = asking(profile::GITEA_1_24_3, the_login(), [script::always(Op::Patch, Fault::Refuse(refusal))]);
+    pushing.push().await.expect_err("nobody gives it a token");
+}
+
+#[tokio::test]
+async fn addresses_inside_are_for_registries_inside() {
+    // Through a proxy, this laboratory is a registry on the internet that sends us to machines of ours.
+    let lab = crate::lab::serve::Lab::start(Setup::of(profile::PLAIN).script([
+        script::always(Op::Open, Fault::Lie(Lie::Header("Location", "http://169.254.169.254/latest".to_owned()))),
+        script::always(Op::HeadBlob, Fault::Refuse(Answer::of(404))),
+    ]));
+    let mut config = crate::fixture::registry_config("registry.example", None);
+    config.proxies.http = Some(format!("http://{}", lab.host()));
+    let client = idpbuilder_oci::registry::Registry::open(config).expect("an address");
+    let error = crate::fixture::upload(&client, b"content").await.expect_err("not followed");
+    let RegistryError::Protocol { violation: Violation::Location(_), .. } = &error else { panic!("{error:?}") };
+}

@@ -1,0 +1,90 @@
+//! What happens at the same time and what does not, and what is looked at in the end.
+
+use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::push::PushError;
+
+use crate::fixture::{TestStore, push_config};
+use crate::lab::profile;
+use crate::lab::script::{self, Fault, Lie, Op};
+use crate::lab::serve::{Lab, Setup};
+use crate::pushing::{KIB, Pushing};
+
+#[tokio::test]
+async fn blobs_at_the_same_time_are_as_many_as_asked_for() {
+    for jobs in [1, 3] {
+        let slow = [Op::Patch, Op::Commit].map(|op| script::always(op, Fault::Slow(2 << 20)));
+        let pushing = Pushing::of(Setup::of(profile::PLAIN).script(slow), &[256 * KIB; 8]);
+        let config = idpbuilder_oci::push::PushConfig { jobs, ..pushing.config() };
+        pushing.local.push(config).await.expect("pushed");
+        let crowd = &pushing.lab.registry().crowd;
+        let peak = crowd.peak(Op::Patch) + crowd.peak(Op::Commit);
+        assert!(peak >= 1 && peak as usize <= jobs, "{peak} at the same time, {jobs} allowed");
+    }
+}
+
+#[tokio::test]
+async fn children_come_before_the_index_and_digests_before_the_tag() {
+    let local = TestStore::new();
+    let index = local.index("multi", &["amd64", "arm64"]);
+    for profile in profile::ALL {
+        let lab = Lab::start(Setup::of(*profile));
+        lab.state().repository("team/app");
+        let name = format!("{}/team/app:v1", lab.host());
+        local
+            .push(push_config("multi", &[&name], None))
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error:?}", profile.name));
+        let puts: Vec<String> = lab
+            .seen()
+            .iter()
+            .filter(|exchange| exchange.op == Op::PutManifest)
+            .map(|exchange| exchange.target.rsplit('/').next().unwrap_or_default().to_owned())
+            .collect();
+        let children: Vec<String> = index.references().iter().map(|child| child.digest.to_string()).collect();
+        let last = puts.len() - 1;
+        assert_eq!((puts[last].as_str(), &puts[last - 1]), ("v1", &index.digest().to_string()), "{}", profile.name);
+        for child in children {
+            let place = puts.iter().position(|put| *put == child);
+            assert!(place.is_some_and(|place| place < last - 1), "{}: {puts:?}", profile.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_stays_when_its_tag_moves_on() {
+    // Gitea forgets what only the tag stood for.
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3), &[1000]);
+    pushing.succeeds().await;
+    let other = TestStore::new();
+    other.image("app", &[vec![7; 10]]);
+    other.push(pushing.config()).await.expect("pushed");
+    let by_digest: Vec<bool> = pushing
+        .of_op(Op::PutManifest)
+        .iter()
+        .map(|put| put.target.rsplit('/').next().unwrap_or_default().parse::<Digest>().is_ok())
+        .collect();
+    assert_eq!(by_digest, [true, false, true, false]);
+}
+
+#[tokio::test]
+async fn what_the_tag_stands_for_is_asked_at_the_end() {
+    let other = Digest::of(b"other").to_string();
+    for lie in [Lie::Header("Docker-Content-Digest", other), Lie::Status(404)] {
+        let script = [script::always(Op::HeadManifest, Fault::Lie(lie))];
+        let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[1000]);
+        let error = pushing.push().await.expect_err("not verified");
+        assert!(matches!(error, PushError::NotVerified { .. }), "{error:?}");
+    }
+    // Where the answer does not say, the document itself is asked for.
+    let pushing = Pushing::of(Setup::of(profile::ARTIFACTORY), &[1000]);
+    pushing.succeeds().await;
+    assert_eq!(pushing.of_op(Op::GetManifest).len(), 1);
+}
+
+#[tokio::test]
+async fn another_digest_in_the_answer_to_a_manifest_is_an_error() {
+    let other = Digest::of(b"other").to_string();
+    let script = [script::always(Op::PutManifest, Fault::Lie(Lie::Header("Docker-Content-Digest", other)))];
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3).script(script), &[1000]);
+    pushing.fails().await;
+}

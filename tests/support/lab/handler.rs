@@ -1,0 +1,366 @@
+//! One request: the script first, then access, then the registry's own rules.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::access::{self, Asked, Login, Tokens, Wanted};
+use super::content;
+use super::profile::{Profile, Scheme};
+use super::record::{Exchange, Record, Site};
+use super::request::{Reply, Request};
+use super::script::{Break, Fault, Lie, Op, Playing, Seen};
+use super::state::State;
+use super::uploads::{self, Intake};
+
+/// A registry with its script, its state and its record.
+pub(crate) struct Registry {
+    pub(crate) profile: Profile,
+    pub(crate) login: Option<Login>,
+    pub(crate) playing: Mutex<Playing>,
+    pub(crate) state: Mutex<State>,
+    pub(crate) tokens: Mutex<Tokens>,
+    pub(crate) record: Record,
+    pub(crate) crowd: Crowd,
+    /// Scheme and authority of both origins.
+    pub(crate) bases: [String; 2],
+}
+
+/// What happens to a connection after, or instead of, an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answer {
+        reply: Reply,
+        /// The body ends after so many bytes.
+        cut: Option<usize>,
+        /// Nothing follows on this connection.
+        last: bool,
+    },
+    Break(Break),
+    /// The certificate changes, and the connection is closed.
+    Rotate,
+}
+
+/// A request's body, a piece at a time. `None` at its end; an error when it broke off.
+pub(crate) trait Body {
+    async fn piece(&mut self) -> Option<Result<bytes::Bytes, ()>>;
+}
+
+/// How far a body was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Whole,
+    Enough,
+    Broken,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("unpoisoned")
+}
+
+impl Registry {
+    /// Handles one request, whose exchange is recorded.
+    pub(crate) async fn handle(&self, request: &Request<'_>, connection: u64, mut body: impl Body) -> Outcome {
+        let offset = {
+            let state = locked(&self.state);
+            request.session.as_deref().and_then(|id| state.sessions.get(id)).map_or(0, |session| session.known)
+        };
+        let carried = if super::record::carries_blobs(request.op) { request.announced } else { 0 };
+        let seen = Seen { op: request.op, target: &request.target, body: (offset, offset + carried) };
+        let fault = locked(&self.playing).next(seen);
+        let place = self.record.begin(Exchange {
+            site: request.site,
+            connection,
+            op: request.op,
+            method: request.method.to_owned(),
+            target: request.target.clone(),
+            headers: request.headers.clone(),
+            session: request.session.clone(),
+            offset,
+            received: 0,
+            status: None,
+            fault: fault.as_ref().map(|fault| format!("{fault:?}")),
+            at: Instant::now(),
+        });
+        let under_way = UnderWay::enter(&self.crowd, request.op);
+        let outcome = self.play(request, fault, place, &mut body).await;
+        drop(under_way);
+        if let Outcome::Answer { reply, .. } = &outcome {
+            self.record.update(place, |exchange| exchange.status = Some(reply.status));
+        }
+        outcome
+    }
+
+    async fn play(&self, request: &Request<'_>, fault: Option<Fault>, place: usize, body: &mut impl Body) -> Outcome {
+        let answer = |reply| Outcome::Answer { reply, cut: None, last: false };
+        match &fault {
+            Some(Fault::Expire) => locked(&self.tokens).expire(),
+            Some(Fault::ForgetSessions) => locked(&self.state).sessions.clear(),
+            Some(Fault::ForgetBlobs) => locked(&self.state).blobs.clear(),
+            Some(Fault::Rotate) => return Outcome::Rotate,
+            Some(Fault::Refuse(refusal)) => {
+                self.read(place, body, u64::MAX, None, |_| ()).await;
+                return answer(Reply::scripted(refusal));
+            }
+            Some(Fault::Early(bytes, refusal)) => {
+                self.read(place, body, *bytes, None, |_| ()).await;
+                return Outcome::Answer { reply: Reply::scripted(refusal), cut: None, last: true };
+            }
+            Some(Fault::Phantom) => {
+                self.read(place, body, u64::MAX, None, |_| ()).await;
+                return answer(Reply::of(201));
+            }
+            Some(Fault::Discard) => {
+                self.read(place, body, u64::MAX, None, |_| ()).await;
+                let id = request.session.clone().unwrap_or_default();
+                let mut state = locked(&self.state);
+                let known = state.sessions.get(&id).map_or(0, |session| session.known);
+                let address = uploads::location(&self.profile, request, &request.repository, &id, known);
+                let reply = uploads::status(&self.profile, &mut state, request);
+                return answer(Reply { status: 202, ..reply }.with("Location", address));
+            }
+            _ => {}
+        }
+        let reply = match self.perform(request, fault.as_ref(), place, body).await {
+            Ok(reply) => reply,
+            Err(how) => return Outcome::Break(how),
+        };
+        match fault {
+            Some(Fault::Lost(how)) => Outcome::Break(how),
+            Some(Fault::Done(refusal)) => answer(Reply::scripted(&refusal)),
+            Some(Fault::Lie(lie)) => answer(self.amended(request, reply, lie)),
+            Some(Fault::Truncate(bytes)) => Outcome::Answer { reply, cut: Some(bytes), last: true },
+            Some(Fault::LastOnConnection) => Outcome::Answer { reply, cut: None, last: true },
+            _ => answer(reply),
+        }
+    }
+
+    /// Does what the request asks for; an error when a cut came first.
+    async fn perform(
+        &self,
+        request: &Request<'_>,
+        fault: Option<&Fault>,
+        place: usize,
+        body: &mut impl Body,
+    ) -> Result<Reply, Break> {
+        let (limit, how) = match fault {
+            Some(Fault::Cut(bytes, how)) => (*bytes, *how),
+            // Whoever is sent away early goes by itself.
+            _ => (u64::MAX, Break::Close),
+        };
+        let rate = match fault {
+            Some(Fault::Slow(rate)) => Some(*rate),
+            _ => None,
+        };
+        if request.op == Op::Token {
+            let mut form = Vec::new();
+            self.read(place, body, u64::MAX, None, |bytes| form.extend_from_slice(bytes)).await;
+            return Ok(self.token(request, &String::from_utf8_lossy(&form)));
+        }
+        let realm = self.realm();
+        let from = request.query("from");
+        let wanted = Wanted {
+            authorization: request.header("authorization"),
+            repository: (request.op != Op::Ping).then_some(request.repository.as_str()),
+            from: from.as_deref(),
+            pushes: request.pushes(),
+            realm: &realm,
+        };
+        let mut may_mount = true;
+        // Elsewhere, the address itself is what permits.
+        if let Some(login) = self.login.as_ref().filter(|_| request.site == Site::Registry) {
+            let tokens = locked(&self.tokens);
+            if let Some(refusal) = access::refusal(&self.profile.access, login, &tokens, &wanted) {
+                return Ok(refusal);
+            }
+            may_mount = access::may_mount(&self.profile.access, &tokens, &wanted);
+        }
+        let profile = &self.profile;
+        let intake = {
+            let mut state = locked(&self.state);
+            match request.op {
+                Op::Ping => Intake::Early(Reply::of(200)),
+                Op::HeadBlob | Op::GetBlob => Intake::Early(content::blob(&state, request)),
+                Op::HeadManifest | Op::GetManifest => Intake::Early(content::manifest(profile, &state, request)),
+                Op::Status => Intake::Early(uploads::status(profile, &mut state, request)),
+                Op::Cancel => Intake::Early(uploads::cancel(profile, &mut state, request)),
+                Op::Open => uploads::open(profile, &mut state, request, may_mount),
+                Op::Patch | Op::Commit => uploads::check(profile, &mut state, request, request.op == Op::Patch),
+                Op::Referrers if profile.referrers => {
+                    Intake::Early(Reply::of(200).body(br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()))
+                }
+                Op::PutManifest => Intake::Throw(Reply::of(201)),
+                Op::Referrers | Op::Other | Op::Token => Intake::Early(Reply::plain(404, "404 page not found")),
+            }
+        };
+        let session = match intake {
+            Intake::Early(reply) => {
+                // With `Cut(0, ..)` requests without a body break, too.
+                return if limit == 0 { Err(how) } else { Ok(reply) };
+            }
+            Intake::Throw(_) if request.op == Op::PutManifest => {
+                let mut bytes = Vec::new();
+                match self.read(place, body, limit, rate, |piece| bytes.extend_from_slice(piece)).await {
+                    Read::Whole => {}
+                    Read::Enough | Read::Broken => return Err(how),
+                }
+                pause(fault).await;
+                return Ok(content::put(profile, &mut locked(&self.state), request, &bytes));
+            }
+            Intake::Throw(reply) => {
+                return match self.read(place, body, limit, rate, |_| ()).await {
+                    Read::Whole => Ok(reply),
+                    Read::Enough | Read::Broken => Err(how),
+                };
+            }
+            Intake::Session(id) => id,
+        };
+        let write = |piece: &[u8]| {
+            if let Some(session) = locked(&self.state).sessions.get_mut(&session) {
+                session.write(piece);
+            }
+        };
+        // A client that goes away drops this future, and the session is torn all the same.
+        let mut guard = TornGuard { registry: self, id: session.clone(), armed: true };
+        let read = self.read(place, body, limit, rate, write).await;
+        if read == Read::Whole {
+            guard.armed = false;
+        }
+        drop(guard);
+        if read != Read::Whole {
+            return Err(how);
+        }
+        pause(fault).await;
+        let mut state = locked(&self.state);
+        Ok(match request.op {
+            Op::Patch => uploads::patched(profile, &mut state, request, &session),
+            _ => uploads::committed(profile, &mut state, request, &session),
+        })
+    }
+
+    /// Reads the body up to so many bytes.
+    async fn read(
+        &self,
+        place: usize,
+        body: &mut impl Body,
+        limit: u64,
+        rate: Option<u64>,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Read {
+        let mut taken = 0;
+        loop {
+            if taken == limit {
+                return Read::Enough;
+            }
+            let piece = match body.piece().await {
+                None => return Read::Whole,
+                Some(Err(())) => return Read::Broken,
+                Some(Ok(piece)) => piece,
+            };
+            let left = usize::try_from(limit - taken).unwrap_or(usize::MAX);
+            let piece = &piece[..piece.len().min(left)];
+            sink(piece);
+            taken += piece.len() as u64;
+            self.record.update(place, |exchange| exchange.received += piece.len() as u64);
+            if let Some(rate) = rate {
+                let nanos = (piece.len() as u64).saturating_mul(1_000_000_000) / rate.max(1);
+                tokio::time::sleep(Duration::from_nanos(nanos)).await;
+            }
+        }
+    }
+
+    fn realm(&self) -> String {
+        let elsewhere = self.login.as_ref().is_some_and(|login| login.realm_elsewhere);
+        format!("{}/v2/token", self.bases[usize::from(elsewhere)])
+    }
+
+    fn token(&self, request: &Request<'_>, form: &str) -> Reply {
+        let (Some(login), Scheme::Bearer(rules)) = (&self.login, self.profile.access.scheme) else {
+            return Reply::plain(404, "no token service");
+        };
+        let scopes = if request.method == "POST" {
+            let form = Request { target: format!("?{form}"), ..request.clone() };
+            form.queries("scope")
+        } else {
+            request.queries("scope")
+        };
+        let scopes = scopes.iter().flat_map(|scopes| scopes.split(' ').map(str::to_owned)).collect();
+        let asked =
+            Asked { is_post: request.method == "POST", authorization: request.header("authorization"), scopes, form };
+        locked(&self.tokens).issue(&rules, login, &asked)
+    }
+
+    fn amended(&self, request: &Request<'_>, reply: Reply, lie: Lie) -> Reply {
+        match lie {
+            Lie::Header(name, value) => reply.with(name, value),
+            Lie::Without(name) => reply.without(name),
+            Lie::Status(status) => Reply { status, ..reply },
+            Lie::RangeBy(by) => {
+                let end = reply.header("range").and_then(|range| range.rsplit('-').next()?.parse::<i64>().ok());
+                match end {
+                    Some(end) => reply.with("Range", format!("0-{}", (end + by).max(0))),
+                    None => reply,
+                }
+            }
+            Lie::LocationElsewhere => {
+                let elsewhere = Request { site: Site::Elsewhere, base: self.bases[1].clone(), ..request.clone() };
+                let location = reply.header("location").unwrap_or_default();
+                let id = location.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+                let address = uploads::location(&self.profile, &elsewhere, &request.repository, id, 0);
+                reply.with("Location", address)
+            }
+        }
+    }
+}
+
+/// How many requests of each kind were under way at the same time, and how many at most.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd(Mutex<BTreeMap<Op, (u32, u32)>>);
+
+impl Crowd {
+    /// The most at a time.
+    pub(crate) fn peak(&self, op: Op) -> u32 {
+        locked(&self.0).get(&op).map_or(0, |(_, peak)| *peak)
+    }
+}
+
+struct UnderWay<'a>(&'a Crowd, Op);
+
+impl<'a> UnderWay<'a> {
+    fn enter(crowd: &'a Crowd, op: Op) -> Self {
+        let mut counts = locked(&crowd.0);
+        let (now, peak) = counts.entry(op).or_default();
+        *now += 1;
+        *peak = (*peak).max(*now);
+        drop(counts);
+        Self(crowd, op)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some((now, _)) = locked(&self.0.0).get_mut(&self.1) {
+            *now -= 1;
+        }
+    }
+}
+
+async fn pause(fault: Option<&Fault>) {
+    if let Some(Fault::Pause(millis)) = fault {
+        tokio::time::sleep(Duration::from_millis(*millis)).await;
+    }
+}
+
+struct TornGuard<'a> {
+    registry: &'a Registry,
+    id: String,
+    armed: bool,
+}
+
+impl Drop for TornGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            uploads::torn(&self.registry.profile, &mut locked(&self.registry.state), &self.id);
+        }
+    }
+}
