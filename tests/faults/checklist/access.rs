@@ -40,8 +40,8 @@ async fn a_token_that_ends_in_the_middle_is_renewed_and_no_byte_lost() {
             let pushing = asking(profile, the_login(), [script::nth(op, nth, Fault::Expire)]);
             pushing.succeeds().await;
             let sent = blob_bytes(&pushing.lab.seen());
-            // The refused chunk may have been read before it was refused.
-            assert!(sent <= pushing.size() + 64 * KIB, "{}, {op:?}: {sent}", profile.name);
+            // The refused chunk, and the other blob's, may have been read before they were refused.
+            assert!(sent <= pushing.size() + 65 * KIB, "{}, {op:?}: {sent}", profile.name);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What a robust push client does: a test for each thing, named after it.
 
 mod access;
+mod commits;
 mod limits;
+mod mounts;
 mod order;
+mod retries;

@@ -1,6 +1,7 @@
 //! One request: the script first, then access, then the registry's own rules.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub(crate) struct Registry {
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) record: Record,
     pub(crate) crowd: Crowd,
+    pub(crate) breaks: AtomicU64,
     /// Scheme and authority of both origins.
     pub(crate) bases: [String; 2],
 }
@@ -46,6 +48,9 @@ pub(crate) trait Body {
     async fn piece(&mut self) -> Option<Result<bytes::Bytes, ()>>;
 }
 
+/// Bytes of an unwanted body that are read to keep the connection.
+const MAX_UNREAD: u64 = 256 << 10;
+
 /// How far a body was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
@@ -59,6 +64,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry {
+    /// Connections that the script broke or stopped so far.
+    pub(crate) fn stopped(&self) -> u64 {
+        self.breaks.load(Ordering::Relaxed)
+    }
+
     /// Handles one request, whose exchange is recorded.
     pub(crate) async fn handle(&self, request: &Request<'_>, connection: u64, mut body: impl Body) -> Outcome {
         let offset = {
@@ -82,11 +92,20 @@ impl Registry {
             fault: fault.as_ref().map(|fault| format!("{fault:?}")),
             at: Instant::now(),
         });
+        let scripted = matches!(fault, Some(Fault::Cut(..) | Fault::Lost(_) | Fault::Rotate));
         let under_way = UnderWay::enter(&self.crowd, request.op);
         let outcome = self.play(request, fault, place, &mut body).await;
         drop(under_way);
-        if let Outcome::Answer { reply, .. } = &outcome {
-            self.record.update(place, |exchange| exchange.status = Some(reply.status));
+        match &outcome {
+            Outcome::Answer { reply, .. } => {
+                self.record.update(place, |exchange| exchange.status = Some(reply.status));
+            }
+            // A connection that the client or the network ended is not the script's work.
+            Outcome::Break(_) | Outcome::Rotate if scripted => {
+                self.breaks.fetch_add(1, Ordering::Relaxed);
+                self.record.update(place, |_| ());
+            }
+            Outcome::Break(_) | Outcome::Rotate => {}
         }
         outcome
     }
@@ -125,6 +144,9 @@ impl Registry {
             Ok(reply) => reply,
             Err(how) => return Outcome::Break(how),
         };
+        // What an early answer left unread is read up to a limit; above it the connection ends, as Go's server has it.
+        let last = self.read(place, body, MAX_UNREAD, None, |_| ()).await != Read::Whole;
+        let answer = |reply| Outcome::Answer { reply, cut: None, last };
         match fault {
             Some(Fault::Lost(how)) => Outcome::Break(how),
             Some(Fault::Done(refusal)) => answer(Reply::scripted(&refusal)),

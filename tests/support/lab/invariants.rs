@@ -41,7 +41,9 @@ pub(crate) fn stored(lab: &Lab, repository: &str, tag: &str, image: &Document) -
 
 /// Bytes that the faults of a record may have cost: what was on its way, and what a session that ended with it had.
 pub(crate) fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
-    let struck = seen.iter().filter(|exchange| exchange.fault.is_some() || is_torn(exchange));
+    // When a token ends, whoever is sending finds out.
+    let ended = |exchange: &Exchange| exchange.status == Some(401);
+    let struck = seen.iter().filter(|exchange| exchange.fault.is_some() || is_torn(exchange) || ended(exchange));
     struck
         .map(|exchange| {
             let ends =

@@ -117,6 +117,7 @@ impl Lab {
             tokens: Mutex::new(Tokens::default()),
             record: Record::default(),
             crowd: Crowd::default(),
+            breaks: AtomicU64::new(0),
             bases: addresses.map(|address| format!("{scheme}://{address}")),
         };
         let shared = Arc::new(Shared {
