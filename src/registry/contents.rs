@@ -100,7 +100,8 @@ impl Registry {
             return Err(error);
         }
         match self.call(Access::Push, repository, again).await {
-            Ok(mut reply) if reply.status.is_client_error() || reply.status.is_server_error() => {
+            // Another answer than before explains nothing: the fault has passed.
+            Ok(mut reply) if Some(reply.status) == error.refusal().map(|refused| refused.refusal.status) => {
                 Err(self.refused(&mut reply).await)
             }
             Err(explained) if explained.refusal().is_some() => Err(explained),

@@ -41,6 +41,8 @@ pub(super) enum Fault {
     Garbled,
     /// The registry does not accept how the session is used.
     Misused,
+    /// The registry does not do this at all.
+    Unsupported,
     /// A refusal.
     Status(StatusCode),
     /// An answer against the specification, another digest.
@@ -107,6 +109,7 @@ impl Fault {
                     {
                         Self::Misused
                     }
+                    _ if says(&OciErrorCode::Unsupported) => Self::Unsupported,
                     status => Self::Status(status),
                 }
             }),
@@ -125,10 +128,12 @@ pub(super) fn reaction(operation: Operation, fault: Fault, met: bool) -> Reactio
         Fault::Unreachable | Fault::Late | Fault::Cut => passing,
         Fault::Early if transfer => Reaction::Inquire,
         Fault::Miscounted | Fault::Garbled | Fault::Misused if session => Reaction::Restart,
+        Fault::Unsupported if operation == Operation::Send => Reaction::Restart,
         Fault::Early
         | Fault::Miscounted
         | Fault::Garbled
         | Fault::Misused
+        | Fault::Unsupported
         | Fault::Misplaced
         | Fault::Wrong
         | Fault::Ours
@@ -168,6 +173,7 @@ mod tests {
             Fault::Miscounted,
             Fault::Garbled,
             Fault::Misused,
+            Fault::Unsupported,
             Fault::Wrong,
             Fault::Ours,
             Fault::Stopped,
@@ -205,6 +211,7 @@ mod tests {
         Miscounted   Fail     Fail     Restart  Restart  Restart  Fail
         Garbled      Fail     Fail     Restart  Restart  Restart  Fail
         Misused      Fail     Fail     Restart  Restart  Restart  Fail
+        Unsupported  Fail     Fail     Restart  Fail     Fail     Fail
         Wrong        Fail     Fail     Fail     Fail     Fail     Fail
         Ours         Fail     Fail     Fail     Fail     Fail     Fail
         Stopped      Fail     Fail     Fail     Fail     Fail     Fail
@@ -254,6 +261,7 @@ mod tests {
         assert_eq!(coded("DIGEST_INVALID"), Fault::Garbled);
         assert_eq!(coded("BLOB_UPLOAD_INVALID"), Fault::Misused);
         assert_eq!(coded("SIZE_INVALID"), Fault::Misused);
+        assert_eq!(coded("UNSUPPORTED"), Fault::Unsupported);
         assert_eq!(coded("NAME_INVALID"), Fault::Status(StatusCode::BAD_REQUEST));
         assert_eq!(refused(500, "DIGEST_INVALID"), Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
         assert_eq!(refused(202, ""), Fault::Early);

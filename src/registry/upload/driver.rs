@@ -247,6 +247,9 @@ impl Registry {
             }
             Reaction::Gone => session.gone(),
             Reaction::Restart => {
+                if Fault::of(&error) == Fault::Unsupported {
+                    self.learn(Pace::not_put_together);
+                }
                 if let RegistryError::Protocol { violation: Violation::Offset { .. }, .. } = &error {
                     self.learn(Pace::not_put_together);
                 }

@@ -141,7 +141,7 @@ impl Pace {
 
     /// Chunks smaller than `bytes` are not wanted.
     pub(super) fn at_least(&mut self, bytes: u64) {
-        self.learned.least = Some(bytes.min(self.wish.chunk));
+        self.learned.least = Some(bytes.min(Limits::default().chunk));
     }
 
     /// A request of which `bytes` went out in `time` got no answer, after `between` bytes without such a fault.
