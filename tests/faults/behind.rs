@@ -1,15 +1,21 @@
 //! Debian's docker-registry and nginx, and links that break before them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use idpbuilder_oci::push::PushConfig;
 use idpbuilder_oci::registry::{Limits, Target};
 
 use crate::docker_registry::{DockerRegistry, Options};
 use crate::fixture::{TestStore, noise, push_config, registry};
-use crate::lab::proxy::{FaultProxy, Link};
+use crate::lab::invariants;
+use crate::lab::profile;
+use crate::lab::proxy::{Cut, FaultProxy, Link, Way};
+use crate::lab::record::blob_bytes;
+use crate::lab::script::{self, Break, Fault, Op};
+use crate::lab::serve::Setup;
 use crate::nginx::{self, Nginx};
-use crate::pushing::{KIB, MIB};
+use crate::pushing::{KIB, MIB, Pushing};
 
 fn address(host: &str) -> SocketAddr {
     host.parse().expect("an address")
@@ -22,7 +28,7 @@ async fn pushed_through(host: &str, direct: &str, chunks: u64, layers: &[u64]) {
         layers.iter().zip(1..).map(|(size, seed)| noise(seed, usize::try_from(*size).expect("small"))).collect();
     let image = local.image("app", &layers);
     let config = push_config("app", &[&format!("{host}/team/app:v1")], None);
-    local.push(PushConfig { limits: Limits::chunks_of(chunks), ..config }).await.expect("pushed");
+    Box::pin(local.push(PushConfig { limits: Limits::chunks_of(chunks), ..config })).await.expect("pushed");
     let client = registry(direct, None);
     let found = client.get_manifest("team/app", Target::Tag("v1")).await.expect("there");
     assert_eq!(found.digest(), image.digest());
@@ -34,10 +40,32 @@ async fn pushed_through(host: &str, direct: &str, chunks: u64, layers: &[u64]) {
 }
 
 #[tokio::test]
+async fn docker_registry_behind_a_link_that_breaks() {
+    for how in [Break::Reset, Break::Close] {
+        for way in [Way::ToServer, Way::ToClient] {
+            let server = DockerRegistry::start(&Options::default());
+            let after = if way == Way::ToServer { [300, 900, 1500] } else { [1, 2, 4] };
+            let cuts = after.map(|kib| Cut { way, after: kib * KIB, how }).to_vec();
+            let proxy = FaultProxy::start(address(&server.host()), Link { cuts, ..Link::default() });
+            pushed_through(&proxy.host(), &server.host(), 128 * KIB, &[MIB, 600 * KIB]).await;
+            assert!(proxy.broken() > 0, "nothing was broken");
+        }
+    }
+}
+
+#[tokio::test]
+async fn docker_registry_behind_a_link_that_breaks_again_and_again() {
+    let server = DockerRegistry::start(&Options::default());
+    let proxy = FaultProxy::start(address(&server.host()), Link { every: Some(3 * MIB), ..Link::default() });
+    pushed_through(&proxy.host(), &server.host(), 256 * KIB, &[2 * MIB, 2 * MIB, 2 * MIB, 2 * MIB]).await;
+    assert!(proxy.broken() >= 2, "{} breaks", proxy.broken());
+}
+
+#[tokio::test]
 async fn docker_registry_behind_a_slow_link() {
     let server = DockerRegistry::start(&Options::default());
     let proxy = FaultProxy::start(address(&server.host()), Link { rate: Some(8 * MIB), ..Link::default() });
-    Box::pin(pushed_through(&proxy.host(), &server.host(), 512 * MIB, &[3 * MIB])).await;
+    pushed_through(&proxy.host(), &server.host(), 512 * MIB, &[3 * MIB]).await;
 }
 
 const INGRESS: nginx::Options = nginx::Options { max_body: 2 * MIB, read_timeout: 2 };
@@ -46,5 +74,34 @@ const INGRESS: nginx::Options = nginx::Options { max_body: 2 * MIB, read_timeout
 async fn an_ingress_that_limits_bodies_is_learned() {
     let server = DockerRegistry::start(&Options::default());
     let ingress = Nginx::start(address(&server.host()), &INGRESS);
-    Box::pin(pushed_through(&ingress.host(), &server.host(), 512 * MIB, &[9 * MIB, 300 * KIB])).await;
+    pushed_through(&ingress.host(), &server.host(), 512 * MIB, &[9 * MIB, 300 * KIB]).await;
+}
+
+#[tokio::test]
+async fn an_ingress_keeps_torn_chunks_from_gitea() {
+    // The third chunk breaks off on its way to nginx, which has not passed on a byte of it.
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3), &[6 * MIB]).in_chunks_of(MIB);
+    let ingress = Nginx::start(pushing.lab.address(), &INGRESS);
+    let cut = Cut { way: Way::ToServer, after: 3 * MIB + 300 * KIB, how: Break::Reset };
+    let proxy = FaultProxy::start(ingress.address(), Link { cuts: vec![cut], ..Link::default() });
+    let config = push_config("app", &[&format!("{}/team/app:v1", proxy.host())], None);
+    pushing.push_with(PushConfig { limits: pushing.limits, ..config }).await.expect("pushed");
+    assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
+    assert_eq!(blob_bytes(&pushing.lab.seen()), pushing.size(), "no byte reached the registry twice");
+    assert_eq!(proxy.broken(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_longer_than_the_ingress_waits_is_found_by_asking() {
+    let setup = Setup::of(profile::GITEA_1_24_3).script([script::first(Op::Commit, Fault::Pause(3000))]);
+    let pushing = Pushing::of(setup, &[6 * MIB]).in_chunks_of(MIB);
+    let ingress = Nginx::start(pushing.lab.address(), &INGRESS);
+    let config = push_config("app", &[&format!("{}/team/app:v1", ingress.host())], None);
+    let config = PushConfig { limits: pushing.limits, jobs: 1, ..config };
+    // The registry is at it for another second when nginx gives up.
+    let retry = idpbuilder_oci::registry::RetryPolicy { delay: Duration::from_secs(1), ..config.retry };
+    pushing.push_with(PushConfig { retry, ..config }).await.expect("pushed");
+    assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
+    assert_eq!(blob_bytes(&pushing.lab.seen()), pushing.size(), "no byte was sent twice");
+    pushing.met();
 }

@@ -1,7 +1,16 @@
 //! Pushes through everything that goes wrong between a client and a registry.
 //!
-//! `laboratory` tests the instruments by raw HTTP; `checklist` has a test for each thing a robust client does; `behind`
-//! has Debian's docker-registry and nginx.
+//! | module | what |
+//! |---|---|
+//! | `laboratory` | the instruments themselves, by raw HTTP |
+//! | `checklist` | a test for each thing that a robust client does |
+//! | `registries` | a test for each registry that is known to be different |
+//! | `behind` | Debian's docker-registry and nginx, behind links that break |
+//! | `random` | 50 pushes through faults nobody thought of; 500 with `FAULT_NIGHTLY=1` |
+//! | `killed` | 12 pushes of the executable killed at any instant and run again; 100 with `FAULT_NIGHTLY=1` |
+//! | `large` | a push over a link that breaks again and again; 3 GiB of it with `FAULT_NIGHTLY=1` |
+//!
+//! `FAULT_SEED=...` plays a random part again; a test that fails shows its seed.
 
 #[path = "../support/docker_registry.rs"]
 #[expect(dead_code, reason = "the suite about the client uses more of it")]
@@ -14,8 +23,17 @@ mod fixture;
 mod lab;
 #[path = "../support/nginx.rs"]
 mod nginx;
+#[path = "../support/sandbox.rs"]
+#[expect(dead_code, reason = "the suite about the command line uses more of it")]
+mod sandbox;
+#[path = "../support/seed.rs"]
+mod seed;
 
 mod behind;
 mod checklist;
+mod killed;
 mod laboratory;
+mod large;
 mod pushing;
+mod random;
+mod registries;

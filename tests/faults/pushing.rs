@@ -1,5 +1,7 @@
 //! One image on its way to a laboratory.
 
+use std::pin::Pin;
+
 use idpbuilder_oci::credentials::Credential;
 use idpbuilder_oci::image::Document;
 use idpbuilder_oci::push::{PushConfig, PushError, PushOutcome};
@@ -29,6 +31,8 @@ pub(crate) struct Pushing {
     pub(crate) local: TestStore,
     pub(crate) image: Document,
     pub(crate) limits: Limits,
+    /// Where the client keeps what it learned and how far it got.
+    pub(crate) state: tempfile::TempDir,
 }
 
 impl Pushing {
@@ -40,7 +44,8 @@ impl Pushing {
         let image = local.image("app", &layers);
         let lab = Lab::start(setup);
         lab.state().repository("team/app");
-        Self { lab, local, image, limits: Limits::default() }
+        let state = tempfile::tempdir().expect("a directory");
+        Self { lab, local, image, limits: Limits::default(), state }
     }
 
     pub(crate) fn in_chunks_of(mut self, bytes: u64) -> Self {
@@ -54,8 +59,13 @@ impl Pushing {
     }
 
     pub(crate) fn config(&self) -> PushConfig {
-        let credential = self.credential();
-        PushConfig { limits: self.limits, ..push_config("app", &[&self.name()], credential.as_ref()) }
+        self.config_to(&[&self.name()])
+    }
+
+    /// For other names.
+    pub(crate) fn config_to(&self, names: &[&str]) -> PushConfig {
+        let config = push_config("app", names, self.credential().as_ref());
+        PushConfig { limits: self.limits, state: Some(self.state.path().to_owned()), ..config }
     }
 
     pub(crate) fn credential(&self) -> Option<Credential> {
@@ -63,7 +73,15 @@ impl Pushing {
     }
 
     pub(crate) async fn push(&self) -> Result<PushOutcome, PushError> {
-        self.local.push(self.config()).await.map(|mut outcomes| outcomes.remove(0))
+        self.push_with(self.config()).await.map(|mut outcomes| outcomes.remove(0))
+    }
+
+    /// With other settings. On the heap: a push is a large future.
+    pub(crate) fn push_with(
+        &self,
+        config: PushConfig,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<PushOutcome>, PushError>> + '_>> {
+        Box::pin(self.local.push(config))
     }
 
     /// Pushes; everything that has to hold afterwards does.

@@ -64,6 +64,11 @@ impl Nginx {
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl Drop for Nginx {

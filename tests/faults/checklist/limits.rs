@@ -76,11 +76,11 @@ async fn every_registry_gets_chunks_as_it_wants_them() {
 
 #[tokio::test]
 async fn every_chunk_says_its_range_from_the_first_byte_on() {
-    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3), &[256 * KIB]).in_chunks_of(64 * KIB);
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3), &[8 * MIB]).in_chunks_of(2 * MIB);
     pushing.succeeds().await;
     let ranges: Vec<String> =
         pushing.of_op(Op::Patch).iter().filter_map(|patch| patch.header("content-range").map(str::to_owned)).collect();
-    assert_eq!(ranges, ["0-65535", "65536-131071", "131072-196607", "196608-262143"]);
+    assert_eq!(ranges, ["0-2097151", "2097152-4194303", "4194304-6291455", "6291456-8388607"]);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_store_in_which_nothing_has_changed_sends_nothing() {
     let one = crate::fixture::noise(1, 1 << 20);
     let changed = other.image("app", &[one, crate::fixture::noise(77, 3000)]);
     let before = blob_bytes(&pushing.lab.seen());
-    other.push(pushing.config()).await.expect("pushed");
+    Box::pin(other.push(pushing.config())).await.expect("pushed");
     let config = changed.manifest().expect("a manifest").config.size;
     assert_eq!(blob_bytes(&pushing.lab.seen()) - before, 3000 + config, "one layer and the configuration");
 }
@@ -107,7 +107,7 @@ async fn sessions_that_fail_are_cancelled_whatever_the_answer_to_that() {
                 fault: Fault::Refuse(Answer::of(status)),
             },
         ];
-        let pushing = Pushing::of(Setup::of(profile::PLAIN).script(rules), &[KIB]);
+        let pushing = Pushing::of(Setup::of(profile::PLAIN).script(rules), &[5 * MIB]);
         let error = pushing.fails().await;
         let found = error.refusal().map(|refused| refused.refusal.status.as_u16());
         assert_eq!(found, Some(400), "the first error is the one that is told");

@@ -5,4 +5,5 @@ mod commits;
 mod limits;
 mod mounts;
 mod order;
+mod resume;
 mod retries;

@@ -4,29 +4,93 @@ use idpbuilder_oci::image::Digest;
 
 use crate::fixture::{noise, push_config};
 use crate::lab::invariants;
-use crate::lab::profile::{self};
-use crate::lab::script::Op;
+use crate::lab::profile::{self, Profile};
+use crate::lab::script::{self, Fault, Op};
 use crate::lab::serve::Setup;
-use crate::pushing::{KIB, Pushing, the_login};
+use crate::pushing::{KIB, MIB, Pushing, the_login};
+
+/// A registry that has the layer in another repository.
+fn elsewhere(profile: Profile) -> Pushing {
+    let pushing = Pushing::of(Setup::of(profile).login(the_login()), &[6 * MIB]);
+    pushing.lab.state().seed("other/thing", &noise(1, 6 << 20));
+    pushing
+}
+
+/// Bytes of the layer that were sent; small blobs cost less than a question about them.
+fn layer_bytes(pushing: &Pushing) -> u64 {
+    let large = pushing.lab.seen().into_iter().filter(|exchange| exchange.announced() > 128 * KIB);
+    large.map(|exchange| exchange.received).sum()
+}
+
+#[tokio::test]
+async fn a_registry_that_searches_itself_is_asked_to_mount_without_a_source() {
+    for profile in [profile::GITEA_1_24_3, profile::GITEA_1_22, profile::ZOT] {
+        let pushing = elsewhere(profile);
+        pushing.succeeds().await;
+        assert_eq!(layer_bytes(&pushing), 0, "{}: the layer is not sent", profile.name);
+    }
+}
 
 #[tokio::test]
 async fn a_mount_that_misses_is_the_session_that_is_used() {
     for profile in profile::ALL {
-        let pushing = Pushing::of(Setup::of(*profile).login(the_login()), &[256 * KIB]);
+        let pushing = Pushing::of(Setup::of(*profile).login(the_login()), &[6 * MIB]);
         pushing.succeeds().await;
-        let opened = pushing.of_op(Op::Open).iter().filter(|open| open.status != Some(401)).count();
-        assert_eq!(opened, 2, "{}: one POST a blob: {:?}", profile.name, pushing.lab.lines());
+        let asked = pushing.of_op(Op::Open);
+        let for_the_layer = asked.iter().filter(|open| open.status != Some(401) && open.announced() == 0).count();
+        assert_eq!(for_the_layer, 1, "{}: {:?}", profile.name, pushing.lab.lines());
         assert_eq!(invariants::tidy(&pushing.lab), Vec::<String>::new(), "{}", profile.name);
     }
 }
 
 #[tokio::test]
+async fn a_blob_is_mounted_from_the_repository_it_was_pushed_to_before() {
+    for profile in [profile::DISTRIBUTION_2_8, profile::DISTRIBUTION_3, profile::HARBOR, profile::QUAY, profile::PLAIN]
+    {
+        let pushing = Pushing::of(Setup::of(profile).login(the_login()), &[6 * MIB]);
+        pushing.succeeds().await;
+        let before = layer_bytes(&pushing);
+        let other = format!("{}/other/app:v2", pushing.lab.host());
+        pushing.push_with(pushing.config_to(&[&other])).await.expect("pushed");
+        assert_eq!(layer_bytes(&pushing), before, "{}: the layer is mounted", profile.name);
+        assert_eq!(invariants::stored(&pushing.lab, "other/app", "v2", &pushing.image), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn a_mount_without_the_blob_behind_it_is_noticed() {
-    let pushing = Pushing::of(Setup::of(profile::GHCR).login(the_login()), &[256 * KIB]);
+    let pushing = Pushing::of(Setup::of(profile::GHCR).login(the_login()), &[6 * MIB]);
     pushing.succeeds().await;
     let other = format!("{}/other/app:v2", pushing.lab.host());
-    pushing.local.push(push_config("app", &[&other], pushing.credential().as_ref())).await.expect("pushed");
+    pushing.push_with(pushing.config_to(&[&other])).await.expect("pushed");
     assert_eq!(invariants::stored(&pushing.lab, "other/app", "v2", &pushing.image), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_phantom_mount_on_gitea_is_noticed() {
+    let pushing = elsewhere(profile::GITEA_1_24_3);
+    pushing.lab.add(script::Rule {
+        on: script::On::At(Op::Open, "mount=".to_owned()),
+        nth: script::Nth::Only(1),
+        fault: Fault::Phantom,
+    });
+    pushing.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_blob_is_sent_once_for_all_tags_and_repositories() {
+    for profile in [profile::GITEA_1_24_3, profile::DISTRIBUTION_3, profile::PLAIN] {
+        let pushing = Pushing::of(Setup::of(profile).login(the_login()), &[6 * MIB, 100]);
+        let host = pushing.lab.host();
+        let names = ["team/app:v1", "team/app:v2", "other/app:v1", "third/app:v1"].map(|name| format!("{host}/{name}"));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        pushing.push_with(pushing.config_to(&names)).await.expect("pushed");
+        for (repository, tag) in [("team/app", "v1"), ("team/app", "v2"), ("other/app", "v1"), ("third/app", "v1")] {
+            let wrong = invariants::stored(&pushing.lab, repository, tag, &pushing.image);
+            assert_eq!(wrong, Vec::<String>::new(), "{}: {repository}:{tag}", profile.name);
+        }
+        assert_eq!(layer_bytes(&pushing), 6 * MIB, "{}", profile.name);
+    }
 }
 
 #[tokio::test]
@@ -35,7 +99,7 @@ async fn two_layers_with_the_same_content_are_one_transfer() {
     let layer = noise(9, 200_000);
     let image = local.image("app", &[layer.clone(), layer.clone(), layer]);
     let lab = crate::lab::serve::Lab::start(Setup::of(profile::GITEA_1_24_3));
-    local.push(push_config("app", &[&format!("{}/team/app:v1", lab.host())], None)).await.expect("pushed");
+    Box::pin(local.push(push_config("app", &[&format!("{}/team/app:v1", lab.host())], None))).await.expect("pushed");
     invariants::check(&lab, "team/app", "v1", &image);
     assert!(lab.state().has("team/app", Digest::of(&noise(9, 200_000))));
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::access::{self, Asked, Login, Tokens, Wanted};
 use super::content;
-use super::profile::{Profile, Scheme};
+use super::profile::{Later, Post, Profile, Scheme};
 use super::record::{Exchange, Record, Site};
 use super::request::{Reply, Request};
 use super::script::{Break, Fault, Lie, Op, Playing, Seen};
@@ -89,13 +89,15 @@ impl Registry {
             offset,
             received: 0,
             status: None,
-            fault: fault.as_ref().map(|fault| format!("{fault:?}")),
+            fault: fault.as_ref().map(|fault| format!("{fault:?}")).or_else(|| self.unscripted(request, offset)),
+            lost: 0,
             at: Instant::now(),
         });
         let scripted = matches!(fault, Some(Fault::Cut(..) | Fault::Lost(_) | Fault::Rotate));
-        let under_way = UnderWay::enter(&self.crowd, request.op);
+        let under_way = UnderWay::enter(&self.crowd, Kind::For(request.op));
+        let body_under_way = (carried > 0).then(|| UnderWay::enter(&self.crowd, Kind::Bodies));
         let outcome = self.play(request, fault, place, &mut body).await;
-        drop(under_way);
+        drop((under_way, body_under_way));
         match &outcome {
             Outcome::Answer { reply, .. } => {
                 self.record.update(place, |exchange| exchange.status = Some(reply.status));
@@ -110,12 +112,33 @@ impl Registry {
         outcome
     }
 
+    /// What this kind of registry does to a request although it is not told to.
+    fn unscripted(&self, request: &Request<'_>, offset: u64) -> Option<String> {
+        let state = locked(&self.state);
+        let poisoned =
+            request.session.as_deref().and_then(|id| state.sessions.get(id)).is_some_and(|session| session.poisoned);
+        if poisoned {
+            return Some("Poisoned".to_owned());
+        }
+        let chunked = request.op == Op::Patch && offset > 0 && self.profile.patch.later != Later::Taken;
+        let single = request.op == Op::Open && request.announced > 0 && self.profile.post == Post::Ignores;
+        (chunked || single).then(|| format!("{:?} {:?}", self.profile.patch.later, self.profile.post))
+    }
+
     async fn play(&self, request: &Request<'_>, fault: Option<Fault>, place: usize, body: &mut impl Body) -> Outcome {
         let answer = |reply| Outcome::Answer { reply, cut: None, last: false };
         match &fault {
             Some(Fault::Expire) => locked(&self.tokens).expire(),
-            Some(Fault::ForgetSessions) => locked(&self.state).sessions.clear(),
-            Some(Fault::ForgetBlobs) => locked(&self.state).blobs.clear(),
+            Some(Fault::ForgetSessions) => {
+                let forgotten = std::mem::take(&mut locked(&self.state).sessions);
+                let lost = forgotten.values().map(|session| session.taken).sum();
+                self.record.update(place, |exchange| exchange.lost = lost);
+            }
+            Some(Fault::ForgetBlobs) => {
+                let forgotten = std::mem::take(&mut locked(&self.state).blobs);
+                let lost = forgotten.values().map(|blob| blob.size).sum();
+                self.record.update(place, |exchange| exchange.lost = lost);
+            }
             Some(Fault::Rotate) => return Outcome::Rotate,
             Some(Fault::Refuse(refusal)) => {
                 self.read(place, body, u64::MAX, None, |_| ()).await;
@@ -253,6 +276,12 @@ impl Registry {
             return Err(how);
         }
         pause(fault).await;
+        if let Some(Fault::Crowded(millis, refusal)) = fault {
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+            if self.crowd.now(request.op) > 1 {
+                return Ok(Reply::scripted(refusal));
+            }
+        }
         let mut state = locked(&self.state);
         Ok(match request.op {
             Op::Patch => uploads::patched(profile, &mut state, request, &session),
@@ -337,25 +366,41 @@ impl Registry {
 
 /// How many requests of each kind were under way at the same time, and how many at most.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd(Mutex<BTreeMap<Op, (u32, u32)>>);
+pub(crate) struct Crowd(Mutex<BTreeMap<Kind, (u32, u32)>>);
+
+/// What is counted: requests for something, and all with bytes of blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    For(Op),
+    Bodies,
+}
 
 impl Crowd {
     /// The most at a time.
     pub(crate) fn peak(&self, op: Op) -> u32 {
-        locked(&self.0).get(&op).map_or(0, |(_, peak)| *peak)
+        locked(&self.0).get(&Kind::For(op)).map_or(0, |(_, peak)| *peak)
+    }
+
+    /// The most bodies with bytes of blobs at a time.
+    pub(crate) fn peak_of_bodies(&self) -> u32 {
+        locked(&self.0).get(&Kind::Bodies).map_or(0, |(_, peak)| *peak)
+    }
+
+    fn now(&self, op: Op) -> u32 {
+        locked(&self.0).get(&Kind::For(op)).map_or(0, |(now, _)| *now)
     }
 }
 
-struct UnderWay<'a>(&'a Crowd, Op);
+struct UnderWay<'a>(&'a Crowd, Kind);
 
 impl<'a> UnderWay<'a> {
-    fn enter(crowd: &'a Crowd, op: Op) -> Self {
+    fn enter(crowd: &'a Crowd, kind: Kind) -> Self {
         let mut counts = locked(&crowd.0);
-        let (now, peak) = counts.entry(op).or_default();
+        let (now, peak) = counts.entry(kind).or_default();
         *now += 1;
         *peak = (*peak).max(*now);
         drop(counts);
-        Self(crowd, op)
+        Self(crowd, kind)
     }
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
         .map(|exchange| {
             let ends =
                 profile.torn != Torn::Kept || exchange.fault.as_deref().is_some_and(|fault| !fault.starts_with("Cut"));
-            exchange.announced() + if ends { exchange.offset } else { 0 }
+            // What it had before was counted when it was poisoned.
+            let ends = ends && exchange.fault.as_deref() != Some("Poisoned");
+            exchange.announced() + exchange.lost + if ends { exchange.offset } else { 0 }
         })
         .sum()
 }

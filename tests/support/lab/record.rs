@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<u16>,
     /// The fault it met.
     pub(crate) fault: Option<String>,
+    /// Bytes of other requests that were lost with it.
+    pub(crate) lost: u64,
     /// When it came.
     pub(crate) at: Instant,
 }

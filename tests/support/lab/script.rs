@@ -158,6 +158,8 @@ pub(crate) enum Fault {
     Slow(u64),
     /// The body is read to its end, and everything else waits for so many milliseconds: a long commit.
     Pause(u64),
+    /// The body is read, it takes so many milliseconds, and whoever is not alone at that is refused.
+    Crowded(u64, Answer),
     /// All tokens end, then the request is handled.
     Expire,
     /// All sessions are forgotten, then the request is handled.

@@ -39,8 +39,8 @@ pub(crate) struct Session {
     /// Bytes that the registry knows of.
     pub(crate) known: u64,
     pub(crate) poisoned: bool,
-    /// Requests with a body so far.
-    pub(crate) bodies: u32,
+    /// Whether the last chunk was smaller than those that something may follow.
+    pub(crate) ended: bool,
 }
 
 impl Session {
@@ -52,7 +52,7 @@ impl Session {
             taken: 0,
             known: 0,
             poisoned: false,
-            bodies: 0,
+            ended: false,
         }
     }
 

@@ -93,7 +93,7 @@ pub(crate) fn check(profile: &Profile, state: &mut State, request: &Request<'_>,
         return Intake::Early(Reply::error(404, "BLOB_UPLOAD_UNKNOWN", ""));
     };
     let known = session.known;
-    session.bodies += u32::from(request.announced > 0);
+    let ended = session.ended;
     if session.poisoned {
         return Intake::Throw(Reply::of(500));
     }
@@ -139,8 +139,7 @@ pub(crate) fn check(profile: &Profile, state: &mut State, request: &Request<'_>,
         (_, None) => {}
         (_, Some(_)) => return Intake::Early(Reply::error(400, "BLOB_UPLOAD_INVALID", "")),
     }
-    if profile.patch.minimum.is_some_and(|minimum| known % minimum != 0) {
-        // Only the last chunk may be short, so nothing may follow one that was.
+    if ended {
         return Intake::Early(unsatisfiable());
     }
     match profile.patch.later {
@@ -182,6 +181,8 @@ pub(crate) fn torn(profile: &Profile, state: &mut State, id: &str) {
 /// A `PATCH` has been read.
 pub(crate) fn patched(profile: &Profile, state: &mut State, request: &Request<'_>, id: &str) -> Reply {
     let Some(session) = state.sessions.get_mut(id) else { return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "") };
+    // Only the last chunk may be short, so nothing may follow one that was.
+    session.ended = profile.patch.minimum.is_some_and(|minimum| session.taken - session.known < minimum);
     session.known = session.taken;
     let known = session.known;
     let address = location(profile, request, &request.repository, id, known);
