@@ -7,6 +7,8 @@
 #   RUNS=5                  runs of each, of which the median counts
 #   SHAPES='1x500 10x50'    layers x mebibytes
 #   WIRES='http tls'        what the registry speaks
+#   CLIENTS='...'           only these, ours first: ours skopeo buildah podman crane docker curl1 curl3, the last two being
+#                           raw uploads of the same blobs, one or three at a time
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -233,11 +235,17 @@ for peer in buildah podman crane; do
 done
 if command -v docker >/dev/null && docker info >/dev/null 2>&1; then clients+=(docker); else absent+=(docker); fi
 clients+=(curl1 curl3)
+if [ -n "${CLIENTS:-}" ]; then
+    for client in $CLIENTS; do
+        [[ " ${clients[*]} " == *" $client "* ]] || fail "$client is not here"
+    done
+    read -ra clients <<<"$CLIENTS"
+fi
 
 prepare() {
     local layout=$1 name
     name=$(basename "$layout")
-    if command -v buildah >/dev/null || command -v podman >/dev/null; then
+    if [[ " ${clients[*]} " == *' buildah '* || " ${clients[*]} " == *' podman '* ]]; then
         skopeo --insecure-policy copy --quiet "oci:$layout:bench" \
             "containers-storage:[vfs@$work/containers+$work/run]localhost/$name:v1"
     fi
