@@ -7,3 +7,4 @@ mod mounts;
 mod order;
 mod resume;
 mod retries;
+mod tls;

@@ -70,7 +70,12 @@ impl Registry {
     }
 
     /// Handles one request, whose exchange is recorded.
-    pub(crate) async fn handle(&self, request: &Request<'_>, connection: u64, mut body: impl Body) -> Outcome {
+    pub(crate) async fn handle(
+        &self,
+        request: &Request<'_>,
+        (connection, certificate): (u64, u64),
+        mut body: impl Body,
+    ) -> Outcome {
         let offset = {
             let state = locked(&self.state);
             request.session.as_deref().and_then(|id| state.sessions.get(id)).map_or(0, |session| session.known)
@@ -81,6 +86,7 @@ impl Registry {
         let place = self.record.begin(Exchange {
             site: request.site,
             connection,
+            certificate,
             op: request.op,
             method: request.method.to_owned(),
             target: request.target.clone(),

@@ -23,6 +23,8 @@ pub(crate) struct Exchange {
     pub(crate) site: Site,
     /// Counts the connections of the laboratory.
     pub(crate) connection: u64,
+    /// Counts the certificates: which one the connection was made with.
+    pub(crate) certificate: u64,
     pub(crate) op: Op,
     pub(crate) method: String,
     /// Path and query.

@@ -218,7 +218,7 @@ impl Shared {
         let service = hyper::service::service_fn(|request| {
             let (shared, ended, how) = (Arc::clone(&self), Arc::clone(&ended), Arc::clone(&how));
             async move {
-                match shared.answer(request, site, number).await {
+                match shared.answer(request, site, (number, generation)).await {
                     Outcome::Answer { reply, cut, last } => {
                         let last = last || shared.generation.load(Ordering::Relaxed) != generation;
                         Ok::<_, std::convert::Infallible>(response(reply, cut, last))
@@ -255,7 +255,7 @@ impl Shared {
         }
     }
 
-    async fn answer(&self, request: http::Request<Incoming>, site: Site, number: u64) -> Outcome {
+    async fn answer(&self, request: http::Request<Incoming>, site: Site, connection: (u64, u64)) -> Outcome {
         let (parts, body) = request.into_parts();
         let headers: Vec<(String, String)> = parts
             .headers
@@ -280,7 +280,7 @@ impl Shared {
             announced: find("content-length").and_then(|text| text.parse().ok()).unwrap_or(0),
             headers,
         };
-        self.registry.handle(&request, number, Taking(body)).await
+        self.registry.handle(&request, connection, Taking(body)).await
     }
 }
 
