@@ -1,11 +1,15 @@
 //! What happens at the same time and what does not, and what is looked at in the end.
 
+use std::time::Duration;
+
 use idpbuilder_oci::image::Digest;
 use idpbuilder_oci::push::PushError;
+use idpbuilder_oci::registry::RegistryError;
 
 use crate::fixture::{TestStore, push_config};
+use crate::lab::invariants;
 use crate::lab::profile;
-use crate::lab::script::{self, Fault, Lie, Op};
+use crate::lab::script::{self, Answer, Fault, Lie, Op};
 use crate::lab::serve::{Lab, Setup};
 use crate::pushing::{KIB, Pushing};
 
@@ -85,4 +89,35 @@ async fn another_digest_in_the_answer_to_a_manifest_is_an_error() {
     let script = [script::always(Op::PutManifest, Fault::Lie(Lie::Header("Docker-Content-Digest", other)))];
     let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3).script(script), &[1000]);
     pushing.fails().await;
+}
+
+#[tokio::test]
+async fn reading_back_finds_bytes_that_changed_in_the_registry() {
+    let pushing = Pushing::of(Setup::of(profile::PLAIN), &[300 * KIB]);
+    let read_back = || idpbuilder_oci::push::PushConfig { verify: true, ..pushing.config() };
+    pushing.push_with(read_back()).await.expect("pushed, and read back");
+    invariants::check(&pushing.lab, "team/app", "v1", &pushing.image);
+    let layer = pushing.image.manifest().expect("a manifest").layers[0].digest;
+    let damage = |blob: &mut crate::lab::state::Blob| blob.bytes.as_mut().expect("kept")[70_000] ^= 1;
+    pushing.lab.state().blobs.get_mut(&layer).map(damage).expect("there");
+    pushing.push_with(pushing.config()).await.expect("nobody looks");
+    let error = crate::fixture::registry_error(pushing.push_with(read_back()).await.expect_err("it is seen"));
+    assert!(matches!(error, RegistryError::DigestMismatch { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn waiting_ends_when_anybody_can_pull() {
+    // As with a cache that learns of a push a moment later.
+    let hidden = Fault::Refuse(Answer::json(404, "MANIFEST_UNKNOWN"));
+    let script = [script::times(Op::GetManifest, 3, hidden)];
+    let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[KIB]);
+    let config = idpbuilder_oci::push::PushConfig { wait: Some(Duration::from_secs(20)), ..pushing.config() };
+    pushing.push_with(config).await.expect("it came");
+    pushing.met();
+
+    let hidden = Fault::Refuse(Answer::json(404, "MANIFEST_UNKNOWN"));
+    let pushing = Pushing::of(Setup::of(profile::PLAIN).script([script::always(Op::GetManifest, hidden)]), &[KIB]);
+    let config = idpbuilder_oci::push::PushConfig { wait: Some(Duration::from_millis(500)), ..pushing.config() };
+    let error = pushing.push_with(config).await.expect_err("it never comes");
+    assert!(matches!(error, PushError::NotPullable { .. }), "{error:?}");
 }
