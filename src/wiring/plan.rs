@@ -100,7 +100,8 @@ impl File {
             }
         }
         if fresh.is_empty() {
-            return Ok((self.step(Change::Keep, fresh, None), None));
+            let record = record.is_none().then(|| self.untouched());
+            return Ok((self.step(Change::Keep, fresh, None), record));
         }
         let mut document = base.clone();
         for entry in &entries {
@@ -122,6 +123,20 @@ impl File {
         };
         let change = if self.content.is_none() { Change::Create } else { Change::Write };
         Ok((self.step(change, fresh, Some(document)), Some(record)))
+    }
+
+    /// The record of a file in which somebody else has named our helper already: that is not ours to take back.
+    fn untouched(&self) -> Record {
+        Record {
+            readers: Vec::new(),
+            path: self.path.clone(),
+            target: self.target.clone(),
+            created: false,
+            directories: Vec::new(),
+            helpers_created: false,
+            entries: Vec::new(),
+            edit: Edit::between(self.document.as_str(), self.document.as_str()),
+        }
     }
 
     /// Takes back what the record says; nothing where nothing of it is left.

@@ -271,6 +271,16 @@ fn what_was_planned_is_not_carried_out_on_something_else() {
 }
 
 #[test]
+fn what_others_named_before_is_not_taken_back() {
+    let home = Home::new();
+    let text = r#"{"credHelpers": {"own:1": "idpbuilder"}}"#;
+    home.put("docker/config.json", text);
+    home.plan(&["own:1"], false).expect("planned").carry_out(&home.program()).expect("carried out");
+    home.uninstall();
+    assert_eq!(home.text("docker/config.json"), text);
+}
+
+#[test]
 fn a_crash_between_record_and_file_loses_nothing() {
     let home = Home::new();
     home.put("docker/config.json", DOCKER);
