@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Relay {
     address: SocketAddr,
     passed: Arc<AtomicU64>,
+    limit: Arc<AtomicU64>,
 }
 
 /// Which way the bytes go that are counted.
@@ -26,6 +27,8 @@ impl Relay {
         let address = listener.local_addr().expect("an address");
         let passed = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&passed);
+        let limit = Arc::new(AtomicU64::new(limit));
+        let limited = Arc::clone(&limit);
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(upstream)) else { break };
@@ -33,18 +36,27 @@ impl Relay {
                 for (from, to, this) in [(&client, &server, Way::ToServer), (&server, &client, Way::ToClient)] {
                     let from = from.try_clone().expect("another handle");
                     let to = to.try_clone().expect("another handle");
-                    let (counter, limit) =
-                        if this == way { (Arc::clone(&counter), limit) } else { (Arc::clone(&unlimited), u64::MAX) };
-                    std::thread::spawn(move || relay(from, to, &counter, limit));
+                    let no_limit = Arc::new(AtomicU64::new(u64::MAX));
+                    let (counter, limit) = if this == way {
+                        (Arc::clone(&counter), Arc::clone(&limited))
+                    } else {
+                        (Arc::clone(&unlimited), no_limit)
+                    };
+                    std::thread::spawn(move || relay(from, to, &counter, &limit));
                 }
             }
         });
-        Self { address, passed }
+        Self { address, passed, limit }
     }
 
     /// `127.0.0.1:port`.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
+    }
+
+    /// From now on everything passes.
+    pub(crate) fn open(&self) {
+        self.limit.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// Bytes that passed the counted way.
@@ -53,13 +65,13 @@ impl Relay {
     }
 }
 
-fn relay(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64, limit: u64) {
+fn relay(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64, limit: &AtomicU64) {
     let mut buffer = [0; 16 << 10];
     while let Ok(count) = from.read(&mut buffer) {
         if count == 0 {
             break;
         }
-        if passed.load(Ordering::Relaxed) >= limit {
+        if passed.load(Ordering::Relaxed) >= limit.load(Ordering::Relaxed) {
             // Swallowed: the sender believes that all is well, the receiver waits.
             continue;
         }

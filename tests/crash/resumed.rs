@@ -29,7 +29,7 @@ fn a_push_that_was_killed_or_stopped_goes_on_in_the_next_process() {
     let _ = sandbox.run(&["idpbuilder-build", "app", "-q", "-t", "app:v1"]).success();
     for (signal, chunked) in [(Signal::KILL, false), (Signal::INT, false), (Signal::TERM, true), (Signal::KILL, true)] {
         let server = Serve::start(&sandbox, &format!("served-{}-{chunked}", signal.as_raw()));
-        let relay = Relay::start(server.address, Way::ToServer, u64::MAX);
+        let relay = Relay::start(server.address, Way::ToServer, CUT);
         let to = format!("{}/team/app:v1", relay.host());
         let mut words = vec!["idpbuilder-push", "app:v1", &to, "--plain-http"];
         if chunked {
@@ -43,6 +43,7 @@ fn a_push_that_was_killed_or_stopped_goes_on_in_the_next_process() {
         assert_eq!(records(&sandbox).len(), 1, "{told}");
 
         let before = relay.passed();
+        relay.open();
         let second = sandbox.run(&words);
         assert!(second.stderr.contains("resumed from"), "{second}");
         let _ = second.success();
