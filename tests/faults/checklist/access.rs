@@ -75,7 +75,7 @@ async fn a_wrong_password_is_said_once() {
         let pushing = asking(*profile, the_login(), []);
         let wrong = crate::fixture::login("giteaAdmin", "wr0ng-secret");
         let client = registry(&pushing.lab.host(), Some(wrong));
-        let error = client.probe_push("team/app").await.expect_err("wrong");
+        let error = client.probe_push("team/app", std::future::pending()).await.expect("no limit").expect_err("wrong");
         assert!(matches!(error, RegistryError::Unauthorized { credentials: true, .. }), "{}: {error:?}", profile.name);
         assert!(!format!("{error} {error:?}").contains("wr0ng-secret"));
         assert!(pushing.lab.seen().len() <= 6, "{}: {:?}", profile.name, pushing.lab.lines());
