@@ -224,7 +224,11 @@ pub enum Violation {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// 401: nobody, or somebody unknown, asked.
-    #[error("{} wants to know who asks ({refused})", refused.request.host())]
+    #[error(
+        "{} {} ({refused})",
+        refused.request.host(),
+        if *credentials { "does not accept the credential" } else { "wants to know who asks" }
+    )]
     Unauthorized {
         /// The answer.
         refused: Box<Refused>,
