@@ -8,6 +8,7 @@
 mod certificate;
 mod fault;
 mod host;
+mod pem;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -25,10 +26,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
-pub use trust::{
-    Anchor, Chosen, ClientIdentity, MAX_CERTIFICATES, MAX_PEM_BYTES, Origin, TlsError, TrustStore, certificates_of,
-    read_certificates, to_pem,
-};
+pub use pem::{MAX_CERTIFICATES, MAX_PEM_BYTES, certificates_of, read_certificates, to_pem};
+pub use trust::{Anchor, Chosen, ClientIdentity, Origin, TlsError, TrustStore};
 
 /// How connections to one host are protected. Never inferred from the address: someone chose it.
 #[derive(Debug, Clone)]

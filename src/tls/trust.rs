@@ -1,8 +1,7 @@
 //! The certificates trusted for one host, each with the reason why.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +10,10 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::certificate::{CertificateFacts, UnreadableCertificate};
+use super::certificate::UnreadableCertificate;
+use super::pem::{MAX_PEM_BYTES, certificates_of, read, read_certificates};
 use crate::image::Digest;
 
-/// Bytes a file of certificates may have.
-pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
-/// Certificates a file may hold.
-pub const MAX_CERTIFICATES: usize = 1000;
 /// Certificate files read from one directory.
 const MAX_FILES: usize = 100;
 
@@ -256,7 +252,7 @@ impl TrustStore {
 
     /// Adds certificates that were read elsewhere, PEM, and answers how many they are.
     pub fn add_pem(&mut self, text: &[u8], origin: Origin) -> Result<usize, TlsError> {
-        let certificates = parse(text, &origin)?;
+        let certificates = certificates_of(text, &origin)?;
         Ok(self.add(origin, certificates))
     }
 
@@ -336,75 +332,12 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, TlsError> 
     Ok(ClientIdentity { path: certificate.to_owned(), exposed_key, key: Arc::new(pair) })
 }
 
-/// Reads a file of at most [`MAX_PEM_BYTES`].
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    // Opening a FIFO would wait for a writer.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    Ok(bytes)
-}
-
-/// Every certificate of a PEM file, checked, in its order.
-pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    parse(&read(path)?, &Origin::File(path.to_owned()))
-}
-
-/// Every certificate of a PEM text, checked, in its order; `origin` is for messages.
-pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    parse(text, origin)
-}
-
-/// Certificates as a PEM text that [`read_certificates`] and other programs read.
-pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
-    use base64::Engine as _;
-    let mut text = String::new();
-    for certificate in certificates {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let mut rest = base64::engine::general_purpose::STANDARD.encode(certificate);
-        // RFC 7468 section 2: lines of 64 characters.
-        while !rest.is_empty() {
-            let tail = rest.split_off(rest.len().min(64));
-            text.push_str(&rest);
-            text.push('\n');
-            rest = tail;
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text
-}
-
-fn parse(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    if text.len() as u64 > MAX_PEM_BYTES {
-        return Err(TlsError::TooLarge { origin: origin.clone() });
-    }
-    let mut certificates = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(text) {
-        let certificate = certificate.map_err(|source| TlsError::Pem { origin: origin.clone(), source })?;
-        let number = certificates.len() + 1;
-        if number > MAX_CERTIFICATES {
-            return Err(TlsError::TooMany { origin: origin.clone(), limit: MAX_CERTIFICATES });
-        }
-        CertificateFacts::from_der(&certificate).map_err(|source| TlsError::Certificate {
-            origin: origin.clone(),
-            number,
-            source,
-        })?;
-        certificates.push(certificate);
-    }
-    if certificates.is_empty() {
-        return Err(TlsError::NoCertificate { origin: origin.clone() });
-    }
-    Ok(certificates)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::certificate::CertificateFacts;
+    use super::super::pem::{MAX_CERTIFICATES, to_pem};
     use super::*;
 
     fn pem(name: &str) -> String {
