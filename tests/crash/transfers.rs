@@ -67,7 +67,7 @@ impl Serve {
 }
 
 fn push(sandbox: &Sandbox, to: &str) -> Process {
-    Process::start(sandbox.command(&["idpbuilder-push", "app:v1", to, "--plain-http"]))
+    Process::start(sandbox.command(&["idpbuilder-push", "app:v1", to, "--plain-http", "--retry-delay", "20ms"]))
 }
 
 fn pull<'a>(from: &'a str, store: &'a str) -> [&'a str; 8] {
