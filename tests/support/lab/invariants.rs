@@ -39,16 +39,27 @@ pub(crate) fn stored(lab: &Lab, repository: &str, tag: &str, image: &Document) -
     wrong
 }
 
+/// The record's name of [`super::script::Fault::ForgetSessions`].
+const FORGETS: &str = "ForgetSessions";
+
 /// Bytes that the faults of a record may have cost: what was on its way, and what a session that ended with it had.
 pub(crate) fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
     // When a token ends, whoever is sending finds out.
     let ended = |exchange: &Exchange| exchange.status == Some(401);
-    let struck = seen.iter().filter(|exchange| exchange.fault.is_some() || is_torn(exchange) || ended(exchange));
+    // When a registry forgets its sessions, so does whoever is sending into another one, which had its bytes for nothing.
+    let forgets = seen.iter().any(|exchange| exchange.fault.as_deref().is_some_and(|fault| fault == FORGETS));
+    let forgotten = |exchange: &Exchange| {
+        forgets && exchange.fault.is_none() && carries_blobs(exchange.op) && exchange.status == Some(404)
+    };
+    let struck = seen
+        .iter()
+        .filter(|exchange| exchange.fault.is_some() || is_torn(exchange) || ended(exchange) || forgotten(exchange));
     struck
         .map(|exchange| {
             let ends =
                 profile.torn != Torn::Kept || exchange.fault.as_deref().is_some_and(|fault| !fault.starts_with("Cut"));
             // What it had before was counted when it was poisoned.
+            let ends = ends || forgotten(exchange);
             let ends = ends && exchange.fault.as_deref() != Some("Poisoned");
             exchange.announced() + exchange.lost + if ends { exchange.offset } else { 0 }
         })
