@@ -46,7 +46,7 @@ const FORGETS: &str = "ForgetSessions";
 pub(crate) fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
     // When a token ends, whoever is sending finds out.
     let ended = |exchange: &Exchange| exchange.status == Some(401);
-    // When a registry forgets its sessions, so does whoever is sending into another one, which had its bytes for nothing.
+    // A registry that forgets its sessions forgets all: whoever was sending into another one did so for nothing.
     let forgets = seen.iter().any(|exchange| exchange.fault.as_deref().is_some_and(|fault| fault == FORGETS));
     let forgotten = |exchange: &Exchange| {
         forgets && exchange.fault.is_none() && carries_blobs(exchange.op) && exchange.status == Some(404)
