@@ -145,6 +145,12 @@ impl Document {
         }
     }
 
+    /// Serialises an index; the result is what gets hashed, stored and sent.
+    pub fn from_index(index: Index) -> Self {
+        let bytes = serde_json::to_vec(&index).expect("an index has only string keys");
+        Self { descriptor: Descriptor::of(media_type::IMAGE_INDEX, &bytes), bytes, content: Content::Index(index) }
+    }
+
     /// Parses `bytes` declared to be of `declared` type; without a declaration, or with a generic
     /// one, the document's own `mediaType` decides, then its shape.
     pub fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Self, DocumentError> {
@@ -178,6 +184,27 @@ impl Document {
             Content::Manifest(manifest) => Some(manifest),
             Content::Index(_) => None,
         }
+    }
+
+    /// The manifest that the document refers to.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match &self.content {
+            Content::Manifest(manifest) => manifest.subject.as_ref(),
+            Content::Index(index) => index.subject.as_ref(),
+        }
+    }
+
+    /// The document's descriptor as a list of referrers has it (distribution-spec, "Listing Referrers"): with the type
+    /// of the artifact and the annotations.
+    pub fn as_referrer(&self) -> Descriptor {
+        let (kind, annotations) = match &self.content {
+            Content::Manifest(manifest) => {
+                let kind = manifest.artifact_type.clone().unwrap_or_else(|| manifest.config.media_type.clone());
+                (Some(kind), manifest.annotations.clone())
+            }
+            Content::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
+        };
+        Descriptor { artifact_type: kind, annotations, ..self.descriptor.clone() }
     }
 
     /// Descriptors of everything the document needs: blobs of a manifest, children of an index.

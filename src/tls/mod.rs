@@ -16,7 +16,7 @@ mod verifier;
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
+pub use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
