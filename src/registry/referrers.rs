@@ -1,6 +1,8 @@
 //! Lists of referrers where the registry keeps none (distribution-spec, "Pushing Manifests with Subject" and "Referrers
 //! Tag Schema"): an index under a tag made from the subject's digest, kept by the clients.
 
+use oci_client::errors::OciErrorCode;
+
 use super::contents::Target;
 use super::{Registry, RegistryError};
 use crate::image::{Content, Digest, Document, Index};
@@ -39,10 +41,17 @@ impl Registry {
             Ok(Document { content: Content::Index(index), .. }) => Ok(index),
             // It is not ours to replace.
             Ok(_) => Err(lost(repository, tag, "something that is no index has its tag")),
-            Err(RegistryError::NotFound(_)) => Ok(Index::default()),
+            Err(error) if is_absent(&error) => Ok(Index::default()),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether there is no such manifest; not every registry says that with 404.
+fn is_absent(error: &RegistryError) -> bool {
+    let unknown = |code: &OciErrorCode| matches!(code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown);
+    matches!(error, RegistryError::NotFound(_))
+        || error.refusal().is_some_and(|refused| refused.refusal.errors.iter().any(|error| unknown(&error.code)))
 }
 
 fn lost(repository: &str, tag: &str, why: &'static str) -> RegistryError {

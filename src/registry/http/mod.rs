@@ -45,6 +45,8 @@ pub(super) use reply::Reply;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
+/// So many bytes of a blob are not worth a connection of their own.
+const SMALL: u64 = 64 << 10;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -221,7 +223,7 @@ impl Transport {
     /// One set of connections as long as nobody speaks HTTP/2.
     fn client_for(&self, payload: &Payload) -> &Client<Dialer, SendBody> {
         match payload {
-            Payload::Part(_) if self.multiplexes.load(Ordering::Relaxed) => &self.bulk,
+            Payload::Part(_) if payload.len() > SMALL && self.multiplexes.load(Ordering::Relaxed) => &self.bulk,
             _ => &self.client,
         }
     }
