@@ -92,6 +92,11 @@ impl Ui {
         self.verbose = verbose;
     }
 
+    /// Whether more status is wanted.
+    pub(super) fn explains(&self) -> bool {
+        self.verbose
+    }
+
     /// Tells what only `-v` asks for.
     pub(super) fn detail(&self, text: &str) {
         if self.verbose {

@@ -244,7 +244,7 @@ impl Run<'_> {
     {
         let stopped = AtomicBool::new(false);
         let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
-        let work = work.enumerate().map(|(at, work)| async move { (at, work.await) });
+        let work = work.enumerate().map(|(at, work)| async move { (at, Box::pin(work).await) });
         let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(jobs));
         let mut done = BTreeMap::new();
         let mut failure = None;

@@ -174,14 +174,18 @@ impl Authenticator {
                     Verdict::Unauthorized
                 }
             }
-            Shown::Token { generation, fresh } if !(fresh && again) => {
-                self.learn(base, headers)?;
+            Shown::Token { generation, fresh } => {
                 let slot = self.slot(scope);
-                slot.lock().await.refuse(generation);
+                let mut slot = slot.lock().await;
+                if fresh && (again || slot.is_hopeless()) {
+                    slot.give_up();
+                    return Ok(if self.has_credential() { Verdict::Denied } else { Verdict::Unauthorized });
+                }
+                self.learn(base, headers)?;
+                slot.refuse(generation);
                 Verdict::Retry
             }
-            Shown::Token { .. } if self.has_credential() => Verdict::Denied,
-            Shown::GivenToken | Shown::Token { .. } => Verdict::Unauthorized,
+            Shown::GivenToken => Verdict::Unauthorized,
         })
     }
 

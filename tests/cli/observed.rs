@@ -1,5 +1,6 @@
 //! What a push tells to those who look on: every line as its schema says, and nothing secret in any.
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
@@ -91,7 +92,6 @@ fn a_trace_has_every_exchange_and_no_secret() {
     let lines = json_lines(&text);
     valid("trace-1", &lines);
     assert!(lines.len() >= 8 && lines.len() == text.lines().count(), "{text}");
-    use base64::Engine as _;
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("demo:{PASSWORD}"));
     for secret in [PASSWORD, &encoded] {
         assert!(!text.contains(secret), "{text}");

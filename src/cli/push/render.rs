@@ -156,11 +156,8 @@ fn naming(preview: &Preview) -> String {
 pub(super) fn outcome_as_line(outcome: &PushOutcome) -> String {
     let Totals { uploaded, skipped, mounted, resumed } = outcome.totals();
     let further = [(mounted, "mounted"), (resumed, "sent by an earlier push")];
-    let further: String = further
-        .iter()
-        .filter(|(bytes, _)| *bytes > 0)
-        .map(|(bytes, what)| format!(", {} {what}", HumanBytes(*bytes)))
-        .collect();
+    let told = |(bytes, what): &(u64, &str)| format!(", {} {what}", HumanBytes(*bytes));
+    let further = further.iter().filter(|(bytes, _)| *bytes > 0).map(told).collect::<Vec<_>>().concat();
     format!(
         "Pushed {}: {} sent, {} already there{further}; {} requests",
         outcome.reference,
