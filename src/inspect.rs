@@ -1,6 +1,8 @@
 //! A look inside a stored image: what it is, its exact documents, how it came to be, its layers and
 //! the files in them. Reads only, and streams what may be large.
 
+mod diff;
+
 use std::io::Read;
 
 use serde::Serialize;
@@ -10,6 +12,8 @@ use crate::layer::read::{TarEntry, TarError, TarReader};
 use crate::layer::{Decoder, Format};
 use crate::progress::Interrupt;
 use crate::store::{BlobReader, Image, ImageStore, StoreError};
+
+pub use diff::{About, Aspect, Change, Difference, diff};
 
 /// The most files listed of one layer.
 const MAX_FILES: usize = 10_000_000;
@@ -322,6 +326,13 @@ impl Iterator for LayerFiles {
             self.reader = None;
         }
         step
+    }
+}
+
+/// The content of the entry that was walked to last.
+impl Read for LayerFiles {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.reader.as_mut().map_or(Ok(0), |reader| reader.read(buffer))
     }
 }
 

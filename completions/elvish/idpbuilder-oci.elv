@@ -192,6 +192,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'idpbuilder-oci;inspect'= {
+            cand --diff 'Show how IMAGE differs from FIRST: paths, and fields of the configuration'
             cand --layer 'Only files of this layer: its number (the first is 1), or the start of its digest'
             cand --format 'table, json, yaml, a template, or `table` and a template'
             cand -o 'json, table or yaml'

@@ -1,3 +1,4 @@
+complete -c idpbuilder-inspect -l diff -d 'Show how IMAGE differs from FIRST: paths, and fields of the configuration' -r
 complete -c idpbuilder-inspect -l layer -d 'Only files of this layer: its number (the first is 1), or the start of its digest' -r
 complete -c idpbuilder-inspect -l format -d 'table, json, yaml, a template, or `table` and a template' -r
 complete -c idpbuilder-inspect -s o -l output -d 'json, table or yaml' -r

@@ -168,6 +168,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l d
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -l no-trunc -d 'Show ids and digests whole'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s q -l quiet -d 'Print ids only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l diff -d 'Show how IMAGE differs from FIRST: paths, and fields of the configuration' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l layer -d 'Only files of this layer: its number (the first is 1), or the start of its digest' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l format -d 'table, json, yaml, a template, or `table` and a template' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -s o -l output -d 'json, table or yaml' -r

@@ -201,6 +201,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             break
         }
         'idpbuilder-oci;inspect' {
+            [CompletionResult]::new('--diff', '--diff', [CompletionResultType]::ParameterName, 'Show how IMAGE differs from FIRST: paths, and fields of the configuration')
             [CompletionResult]::new('--layer', '--layer', [CompletionResultType]::ParameterName, 'Only files of this layer: its number (the first is 1), or the start of its digest')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'table, json, yaml, a template, or `table` and a template')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'json, table or yaml')

@@ -11,15 +11,15 @@ use super::failure::Outcome;
 use super::format::{Column, Format};
 use super::ui::Ui;
 use crate::image::{ContainerConfig, Platform};
-use crate::inspect::{self, LayerInfo, Overview, Step, Uncompressed};
+use crate::inspect::{self, About, Aspect, Change, Difference, LayerInfo, Overview, Step, Uncompressed};
 use crate::layer::read::{EntryKind, TarEntry};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
 
 /// Look inside a stored image
 ///
-/// Without a flag, an overview. --config and --manifest print the exact documents; --history, --layers and --files
-/// are tables that take --format.
+/// Without a flag, an overview. --config and --manifest print the exact documents; --history, --layers, --files and
+/// --diff are tables that take --format.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Name, digest or id of a stored image
@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// List the files in the layers
     #[arg(long, group = "what")]
     files: bool,
+    /// Show how IMAGE differs from FIRST: paths, and fields of the configuration
+    #[arg(long, group = "what", value_name = "FIRST")]
+    diff: Option<String>,
     /// Only files of this layer: its number (the first is 1), or the start of its digest
     #[arg(long, value_name = "LAYER", requires = "files")]
     layer: Option<String>,
@@ -93,6 +96,10 @@ const FILES: &[Column] = &[
     ("Layer", "LAYER"),
 ];
 
+const DIFFERENCES: &[Column] = &[("Change", "CHANGE"), ("Place", "PLACE"), ("Details", "DETAILS"), ("About", "ABOUT")];
+/// Longer values are cut in tables.
+const MAX_DETAIL: usize = 60;
+
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         let store = self.store.open(ui)?;
@@ -117,6 +124,17 @@ impl Run for Args {
         }
         if self.files {
             return self.list_files(ui, store, platform);
+        }
+        if let Some(first) = &self.diff {
+            let found = ui.run_blocking(|stop| Ok(inspect::diff(store, first, &self.image, platform, stop)?))?;
+            if found.is_empty() {
+                ui.status("There is no difference");
+            }
+            if found.is_empty() && self.format.is_none() && self.output.is_none() {
+                return Ok(());
+            }
+            let rows = found.into_iter().map(|found| (difference(&found), found)).collect::<Vec<_>>();
+            return self.table(ui, DIFFERENCES, &["Change", "Place", "Details"], &rows);
         }
         let overview = inspect::overview(store, &self.image, platform)?;
         if self.format.is_none() && self.output.is_none() {
@@ -203,6 +221,32 @@ impl Args {
         }
         self.table(ui, FILES, &["Mode", "Owner", "Size", "Modified", "Path", "Link"], &rows)
     }
+}
+
+fn difference(found: &Difference) -> Vec<String> {
+    let (change, about) = (
+        match found.change {
+            Change::Added => "added",
+            Change::Removed => "removed",
+            Change::Changed => "changed",
+        },
+        match found.about {
+            About::Path => "path",
+            About::Configuration => "configuration",
+        },
+    );
+    let cut = |text: &str| -> String {
+        let short: String = text.chars().take(MAX_DETAIL).collect();
+        if short.len() < text.len() { format!("{short}...") } else { short }
+    };
+    let told = |aspect: &Aspect| match (aspect.name, found.change) {
+        ("content", _) => "content".to_owned(),
+        (name, Change::Added) => format!("{name} {}", cut(&aspect.to)),
+        (name, Change::Removed) => format!("{name} {}", cut(&aspect.from)),
+        (name, Change::Changed) => format!("{name} {} -> {}", cut(&aspect.from), cut(&aspect.to)),
+    };
+    let details = found.aspects.iter().map(told).collect::<Vec<_>>().join(", ");
+    vec![change.to_owned(), printable(found.place.as_bytes()), printable(details.as_bytes()), about.to_owned()]
 }
 
 fn file(layer: usize, entry: &TarEntry) -> (Vec<String>, FileRow) {

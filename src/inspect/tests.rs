@@ -202,7 +202,7 @@ fn failure(store: &ImageStore, media_type: &str, bytes: Vec<u8>) -> InspectError
         Ok(files) => files,
         Err(error) => return error,
     };
-    let error = listing.by_ref().find_map(Result::err).expect("a failure");
+    let error = Iterator::by_ref(&mut listing).find_map(Result::err).expect("a failure");
     assert!(listing.next().is_none());
     error
 }
@@ -238,4 +238,64 @@ fn a_damaged_layer_is_found_at_its_end() {
     let results: Vec<_> = files(&store, &layer).expect("opens").collect();
     assert_eq!(results.len(), 3);
     assert!(matches!(results[2], Err(InspectError::Store(StoreError::BlobDigest { .. }))), "{results:?}");
+}
+
+/// A layer with these files, and for names that end in `@TARGET` links.
+fn files_layer(entries: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_mtime(1);
+        if let Some((path, target)) = path.split_once('@') {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_cksum();
+            builder.append_link(&mut header, path, target).expect("written");
+        } else {
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            builder.append_data(&mut header, path, content.as_bytes()).expect("written");
+        }
+    }
+    builder.into_inner().expect("finished")
+}
+
+#[test]
+fn images_are_compared_as_they_would_be_unpacked() {
+    let (_dir, store) = open();
+    let tar = |entries: &[(&str, &str)]| (media_type::IMAGE_LAYER, files_layer(entries));
+    let base = tar(&[("etc/a", "1"), ("etc/b", "2"), ("old/x", "3"), ("opaque/y", "4"), ("link@etc/a", "")]);
+    let first = image(&store, "amd64", std::slice::from_ref(&base), &[Digest::of(&base.1)]);
+    publish(&store, &first, &["first"]);
+    // In two layers, of which the upper one hides what the lower one had.
+    let upper =
+        tar(&[("etc/a", "22"), ("old/.wh.x", ""), ("opaque/.wh..wh..opq", ""), ("opaque/z", "5"), ("link@etc/b", "")]);
+    let second = image(&store, "amd64", &[base.clone(), upper.clone()], &[Digest::of(&base.1), Digest::of(&upper.1)]);
+    publish(&store, &second, &["second"]);
+    let compare = |one: &str, other: &str| diff(&store, one, other, None, &Interrupt::default()).expect("compared");
+    assert_eq!(compare("first", "first"), []);
+    let told: Vec<String> = compare("first", "second")
+        .iter()
+        .map(|found| {
+            let aspects: Vec<&str> = found.aspects.iter().map(|aspect| aspect.name).collect();
+            format!("{:?} {} {}", found.change, found.place, aspects.join(","))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        ["Changed etc/a size,content", "Changed link target", "Removed old/x ", "Removed opaque/y ", "Added opaque/z ",]
+    );
+}
+
+#[test]
+fn the_same_tree_in_other_layers_is_no_difference() {
+    let (_dir, store) = open();
+    let tar = |entries: &[(&str, &str)]| (media_type::IMAGE_LAYER, files_layer(entries));
+    let (a, b, both) = (tar(&[("a", "1")]), tar(&[("b", "2")]), tar(&[("a", "1"), ("b", "2")]));
+    let two = image(&store, "amd64", &[a.clone(), b.clone()], &[Digest::of(&a.1), Digest::of(&b.1)]);
+    publish(&store, &two, &["two"]);
+    let one = image(&store, "amd64", std::slice::from_ref(&both), &[Digest::of(&both.1)]);
+    publish(&store, &one, &["one"]);
+    assert_eq!(diff(&store, "two", "one", None, &Interrupt::default()).expect("compared"), []);
 }

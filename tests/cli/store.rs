@@ -85,6 +85,12 @@ fn looking_inside() {
     snapshot("inspect_json", sandbox.run(&["idpbuilder-inspect", "app:v1", "--format", "json"]));
     snapshot("inspect_history", sandbox.run(&["idpbuilder-inspect", "app:v1", "--history"]));
     snapshot("inspect_layers", sandbox.run(&["idpbuilder-inspect", "app:v1", "--layers"]));
+    sandbox.file("changed/file", "other content");
+    sandbox
+        .run(&["idpbuilder-build", "changed", "-t", "app:v2", "-q", "--platform", "linux/amd64", "--env", "A=b"])
+        .success();
+    snapshot("inspect_diff", sandbox.run(&["idpbuilder-inspect", "--diff", "app:v1", "app:v2"]));
+    snapshot("inspect_diff_same", sandbox.run(&["idpbuilder-inspect", "--diff", "app:v1", "app:v1"]));
     snapshot("inspect_missing", sandbox.run(&["idpbuilder-inspect", "app:v9"]));
 }
 
