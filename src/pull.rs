@@ -13,7 +13,7 @@ use crate::credentials::Credential;
 use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
-    Limits, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
+    Limits, Persistence, Piece, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
@@ -174,7 +174,7 @@ struct Run<'a> {
     registry: &'a Registry,
     reference: &'a Reference,
     store: &'a ImageStore,
-    lease: &'a Lease,
+    lease: &'a Arc<Lease>,
     interrupt: &'a Interrupt,
     jobs: usize,
 }
@@ -248,16 +248,19 @@ impl Run<'_> {
         let work = missing.iter().map(|blob| self.blob(blob, progress));
         let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(self.jobs));
         let mut failure = None;
+        let mut downloaded = 0;
         while let Some(result) = running.next().await {
-            if let Err(error) = result {
-                stopped.store(true, Ordering::Relaxed);
-                self.registry.abandon();
-                if matches!(failure, None | Some(PullError::Interrupted)) {
-                    failure = Some(error);
+            match result {
+                Ok(received) => downloaded += received,
+                Err(error) => {
+                    stopped.store(true, Ordering::Relaxed);
+                    self.registry.abandon();
+                    if matches!(failure, None | Some(PullError::Interrupted)) {
+                        failure = Some(error);
+                    }
                 }
             }
         }
-        let downloaded = missing.iter().map(|blob| blob.size).sum();
         failure.map_or(Ok((downloaded, present)), Err)
     }
 
@@ -289,7 +292,8 @@ impl Run<'_> {
         reading.await.expect("reading does not panic")
     }
 
-    async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+    /// Receives one blob; answers how many bytes came.
+    async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let key = blob.digest.to_string();
         let label = blob.digest.short();
         progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Download, total: Some(blob.size) });
@@ -300,28 +304,49 @@ impl Run<'_> {
     }
 
     /// From the connection through a short queue to a thread that writes.
-    async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+    async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let failed = |source| failure(self.reference, source);
-        let mut download = self.registry.get_blob(self.reference.repository(), blob).await.map_err(failed)?;
-        let mut writer = self.store.write_blob(self.lease)?;
+        let mut writer = {
+            let (store, lease, blob) = (self.store.clone(), Arc::clone(self.lease), blob.clone());
+            // What an earlier run left is hashed first.
+            let opening = tokio::task::spawn_blocking(move || store.resume_blob(&lease, &blob));
+            opening.await.expect("opening does not panic")?
+        };
+        let prefix = writer.prefix();
+        if prefix.count() > 0 {
+            progress.emit(Event::Resume { key, offset: prefix.count() });
+        }
+        let mut download = self.registry.resume_blob(self.reference.repository(), blob, prefix).map_err(failed)?;
         let root = self.store.root().to_owned();
-        let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(QUEUE);
+        let (sender, mut receiver) = mpsc::channel::<Piece>(QUEUE);
         let writing = tokio::task::spawn_blocking(move || -> Result<BlobWriter, StoreError> {
-            while let Some(bytes) = receiver.blocking_recv() {
-                writer.write_all(&bytes).map_err(|source| StoreError::io("write a blob in", &root, source))?;
+            while let Some(piece) = receiver.blocking_recv() {
+                let written = match piece {
+                    Piece::Bytes(bytes) => writer.write_all(&bytes),
+                    Piece::Restart => writer.restart(),
+                };
+                written.map_err(|source| StoreError::io("write a blob in", &root, source))?;
             }
             Ok(writer)
         });
+        let mut arrived = 0;
         let mut download_result = Ok(());
         loop {
-            match download.chunk().await {
-                Ok(Some(bytes)) => {
-                    let count = bytes.len() as u64;
+            match download.next().await {
+                Ok(Some(piece)) => {
+                    let count = match &piece {
+                        Piece::Bytes(bytes) => Some(bytes.len() as u64),
+                        Piece::Restart => None,
+                    };
                     // A writer that is gone tells why below.
-                    if sender.send(bytes).await.is_err() {
+                    if sender.send(piece).await.is_err() {
                         break;
                     }
-                    progress.emit(Event::Advance { key, bytes: count });
+                    arrived += count.unwrap_or(0);
+                    progress.emit(match count {
+                        Some(bytes) => Event::Advance { key, bytes },
+                        None => Event::Rewind { key, offset: 0 },
+                    });
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -335,7 +360,7 @@ impl Run<'_> {
         download_result.map_err(failed)?;
         let blob = blob.clone();
         tokio::task::spawn_blocking(move || writer.commit_as(&blob)).await.expect("committing does not panic")?;
-        Ok(())
+        Ok(arrived)
     }
 }
 
