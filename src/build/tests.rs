@@ -43,6 +43,7 @@ impl Bench {
         BuildConfig {
             context: self.context(),
             names: vec![name("app:v1")],
+            base: None,
             platform: Platform::new("linux", "amd64", None),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

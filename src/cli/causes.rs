@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
-use crate::build::BuildError;
+use crate::build::{BaseError, BuildError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
@@ -127,6 +127,18 @@ impl From<BuildError> for Failure {
                 .hint("--copy-to takes an absolute path of the image, for example /srv/app"),
             BuildError::ContextIsStore(_) => {
                 Self::new(Kind::Image, error).hint("name another directory as context, or another store with --store")
+            }
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Store(error) => error.into(),
+            BaseError::NotAnImage { .. } => Self::new(Kind::Image, error).hint("name an image that containers run"),
+            BaseError::LayerCount { .. } => {
+                Self::new(Kind::Image, error).hint("pull or load the base again, or take another one")
             }
         }
     }

@@ -144,7 +144,7 @@ fn healthcheck(text: &str) -> Result<HealthCheck, Failure> {
     } else {
         vec!["CMD-SHELL".to_owned(), text.to_owned()]
     };
-    Ok(HealthCheck { test: words })
+    Ok(HealthCheck { test: words, ..HealthCheck::default() })
 }
 
 #[cfg(test)]

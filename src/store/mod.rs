@@ -6,6 +6,7 @@
 //! the lease exclusively, and whoever writes or reads blobs over time holds it shared.
 
 mod blob;
+mod copy;
 mod error;
 mod index;
 mod partial;

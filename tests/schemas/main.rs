@@ -27,6 +27,7 @@ fn configurations(diff_id: Digest) -> [ImageConfig; 2] {
         config: ContainerConfig::default(),
         rootfs,
         history: Vec::new(),
+        extra: BTreeMap::new(),
     };
     let config = ContainerConfig {
         user: Some("1000:1000".into()),
@@ -34,11 +35,12 @@ fn configurations(diff_id: Digest) -> [ImageConfig; 2] {
         env: texts(&["PATH=/bin", "EMPTY="]),
         entrypoint: texts(&["/app"]),
         cmd: texts(&["--serve"]),
-        healthcheck: Some(HealthCheck { test: texts(&["CMD", "/app", "--check"]) }),
+        healthcheck: Some(HealthCheck { test: texts(&["CMD", "/app", "--check"]), ..HealthCheck::default() }),
         volumes: BTreeSet::from(["/data".to_owned()]),
         working_dir: Some("/srv".into()),
         labels: BTreeMap::from([("org.opencontainers.image.title".to_owned(), "app".to_owned())]),
         stop_signal: Some("SIGTERM".into()),
+        ..ContainerConfig::default()
     };
     let created = Some("1980-01-01T00:00:01Z".to_owned());
     let step = History {
