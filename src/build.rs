@@ -17,7 +17,7 @@ use crate::image::{
 };
 pub use base::{Base, BaseError};
 pub use platforms::{IndexOutcome, build_index};
-pub use rebase::{OldBase, RebaseConfig, RebaseError, RebaseOutcome, rebase};
+pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
 
 pub use crate::layer::{Compression, Format, LevelError, Owner};
 use crate::layer::{Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
@@ -128,6 +128,9 @@ pub enum BuildError {
     /// A time before 1970 or after the year 9999.
     #[error("timestamp {0} is not between the years 1970 and 9999")]
     Timestamp(i64),
+    /// Two of the platforms that were asked for are one on the base.
+    #[error("two of the platforms mean the same image of the base: {0}")]
+    PlatformTwice(Platform),
     /// The context is the store that the image would be written to.
     #[error("the build context `{}` is the image store itself", .0.display())]
     ContextIsStore(PathBuf),

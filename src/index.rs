@@ -193,7 +193,7 @@ fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexErr
 /// Whether two entries are for one platform. Attestations are for none (`unknown`), and go with their image.
 fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
     match (&one.platform, &other.platform) {
-        (Some(one), Some(other)) => one == other && one.os != "unknown",
+        (Some(one), Some(other)) => one.normalised() == other.normalised() && one.os != "unknown",
         _ => false,
     }
 }
@@ -222,4 +222,77 @@ fn publish(
     store.put(lease, &document.descriptor.media_type, &document.bytes)?;
     let replaced = store.publish(lease, &document, std::slice::from_ref(&name), Some(created))?;
     Ok(IndexOutcome { name, document, added: Vec::new(), removed: Vec::new(), replaced })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::image::{Manifest, media_type};
+
+    fn store() -> (tempfile::TempDir, ImageStore) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        (directory, store)
+    }
+
+    /// An image for a platform, in the store under no name.
+    fn image(store: &ImageStore, config: &str, platform: &str) -> Descriptor {
+        let lease = store.lease().expect("a lease");
+        let config = store.put(&lease, media_type::IMAGE_CONFIG, config.as_bytes()).expect("stored");
+        let document = Document::from_manifest(Manifest::new(config, Vec::new(), BTreeMap::new()));
+        store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+        let platform = platform
+            .split_once('/')
+            .map(|(os, architecture)| Platform { os: os.into(), ..Platform::new(os, architecture, None) });
+        Descriptor { platform, ..document.descriptor }
+    }
+
+    fn name(text: &str) -> Reference {
+        text.parse().expect("a reference")
+    }
+
+    fn publish_index(store: &ImageStore, text: &str, manifests: Vec<Descriptor>) {
+        let lease = store.lease().expect("a lease");
+        let document = Document::from_index(Index { manifests, ..Index::default() });
+        store.put(&lease, media_type::IMAGE_INDEX, &document.bytes).expect("stored");
+        store.publish(&lease, &document, &[name(text)], None).expect("published");
+    }
+
+    #[test]
+    fn what_attests_to_an_image_goes_with_it() {
+        let (_directory, store) = store();
+        let amd = image(&store, r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/amd64");
+        let arm = image(&store, r#"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/arm64");
+        let mut proof = image(&store, "{}", "unknown/unknown");
+        proof.annotations = Some([(ATTESTS_TO.to_owned(), arm.digest.to_string())].into());
+        publish_index(&store, "a:1", vec![amd.clone(), arm.clone(), proof.clone()]);
+        let outcome = create(&store, &name("b:1"), &["a:1".into()], "now").expect("made");
+        assert_eq!(outcome.added, [amd.clone(), arm, proof]);
+        let outcome = remove(&store, &name("b:1"), &["linux/arm64".into()], "now").expect("removed");
+        let Content::Index(index) = outcome.document.content else { panic!("an index") };
+        assert_eq!(index.manifests, [amd]);
+    }
+
+    #[test]
+    fn a_variant_that_goes_without_saying_is_the_same_platform() {
+        let (_directory, store) = store();
+        let plain = r#"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers"}}"#;
+        let said = r#"{"architecture":"arm64","variant":"v8","os":"linux","rootfs":{"type":"layers"}}"#;
+        let (one, two) = (image(&store, plain, "linux/arm64").digest, image(&store, said, "linux/arm64").digest);
+        for digest in [one, two] {
+            let lease = store.lease().expect("a lease");
+            let size = store.blob_size(digest).expect("asked").expect("stored");
+            let document = store.document(&Descriptor::new("", digest, size)).expect("a manifest");
+            store.publish(&lease, &document, &[], None).expect("kept");
+        }
+        let both = [one.to_string(), two.to_string()];
+        let error = create(&store, &name("a:1"), &both, "now").expect_err("twice");
+        assert!(matches!(error, IndexError::PlatformTwice { .. }), "{error:?}");
+        create(&store, &name("a:1"), &both[..1], "now").expect("made");
+        let outcome = add(&store, &name("a:1"), &both[1..], "now").expect("replaced");
+        assert_eq!((outcome.added.len(), outcome.removed.len()), (1, 1));
+        assert!(matches!(remove(&store, &name("a:1"), &both[1..], "now"), Err(IndexError::Empty(_))));
+    }
 }

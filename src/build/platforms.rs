@@ -30,8 +30,11 @@ pub fn build_index(
     let mut images: Vec<(Platform, BuildOutcome)> = Vec::new();
     let mut manifests: Vec<Descriptor> = Vec::new();
     for config in configs {
-        let outcome = make(config, store, &lease, progress, interrupt)?;
         let platform = config.base.as_ref().map_or_else(|| config.platform.clone(), |base| base.config.platform());
+        if images.iter().any(|(other, _)| *other == platform) {
+            return Err(BuildError::PlatformTwice(platform));
+        }
+        let outcome = make(config, store, &lease, progress, interrupt)?;
         manifests.push(Descriptor { platform: Some(platform.clone()), ..outcome.document.descriptor.clone() });
         images.push((platform, outcome));
     }

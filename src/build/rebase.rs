@@ -1,28 +1,39 @@
-//! Use case: an image gets another base. Its own layers stay as they are; nothing is read or compressed.
+//! Use case: images get other bases. Their own layers stay as they are; nothing is read or compressed.
 
 use std::collections::BTreeMap;
 
 use super::base::{complete, with_oci_name};
 use super::{Base, BaseError};
 use crate::image::{
-    ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Reference, RootFs, annotation,
-    media_type,
+    ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Index, Manifest, Platform, Reference, RootFs,
+    annotation, media_type,
 };
 use crate::store::{Image, ImageStore, Lease, StoreError};
 
-/// What to put on another base.
+/// What to put on other bases.
 #[derive(Debug, Clone)]
 pub struct RebaseConfig {
-    /// What errors call the image.
+    /// What errors call the image or index.
     pub image: String,
-    /// The base that it has.
-    pub old: OldBase,
-    /// The base that it gets.
-    pub new: Base,
+    /// The image, or those of an index.
+    pub parts: Vec<Part>,
+    /// Whether the result is an index.
+    pub index: bool,
     /// Names of the result.
     pub names: Vec<Reference>,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
+}
+
+/// An image and its bases.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The image.
+    pub image: Image,
+    /// The base that it has.
+    pub old: OldBase,
+    /// The base that it gets.
+    pub new: Base,
 }
 
 /// Which base an image has.
@@ -39,14 +50,25 @@ pub enum OldBase {
 /// What came of it.
 #[derive(Debug, Clone)]
 pub struct RebaseOutcome {
+    /// The manifest, or the index.
+    pub document: Document,
+    /// The images, in the order of the parts.
+    pub images: Vec<Rebased>,
+    /// Images that lost their last name to this one.
+    pub replaced: Vec<Digest>,
+}
+
+/// An image on its new base.
+#[derive(Debug, Clone)]
+pub struct Rebased {
+    /// What it is for.
+    pub platform: Platform,
     /// Digest of the configuration.
     pub image_id: Digest,
     /// The manifest.
     pub document: Document,
-    /// Layers of the base, and of the image itself.
-    pub layers: (usize, usize),
-    /// Images that lost their last name to this one.
-    pub replaced: Vec<Digest>,
+    /// How many layers are its own.
+    pub own: usize,
 }
 
 /// Why an image was not put on another base.
@@ -91,21 +113,35 @@ pub enum RebaseError {
     },
 }
 
-/// Puts `image` on another base and names the result.
-pub fn rebase(
-    config: &RebaseConfig,
-    image: &Image,
-    store: &ImageStore,
-    lease: &Lease,
-) -> Result<RebaseOutcome, RebaseError> {
-    let old = match &config.old {
+/// Puts images on other bases; names the one, or an index of all.
+pub fn rebase(config: &RebaseConfig, store: &ImageStore, lease: &Lease) -> Result<RebaseOutcome, RebaseError> {
+    let moved = config.parts.iter().map(|part| move_part(config, part, store, lease));
+    let images = moved.collect::<Result<Vec<Rebased>, _>>()?;
+    let document = match &images[..] {
+        [only] if !config.index => only.document.clone(),
+        images => {
+            let manifests = images.iter().map(|image| Descriptor {
+                platform: Some(image.platform.clone()),
+                ..image.document.descriptor.clone()
+            });
+            let document = Document::from_index(Index { manifests: manifests.collect(), ..Index::default() });
+            store.put(lease, &document.descriptor.media_type, &document.bytes)?;
+            document
+        }
+    };
+    let replaced = store.publish(lease, &document, &config.names, Some(&config.built_at))?;
+    Ok(RebaseOutcome { document, images, replaced })
+}
+
+fn move_part(config: &RebaseConfig, part: &Part, store: &ImageStore, lease: &Lease) -> Result<Rebased, RebaseError> {
+    let Part { image, old, new } = part;
+    let old = match old {
         OldBase::Image(old) => Some(old.as_ref().clone()),
         OldBase::Scratch => None,
         OldBase::Annotated => Some(annotated(config, image, store)?),
     };
     let own = Own::over(old.as_ref(), config, image)?;
     let below = old.map_or_else(|| empty(&image.config), |old| old.config);
-    let new = &config.new;
     let count = own.layers.len();
     let made = ImageConfig {
         created: image.config.created.clone(),
@@ -124,8 +160,7 @@ pub fn rebase(
     let layers = new.layers.iter().cloned().chain(own.layers).collect();
     let document = Document::from_manifest(Manifest::new(config_blob, layers, new.annotate(annotations)));
     store.put(lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
-    let replaced = store.publish(lease, &document, &config.names, Some(&config.built_at))?;
-    Ok(RebaseOutcome { image_id, document, layers: (new.layers.len(), count), replaced })
+    Ok(Rebased { platform: made.platform(), image_id, document, own: count })
 }
 
 /// The base that the image's annotation names, out of the store.
@@ -144,7 +179,7 @@ fn annotated(config: &RebaseConfig, image: &Image, store: &ImageStore) -> Result
     let size = store.blob_size(digest)?.ok_or_else(gone)?;
     // Its own media type is in the document; that of the descriptor says only that one has to be looked for.
     let descriptor = Descriptor::new("", digest, size);
-    match Base::read(store, (&config.image, None), &descriptor, &image.config.platform()) {
+    match Base::read(store, (&config.image, None), &descriptor, &image.config.platform().normalised()) {
         Err(BaseError::Store(StoreError::MissingBlob(_))) => Err(gone()),
         read => Ok(read?),
     }

@@ -123,6 +123,9 @@ impl From<BuildError> for Failure {
             | BuildError::EmptyLabel(_)
             | BuildError::EmptyAnnotation(_)
             | BuildError::Timestamp(_) => Self::new(Kind::Usage, error),
+            BuildError::PlatformTwice(_) => {
+                Self::new(Kind::Usage, error).hint("name each platform once with --platform")
+            }
             BuildError::Destination { .. } => Self::new(Kind::Usage, error)
                 .hint("--copy-to takes an absolute path of the image, for example /srv/app"),
             BuildError::ContextIsStore(_) => {

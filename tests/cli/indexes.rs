@@ -32,7 +32,8 @@ fn an_index_is_made_changed_and_unmade() {
         "index_create",
         sandbox.run(&["idpbuilder-index", "create", "app:v1", "app:amd64", "app:arm64"])
     );
-    insta::assert_snapshot!("index_list", sandbox.run(&["idpbuilder-list", "--format", "{{.Name}} {{.Digest}}"]));
+    let shown = sandbox.run(&["idpbuilder-inspect", "app:v1"]).success();
+    assert!(shown.contains("linux/amd64, linux/arm64"), "{shown}");
     insta::assert_snapshot!("index_rm", sandbox.run(&["idpbuilder-index", "rm", "app:v1", "linux/arm64"]));
     insta::assert_snapshot!("index_add", sandbox.run(&["idpbuilder-index", "add", "app:v1", "app:arm64"]));
     // Another image for the same platform takes its place; the same one changes nothing.
@@ -140,4 +141,29 @@ fn platforms_and_contexts_have_to_fit() {
         insta::assert_snapshot!("context_for_missing", build(&[&both[..], &["linux/arm64=nowhere"]].concat()));
     });
     assert_eq!(sandbox.run(&["idpbuilder-list", "-q"]).success(), "", "nothing is named unless all of it was built");
+}
+
+#[test]
+fn every_image_of_an_index_gets_the_base_of_its_platform() {
+    let sandbox = sandbox();
+    let both = ["--platform", "linux/amd64,linux/arm64", "-q"];
+    let build = |words: &[&str]| sandbox.run(&[&["idpbuilder-build"], words, &both].concat()).success();
+    build(&["amd64", "-t", "base:v1", "--context-for", "linux/arm64=arm64"]);
+    sandbox.file("amd64/more", "more\n");
+    build(&["amd64", "-t", "base:v2", "--context-for", "linux/arm64=arm64"]);
+    sandbox.file("app/file", "app\n");
+    build(&["app", "-t", "app:v1", "--from", "base:v1", "-e", "A=1"]);
+    insta::assert_snapshot!(
+        "rebased_index",
+        sandbox.run(&["idpbuilder-build", "--rebase", "base:v2", "app:v1", "-t", "app:v2"])
+    );
+    let digest = |name: &str| manifest(&sandbox, name)["manifests"].clone();
+    let rebased = digest("app:v2");
+    build(&["app", "-t", "app:there", "--from", "base:v2", "-e", "A=1"]);
+    assert_eq!(digest("app:there"), rebased);
+    let words =
+        ["idpbuilder-build", "--rebase", "base:v2", "app:v1", "-t", "app:arm", "--platform", "linux/arm64", "-q"];
+    sandbox.run(&words).success();
+    let only = sandbox.run(&["idpbuilder-inspect", "app:arm", "--format", "{{.Digest}}"]).success();
+    assert_eq!(rebased[1]["digest"], only.trim());
 }

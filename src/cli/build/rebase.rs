@@ -1,16 +1,16 @@
 //! `idpbuilder-build --rebase`: an image on another base.
 
-use super::super::arguments::platform_or_host;
 use super::super::base::SCRATCH;
 use super::super::failure::{Failure, Kind, Outcome};
 use super::super::tag::{names, now};
 use super::super::ui::Ui;
 use super::{Args, layers, tell_replaced, tell_triggers};
-use crate::build::{OldBase, RebaseConfig, RebaseError, rebase};
-use crate::image::{Content, Platform, Reference};
+use crate::build::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, rebase};
+use crate::image::{Content, Descriptor, Platform, Reference};
+use crate::store::{Image, ImageStore};
 
 impl Args {
-    /// Puts the image that stands in the context's place on the base `new`.
+    /// Puts the image, or all images of the index, that stands in the context's place on the base `new`.
     pub(super) fn rebase(&self, ui: &Ui, new: &str) -> Outcome {
         let name = self.directory.as_ref().and_then(|name| name.to_str()).ok_or_else(|| {
             Failure::usage("--rebase needs an image").hint("idpbuilder-build --rebase BASE IMAGE -t NAME")
@@ -19,40 +19,69 @@ impl Args {
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
         let lease = store.lease()?;
-        let selection = store.resolve(name)?;
-        let platform: Option<Platform> = match store.document(&selection.descriptor)?.content {
-            Content::Index(_) => Some(platform_or_host(ui, self.platform.as_deref())?),
-            Content::Manifest(_) => self.platform.as_deref().map(str::parse::<Platform>).transpose()?,
-        };
-        let image = store.image(name, &selection.descriptor, platform.as_ref())?;
         let bases = self.bases(ui, &store, &lease, &progress);
-        let platform = image.config.platform();
-        let old = match self.old_base.as_deref() {
-            None => OldBase::Annotated,
-            Some(old) => bases.find(old, &platform)?.map_or(OldBase::Scratch, |base| OldBase::Image(Box::new(base))),
-        };
-        let Some(base) = bases.find(new, &platform)? else {
-            return Err(Failure::usage(format!("--rebase needs an image, and {SCRATCH} is none")));
-        };
-        tell_triggers(ui, new, &base);
-        let shown = format!("  base      {new} ({}, {})", base.digest, layers(base.layers.len()));
-        let config = RebaseConfig { image: name.to_owned(), old, new: base, names, built_at: now() };
-        let outcome = rebase(&config, &image, &store, &lease)?;
+        let (images, index) = self.images(name, &store)?;
+        let mut parts = Vec::new();
+        for image in images {
+            let platform = image.config.platform().normalised();
+            let old = match self.old_base.as_deref() {
+                None => OldBase::Annotated,
+                Some(old) => {
+                    bases.find(old, &platform)?.map_or(OldBase::Scratch, |base| OldBase::Image(Box::new(base)))
+                }
+            };
+            let Some(base) = bases.find(new, &platform)? else {
+                return Err(Failure::usage(format!("--rebase needs an image, and {SCRATCH} is none")));
+            };
+            parts.push(Part { image, old, new: base });
+        }
+        if let Some(part) = parts.first() {
+            tell_triggers(ui, new, &part.new);
+        }
+        let config = RebaseConfig { image: name.to_owned(), parts, index, names, built_at: now() };
+        let outcome = rebase(&config, &store, &lease)?;
         drop((bases, progress));
-        self.write_files(ui, Some(outcome.image_id), &outcome.document, &config.names)?;
+        let image_id = outcome.images.first().filter(|_| !index).map(|image| image.image_id);
+        self.write_files(ui, image_id, &outcome.document, &config.names)?;
         if self.quiet {
-            return ui.data(&outcome.image_id.to_string());
+            return ui.data(&image_id.unwrap_or_else(|| outcome.document.digest()).to_string());
         }
         tell_replaced(ui, &outcome.replaced);
-        let saved = config.names.iter().map(|name| format!("Image saved to local store: {name}"));
-        let mut lines: Vec<String> = saved.collect();
-        lines.push(format!("  image id  {}", outcome.image_id));
-        lines.push(format!("  digest    {}", outcome.document.digest()));
-        lines.push(shown);
-        lines.push(format!("  own       {}", layers(outcome.layers.1)));
-        lines.push(format!("  store     {}", store.root().display()));
-        ui.data(&lines.join("\n"))
+        ui.data(&summary(&config, &outcome, new, &store))
     }
+
+    /// The images to put on another base, and whether they are an index's.
+    fn images(&self, name: &str, store: &ImageStore) -> Result<(Vec<Image>, bool), Failure> {
+        let descriptor = store.resolve(name)?.descriptor;
+        let wanted = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
+        let children = match (store.document(&descriptor)?.content, &wanted) {
+            (Content::Index(index), None) => index.manifests,
+            _ => return Ok((vec![store.image(name, &descriptor, wanted.as_ref())?], false)),
+        };
+        // Attestations are of the images as they were.
+        let are_images = |child: &&Descriptor| child.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
+        let images = children.iter().filter(are_images).map(|child| store.image(name, child, None));
+        Ok((images.collect::<Result<_, _>>()?, true))
+    }
+}
+
+fn summary(config: &RebaseConfig, outcome: &RebaseOutcome, new: &str, store: &ImageStore) -> String {
+    let what = if config.index { "Index" } else { "Image" };
+    let saved = config.names.iter().map(|name| format!("{what} saved to local store: {name}"));
+    let mut lines: Vec<String> = saved.collect();
+    if let ([image], false) = (&outcome.images[..], config.index) {
+        lines.push(format!("  image id  {}", image.image_id));
+    }
+    lines.push(format!("  digest    {}", outcome.document.digest()));
+    for (part, image) in config.parts.iter().zip(&outcome.images) {
+        if config.index {
+            lines.push(format!("  image     {} {}", image.platform, image.document.digest()));
+        }
+        lines.push(format!("  base      {new} ({}, {})", part.new.digest, layers(part.new.layers.len())));
+        lines.push(format!("  own       {}", layers(image.own)));
+    }
+    lines.push(format!("  store     {}", store.root().display()));
+    lines.join("\n")
 }
 
 impl From<RebaseError> for Failure {
