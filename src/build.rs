@@ -15,7 +15,7 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
-pub use base::{Base, BaseError};
+pub use base::{Base, BaseError, Resets};
 pub use platforms::{IndexOutcome, build_index};
 pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
 
@@ -51,6 +51,8 @@ pub struct BuildConfig {
     pub exclude: Vec<String>,
     /// How the image is run.
     pub runtime: ContainerConfig,
+    /// What of the base's does not hold.
+    pub resets: Resets,
     /// Where in the image the context lands; `/` is its root.
     pub copy_to: String,
     /// Who owns everything in the layer.
@@ -304,7 +306,7 @@ impl Request {
             extra: BTreeMap::new(),
         };
         match &config.base {
-            Some(base) => base.under(own),
+            Some(base) => base.under(own, config.resets),
             None => own,
         }
     }

@@ -36,8 +36,9 @@ pub struct PullConfig {
     pub credential: Option<Credential>,
     /// The one image to take of an index; without it the index is kept whole.
     pub platform: Option<Platform>,
-    /// What to call it in the store.
-    pub name: Reference,
+    /// What to call it in the store. Without a name it is there as long as somebody holds a lease, or until it is
+    /// pruned.
+    pub name: Option<Reference>,
     /// RFC 3339 time to note with the name.
     pub created: Option<String>,
     /// Blobs received at the same time.
@@ -53,10 +54,10 @@ pub struct PullConfig {
 /// What a pull came to.
 #[derive(Debug, Clone)]
 pub struct PullOutcome {
-    /// The name in the store.
-    pub name: Reference,
-    /// The digest of the manifest or index that has it.
-    pub digest: Digest,
+    /// The name in the store, if it got one.
+    pub name: Option<Reference>,
+    /// The manifest or index.
+    pub descriptor: Descriptor,
     /// The certificate that the registry showed; none without TLS.
     pub certificate: Option<CertificateFacts>,
     /// Bytes of blobs received.
@@ -132,7 +133,7 @@ pub async fn pull(
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;
     let (bytes_downloaded, bytes_present) = run.blobs(&documents, &progress).await?;
-    let digest = documents.last().expect("the root is always among them").digest();
+    let descriptor = documents.last().expect("the root is always among them").descriptor.clone();
     let (name, created) = (config.name.clone(), config.created);
     let store = store.clone();
     // Waits for the disk and for whoever changes the index: a signal must be heard meanwhile.
@@ -141,11 +142,14 @@ pub async fn pull(
             store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
         }
         let root = documents.last().expect("the root is always among them");
-        store.publish(&lease, root, &[name], created.as_deref())
+        match name {
+            Some(name) => store.publish(&lease, root, &[name], created.as_deref()).map(drop),
+            None => Ok(()),
+        }
     });
     published.await.expect("publishing does not panic")?;
     let certificate = registry.own_certificate();
-    Ok(PullOutcome { name: config.name, digest, certificate, bytes_downloaded, bytes_present })
+    Ok(PullOutcome { name: config.name, descriptor, certificate, bytes_downloaded, bytes_present })
 }
 
 fn failure(reference: &Reference, source: RegistryError) -> PullError {
@@ -357,7 +361,12 @@ impl Run<'_> {
         }
         drop(sender);
         let writer = writing.await.expect("writing does not panic")?;
-        download_result.map_err(failed)?;
+        if let Err(error) = download_result {
+            if matches!(error, RegistryError::DigestMismatch { .. } | RegistryError::Protocol { .. }) {
+                writer.discard();
+            }
+            return Err(failed(error));
+        }
         let blob = blob.clone();
         tokio::task::spawn_blocking(move || writer.commit_as(&blob)).await.expect("committing does not panic")?;
         Ok(arrived)

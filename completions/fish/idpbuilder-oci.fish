@@ -57,8 +57,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l ignorefile -l exclude-file -d 'Ignore file to use instead of the context\'s own' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l exclude -d 'Further pattern to leave out, after those of the ignore file; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l platform -d 'Platform the image says it is for, or several with commas between them, which make an index of an image each [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them; [] takes that of the base away' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them; [] takes those of the base away' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s e -l env -d 'Environment variable; without a value it is taken from this environment; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l user -d 'User and group the command runs as' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s w -l workdir -d 'Directory the command starts in' -r

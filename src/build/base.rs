@@ -26,6 +26,15 @@ pub struct Base {
     pub config: ImageConfig,
 }
 
+/// What of a base does not hold although nothing takes its place, as Docker's `ENTRYPOINT []` has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resets {
+    /// The entrypoint, and the arguments with it.
+    pub entrypoint: bool,
+    /// The arguments.
+    pub cmd: bool,
+}
+
 /// Why an image cannot be built on.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
@@ -103,8 +112,16 @@ impl Base {
     }
 
     /// The configuration of an image with `own` layers over the base's.
-    pub(super) fn under(&self, own: ImageConfig) -> ImageConfig {
-        let base = self.config.clone();
+    pub(super) fn under(&self, own: ImageConfig, resets: Resets) -> ImageConfig {
+        let mut base = self.config.clone();
+        if resets.entrypoint {
+            // Its arguments were meant for it.
+            base.config.entrypoint.clear();
+            base.config.cmd.clear();
+        }
+        if resets.cmd {
+            base.config.cmd.clear();
+        }
         let mut extra = base.extra;
         extra.extend(own.extra);
         ImageConfig {

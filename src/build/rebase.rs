@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::base::{complete, with_oci_name};
-use super::{Base, BaseError};
+use super::{Base, BaseError, Resets};
 use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Index, Manifest, Platform, Reference, RootFs,
     annotation, media_type,
@@ -152,7 +152,13 @@ fn move_part(config: &RebaseConfig, part: &Part, store: &ImageStore, lease: &Lea
         extra: only_new(&below.extra, &image.config.extra),
         ..image.config.clone()
     };
-    let made = new.under(made);
+    // What the image took away from the old base is taken away from the new one.
+    let (had, has) = (&below.config, &image.config.config);
+    let resets = Resets {
+        entrypoint: has.entrypoint.is_empty() && !had.entrypoint.is_empty(),
+        cmd: has.cmd.is_empty() && !had.cmd.is_empty(),
+    };
+    let made = new.under(made, resets);
     let config_blob = store.put(lease, media_type::IMAGE_CONFIG, &made.to_bytes())?;
     let image_id = config_blob.digest;
     let mut annotations = image.manifest.annotations.clone().unwrap_or_default();

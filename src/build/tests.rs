@@ -50,6 +50,7 @@ impl Bench {
             ignore_file: None,
             exclude: Vec::new(),
             runtime: ContainerConfig::default(),
+            resets: Resets::default(),
             copy_to: "/".into(),
             owner: Owner::default(),
             timestamp: DEFAULT_TIMESTAMP,

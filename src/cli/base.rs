@@ -77,7 +77,7 @@ impl Bases<'_> {
             _ if text == SCRATCH => return Ok(None),
             Place::Layout(path, name) => self.layout(text, &self.path(text, path)?, name, platform)?,
             Place::Archive(path, name) => self.archive(text, &self.path(text, path)?, name, platform)?,
-            Place::Registry(name) => self.pulled(&name.parse::<Reference>()?, platform)?,
+            Place::Registry(name) => self.pulled(&name.parse::<Reference>()?, platform, true)?,
             Place::Anywhere(text) => self.anywhere(text, platform)?,
         };
         self.ui.detail(&format!("base {text} is {} ({} layers)", base.digest, base.layers.len()));
@@ -109,13 +109,13 @@ impl Bases<'_> {
         if self.pull
             && let Ok(reference) = &reference
         {
-            return self.pulled(reference, platform);
+            return self.pulled(reference, platform, true);
         }
         let selection = match self.store.resolve(text) {
             Ok(selection) => selection,
             Err(error @ StoreError::NotFound { .. }) => {
                 let Ok(reference) = reference else { return Err(error.into()) };
-                return self.pulled(&reference, platform);
+                return self.pulled(&reference, platform, true);
             }
             Err(error) => return Err(error.into()),
         };
@@ -123,14 +123,15 @@ impl Bases<'_> {
         let name = if selection.by_id { names.min() } else { reference.clone().ok().map(Reference::with_default_tag) };
         match (self.read(text, name, &selection.descriptor, platform), reference) {
             (Err(BaseError::Store(StoreError::Platform { .. })), Ok(reference)) if at_registry && !selection.by_id => {
-                self.pulled(&reference, platform)
+                // Whatever has the name, perhaps nobody else has.
+                self.pulled(&reference, platform, false)
             }
             (read, _) => Ok(read?),
         }
     }
 
-    /// Pulls what the store lacks, and keeps the image under the name that was typed.
-    fn pulled(&self, asked: &Reference, platform: &Platform) -> Result<Base, Failure> {
+    /// Pulls what the store lacks, and keeps the image under the name that was typed if it is `named`.
+    fn pulled(&self, asked: &Reference, platform: &Platform, named: bool) -> Result<Base, Failure> {
         let name = asked.clone().with_default_tag();
         let located = self.registry.locate(self.ui, asked.clone(), self.store_flag).map_err(|failure| {
             failure.hint(format!(
@@ -146,7 +147,7 @@ impl Bases<'_> {
                 policy: target.policy,
                 credential: target.credential,
                 platform: Some(platform.clone()),
-                name: name.clone(),
+                name: named.then(|| name.clone()),
                 created: Some(now()),
                 jobs: JOBS,
                 timeouts: self.transfer.timeouts(self.registry.timeouts()),
@@ -157,8 +158,7 @@ impl Bases<'_> {
             let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
             self.registry.tell_end(self.ui, &reference, outcome.certificate.as_ref());
             let text = name.to_string();
-            let selection = self.store.resolve(&text)?;
-            found = Some(self.read(&text, Some(name.clone()), &selection.descriptor, platform)?);
+            found = Some(self.read(&text, Some(name.clone()), &outcome.descriptor, platform)?);
         }
         found.ok_or_else(|| Failure::usage(format!("`{name}` is at no registry")))
     }

@@ -204,6 +204,7 @@ impl Args {
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
             runtime: self.runtime.resolve(ui)?,
+            resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,

@@ -108,12 +108,16 @@ impl BlobWriter {
         } else {
             return self.commit().map(|_| ());
         };
-        self.discard();
+        self.forget();
         Err(error)
     }
 
-    /// Leaves nothing for the next run either.
-    fn discard(&self) {
+    /// Leaves nothing for the next run either, because it would be of no use.
+    pub fn discard(self) {
+        self.forget();
+    }
+
+    fn forget(&self) {
         if let Draft::Kept(partial) = &self.draft {
             let _ = std::fs::remove_file(&partial.path);
         }
@@ -130,7 +134,7 @@ impl Write for BlobWriter {
             Err(error) => {
                 // Where there is no room, what stays would take the rest of it.
                 if error.kind() != io::ErrorKind::Interrupted {
-                    self.discard();
+                    self.forget();
                 }
                 Err(error)
             }

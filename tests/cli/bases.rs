@@ -50,6 +50,9 @@ fn an_image_on_a_stored_one() {
     build_on(&sandbox, "base:v1", &["-q", "--entrypoint", "/bin/app"]).success();
     let config = json(&sandbox, "app:v1", "--config");
     assert_eq!((&config["config"]["Entrypoint"][0], &config["config"]["Cmd"]), (&"/bin/app".into(), &Value::Null));
+    build_on(&sandbox, "base:v1", &["-q", "--entrypoint", "[]", "--cmd", "/bin/other"]).success();
+    let config = json(&sandbox, "app:v1", "--config");
+    assert_eq!((&config["config"]["Entrypoint"], &config["config"]["Cmd"][0]), (&Value::Null, &"/bin/other".into()));
     // The same bases and the same context are the same image, and scratch is none.
     let once = build_on(&sandbox, "base:v1", &["-q"]).success();
     assert_eq!(build_on(&sandbox, "base:v1", &["-q"]).success(), once);

@@ -120,6 +120,12 @@ fn each_platform_gets_the_base_of_its_platform_and_all_of_it_travels() {
         let expected = &bases["manifests"][place]["digest"];
         assert_eq!(&image["annotations"]["org.opencontainers.image.base.digest"], expected, "{platform}");
     }
+    // The first pulled image keeps the name, and the other platform's is asked for again.
+    let kept = sandbox.run(&["idpbuilder-inspect", &base, "--format", "{{.Digest}}"]).success();
+    assert_eq!(bases["manifests"][0]["digest"], kept.trim());
+    let words = ["idpbuilder-build", "app", "-t", "arm:v1", "--from", &base, "--platform", "linux/arm64", "-q"];
+    sandbox.run(&[&words[..], &["--plain-http"]].concat()).success();
+    assert_eq!(sandbox.run(&["idpbuilder-inspect", &base, "--format", "{{.Digest}}"]).success(), kept);
     let pushed = sandbox.run(&["idpbuilder-push", &app, "--plain-http", "-q"]).success();
     let pull = ["idpbuilder-pull", pushed.trim(), "--plain-http", "--all-platforms", "-q", "--store", "pulled"];
     assert_eq!(sandbox.run(&pull).success(), pushed);

@@ -135,6 +135,7 @@ pub(crate) fn build_as(
         ignore_file: None,
         exclude: Vec::new(),
         runtime,
+        resets: build::Resets::default(),
         copy_to: "/".into(),
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,

@@ -208,6 +208,7 @@ async fn a_blob_that_is_wrong_twice_is_refused_and_not_kept() {
     let PullError::Registry { source: RegistryError::DigestMismatch { .. }, .. } = error else { panic!("{error:?}") };
     assert_eq!(pulling.asked(), [0, 1_000_000, 0]);
     assert_eq!(pulling.store.store.blob_size(digest).expect("asked"), None);
+    assert!(!partial(pulling.store.store.root(), &pulling.layer()).exists());
     assert!(pulling.store.store.resolve("copy:v1").is_err());
 }
 

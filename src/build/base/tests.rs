@@ -72,7 +72,7 @@ fn what_nothing_is_said_of_is_the_bases() {
     let base = bench.read(&image, "linux/arm").expect("an image");
     assert_eq!(base.layers[0].media_type, media_type::IMAGE_LAYER_GZIP);
     assert_eq!((base.size(), base.triggers()), (5, 2));
-    let config = base.under(own(ContainerConfig::default()));
+    let config = base.under(own(ContainerConfig::default()), Resets::default());
     let mut expected = docker_config();
     expected["created"] = json!("1980-01-01T00:00:01Z");
     expected["rootfs"]["diff_ids"] = json!([Digest::of(b"tar"), Digest::of(b"own")]);
@@ -102,7 +102,7 @@ fn what_is_said_goes_over_the_base() {
         stop_signal: Some("SIGTERM".into()),
         ..ContainerConfig::default()
     };
-    let config = base.under(own(said.clone())).config;
+    let config = base.under(own(said.clone()), Resets::default()).config;
     assert_eq!(config.env, ["PATH=/bin", "A=3", "B=2"]);
     assert_eq!((&config.entrypoint, &config.cmd), (&texts(&["/entry"]), &texts(&["other"])));
     assert_eq!((config.exposed_ports.len(), config.volumes.len(), config.labels.len()), (2, 2, 2));
@@ -111,8 +111,25 @@ fn what_is_said_goes_over_the_base() {
     assert_eq!(config.healthcheck, said.healthcheck);
     // The base's arguments are not those of another entrypoint.
     let said = ContainerConfig { entrypoint: texts(&["/mine"]), ..ContainerConfig::default() };
-    let config = base.under(own(said)).config;
+    let config = base.under(own(said), Resets::default()).config;
     assert_eq!((config.entrypoint, config.cmd), (texts(&["/mine"]), Vec::new()));
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_the_bases_command() {
+    let bench = Bench::new();
+    let image = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &docker_config());
+    let base = bench.read(&image, "linux/arm").expect("an image");
+    let command = |said: ContainerConfig, resets: Resets| {
+        let config = base.under(own(said), resets).config;
+        (config.entrypoint, config.cmd)
+    };
+    let nothing = ContainerConfig::default;
+    let entrypoint = Resets { entrypoint: true, cmd: false };
+    assert_eq!(command(nothing(), entrypoint), (texts(&[]), texts(&[])));
+    assert_eq!(command(nothing(), Resets { entrypoint: false, cmd: true }), (texts(&["/entry"]), texts(&[])));
+    let said = ContainerConfig { cmd: texts(&["/bin/other"]), ..nothing() };
+    assert_eq!(command(said, entrypoint), (texts(&[]), texts(&["/bin/other"])));
 }
 
 #[test]
