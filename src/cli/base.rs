@@ -177,7 +177,9 @@ impl Bases<'_> {
                 Some(entry) => entry.clone(),
                 None => from.resolve(name)?.entries.remove(0),
             },
-            None => only(shown, entries, |entry| entry.name.clone())?,
+            None => only(shown, entries, |entry| {
+                Some(entry.name.clone().unwrap_or_else(|| entry.descriptor.digest.short()))
+            })?,
         };
         let image = from.image(shown, &found.descriptor, Some(platform))?;
         self.ui.run_blocking(|_| Ok(self.store.copy_image(self.lease, &from, &image)?))?;
@@ -218,7 +220,7 @@ fn only<T>(shown: &str, mut images: Vec<T>, name: impl Fn(&T) -> Option<String>)
     }
     let failure = Failure::new(Kind::Image, format!("`{shown}` has {} images; one has to be named", images.len()));
     let names: Vec<String> = images.iter().filter_map(name).collect();
-    Err(failure.hint(format!("add a colon and one of the names: {}", listed(&names))))
+    Err(failure.hint(format!("add a colon and one of these: {}", listed(&names))))
 }
 
 fn listed(names: &[String]) -> String {

@@ -294,7 +294,7 @@ pub(super) fn tell_replaced(ui: &Ui, replaced: &[Digest]) {
 fn tell_triggers(ui: &Ui, shown: &str, base: &Base) {
     let count = base.triggers();
     if count > 0 {
-        ui.warn(&format!("{shown} has {count} ONBUILD instructions, which are kept and not run here"));
+        ui.warn(&format!("{shown} has ONBUILD instructions ({count}), which are kept and not run here"));
     }
 }
 
@@ -311,8 +311,9 @@ fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) ->
     if let Some((shown, base)) = base {
         lines.push(format!("  base      {shown} ({}, {})", base.digest, layers(base.layers.len())));
     }
+    let whose = if base.is_some() { " of its own" } else { "" };
     lines.push(format!(
-        "  size      {} ({} uncompressed, {} files, {} directories)",
+        "  size      {} ({}{whose} uncompressed, {} files, {} directories)",
         HumanBytes(outcome.size),
         HumanBytes(uncompressed),
         outcome.files,

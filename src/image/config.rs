@@ -161,6 +161,8 @@ mod object_set {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -205,5 +207,15 @@ mod tests {
             String::from_utf8(config.to_bytes()).expect("UTF-8"),
             r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#
         );
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_what_was_read_is_read_again(fields in "[ -~]{0,200}") {
+            let text = format!(r#"{{"architecture":"a","os":"b","rootfs":{{"type":"layers"}},{fields}}}"#);
+            if let Ok(config) = serde_json::from_str::<ImageConfig>(&text) {
+                prop_assert_eq!(serde_json::from_slice::<ImageConfig>(&config.to_bytes()).expect("own bytes"), config);
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Images on bases, wherever these are.
 
-use serde_json::Value;
+use idpbuilder_oci::image::Digest;
+use serde_json::{Value, json};
 
 use crate::sandbox::{Output, Sandbox};
 use crate::server::Server;
@@ -21,7 +22,7 @@ fn build_on(sandbox: &Sandbox, base: &str, flags: &[&str]) -> Output {
     sandbox.run(&[&words[..], flags].concat())
 }
 
-fn json(sandbox: &Sandbox, image: &str, what: &str) -> Value {
+fn shown(sandbox: &Sandbox, image: &str, what: &str) -> Value {
     let text = sandbox.run(&["idpbuilder-inspect", image, what]).success();
     serde_json::from_str(&text).expect("JSON")
 }
@@ -44,14 +45,14 @@ fn an_image_on_a_stored_one() {
     insta::assert_snapshot!("from_stored_config", sandbox.run(&["idpbuilder-inspect", "app:v1", "--config"]).stdout);
     let files = sandbox.run(&["idpbuilder-inspect", "app:v1", "--files"]).success();
     assert!(files.contains("etc/base.conf") && files.contains("etc/app.conf"), "{files}");
-    let base = json(&sandbox, "base:v1", "--manifest");
-    assert_eq!(json(&sandbox, "app:v1", "--manifest")["layers"][0], base["layers"][0]);
+    let base = shown(&sandbox, "base:v1", "--manifest");
+    assert_eq!(shown(&sandbox, "app:v1", "--manifest")["layers"][0], base["layers"][0]);
     // A new entrypoint does not take the base's arguments.
     build_on(&sandbox, "base:v1", &["-q", "--entrypoint", "/bin/app"]).success();
-    let config = json(&sandbox, "app:v1", "--config");
+    let config = shown(&sandbox, "app:v1", "--config");
     assert_eq!((&config["config"]["Entrypoint"][0], &config["config"]["Cmd"]), (&"/bin/app".into(), &Value::Null));
     build_on(&sandbox, "base:v1", &["-q", "--entrypoint", "[]", "--cmd", "/bin/other"]).success();
-    let config = json(&sandbox, "app:v1", "--config");
+    let config = shown(&sandbox, "app:v1", "--config");
     assert_eq!((&config["config"]["Entrypoint"], &config["config"]["Cmd"][0]), (&Value::Null, &"/bin/other".into()));
     // The same bases and the same context are the same image, and scratch is none.
     let once = build_on(&sandbox, "base:v1", &["-q"]).success();
@@ -103,8 +104,9 @@ fn a_base_of_a_registry_is_pulled_once() {
     sandbox.run(&["idpbuilder-push", "base:v1", &name, "--plain-http", "-q"]).success();
     sandbox.run(&["idpbuilder-rm", "base:v1", "--prune", "-q"]).success();
     let first = build_on(&sandbox, &name, &["-q", "--plain-http", "--pull"]).success();
-    let manifest = json(&sandbox, "app:v1", "--manifest");
+    let manifest = shown(&sandbox, "app:v1", "--manifest");
     assert_eq!(manifest["annotations"]["org.opencontainers.image.base.name"], name.as_str());
+    assert_eq!(build_on(&sandbox, &format!("docker://{name}"), &["-q", "--plain-http"]).success(), first);
     drop(server);
     // The store has it from now on, and nobody is asked.
     assert_eq!(build_on(&sandbox, &name, &["-q", "--plain-http"]).success(), first);
@@ -160,13 +162,13 @@ fn an_image_gets_another_base() {
 #[test]
 fn no_layer_is_read_for_another_base() {
     let sandbox = with_newer_base();
-    let layer = &json(&sandbox, "app:v1", "--manifest")["layers"][1];
+    let layer = &shown(&sandbox, "app:v1", "--manifest")["layers"][1];
     let hex = layer["digest"].as_str().expect("a digest").trim_start_matches("sha256:").to_owned();
     let size = usize::try_from(layer["size"].as_u64().expect("a size")).expect("small");
     // Content of the right size that nobody could decompress.
     std::fs::write(sandbox.store().join("blobs/sha256").join(hex), vec![0; size]).expect("written");
     sandbox.run(&["idpbuilder-build", "--rebase", "base:v2", "app:v1", "-t", "app:v2", "-q"]).success();
-    let manifest = json(&sandbox, "app:v2", "--manifest");
+    let manifest = shown(&sandbox, "app:v2", "--manifest");
     assert_eq!(&manifest["layers"][1], layer);
 }
 
@@ -183,7 +185,7 @@ fn an_old_base_that_cannot_be_told_is_asked_for() {
     assert_eq!(rebase("app:v1", &["-q"]).success(), by_hand);
     // Whatever was built on nothing can be put on something.
     rebase("base:v1", &["-q", "--old-base", "scratch"]).success();
-    assert_eq!(json(&sandbox, "moved:v1", "--manifest")["layers"].as_array().map(Vec::len), Some(2));
+    assert_eq!(shown(&sandbox, "moved:v1", "--manifest")["layers"].as_array().map(Vec::len), Some(2));
     sandbox.run(&["idpbuilder-rm", "base:v1", "--prune", "-q"]).success();
     insta::assert_snapshot!("rebase_after_pruning", rebase("app:v1", &[]));
     insta::assert_snapshot!("rebase_while_building", rebase("app:v1", &["--env", "A=1"]));
@@ -208,4 +210,54 @@ fn an_old_base_is_found_at_its_registry_by_its_digest() {
     let rebased = digest_of(&sandbox, "app:v2");
     build_on(&sandbox, "base:v2", &["-q"]).success();
     assert_eq!(digest_of(&sandbox, "app:v1"), rebased);
+}
+
+/// A layout as another program might write it: an image without layers for each platform, with a command to be run.
+fn foreign_layout(sandbox: &Sandbox, platforms: &[(&str, &str)]) {
+    let put = |content: &Value, kind: &str| {
+        let bytes = content.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        sandbox.file(&format!("foreign/blobs/sha256/{}", digest.hex()), &bytes);
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    let manifests = platforms.iter().map(|(architecture, variant)| {
+        let config = json!({
+            "architecture": architecture, "variant": variant, "os": "linux", "config": {"OnBuild": ["RUN x"]},
+            "rootfs": {"type": "layers", "diff_ids": []},
+        });
+        let config = put(&config, "application/vnd.docker.container.image.v1+json");
+        let kind = "application/vnd.docker.distribution.manifest.v2+json";
+        put(&json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}), kind)
+    });
+    let index = json!({"schemaVersion": 2, "manifests": manifests.collect::<Vec<_>>()});
+    sandbox.file("foreign/index.json", index.to_string());
+    sandbox.file("foreign/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+}
+
+#[test]
+fn a_base_of_another_programs_layout_becomes_an_oci_image() {
+    let sandbox = sandbox();
+    foreign_layout(&sandbox, &[("arm", "v7")]);
+    let build = |platform: &str| {
+        sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--from", "oci:foreign", "--platform", platform])
+    };
+    let output = build("linux/arm");
+    assert!(output.stderr.contains("ONBUILD instructions (1), which are kept and not run here"), "{output}");
+    let _ = output.success();
+    let manifest = shown(&sandbox, "app:v1", "--manifest");
+    assert_eq!(manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
+    assert!(manifest["annotations"].get("org.opencontainers.image.base.name").is_none());
+    let config = shown(&sandbox, "app:v1", "--config");
+    assert_eq!((&config["variant"], &config["config"]["OnBuild"]), (&json!("v7"), &json!(["RUN x"])));
+    assert!(build("linux/arm/v6").failure(4).contains("it has linux/arm/v7"));
+    // Both are one image on that base.
+    insta::assert_snapshot!("from_one_platform_twice", build("linux/arm,linux/arm/v7"));
+    foreign_layout(&sandbox, &[("arm", "v7"), ("arm", "v6")]);
+    let output = build("linux/arm");
+    insta::assert_snapshot!("from_one_of_several", output);
+    let (_, one) = output.stderr.trim_end().rsplit_once(", ").expect("a list");
+    let base = format!("oci:foreign:{one}");
+    let words = ["idpbuilder-build", "app", "-t", "app:v1", "-q", "--from", &base, "--platform", "linux/arm/v6"];
+    sandbox.run(&words).success();
 }
