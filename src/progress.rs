@@ -85,10 +85,67 @@ pub enum Event<'a> {
         /// How many there are.
         of: u32,
     },
+    /// A request to a registry has ended.
+    Exchange(&'a Exchange),
+    /// A push to one destination is done.
+    Summary(&'a Summary),
     /// Something a person should know although the work goes on.
     Warning(&'a str),
     /// Something a person may want to know (`-v`).
     Detail(&'a str),
+}
+
+/// What a push to one destination came to. Numbers other than `requests` are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The destination.
+    pub destination: String,
+    /// The digest it stands for.
+    pub digest: String,
+    /// Requests.
+    pub requests: u64,
+    /// All bytes of bodies handed to connections, those that had to be sent again among them.
+    pub sent: u64,
+    /// Of blobs: sent, each byte once.
+    pub uploaded: u64,
+    /// Of blobs: there already.
+    pub skipped: u64,
+    /// Of blobs: taken from another repository.
+    pub mounted: u64,
+    /// Of blobs: sent by an earlier push.
+    pub resumed: u64,
+}
+
+/// An HTTP request and what became of it, without anything secret: what is not known to be harmless in
+/// queries and headers is hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What the request is called, by us and in its `X-Request-Id`.
+    pub id: String,
+    /// When it began, in nanoseconds since 1970.
+    pub began: i128,
+    /// The method.
+    pub method: String,
+    /// The whole address.
+    pub url: String,
+    /// `HTTP/1.1` or `HTTP/2.0`, once there was an answer.
+    pub protocol: Option<String>,
+    /// The answer's status.
+    pub status: Option<u16>,
+    /// Why there was no answer, or no whole one.
+    pub fault: Option<String>,
+    /// Headers of the request.
+    pub request: Vec<(String, String)>,
+    /// Headers of the answer.
+    pub response: Vec<(String, String)>,
+    /// Bytes of the request's body that were handed to the connection.
+    pub sent: u64,
+    /// Bytes of the answer's body that were read.
+    pub received: u64,
+    /// How long the answer's head took to come.
+    pub answered: Option<std::time::Duration>,
+    /// How long all of it took.
+    pub took: std::time::Duration,
 }
 
 /// Receives events from any thread.

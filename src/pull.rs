@@ -13,7 +13,8 @@ use crate::credentials::Credential;
 use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
-    Limits, Persistence, Piece, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
+    Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Target,
+    Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
@@ -49,6 +50,8 @@ pub struct PullConfig {
     pub proxies: Proxies,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// How fast bytes and requests may go.
+    pub rates: RateLimits,
 }
 
 /// What a pull came to.
@@ -128,7 +131,8 @@ pub async fn pull(
         interrupt: interrupt.clone(),
     })
     .map_err(|source| failure(&reference, source))?
-    .persisting(Persistence { retry: config.retry, state: None, progress: Arc::clone(&progress) });
+    .persisting(Persistence { retry: config.retry, state: None, progress: Arc::clone(&progress) })
+    .limited(config.rates);
     let jobs = config.jobs.max(1);
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;

@@ -1,9 +1,11 @@
 //! The push: a stored image becomes a verified image in one or more registries.
 
 mod plan;
+mod preview;
 mod proof;
 mod run;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,15 @@ use std::time::Duration;
 use crate::credentials::Credential;
 use crate::image::{Digest, Reference};
 use crate::progress::{Interrupt, Progress};
-use crate::registry::{Limits, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts};
-use crate::store::{ImageStore, StoreError};
+pub use crate::registry::Uploaded;
+use crate::registry::{
+    Limits, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts, Traffic,
+};
+use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
 use plan::groups;
 pub use plan::{BlobStep, PushPlan};
+pub use preview::{Preview, preview};
 use run::Run;
 
 /// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.
@@ -46,6 +52,8 @@ pub struct PushConfig {
     pub limits: Limits,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// How fast bytes and requests may go.
+    pub rates: RateLimits,
     /// Proxies on the way.
     pub proxies: Proxies,
     /// When to try again.
@@ -65,10 +73,8 @@ pub struct PushOutcome {
     pub reference: Reference,
     /// What it stands for now: the digest of the image's manifest or index.
     pub digest: Digest,
-    /// Bytes of blobs sent for this destination.
-    pub bytes_uploaded: u64,
-    /// Bytes of blobs the registry had.
-    pub bytes_skipped: u64,
+    /// Requests and bytes on the wire for this destination, whatever came of them.
+    pub traffic: Traffic,
     /// The certificate that the registry showed; none without TLS.
     pub certificate: Option<CertificateFacts>,
     /// Each blob. Destinations that share a repository share one transfer, told with the first.
@@ -82,10 +88,40 @@ pub struct BlobOutcome {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Whether it was sent or there already.
-    pub sent: bool,
-    /// Bytes of it sent by this push: fewer than its size where an earlier one had sent the beginning.
+    /// How the registry came by it.
+    pub how: Uploaded,
+    /// Bytes of it that this push sent, each counted once: fewer than its size where an earlier one had sent the beginning.
     pub uploaded: u64,
+}
+
+/// Bytes of blobs by what was done about them; together they are the image's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sent by this push.
+    pub uploaded: u64,
+    /// There already.
+    pub skipped: u64,
+    /// Taken from another repository.
+    pub mounted: u64,
+    /// Sent by an earlier push that was stopped.
+    pub resumed: u64,
+}
+
+impl PushOutcome {
+    /// The blobs' bytes by what was done about them.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for blob in &self.blobs {
+            let rest = blob.size.saturating_sub(blob.uploaded);
+            totals.uploaded += blob.uploaded;
+            match blob.how {
+                Uploaded::Exists => totals.skipped += rest,
+                Uploaded::Mounted => totals.mounted += rest,
+                Uploaded::Sent { .. } => totals.resumed += rest,
+            }
+        }
+        totals
+    }
 }
 
 /// Why an image was not pushed.
@@ -160,92 +196,85 @@ async fn everywhere(
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<Vec<PushOutcome>, PushError> {
-    let lease = {
-        // Waits for whoever prunes, so not on a thread of the runtime.
-        let store = store.clone();
-        tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")?
-    };
+    let _lease = lease(store).await?;
     let selection = store.resolve(&config.image)?;
     let tree = store.tree(&selection.descriptor)?;
-    let digest = tree.root().digest();
+    let clients = Clients { config: &config, interrupt, progress: &progress };
+    let groups = groups(&config.destinations, tree.root().digest())?;
+    let registries = clients.registries(&groups)?;
     let mut outcomes = Vec::new();
-    for group in groups(&config.destinations, digest)? {
-        let first = group[0];
-        let failed = |source| failure(&first.reference, source);
-        let registry = open(&config, first, first.credential.clone(), interrupt, &progress).map_err(failed)?;
-        let run = Run {
-            registry: &registry,
-            repository: first.reference.repository(),
-            jobs: config.jobs.max(1),
-            store,
-            tree: &tree,
-            progress: &progress,
-            destination: &first.reference,
-        };
-        let references: Vec<Reference> =
-            group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect();
-        let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
-        let survey = run.survey(&tags).await?;
-        let plan = PushPlan::new(&tree.blobs, &survey.blobs);
-        let names: Vec<String> =
-            if tags.is_empty() { vec![digest.to_string()] } else { tags.iter().map(|tag| (*tag).to_owned()).collect() };
-        let complete = survey.is_complete(&plan, &tree.documents, &names);
-        let mut blobs = run.blobs(&plan).await?;
-        if !complete {
-            for repaired in run.documents().await? {
-                let of_it = |blob: &&mut BlobOutcome| blob.digest == repaired.digest;
-                if let Some(blob) = blobs.iter_mut().find(of_it) {
-                    *blob = BlobOutcome { uploaded: blob.uploaded + repaired.uploaded, ..repaired };
-                }
-            }
-        }
-        for reference in references {
-            if !complete {
-                run.name(&reference).await?;
-            }
-            if config.verify {
-                run.read_back().await?;
-            }
-            if let Some(patience) = config.wait {
-                let anonymous = open(&config, first, None, interrupt, &progress).map_err(failed)?;
-                run.wait_for(&anonymous, &reference, patience).await?;
-            }
-            outcomes.push(PushOutcome {
-                bytes_uploaded: blobs.iter().map(|blob| blob.uploaded).sum(),
-                bytes_skipped: blobs.iter().map(|blob| blob.size.saturating_sub(blob.uploaded)).sum(),
-                reference,
-                digest,
-                certificate: registry.own_certificate(),
-                blobs: blobs.clone(),
-            });
-            for blob in &mut blobs {
-                (blob.sent, blob.uploaded) = (false, 0);
-            }
-        }
+    for group in groups {
+        let registry = &registries[group[0].reference.registry().unwrap_or_default()];
+        let run = clients.run(registry, &group, store, &tree);
+        outcomes.extend(run.group(&clients, &group).await?);
     }
-    drop(lease);
     Ok(outcomes)
 }
 
-/// The client for a destination.
-fn open(
-    config: &PushConfig,
-    destination: &Destination,
-    credential: Option<Credential>,
-    interrupt: &Interrupt,
-    progress: &Arc<dyn Progress>,
-) -> Result<Registry, RegistryError> {
-    let registry = Registry::open(RegistryConfig {
-        host: destination.reference.registry().unwrap_or_default().to_owned(),
-        policy: destination.policy.clone(),
-        credential,
-        proxies: config.proxies.clone(),
-        timeouts: config.timeouts,
-        limits: config.limits,
-        interrupt: interrupt.clone(),
-    })?;
-    let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(progress));
-    Ok(registry.persisting(Persistence { retry, state, progress }))
+async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
+    // Waits for whoever prunes, so not on a thread of the runtime.
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")
+}
+
+/// Destinations that share a repository.
+type Group<'a> = Vec<&'a Destination>;
+
+/// How the clients of a push are made.
+struct Clients<'a> {
+    config: &'a PushConfig,
+    interrupt: &'a Interrupt,
+    progress: &'a Arc<dyn Progress>,
+}
+
+impl Clients<'_> {
+    /// One client a registry: what one repository taught it, or got, the next one makes use of.
+    fn registries<'g>(&self, groups: &[Group<'g>]) -> Result<BTreeMap<&'g str, Registry>, PushError> {
+        let mut registries = BTreeMap::new();
+        for group in groups {
+            let first = group[0];
+            let host = first.reference.registry().unwrap_or_default();
+            if !registries.contains_key(host) {
+                let opened = self.open(first, first.credential.clone());
+                registries.insert(host, opened.map_err(|source| failure(&first.reference, source))?);
+            }
+        }
+        Ok(registries)
+    }
+
+    fn run<'a>(
+        &'a self,
+        registry: &'a Registry,
+        group: &Group<'a>,
+        store: &'a ImageStore,
+        tree: &'a ImageTree,
+    ) -> Run<'a> {
+        Run {
+            registry,
+            repository: group[0].reference.repository(),
+            jobs: self.config.jobs.max(1),
+            store,
+            tree,
+            progress: self.progress,
+            destination: &group[0].reference,
+        }
+    }
+
+    /// The client for a destination.
+    fn open(&self, destination: &Destination, credential: Option<Credential>) -> Result<Registry, RegistryError> {
+        let config = self.config;
+        let registry = Registry::open(RegistryConfig {
+            host: destination.reference.registry().unwrap_or_default().to_owned(),
+            policy: destination.policy.clone(),
+            credential,
+            proxies: config.proxies.clone(),
+            timeouts: config.timeouts,
+            limits: config.limits,
+            interrupt: self.interrupt.clone(),
+        })?;
+        let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
+        Ok(registry.persisting(Persistence { retry, state, progress }).limited(config.rates))
+    }
 }
 
 /// The error to show: what is wrong with the image here is told as the store tells it.

@@ -37,6 +37,9 @@ complete -c idpbuilder-build -l store -d 'Image store, an OCI image layout [defa
 complete -c idpbuilder-build -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-build -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-build -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-build -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-build -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-build -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
 complete -c idpbuilder-build -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-build -s u -l username -d 'User name' -r
 complete -c idpbuilder-build -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r

@@ -85,6 +85,9 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -109,6 +112,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
+json\t'An array with an object a destination'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
@@ -119,6 +124,9 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -134,6 +142,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l k
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l verify -d 'Read everything back from the registry in the end and compare the digests'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l dry-run -d 'Say what would be skipped, mounted and uploaded, and whether it would be permitted; send nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l password-stdin -d 'Read the password from standard input'
@@ -153,6 +162,9 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r

@@ -1,6 +1,8 @@
 complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
 complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
 complete -c idpbuilder-push -l wait -d 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]' -r
+complete -c idpbuilder-push -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
+json\t'An array with an object a destination'"
 complete -c idpbuilder-push -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-push -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
@@ -11,6 +13,9 @@ complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [defau
 complete -c idpbuilder-push -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-push -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-push -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-push -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-push -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-push -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
 complete -c idpbuilder-push -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-push -s u -l username -d 'User name' -r
 complete -c idpbuilder-push -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
@@ -26,6 +31,7 @@ complete -c idpbuilder-push -l kubeconfig -d 'Kubeconfig [environment: KUBECONFI
 complete -c idpbuilder-push -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-push -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-push -l verify -d 'Read everything back from the registry in the end and compare the digests'
+complete -c idpbuilder-push -l dry-run -d 'Say what would be skipped, mounted and uploaded, and whether it would be permitted; send nothing'
 complete -c idpbuilder-push -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
 complete -c idpbuilder-push -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-push -l password-stdin -d 'Read the password from standard input'

@@ -152,6 +152,7 @@ impl Bases<'_> {
                 jobs: JOBS,
                 timeouts: self.transfer.timeouts(self.registry.timeouts()),
                 retry: self.transfer.retry(),
+                rates: self.transfer.rates(),
                 proxies: proxies(self.ui),
             };
             let progress = std::sync::Arc::clone(&self.progress);

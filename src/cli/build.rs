@@ -138,7 +138,7 @@ impl Run for Args {
         }
         let mut configs = self.configs(ui)?;
         let store = self.store.open(ui)?;
-        let progress = ui.progress(self.progress.progress);
+        let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         // Until the image is built, nothing of its base is pruned.
         let lease = store.lease()?;
         let bases = self.bases(ui, &store, &lease, &progress);

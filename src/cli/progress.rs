@@ -1,5 +1,6 @@
 //! Progress for people (bars or lines) and for programs (JSON lines), all on standard error.
 
+mod exchange;
 mod json;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressD
 
 use super::failure::Paint;
 use crate::progress::{Event, Outcome, Phase, Progress};
+pub(super) use exchange::Traced;
 pub(super) use json::Json;
 
 /// Work that ends sooner shows no bars.
@@ -42,6 +44,8 @@ struct Transfer {
     done: u64,
     /// Bytes that an earlier run moved.
     resumed: u64,
+    /// How often something about it was tried again.
+    retries: u32,
     started: Instant,
     shown: Instant,
 }
@@ -51,6 +55,12 @@ impl Transfer {
         let millis = self.started.elapsed().as_millis();
         let moved = u128::from(self.done.saturating_sub(self.resumed));
         (millis > 0).then(|| u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX))
+    }
+
+    /// How long the rest takes if it goes on like this.
+    fn eta(&self) -> Option<Duration> {
+        let left = self.total?.saturating_sub(self.done);
+        left.checked_div(self.rate()?).map(Duration::from_secs)
     }
 
     fn resume(&mut self, offset: u64) {
@@ -79,13 +89,27 @@ struct Ledger {
 impl Ledger {
     fn begin(&mut self, key: &str, label: &str, phase: Phase, total: Option<u64>) {
         let now = Instant::now();
-        let transfer =
-            Transfer { label: label.to_owned(), phase, total, done: 0, resumed: 0, started: now, shown: now };
+        let transfer = Transfer {
+            label: label.to_owned(),
+            phase,
+            total,
+            done: 0,
+            resumed: 0,
+            retries: 0,
+            started: now,
+            shown: now,
+        };
         self.active.insert(key.to_owned(), transfer);
     }
 
     fn label(&self, key: Option<&str>) -> Option<&str> {
         Some(self.active.get(key?)?.label.as_str())
+    }
+
+    fn retried(&mut self, key: Option<&str>) {
+        if let Some(transfer) = key.and_then(|key| self.active.get_mut(key)) {
+            transfer.retries += 1;
+        }
     }
 
     fn end(&mut self, key: &str) -> Option<Transfer> {
@@ -225,6 +249,12 @@ impl Progress for Lines {
                 say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
             }
             Event::Warning(text) => say(&format!("{} {text}", self.paint.warning("warning:"))),
+            Event::Summary(_) => {}
+            Event::Exchange(exchange) => {
+                if self.verbose {
+                    say(&exchange::line(exchange));
+                }
+            }
             Event::Detail(text) => {
                 if self.verbose {
                     say(text);
@@ -251,14 +281,14 @@ fn long_line(transfer: &Transfer) -> String {
     match transfer.total.filter(|total| *total > 0) {
         Some(total) => {
             let percent = transfer.done.min(total) * 100 / total;
-            let eta = total.saturating_sub(transfer.done).checked_div(rate).unwrap_or(0);
+            let eta = transfer.eta().unwrap_or_default();
             format!(
                 "{}: {} {done} of {} ({percent} %), {}/s, {} left",
                 transfer.label,
                 verb(transfer.phase),
                 HumanBytes(total),
                 HumanBytes(rate),
-                HumanDuration(Duration::from_secs(eta)),
+                HumanDuration(eta),
             )
         }
         None => format!("{}: {} {done}, {}/s", transfer.label, verb(transfer.phase), HumanBytes(rate)),
@@ -377,6 +407,12 @@ impl Progress for Bars {
             }
             Event::Warning(text) => {
                 self.screen.suspend(|| say(&format!("{} {text}", self.paint.warning("warning:"))));
+            }
+            Event::Summary(_) => {}
+            Event::Exchange(exchange) => {
+                if self.verbose {
+                    self.screen.suspend(|| say(&exchange::line(exchange)));
+                }
             }
             Event::Detail(text) => {
                 if self.verbose {

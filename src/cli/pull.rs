@@ -1,6 +1,7 @@
 //! `idpbuilder-pull`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
@@ -63,6 +64,7 @@ impl Run for Args {
         };
         let platform = if self.all_platforms { None } else { Some(platform_or_host(ui, self.platform.as_deref())?) };
         let store = self.store.open(ui)?;
+        let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         for target in self.registry.targets(ui, vec![reference])? {
             let config = PullConfig {
                 reference: target.reference.clone(),
@@ -74,9 +76,10 @@ impl Run for Args {
                 jobs: usize::from(self.jobs),
                 timeouts: self.transfer.timeouts(self.registry.timeouts()),
                 retry: self.transfer.retry(),
+                rates: self.transfer.rates(),
                 proxies: proxies(ui),
             };
-            let progress = ui.progress(self.progress.progress);
+            let progress = Arc::clone(&progress);
             let outcome = ui.block_on(pull(config, &store, progress, &ui.interrupt))?;
             write_result(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
             self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());

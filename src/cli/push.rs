@@ -1,5 +1,7 @@
 //! `idpbuilder-push`.
 
+mod render;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
-use crate::push::{Destination, PushConfig, PushOutcome, push};
+use crate::push::{Destination, PushConfig, PushOutcome, preview, push};
 use crate::registry::Limits;
 
 /// Push a stored image to a registry
@@ -39,6 +41,12 @@ pub(super) struct Args {
     /// Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]
     #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
+    /// Say what would be skipped, mounted and uploaded, and whether it would be permitted; send nothing
+    #[arg(long, conflicts_with_all = ["verify", "wait", "digestfile"])]
+    dry_run: bool,
+    /// How to print what was done, or would be
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    format: Format,
     /// Write the manifest's digest to FILE
     #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
     digestfile: Option<PathBuf>,
@@ -54,6 +62,15 @@ pub(super) struct Args {
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
+}
+
+/// How to print the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// REPOSITORY@DIGEST a line; with --dry-run a line a blob
+    Text,
+    /// An array with an object a destination
+    Json,
 }
 
 impl Run for Args {
@@ -76,12 +93,21 @@ impl Run for Args {
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
             timeouts: self.transfer.timeouts(self.registry.timeouts()),
             retry: self.transfer.retry(),
+            rates: self.transfer.rates(),
             verify: self.verify,
             wait: self.wait,
             state: Some(ui.settings(store_flag)?.home.value),
             proxies: proxies(ui),
         };
-        let progress = ui.progress(self.progress.progress);
+        let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
+        if self.dry_run {
+            let previews = ui.block_on(preview(config, &store, progress, &ui.interrupt))?;
+            ui.status("Nothing was sent; the registry would let it in");
+            return ui.data(&match self.format {
+                Format::Json => render::previews_as_json(&previews),
+                Format::Text => render::previews_as_text(&previews),
+            });
+        }
         let outcomes = ui.block_on(push(config, &store, progress, &ui.interrupt))?;
         self.tell(ui, &outcomes)
     }
@@ -102,12 +128,10 @@ impl Args {
         write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
         for outcome in outcomes {
             self.registry.tell_end(ui, &outcome.reference, outcome.certificate.as_ref());
-            ui.status(&format!(
-                "Pushed {}: {} sent, {} already there",
-                outcome.reference,
-                indicatif::HumanBytes(outcome.bytes_uploaded),
-                indicatif::HumanBytes(outcome.bytes_skipped)
-            ));
+            ui.status(&render::outcome_as_line(outcome));
+        }
+        if self.format == Format::Json {
+            return ui.data(&render::outcomes_as_json(outcomes));
         }
         let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
         ui.data(&lines.join("\n"))

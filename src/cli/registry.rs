@@ -256,7 +256,12 @@ impl RegistryArgs {
             return Ok(TlsPolicy::SkipVerify);
         }
         let host = address(registry)?;
-        let (trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        let (mut trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        if ui.explains() {
+            add_system_roots(ui, &mut trust);
+        } else {
+            trust.use_system_roots_at_need();
+        }
         if let Some(warning) = ending(&host, &trust) {
             self.ending.borrow_mut().push(host);
             warnings.push(warning);
@@ -318,7 +323,15 @@ pub(super) fn other_directories(ui: &Ui) -> Vec<PathBuf> {
     own.into_iter().chain(system).collect()
 }
 
-/// Who is trusted as `host`, in the order of use, the cluster excepted; and what to warn of.
+/// Adds the system's roots, and tells what of them cannot be read.
+pub(super) fn add_system_roots(ui: &Ui, trust: &mut TrustStore) {
+    trust.add_system_roots();
+    for failure in trust.failures() {
+        ui.detail(failure);
+    }
+}
+
+/// Who is trusted as `host`, in the order of use, the cluster and the system's roots excepted; and what to warn of.
 pub(super) fn trusted(
     ui: &Ui,
     host: &RegistryHost,
@@ -345,10 +358,6 @@ pub(super) fn trusted(
                 warnings.extend(trust.add_client_directory(&directory).iter().map(|error| in_one_line(error)));
             }
         }
-    }
-    trust.add_system_roots();
-    for failure in trust.failures() {
-        ui.detail(failure);
     }
     if let Some(identity) = trust.identity() {
         ui.detail(&format!("client certificate for {host}: `{}`", identity.path.display()));

@@ -144,6 +144,7 @@ fn advise(error: &RegistryError) -> Advice {
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }
         | RegistryError::DigestMismatch { .. }
+        | RegistryError::Referrers { .. }
         | RegistryError::Stale { .. } => Advice::new(Kind::Registry),
         RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
         RegistryError::Network { request, fault, .. } => network(request.host(), fault),

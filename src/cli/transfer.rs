@@ -1,9 +1,17 @@
-//! Arguments about transfers: how patient they are.
+//! Arguments about transfers: how patient and how fast they are, and who may look on.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::size::time;
-use crate::registry::{RetryPolicy, Timeouts};
+use super::failure::{Failure, Kind};
+use super::progress::Traced;
+use super::size::{bytes, time};
+use super::ui::Ui;
+use crate::progress::Progress;
+use crate::registry::{RateLimits, RetryPolicy, Timeouts};
 
 /// How patient a transfer is.
 #[derive(Debug, clap::Args)]
@@ -18,6 +26,15 @@ pub(super) struct TransferArgs {
     /// Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     stall_timeout: Option<Duration>,
+    /// Move no more than RATE bytes a second, either way, in all transfers together
+    #[arg(long, value_name = "RATE", value_parser = bytes)]
+    limit_rate: Option<u64>,
+    /// Send no more than N requests a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit_requests: Option<u32>,
+    /// Write every HTTP exchange into FILE as a line of JSON, without secrets
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 impl TransferArgs {
@@ -25,6 +42,23 @@ impl TransferArgs {
     pub(super) fn retry(&self) -> RetryPolicy {
         let default = RetryPolicy::default();
         RetryPolicy { attempts: self.retry, delay: self.retry_delay.unwrap_or(default.delay), ..default }
+    }
+
+    /// How fast it may go.
+    pub(super) fn rates(&self) -> RateLimits {
+        RateLimits { bytes: self.limit_rate, requests: self.limit_requests }
+    }
+
+    /// The listener, which also writes the trace if one is wanted.
+    pub(super) fn traced(&self, ui: &Ui, progress: Arc<dyn Progress>) -> Result<Arc<dyn Progress>, Failure> {
+        let Some(path) = &self.trace else { return Ok(progress) };
+        let path = ui.absolute(path);
+        // Nothing in it is secret, but where somebody pushes to is not everybody's business.
+        let file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(|source| {
+                Failure::new(Kind::Failed, format!("cannot write the trace `{}`: {source}", path.display()))
+            })?;
+        Ok(Arc::new(Traced::new(progress, file)))
     }
 
     /// The same limits with what is said here.

@@ -92,6 +92,11 @@ impl Ui {
         self.verbose = verbose;
     }
 
+    /// Whether more status is wanted.
+    pub(super) fn explains(&self) -> bool {
+        self.verbose
+    }
+
     /// Tells what only `-v` asks for.
     pub(super) fn detail(&self, text: &str) {
         if self.verbose {
@@ -208,7 +213,7 @@ impl Ui {
         let ci = self.env.var("CI").is_some() || self.env.var("TERM") == Some("dumb");
         match mode {
             Mode::None => Arc::new(progress::WarningsOnly::new(self.paint)),
-            Mode::Json => Arc::new(progress::Json::new()),
+            Mode::Json => Arc::new(progress::Json::new(verbose)),
             Mode::Tty => Arc::new(progress::Bars::new(self.paint, verbose)),
             Mode::Auto if self.env.stderr_is_terminal && !ci => Arc::new(progress::Bars::new(self.paint, verbose)),
             Mode::Auto | Mode::Plain => Arc::new(progress::Lines::new(self.paint, verbose)),

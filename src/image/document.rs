@@ -187,6 +187,27 @@ impl Document {
         }
     }
 
+    /// The manifest that the document refers to.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match &self.content {
+            Content::Manifest(manifest) => manifest.subject.as_ref(),
+            Content::Index(index) => index.subject.as_ref(),
+        }
+    }
+
+    /// The document's descriptor as a list of referrers has it (distribution-spec, "Listing Referrers"): with the type
+    /// of the artifact and the annotations.
+    pub fn as_referrer(&self) -> Descriptor {
+        let (kind, annotations) = match &self.content {
+            Content::Manifest(manifest) => {
+                let kind = manifest.artifact_type.clone().unwrap_or_else(|| manifest.config.media_type.clone());
+                (Some(kind), manifest.annotations.clone())
+            }
+            Content::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
+        };
+        Descriptor { artifact_type: kind, annotations, ..self.descriptor.clone() }
+    }
+
     /// Descriptors of everything the document needs: blobs of a manifest, children of an index.
     pub fn references(&self) -> Vec<&Descriptor> {
         match &self.content {

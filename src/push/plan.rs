@@ -13,10 +13,15 @@ pub struct PushPlan {
 }
 
 /// What to do about a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobStep {
-    /// The registry has it.
+    /// The repository has it.
     Skip,
+    /// The registry has it in another repository and will be asked to take it from there; if it does not, it is sent.
+    Mount {
+        /// The other repository.
+        from: String,
+    },
     /// It has to be sent.
     Upload,
 }
@@ -40,9 +45,9 @@ impl PushPlan {
         Self { steps }
     }
 
-    /// Bytes of all blobs with that step.
-    pub fn bytes(&self, step: BlobStep) -> u64 {
-        self.steps.iter().filter(|(_, what)| *what == step).map(|(blob, _)| blob.size).sum()
+    /// Bytes of all blobs with such a step.
+    pub fn bytes(&self, of: impl Fn(&BlobStep) -> bool) -> u64 {
+        self.steps.iter().filter(|(_, step)| of(step)).map(|(blob, _)| blob.size).sum()
     }
 }
 
@@ -59,10 +64,20 @@ impl Survey {
     /// Whether the image is there under all `names`, tags or its digest: then there is nothing to do.
     pub(super) fn is_complete(&self, plan: &PushPlan, documents: &[Document], names: &[String]) -> bool {
         let Some((root, children)) = documents.split_last() else { return false };
-        let stands_for = |name: &str, digest| self.manifests.get(name) == Some(&digest);
-        plan.steps.iter().all(|(_, step)| *step == BlobStep::Skip)
+        let stands_for = |name: &str, digest| self.stands_for(name) == Some(digest);
+        // Whether lists of referrers have it is not asked, so it is made sure of.
+        let refers = documents.iter().any(|document| document.subject().is_some());
+        !refers
+            && plan.steps.iter().all(|(_, step)| *step == BlobStep::Skip)
             && children.iter().all(|child| stands_for(&child.digest().to_string(), child.digest()))
             && names.iter().all(|name| stands_for(name, root.digest()))
+    }
+}
+
+impl Survey {
+    /// What a tag or digest stands for in the repository.
+    pub(super) fn stands_for(&self, name: &str) -> Option<Digest> {
+        self.manifests.get(name).copied()
     }
 }
 
@@ -101,7 +116,8 @@ mod tests {
         let present = BTreeMap::from([(a.digest, 1), (c.digest, 4)]);
         let plan = PushPlan::new(&[a.clone(), b.clone(), a.clone(), c.clone(), b.clone()], &present);
         assert_eq!(plan.steps, [(a, BlobStep::Skip), (b, BlobStep::Upload), (c, BlobStep::Upload)]);
-        assert_eq!((plan.bytes(BlobStep::Skip), plan.bytes(BlobStep::Upload)), (1, 5));
+        let bytes = |step: BlobStep| plan.bytes(|other| *other == step);
+        assert_eq!((bytes(BlobStep::Skip), bytes(BlobStep::Upload)), (1, 5));
     }
 
     #[test]

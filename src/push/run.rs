@@ -11,9 +11,9 @@ use futures_util::future::Either;
 use futures_util::{StreamExt as _, stream};
 
 use super::plan::{BlobStep, PushPlan, Survey};
-use super::{BlobOutcome, PushError, failure};
+use super::{BlobOutcome, Clients, Destination, PushError, PushOutcome, failure};
 use crate::image::{Descriptor, Digest, Reference};
-use crate::progress::{Event, Outcome, Phase, Progress};
+use crate::progress::{Event, Outcome, Phase, Progress, Summary};
 use crate::registry::{Meter, Registry, RegistryError, Target, Uploaded};
 use crate::store::{ImageStore, ImageTree, StoreError};
 
@@ -31,6 +31,79 @@ pub(super) struct Run<'a> {
     pub(super) progress: &'a Arc<dyn Progress>,
     /// Where errors say that it went.
     pub(super) destination: &'a Reference,
+}
+
+impl Run<'_> {
+    /// The work for all destinations of one repository: blobs and manifests once, then each name.
+    pub(super) async fn group(
+        &self,
+        clients: &Clients<'_>,
+        group: &[&Destination],
+    ) -> Result<Vec<PushOutcome>, PushError> {
+        let digest = self.tree.root().digest();
+        let mut before = self.registry.traffic();
+        let references: Vec<Reference> =
+            group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect();
+        let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
+        let survey = self.survey(&tags).await?;
+        let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
+        let complete = survey.is_complete(&plan, &self.tree.documents, &names(&tags, digest));
+        let mut blobs = self.blobs(&plan).await?;
+        if !complete {
+            for repaired in self.documents().await? {
+                let of_it = |blob: &&mut BlobOutcome| blob.digest == repaired.digest;
+                if let Some(blob) = blobs.iter_mut().find(of_it) {
+                    *blob = BlobOutcome { uploaded: blob.uploaded + repaired.uploaded, ..repaired };
+                }
+            }
+        }
+        let mut outcomes = Vec::new();
+        for reference in references {
+            if !complete {
+                self.name(&reference).await?;
+            }
+            if clients.config.verify {
+                self.read_back().await?;
+            }
+            if let Some(patience) = clients.config.wait {
+                let anonymous = clients.open(group[0], None).map_err(|error| failure(&reference, error))?;
+                self.wait_for(&anonymous, &reference, patience).await?;
+            }
+            let now = self.registry.traffic();
+            let outcome = PushOutcome {
+                reference,
+                digest,
+                traffic: now.since(std::mem::replace(&mut before, now)),
+                certificate: self.registry.own_certificate(),
+                blobs: blobs.clone(),
+            };
+            self.tell(&outcome);
+            outcomes.push(outcome);
+            for blob in &mut blobs {
+                (blob.how, blob.uploaded) = (Uploaded::Exists, 0);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn tell(&self, outcome: &PushOutcome) {
+        let totals = outcome.totals();
+        self.progress.emit(Event::Summary(&Summary {
+            destination: outcome.reference.to_string(),
+            digest: outcome.digest.to_string(),
+            requests: outcome.traffic.requests,
+            sent: outcome.traffic.sent,
+            uploaded: totals.uploaded,
+            skipped: totals.skipped,
+            mounted: totals.mounted,
+            resumed: totals.resumed,
+        }));
+    }
+}
+
+/// What the image is to be found under: its tags, or its digest without any.
+pub(super) fn names(tags: &[&str], digest: Digest) -> Vec<String> {
+    if tags.is_empty() { vec![digest.to_string()] } else { tags.iter().map(|tag| (*tag).to_owned()).collect() }
 }
 
 /// An answer to one question.
@@ -79,20 +152,23 @@ impl Run<'_> {
 
     /// Sees to it that the repository has all blobs of the plan.
     pub(super) async fn blobs(&self, plan: &PushPlan) -> Result<Vec<BlobOutcome>, PushError> {
-        let work = plan.steps.iter().map(|(blob, step)| self.blob(blob, *step));
+        let work = plan.steps.iter().map(|(blob, step)| self.blob(blob, step));
         let outcomes = self.all(work, self.jobs).await.map_err(|error| self.failed(error));
         self.registry.keep_places();
         outcomes
     }
 
-    async fn blob(&self, blob: &Descriptor, step: BlobStep) -> Result<BlobOutcome, RegistryError> {
+    async fn blob(&self, blob: &Descriptor, step: &BlobStep) -> Result<BlobOutcome, RegistryError> {
         let key = blob.digest.to_string();
         let label = label(self.tree, blob);
         let total = Some(blob.size);
         self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Upload, total });
         let result = match step {
-            BlobStep::Skip => Ok(Uploaded::Exists),
-            BlobStep::Upload => {
+            BlobStep::Skip => {
+                self.registry.has(self.repository, blob);
+                Ok(Uploaded::Exists)
+            }
+            BlobStep::Mount { .. } | BlobStep::Upload => {
                 let path = self.store.blob_path(blob.digest);
                 let source = move |offset| {
                     let mut file = File::open(&path)?;
@@ -110,12 +186,12 @@ impl Run<'_> {
             Err(_) => Outcome::Failed,
         };
         self.progress.emit(Event::End { key: &key, outcome });
-        let uploaded = match result? {
-            Uploaded::Sent { resumed } => Some(blob.size - resumed),
-            Uploaded::Exists | Uploaded::Mounted => None,
+        let how = result?;
+        let uploaded = match how {
+            Uploaded::Sent { resumed } => blob.size - resumed,
+            Uploaded::Exists | Uploaded::Mounted => 0,
         };
-        let sent = uploaded.is_some();
-        Ok(BlobOutcome { digest: blob.digest, size: blob.size, sent, uploaded: uploaded.unwrap_or(0) })
+        Ok(BlobOutcome { digest: blob.digest, size: blob.size, how, uploaded })
     }
 
     /// Stores all manifests by digest, children before parents. Blobs and manifests that the registry turns out
@@ -127,7 +203,13 @@ impl Run<'_> {
         while let Some(document) = self.tree.documents.get(next) {
             let target = Target::Digest(document.digest());
             match self.registry.put_manifest(self.repository, target, document).await {
-                Ok(()) => next += 1,
+                Ok(stored) => {
+                    if !stored.knows_subject {
+                        let listed = self.registry.add_referrer(self.repository, document).await;
+                        listed.map_err(|error| self.failed(error))?;
+                    }
+                    next += 1;
+                }
                 Err(error) if !once && error.misses_content() => {
                     once = true;
                     next = 0;
@@ -162,7 +244,7 @@ impl Run<'_> {
     {
         let stopped = AtomicBool::new(false);
         let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
-        let work = work.enumerate().map(|(at, work)| async move { (at, work.await) });
+        let work = work.enumerate().map(|(at, work)| async move { (at, Box::pin(work).await) });
         let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(jobs));
         let mut done = BTreeMap::new();
         let mut failure = None;

@@ -1,7 +1,7 @@
 //! Who asks: what the registry wants to see, tokens and their life, and what a 401 means.
 //!
 //! Gitea's habits decide some of it: the ping goes without credentials; a 401 without a challenge
-//! means the token is no good any more; a 401 to a token that was just made is its way to say 403.
+//! means the token is no good any more; a 401 that names the right that is missing is its way to say 403.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +51,13 @@ pub(super) enum Shown {
     Password,
     GivenToken,
     Token { generation: u64, fresh: bool },
+}
+
+impl Shown {
+    /// Whether the token was fetched for this request: no other request's scope or time is to blame.
+    pub(super) fn is_made_for_it(self) -> bool {
+        matches!(self, Self::Token { fresh: true, .. })
+    }
 }
 
 /// What to do about a 401.
@@ -138,20 +145,24 @@ impl Authenticator {
         Ok((value, Shown::Token { generation, fresh: true }))
     }
 
-    /// What a 401 means for a request that was sent with `shown`.
+    /// What a 401 means for a request that was sent with `shown`, `again` when a token that was made for it was refused
+    /// before.
+    ///
+    /// A token may end before it is first used, so the first that was made for a request is not the last word.
     pub(super) async fn verdict(
         &self,
-        shown: Shown,
+        (shown, again): (Shown, bool),
         scope: &str,
         base: &Uri,
         headers: &HeaderMap,
         refusal: &Refusal,
     ) -> Result<Verdict, Violation> {
-        let challenged_by_gitea = challenges(headers)
-            .iter()
-            .any(|challenge| matches!(challenge, Challenge::Basic { realm } if GITEA_DENIED.contains(&realm.as_str())));
-        let says_denied =
-            challenged_by_gitea || refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]));
+        let denies = |challenge: &Challenge| match challenge {
+            Challenge::Basic { realm } => GITEA_DENIED.contains(&realm.as_str()),
+            Challenge::Bearer { error, .. } => error.as_deref() == Some("insufficient_scope") && shown.is_made_for_it(),
+        };
+        let says_denied = challenges(headers).iter().any(denies)
+            || refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]));
         if says_denied && shown != Shown::Nothing && self.has_credential() {
             return Ok(Verdict::Denied);
         }
@@ -163,14 +174,18 @@ impl Authenticator {
                     Verdict::Unauthorized
                 }
             }
-            Shown::Token { generation, fresh: false } => {
-                self.learn(base, headers)?;
+            Shown::Token { generation, fresh } => {
                 let slot = self.slot(scope);
-                slot.lock().await.refuse(generation);
+                let mut slot = slot.lock().await;
+                if fresh && (again || slot.is_hopeless()) {
+                    slot.give_up();
+                    return Ok(if self.has_credential() { Verdict::Denied } else { Verdict::Unauthorized });
+                }
+                self.learn(base, headers)?;
+                slot.refuse(generation);
                 Verdict::Retry
             }
-            Shown::Token { fresh: true, .. } if self.has_credential() => Verdict::Denied,
-            Shown::GivenToken | Shown::Token { fresh: true, .. } => Verdict::Unauthorized,
+            Shown::GivenToken => Verdict::Unauthorized,
         })
     }
 
@@ -282,6 +297,10 @@ mod tests {
     }
 
     async fn verdict(auth: &Authenticator, shown: Shown, challenges: &[&'static str], body: &str) -> Verdict {
+        judged(auth, (shown, false), challenges, body).await
+    }
+
+    async fn judged(auth: &Authenticator, shown: (Shown, bool), challenges: &[&'static str], body: &str) -> Verdict {
         let headers = headers(challenges);
         let refusal = Refusal::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
         auth.verdict(shown, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
@@ -314,8 +333,13 @@ mod tests {
         assert_eq!(verdict(&authenticator(true), Shown::Nothing, &[], "").await, Verdict::Unauthorized);
         assert_eq!(verdict(&authenticator(true), Shown::Password, &bearer, "").await, Verdict::Retry);
         assert_eq!(verdict(&authenticator(true), token(false), &[], "authGroup.Verify").await, Verdict::Retry);
-        assert_eq!(verdict(&authenticator(true), token(true), &[], "authGroup.Verify").await, Verdict::Denied);
-        assert_eq!(verdict(&authenticator(false), token(true), &bearer, "").await, Verdict::Unauthorized);
+        assert_eq!(verdict(&authenticator(true), token(true), &[], "authGroup.Verify").await, Verdict::Retry);
+        let again = (token(true), true);
+        assert_eq!(judged(&authenticator(true), again, &[], "authGroup.Verify").await, Verdict::Denied);
+        assert_eq!(judged(&authenticator(false), again, &bearer, "").await, Verdict::Unauthorized);
+        let lacking = ["Bearer realm=\"https://reg.example:8443/t\",error=\"insufficient_scope\""];
+        assert_eq!(verdict(&authenticator(true), token(true), &lacking, "").await, Verdict::Denied);
+        assert_eq!(verdict(&authenticator(true), token(false), &lacking, "").await, Verdict::Retry);
         assert_eq!(verdict(&authenticator(true), Shown::GivenToken, &bearer, "").await, Verdict::Unauthorized);
         for shown in [token(false), Shown::Password] {
             let verdict = verdict(&authenticator(true), shown, &[], "reqPackageAccess\n").await;

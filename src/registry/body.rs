@@ -10,17 +10,21 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::throttle::Throttle;
 use crate::image::{Digest, Hasher};
 use crate::progress::{Event, Progress};
 
 /// Bytes read from a source at a time.
 const PIECE_BYTES: usize = 256 * 1024;
+/// How often a slow transfer looks whether it is still wanted.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Pieces that wait for the connection.
 const QUEUE: usize = 1;
 
@@ -179,7 +183,7 @@ enum Pieces {
 
 impl SendBody {
     /// Starts reading the payload. Must be called within the runtime.
-    pub(super) fn start(payload: &Payload) -> (Self, Arc<Sending>) {
+    pub(super) fn start(payload: &Payload, throttle: &Arc<Throttle>) -> (Self, Arc<Sending>) {
         let sending = Arc::new(Sending::default());
         let remaining = payload.len();
         let (pieces, meter) = match payload {
@@ -189,9 +193,9 @@ impl SendBody {
                 part.meter.set(part.start);
                 let (sender, receiver) = mpsc::channel(QUEUE);
                 let meter = part.meter.clone();
-                let part = part.clone();
+                let (part, throttle) = (part.clone(), Arc::clone(throttle));
                 tokio::task::spawn_blocking(move || {
-                    if let Err(fault) = feed(part, &sender) {
+                    if let Err(fault) = feed(part, &sender, &throttle) {
                         // A receiver that is gone has its reason.
                         let _ = sender.blocking_send(Err(fault));
                     }
@@ -211,12 +215,16 @@ impl SendBody {
 }
 
 /// Reads a part to its end; `Ok` also when nobody wants it any more.
-fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>) -> Result<(), SendFault> {
+fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>, throttle: &Throttle) -> Result<(), SendFault> {
     let Part { source, start, end, mut hasher, digest, last, advanced, .. } = part;
     let mut reader = source.open(start).map_err(SendFault::Source)?;
     let mut at = start;
+    let most = throttle.piece(PIECE_BYTES);
     loop {
-        let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE_BYTES);
+        let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(most);
+        if !pause(throttle.bytes(want, Instant::now()), sender) {
+            return Ok(());
+        }
         let mut piece = vec![0; want];
         reader.read_exact(&mut piece).map_err(SendFault::Source)?;
         hasher.update(&piece);
@@ -237,6 +245,21 @@ fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>) -> Result<(
         if sender.blocking_send(Ok(piece.into())).is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Waits on the reading thread; false when nobody wants the bytes any more.
+fn pause(wait: Duration, sender: &mpsc::Sender<Result<Bytes, SendFault>>) -> bool {
+    let end = Instant::now() + wait;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        if sender.is_closed() {
+            return false;
+        }
+        std::thread::sleep(left.min(PAUSE));
     }
 }
 
@@ -315,7 +338,7 @@ mod tests {
     }
 
     async fn drain(payload: &Payload) -> (Vec<u8>, Result<(), io::Error>, Arc<Sending>) {
-        let (mut body, sending) = SendBody::start(payload);
+        let (mut body, sending) = SendBody::start(payload, &Arc::default());
         let mut bytes = Vec::new();
         loop {
             match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -358,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_abandoned_body_ends_in_an_error() {
-        let (mut body, sending) = SendBody::start(&Payload::Bytes(Bytes::from_static(b"x")));
+        let (mut body, sending) = SendBody::start(&Payload::Bytes(Bytes::from_static(b"x")), &Arc::default());
         sending.abandon();
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         assert!(matches!(frame, Some(Err(_))));

@@ -40,6 +40,13 @@ pub struct ManifestHead {
     pub size: Option<u64>,
 }
 
+/// What a registry said to a manifest that it stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether it lists the manifest among the referrers of its subject; true where it has none.
+    pub knows_subject: bool,
+}
+
 impl Registry {
     /// Size in bytes of a blob the repository has; `None` when it has not.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
@@ -131,7 +138,7 @@ impl Registry {
         repository: &str,
         target: Target<'_>,
         document: &Document,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Stored, RegistryError> {
         let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
         let mut headers = HeaderMap::new();
         let kind = HeaderValue::from_str(&document.descriptor.media_type)
@@ -145,8 +152,9 @@ impl Registry {
                 return Err(self.refused(&mut reply).await);
             }
             check_digest(&reply, document.digest())?;
+            let knows_subject = document.subject().is_none() || reply.headers.contains_key("oci-subject");
             reply.discard().await;
-            Ok(())
+            Ok(Stored { knows_subject })
         };
         self.persist(Operation::Name, put).await
     }

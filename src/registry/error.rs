@@ -289,6 +289,16 @@ pub enum RegistryError {
         /// What it stands for.
         found: Digest,
     },
+    /// The list of a manifest's referrers, which clients keep where the registry keeps none, cannot be brought up to date.
+    #[error("the list of referrers `{repository}:{tag}` cannot be kept: {why}")]
+    Referrers {
+        /// The repository.
+        repository: String,
+        /// The tag that the list has.
+        tag: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A deadline of ours passed before there was an answer.
     #[error("no answer within {} s", .0.as_secs())]
     Overdue(Duration),

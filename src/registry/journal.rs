@@ -63,7 +63,7 @@ impl Journal {
     pub(super) fn enter(&self, host: &str, repository: &str, digest: Digest) -> Option<Entry> {
         fs::create_private_dir(&self.directory).ok()?;
         // The lock stays when the upload is done: removing it would let two processes lock two files of one name.
-        let name = Digest::of(format!("{host}\n{repository}\n{digest}").as_bytes()).hex();
+        let name = file_name(host, repository, digest);
         let lock = FileLock::try_acquire(&self.directory.join(format!("{name}.lock")), Hold::Exclusive).ok()??;
         let record = Record {
             host: host.to_owned(),
@@ -74,6 +74,17 @@ impl Journal {
             time: 0,
         };
         Some(Entry { path: self.directory.join(format!("{name}.json")), record, written: false, _lock: lock })
+    }
+
+    /// The repository has the blob: whatever an earlier run noted about an upload of it is of no use any more.
+    pub(super) fn settle(&self, host: &str, repository: &str, digest: Digest) {
+        let path = self.directory.join(format!("{}.json", file_name(host, repository, digest)));
+        if path.exists()
+            && let Some(mut entry) = self.enter(host, repository, digest)
+        {
+            entry.written = true;
+            entry.forget();
+        }
     }
 
     /// Removes what no registry remembers any more.
@@ -91,6 +102,10 @@ impl Journal {
             }
         }
     }
+}
+
+fn file_name(host: &str, repository: &str, digest: Digest) -> String {
+    Digest::of(format!("{host}\n{repository}\n{digest}").as_bytes()).hex()
 }
 
 impl Entry {

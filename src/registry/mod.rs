@@ -18,7 +18,9 @@ mod persist;
 mod places;
 mod probe;
 mod reaction;
+mod referrers;
 mod retry;
+mod throttle;
 mod token;
 mod upload;
 
@@ -32,15 +34,17 @@ use ::http::{Method, StatusCode, Uri};
 
 pub use answer::{OciFault, Refusal};
 pub use body::{BlobSource, Meter};
-pub use contents::{ManifestHead, Target};
+pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
 pub use retry::RetryPolicy;
+pub use throttle::RateLimits;
 pub use upload::{Limits, Uploaded};
 
+pub use self::http::Traffic;
 use self::http::{Call, Reply, Transport};
 use auth::{Authenticator, Shown, Verdict};
 use body::Payload;
@@ -53,12 +57,12 @@ use places::Places;
 use upload::{Learned, Pace};
 
 use crate::credentials::Credential;
-use crate::image::Digest;
+use crate::image::{Descriptor, Digest};
 use crate::progress::Interrupt;
 use crate::tls::TlsPolicy;
 
-/// Times one request is sent: without, with a remembered, and with a new token.
-const MAX_AUTHORIZATIONS: usize = 3;
+/// Times one request is sent: without, with a remembered, and with two new tokens.
+const MAX_AUTHORIZATIONS: usize = 4;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,14 +211,45 @@ impl Registry {
             *self.pace.get_mut().unwrap_or_else(PoisonError::into_inner).learned_mut() = memory.learned();
         }
         self.memory = Mutex::new(memory);
+        self.transport.tell(std::sync::Arc::clone(&persistence.progress));
         self.places = Mutex::new(Places::new(persistence.state.as_deref(), &self.host));
         self.persistence = persistence;
+        self
+    }
+
+    /// The same registry, at no more than these rates.
+    #[must_use]
+    pub fn limited(mut self, rates: RateLimits) -> Self {
+        self.transport.limit(rates);
         self
     }
 
     /// `host` or `host:port`, as given.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What was sent to it so far, and to whom it sent us.
+    pub fn traffic(&self) -> Traffic {
+        self.transport.traffic()
+    }
+
+    /// A repository was found to have a blob: a mount can come from there, and an upload of it that an earlier run
+    /// left open is of no use any more.
+    pub fn has(&self, repository: &str, blob: &Descriptor) {
+        self.places().add(repository, blob.digest);
+        self.settle(repository, blob);
+    }
+
+    /// Another repository that has the blob, as far as earlier runs know and the registry confirms.
+    pub async fn mountable(&self, repository: &str, blob: &Descriptor) -> Result<Option<String>, RegistryError> {
+        let Some(from) = self.places().elsewhere(repository, blob.digest) else { return Ok(None) };
+        match self.head_blob(&from, blob.digest).await {
+            Ok(size) => Ok((size == Some(blob.size)).then_some(from)),
+            // Not permitted to look there, which a push would find out as well and survive.
+            Err(error) if error.refusal().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes down which repositories were seen to have which blobs, for mounts in later runs.
@@ -264,7 +299,8 @@ impl Registry {
 
     /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
     async fn call_within(&self, scope: &str, call: Call) -> Result<Reply, RegistryError> {
-        if self.auth.has_credential() {
+        // With TLS the ping also finds out by which protocol the others go, before many connections are made.
+        if self.auth.has_credential() || self.own.is_https() {
             // A registry that refuses the ping can still be asked for other things.
             let greet = || async {
                 match self.ping().await {
@@ -277,6 +313,7 @@ impl Registry {
         // Another origin, where a Location led us, is none of the registry's credentials' business.
         let is_own = |uri: &Uri| Origin::of(uri).as_ref() == Some(&self.own);
         let mut sent = 0;
+        let mut again = false;
         loop {
             let mut headers = call.headers.clone();
             let mut shown = Shown::Nothing;
@@ -294,9 +331,10 @@ impl Registry {
             let refusal = auth::refusal(&mut reply).await;
             let verdict = self
                 .auth
-                .verdict(shown, scope, &reply.uri, &reply.headers, &refusal)
+                .verdict((shown, again), scope, &reply.uri, &reply.headers, &refusal)
                 .await
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
+            again |= shown.is_made_for_it();
             match verdict {
                 Verdict::Retry if sent < MAX_AUTHORIZATIONS => {}
                 Verdict::Denied => {

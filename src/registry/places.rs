@@ -77,13 +77,13 @@ impl Places {
         }
         // Others may have written since.
         let earlier = read(Some(path), &self.host);
+        if self.gone.is_empty() && self.seen.iter().all(|place| earlier.contains(place)) {
+            return;
+        }
         let mut places: Vec<Place> = self.seen.iter().rev().cloned().collect();
         let keep = |place: &Place| !self.seen.contains(place) && !self.gone.contains(place);
         places.extend(earlier.iter().filter(|place| keep(place)).cloned());
         places.truncate(MAX_PLACES);
-        if places == earlier {
-            return;
-        }
         let text = serde_json::to_vec(&File { host: self.host.clone(), places }).expect("plain fields");
         let _ = fs::create_private_dir(fs::parent(path)).and_then(|()| fs::replace_file(path, &text));
     }

@@ -95,9 +95,10 @@ impl Fault {
             | RegistryError::Address(_)
             | RegistryError::Tls(_) => Self::Ours,
             RegistryError::Interrupted => Self::Stopped,
-            RegistryError::Document { .. } | RegistryError::DigestMismatch { .. } | RegistryError::Stale { .. } => {
-                Self::Wrong
-            }
+            RegistryError::Document { .. }
+            | RegistryError::DigestMismatch { .. }
+            | RegistryError::Referrers { .. }
+            | RegistryError::Stale { .. } => Self::Wrong,
             RegistryError::Overdue(_) => Self::Late,
             refused => refused.refusal().map_or(Self::Wrong, |refused| {
                 let says = |code: &OciErrorCode| refused.refusal.names(code);

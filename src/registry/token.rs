@@ -35,6 +35,8 @@ pub(super) struct Slot {
     token: Option<(HeaderValue, Instant)>,
     /// Counts tokens, so that a refused one is dropped only once.
     generation: u64,
+    /// Whether token after token was refused: one more is not going to be better.
+    hopeless: bool,
 }
 
 impl Slot {
@@ -50,6 +52,16 @@ impl Slot {
         let until = now + life.saturating_sub(LEEWAY.min(life / 4));
         self.token = value.map(|value| (value, until));
         self.generation
+    }
+
+    /// The last word about tokens for this scope was no.
+    pub(super) fn give_up(&mut self) {
+        self.hopeless = true;
+    }
+
+    /// Whether it was.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.hopeless
     }
 
     /// Drops the token of that number; a later one stays.

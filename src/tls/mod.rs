@@ -16,7 +16,7 @@ mod verifier;
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
+pub use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -59,7 +59,7 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     let verifier = match policy {
         TlsPolicy::Plaintext => return Ok(None),
         TlsPolicy::SkipVerify => verifier::HostVerifier::accepting_anybody(&provider, presented.clone()),
-        TlsPolicy::Verify(trust) => verifier::HostVerifier::trusting(trust, &provider, presented.clone())?,
+        TlsPolicy::Verify(trust) => verifier::HostVerifier::trusting(trust, &provider, presented.clone()),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -83,17 +83,13 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
 }
 
 /// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked.
-pub fn judge(
-    trust: &TrustStore,
-    chain: &[CertificateDer<'_>],
-    host: &RegistryHost,
-) -> Result<Result<(), HandshakeFault>, TlsError> {
-    let verifier = verifier::HostVerifier::trusting(trust, &provider(), Presented::default())?;
+pub fn judge(trust: &TrustStore, chain: &[CertificateDer<'_>], host: &RegistryHost) -> Result<(), HandshakeFault> {
+    let verifier = verifier::HostVerifier::trusting(trust, &provider(), Presented::default());
     let (Some((own, others)), Some(name)) = (chain.split_first(), host.server_name()) else {
-        return Ok(Err(HandshakeFault::UnknownIssuer));
+        return Err(HandshakeFault::UnknownIssuer);
     };
     let verdict = verifier.verify_server_cert(own, others, &name, &[], UnixTime::now());
-    Ok(verdict.map(|_| ()).map_err(|error| fault::fault(&error)))
+    verdict.map(|_| ()).map_err(|error| fault::fault(&error))
 }
 
 /// Performs a handshake as `host` and nothing else: no byte is sent after it. The chain is in

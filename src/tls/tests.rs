@@ -243,6 +243,18 @@ fn the_systems_roots_are_listed_as_such() {
     client(&TlsPolicy::Verify(trust)).expect("a configuration");
 }
 
+#[test]
+fn the_systems_roots_count_when_nothing_else_is_enough() {
+    let mut trust = TrustStore::empty();
+    trust.use_system_roots_at_need();
+    assert!(trust.anchors().is_empty(), "not read yet");
+    let read = trust.system_roots_at_need().expect("they count");
+    let mut system = TrustStore::empty();
+    system.add_system_roots();
+    assert_eq!(read.anchors().len(), system.anchors().len());
+    assert!(TrustStore::empty().system_roots_at_need().is_none(), "nobody asked for them");
+}
+
 /// A server that demands a certificate of `authority`; answers what it received.
 async fn demanding(policy: &TlsPolicy, identity: &Identity, authority: &str, version: Version) -> Received {
     use rustls::pki_types::pem::PemObject as _;
@@ -358,9 +370,7 @@ fn what_is_wrong_with_a_client_directory_is_told_and_the_rest_is_used() {
 fn a_chain_is_judged_without_a_connection() {
     let (identity, pem) = own_issuer((2020, 4000));
     let TlsPolicy::Verify(trust) = trusting(&pem) else { panic!("verified") };
-    let judged = |trust: &TrustStore, host: &str| {
-        judge(trust, &identity.chain, &host.parse().expect("a host")).expect("a configuration")
-    };
+    let judged = |trust: &TrustStore, host: &str| judge(trust, &identity.chain, &host.parse().expect("a host"));
     assert_eq!(judged(&trust, HOST), Ok(()));
     assert!(matches!(judged(&trust, "evil.example"), Err(HandshakeFault::NotValidForName { .. })));
     assert_eq!(judged(&TrustStore::empty(), HOST), Err(HandshakeFault::UnknownIssuer));

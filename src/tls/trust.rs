@@ -168,6 +168,8 @@ pub struct TrustStore {
     sources: Vec<(Origin, usize)>,
     failures: Vec<String>,
     identity: Option<ClientIdentity>,
+    /// Whether the system's roots count without having been read.
+    system_at_need: bool,
 }
 
 impl TrustStore {
@@ -178,9 +180,25 @@ impl TrustStore {
 
     /// Adds the system's roots. A system may have none, or damaged ones: see [`Self::failures`].
     pub fn add_system_roots(&mut self) {
+        self.system_at_need = false;
         let found = rustls_native_certs::load_native_certs();
         self.failures.extend(found.errors.iter().map(ToString::to_string));
         self.add(Origin::System, found.certs);
+    }
+
+    /// Lets the system's roots count, to be read when nothing else is enough: there are hundreds of files of them, and
+    /// a registry whose own certificate is known needs none.
+    pub fn use_system_roots_at_need(&mut self) {
+        self.system_at_need = true;
+    }
+
+    /// The system's roots alone, where they count without having been read.
+    pub(super) fn system_roots_at_need(&self) -> Option<Self> {
+        self.system_at_need.then(|| {
+            let mut system = Self::empty();
+            system.add_system_roots();
+            system
+        })
     }
 
     /// Adds every certificate of a PEM file and answers how many they are.

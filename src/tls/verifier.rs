@@ -1,6 +1,6 @@
 //! The judgement of one host's certificate, in the place where rustls asks for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,7 +11,7 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 
 use super::certificate::{CertificateFacts, Presented};
 use super::fault::CaUsedAsEndEntity;
-use super::trust::{Origin, TlsError, TrustStore};
+use super::trust::{Origin, TrustStore};
 
 #[derive(Debug)]
 enum Rule {
@@ -19,9 +19,36 @@ enum Rule {
     Trusted {
         /// Trusted as they are, whatever chain they would need.
         exact: Vec<CertificateDer<'static>>,
-        /// Everything else; `None` when there is no root to chain to.
-        chained: Option<Arc<WebPkiServerVerifier>>,
+        /// Everything else.
+        chained: Chained,
     },
+}
+
+/// The verifier of chains, made when the first chain has to be verified.
+#[derive(Debug)]
+struct Chained {
+    trust: TrustStore,
+    provider: Arc<CryptoProvider>,
+    /// `None` inside when there is no root to chain to.
+    verifier: OnceLock<Result<Option<Arc<WebPkiServerVerifier>>, String>>,
+}
+
+impl Chained {
+    fn verifier(&self) -> Result<Option<&Arc<WebPkiServerVerifier>>, rustls::Error> {
+        let made = self.verifier.get_or_init(|| {
+            let mut roots = RootCertStore::empty();
+            let system = self.trust.system_roots_at_need();
+            let anchors = system.iter().chain([&self.trust]).flat_map(TrustStore::anchors);
+            // What webpki cannot use as a root (an X.509 v1 certificate) can still be trusted as it is.
+            roots.add_parsable_certificates(anchors.map(|anchor| anchor.certificate.clone()));
+            if roots.is_empty() {
+                return Ok(None);
+            }
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone());
+            builder.build().map(Some).map_err(|error| error.to_string())
+        });
+        made.as_ref().map(Option::as_ref).map_err(|error| rustls::Error::General(error.clone()))
+    }
 }
 
 /// Records what the server shows, then judges it.
@@ -37,25 +64,13 @@ impl HostVerifier {
         Self { rule: Rule::Anybody, algorithms: provider.signature_verification_algorithms, presented }
     }
 
-    pub(super) fn trusting(
-        trust: &TrustStore,
-        provider: &Arc<CryptoProvider>,
-        presented: Presented,
-    ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        // What webpki cannot use as a root (an X.509 v1 certificate) can still be trusted as it is.
-        roots.add_parsable_certificates(trust.anchors().iter().map(|anchor| anchor.certificate.clone()));
-        let chained = if roots.is_empty() {
-            None
-        } else {
-            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-            Some(builder.build().map_err(|error| TlsError::Provider(rustls::Error::General(error.to_string())))?)
-        };
+    pub(super) fn trusting(trust: &TrustStore, provider: &Arc<CryptoProvider>, presented: Presented) -> Self {
         // A root of the system is nobody's server certificate; only what was configured is compared.
         let configured = trust.anchors().iter().filter(|anchor| anchor.origin != Origin::System);
         let exact = configured.map(|anchor| anchor.certificate.clone()).collect();
+        let chained = Chained { trust: trust.clone(), provider: provider.clone(), verifier: OnceLock::new() };
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { rule: Rule::Trusted { exact, chained }, algorithms, presented })
+        Self { rule: Rule::Trusted { exact, chained }, algorithms, presented }
     }
 }
 
@@ -74,7 +89,7 @@ impl ServerCertVerifier for HostVerifier {
         };
         let verdict = if exact.contains(end_entity) {
             verify_exact(end_entity, server_name, now)
-        } else if let Some(chained) = chained {
+        } else if let Some(chained) = chained.verifier()? {
             chained.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         } else {
             Err(CertificateError::UnknownIssuer.into())

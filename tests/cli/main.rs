@@ -28,6 +28,7 @@ mod insecure;
 mod keyring;
 mod login;
 mod multicall;
+mod observed;
 mod push;
 mod questions;
 mod readme;

@@ -68,6 +68,8 @@ pub(crate) fn snapshot(name: &str, output: &Output, replaced: &[(&str, &str)]) {
         (r"    sha256:[0-9a-f]{64}\n".to_owned(), "    [FINGERPRINT]\n"),
         (r"system's roots: \d+ certificates".to_owned(), "system's roots: [COUNT] certificates"),
         (r" [0-9.]+ [KMG]?i?B/s".to_owned(), " [RATE]"),
+        (r"; \d+ requests".to_owned(), "; [N] requests"),
+        (r" *\[[0-9a-f]{8}-\d+\] .*\n".to_owned(), ""),
     ]);
     let filters: Vec<(&str, &str)> = filters.iter().map(|(text, name)| (text.as_str(), *name)).collect();
     insta::with_settings!({filters => filters}, { insta::assert_snapshot!(name, output) });

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use idpbuilder_oci::archive::ArchiveFormat;
 use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Reference};
 use idpbuilder_oci::progress::{Interrupt, Silent};
-use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, push};
-use idpbuilder_oci::registry::{Limits, Proxies, RetryPolicy, Timeouts};
+use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, Uploaded, push};
+use idpbuilder_oci::registry::{Limits, Proxies, RateLimits, RetryPolicy, Timeouts};
 use idpbuilder_oci::tls::TlsPolicy;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -83,6 +83,7 @@ async fn pushed(sandbox: &Sandbox, image: &str, destination: &str) -> PushOutcom
         timeouts: Timeouts::default(),
         proxies: Proxies::default(),
         retry: RetryPolicy::default(),
+        rates: RateLimits::default(),
         state: None,
         verify: true,
         wait: None,
@@ -106,9 +107,9 @@ async fn a_registry_built_here_takes_our_images_and_gives_them_back() {
     let destination = format!("{address}/team/tree:v1");
     let first = pushed(&sandbox, "tree", &destination).await;
     assert_eq!(first.digest, document.digest());
-    assert!(first.blobs.iter().all(|blob| blob.sent));
+    assert!(first.blobs.iter().all(|blob| blob.how == Uploaded::Sent { resumed: 0 }));
     let again = pushed(&sandbox, "tree", &destination).await;
-    assert_eq!((again.digest, again.bytes_uploaded), (document.digest(), 0));
+    assert_eq!((again.digest, again.totals().uploaded), (document.digest(), 0));
 
     // What another program reads there is what we pushed, bit by bit.
     let source = format!("docker://{destination}");

@@ -20,7 +20,7 @@ use crate::sandbox::Sandbox;
 use crate::seed::rounds;
 
 /// What a push may have in memory at its peak, whatever the size.
-const MEMORY: u64 = 64 * MIB;
+const MEMORY: u64 = 32 * MIB;
 
 /// An image in the sandbox's store whose one layer is so many zeros: a file without blocks.
 fn sparse(sandbox: &Sandbox, size: u64) -> Document {

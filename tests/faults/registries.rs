@@ -19,7 +19,7 @@ async fn is_served(profile: Profile) {
     pushing.succeeds().await;
     let sent = blob_bytes(&pushing.lab.seen());
     let again = pushing.push().await.expect("pushed again");
-    assert_eq!((again.bytes_uploaded, blob_bytes(&pushing.lab.seen())), (0, sent));
+    assert_eq!((again.totals().uploaded, blob_bytes(&pushing.lab.seen())), (0, sent));
     assert_eq!(invariants::tidy(&pushing.lab), Vec::<String>::new());
 
     let script = [

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use idpbuilder_oci::image::Digest;
 use idpbuilder_oci::progress::{Event, Interrupt, Outcome, Progress, Silent};
 use idpbuilder_oci::pull::PullError;
-use idpbuilder_oci::push::{PushError, push};
+use idpbuilder_oci::push::{BlobOutcome, PushError, Uploaded, push};
 use idpbuilder_oci::registry::{Limits, RegistryError};
 use idpbuilder_oci::store::StoreError;
 
@@ -22,7 +22,7 @@ async fn a_pushed_image_is_what_another_client_reads() {
     let outcome = local.push(push_config("app:v1", &[&name], None)).await.expect("pushed").remove(0);
     assert_eq!((outcome.reference.to_string(), outcome.digest), (name.clone(), image.digest()));
     let config_size = image.manifest().expect("a manifest").config.size;
-    assert_eq!((outcome.bytes_uploaded, outcome.bytes_skipped), (700_010 + config_size, 0));
+    assert_eq!((outcome.totals().uploaded, outcome.totals().skipped), (700_010 + config_size, 0));
 
     let protocol = oci_client::client::ClientProtocol::Http;
     let config = oci_client::client::ClientConfig { protocol, ..Default::default() };
@@ -39,8 +39,8 @@ async fn a_pushed_image_is_what_another_client_reads() {
     }
 
     let again = local.push(push_config("app:v1", &[&name], None)).await.expect("pushed again").remove(0);
-    assert_eq!((again.bytes_uploaded, again.bytes_skipped), (0, 700_010 + config_size));
-    assert!(again.blobs.iter().all(|blob| !blob.sent));
+    assert_eq!((again.totals().uploaded, again.totals().skipped), (0, 700_010 + config_size));
+    assert!(again.blobs.iter().all(|blob| blob.how == Uploaded::Exists));
 }
 
 #[tokio::test]
@@ -119,8 +119,10 @@ async fn several_destinations_share_the_blobs_of_a_repository() {
     let names = ["team/app:v1", "team/app:v2", "team/other:v1"].map(|name| format!("{}/{name}", server.host()));
     let names = names.each_ref().map(String::as_str);
     let outcomes = local.push(push_config("app", &names, None)).await.expect("pushed");
-    let sent: Vec<bool> = outcomes.iter().map(|outcome| outcome.bytes_uploaded > 0).collect();
-    assert_eq!(sent, [true, false, true]);
+    let sent: Vec<bool> = outcomes.iter().map(|outcome| outcome.totals().uploaded > 0).collect();
+    assert_eq!(sent, [true, false, false]);
+    let mounted = |blob: &BlobOutcome| blob.how == Uploaded::Mounted;
+    assert!(outcomes[2].blobs.iter().all(mounted), "another repository takes them over: {:?}", outcomes[2].blobs);
     for (outcome, name) in outcomes.iter().zip(names) {
         assert_eq!((outcome.reference.to_string().as_str(), outcome.digest), (name, image.digest()));
     }
@@ -181,7 +183,7 @@ async fn progress_counts_the_bytes_sent() {
     let outcome =
         push(config(), &local.store, recorder.clone(), &Interrupt::default()).await.expect("pushed").remove(0);
     let (bytes, ends) = std::mem::take(&mut *recorder.0.lock().expect("unpoisoned"));
-    assert_eq!((bytes, ends), (outcome.bytes_uploaded, vec![Outcome::Done; 2]));
+    assert_eq!((bytes, ends), (outcome.totals().uploaded, vec![Outcome::Done; 2]));
     push(config(), &local.store, recorder.clone(), &Interrupt::default()).await.expect("pushed");
     assert_eq!(*recorder.0.lock().expect("unpoisoned"), (0, vec![Outcome::Exists; 2]));
 }

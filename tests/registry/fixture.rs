@@ -11,8 +11,8 @@ use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
 use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
 use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{
-    BlobSource, Limits, Meter, Persistence, Proxies, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts,
-    Uploaded,
+    BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
+    Timeouts, Uploaded,
 };
 use idpbuilder_oci::store::ImageStore;
 use idpbuilder_oci::tls::TlsPolicy;
@@ -124,6 +124,7 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
         timeouts: patient(),
         proxies: Proxies::default(),
         retry: eager(),
+        rates: RateLimits::default(),
         state: None,
         verify: false,
         wait: None,
@@ -142,6 +143,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         timeouts: patient(),
         proxies: Proxies::default(),
         retry: eager(),
+        rates: RateLimits::default(),
     }
 }
 

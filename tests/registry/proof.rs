@@ -77,7 +77,7 @@ async fn what_is_there_under_every_name_takes_one_round_of_questions() {
     let outcome = local.push(config(&server)).await.expect("pushed again").remove(0);
     let warm: Vec<String> = server.seen().drain(cold..).map(|request| request.method).collect();
     assert_eq!(warm, ["HEAD"; 4], "three blobs and the tag");
-    assert_eq!(outcome.bytes_uploaded, 0);
+    assert_eq!(outcome.totals().uploaded, 0);
     let other = PushConfig {
         destinations: push_config("app", &[&format!("{}/team/app:v2", server.host())], None).destinations,
         ..config(&server)
@@ -103,7 +103,7 @@ async fn blobs_that_were_there_and_are_not_are_sent_again_once() {
         let outcome = push(config(&server), &local.store, Arc::clone(&told) as _, &Interrupt::default()).await;
         let outcome = outcome.expect("repaired").remove(0);
         assert_eq!(told.lines().len(), 1, "{:?}", told.lines());
-        assert_eq!(outcome.bytes_uploaded, 2 * outcome.blobs.iter().map(|blob| blob.size).sum::<u64>());
+        assert_eq!(outcome.totals().uploaded, 2 * outcome.blobs.iter().map(|blob| blob.size).sum::<u64>());
         for blob in &outcome.blobs {
             let found = registry(&server.host(), None).head_blob("team/app", blob.digest).await.expect("an answer");
             assert_eq!(found, Some(blob.size));
@@ -186,7 +186,7 @@ async fn a_blob_of_another_repository_is_mounted_from_where_it_was_seen() {
         ..push_config("app", &[&format!("{}/{repository}:v1", server.host())], None)
     };
     let first = local.push(to("team/app")).await.expect("pushed").remove(0);
-    assert!(first.bytes_uploaded > 300_000);
+    assert!(first.totals().uploaded > 300_000);
     let second = local.push(to("team/other")).await.expect("pushed elsewhere").remove(0);
-    assert!(second.bytes_uploaded < 1000, "{} bytes were sent", second.bytes_uploaded);
+    assert!(second.totals().uploaded < 1000, "{} bytes were sent", second.totals().uploaded);
 }

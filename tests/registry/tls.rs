@@ -1,5 +1,9 @@
 //! Against docker-registry with idpbuilder's kind of certificate: self-signed, `CA:TRUE`, served as the leaf.
 
+use std::sync::{Arc, Mutex};
+
+use idpbuilder_oci::progress::{Event, Exchange, Interrupt, Progress};
+use idpbuilder_oci::push::push as push_to;
 use idpbuilder_oci::registry::{NetworkFault, RegistryError};
 use idpbuilder_oci::tls::{HandshakeFault, Origin, TlsPolicy, TrustStore};
 
@@ -60,6 +64,35 @@ async fn idpbuilders_certificate_is_trusted_when_pinned_and_refused_when_not() {
 
     let error = push(&local, &host, TlsPolicy::Plaintext).await.expect_err("TLS is spoken there");
     assert!(matches!(error, RegistryError::Refused(_)), "{error:?}");
+}
+
+#[derive(Default)]
+struct Protocols(Mutex<Vec<(String, Option<String>, u64)>>);
+
+impl Progress for Protocols {
+    fn emit(&self, event: Event<'_>) {
+        if let Event::Exchange(Exchange { method, protocol, sent, .. }) = event {
+            self.0.lock().expect("unpoisoned").push((method.clone(), protocol.clone(), *sent));
+        }
+    }
+}
+
+#[tokio::test]
+async fn questions_go_by_http_2_and_the_bytes_of_blobs_by_connections_of_their_own() {
+    let (pem, key) = certificate("*.cnoe.localtest.me");
+    let server = DockerRegistry::start(&Options { login: None, tls: Some((pem.clone(), key)) });
+    let local = TestStore::new();
+    local.image("app", &[noise(22, 2_000_000), noise(23, 2_000_000)]);
+    let host = format!("gitea.cnoe.localtest.me:{}", server.port());
+    let mut config = push_config("app", &[&format!("{host}/team/app")], None);
+    config.destinations[0].policy = trusting(&pem);
+    let protocols = Arc::new(Protocols::default());
+    push_to(config, &local.store, protocols.clone(), &Interrupt::default()).await.expect("pushed");
+    let seen = std::mem::take(&mut *protocols.0.lock().expect("unpoisoned"));
+    let by = |protocol: &'static str| seen.iter().filter(move |(_, spoken, _)| spoken.as_deref() == Some(protocol));
+    assert!(by("HTTP/2.0").any(|(method, ..)| method == "HEAD"), "{seen:?}");
+    assert!(by("HTTP/2.0").all(|(.., sent)| *sent < 100_000), "{seen:?}");
+    assert_eq!(by("HTTP/1.1").map(|(.., sent)| sent).sum::<u64>(), 4_000_000, "{seen:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ impl Args {
         })?;
         let names = names(&self.tags)?;
         let store = self.store.open(ui)?;
-        let progress = ui.progress(self.progress.progress);
+        let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         let lease = store.lease()?;
         let bases = self.bases(ui, &store, &lease, &progress);
         let (images, index) = self.images(name, &store)?;

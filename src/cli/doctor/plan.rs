@@ -63,6 +63,10 @@ impl Args {
         {
             ui.warn(&failure.told());
         }
+        // How many there are is told.
+        if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
+            trust.add_system_roots();
+        }
         Ok(Plan { repository: owned, policy, resolution })
     }
 

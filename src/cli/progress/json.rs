@@ -5,19 +5,24 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Ledger, Transfer, lock, say};
-use crate::progress::{Event, Outcome, Phase, Progress};
+use super::{Ledger, Transfer, exchange, lock, say};
+use crate::progress::{Event, Outcome, Phase, Progress, Summary};
 
 /// How often a transfer that goes on is reported.
 const JSON_EVERY: Duration = Duration::from_millis(200);
 
-/// One JSON object a line; fields are only ever added.
+/// The version of the lines' schema: fields are only ever added to it.
+const VERSION: u32 = 1;
+
+/// One JSON object a line, as `docs/FORMATS.md` has it.
 pub(in crate::cli) struct Json {
+    verbose: bool,
     ledger: Mutex<Ledger>,
 }
 
 #[derive(Serialize)]
 struct JsonLine<'a> {
+    version: u32,
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
@@ -33,6 +38,11 @@ struct JsonLine<'a> {
     total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<u64>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retries: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resumed_from: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +59,7 @@ struct JsonLine<'a> {
 impl<'a> JsonLine<'a> {
     fn bare(event: &'static str) -> Self {
         Self {
+            version: VERSION,
             event,
             key: None,
             label: None,
@@ -57,6 +68,8 @@ impl<'a> JsonLine<'a> {
             bytes: None,
             total: None,
             rate: None,
+            eta: None,
+            retries: None,
             resumed_from: None,
             message: None,
             wait: None,
@@ -81,19 +94,58 @@ impl<'a> JsonLine<'a> {
             bytes: Some(transfer.done),
             total: transfer.total,
             rate: transfer.rate(),
+            eta: transfer.eta().map(|time| time.as_secs()),
+            retries: Some(transfer.retries).filter(|count| *count > 0),
             resumed_from: Some(transfer.resumed).filter(|bytes| *bytes > 0),
             ..Self::bare(event)
         }
     }
 
     fn write(&self) {
-        say(&serde_json::to_string(self).expect("a line has only plain fields"));
+        write(self);
+    }
+}
+
+fn write(line: &impl Serialize) {
+    say(&serde_json::to_string(line).expect("a line has only plain fields"));
+}
+
+/// The counters at the end of a push to one destination.
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    version: u32,
+    event: &'static str,
+    destination: &'a str,
+    digest: &'a str,
+    requests: u64,
+    sent: u64,
+    uploaded: u64,
+    skipped: u64,
+    mounted: u64,
+    resumed: u64,
+}
+
+impl<'a> SummaryLine<'a> {
+    fn of(summary: &'a Summary) -> Self {
+        let Summary { destination, digest, requests, sent, uploaded, skipped, mounted, resumed } = summary;
+        Self {
+            version: VERSION,
+            event: "summary",
+            destination,
+            digest,
+            requests: *requests,
+            sent: *sent,
+            uploaded: *uploaded,
+            skipped: *skipped,
+            mounted: *mounted,
+            resumed: *resumed,
+        }
     }
 }
 
 impl Json {
-    pub(in crate::cli) fn new() -> Self {
-        Self { ledger: Mutex::default() }
+    pub(in crate::cli) fn new(verbose: bool) -> Self {
+        Self { verbose, ledger: Mutex::default() }
     }
 }
 
@@ -124,6 +176,7 @@ impl Progress for Json {
                 JsonLine::of("resume", key, transfer).write();
             }
             Event::Retry { key, cause, wait, attempt, of } => {
+                ledger.retried(key);
                 let line = match key.and_then(|key| ledger.active.get_key_value(key)) {
                     Some((key, transfer)) => JsonLine::of("retry", key, transfer),
                     None => JsonLine::bare("retry"),
@@ -141,7 +194,14 @@ impl Progress for Json {
                 };
                 JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) }.write();
             }
+            Event::Summary(summary) => write(&SummaryLine::of(summary)),
             Event::Warning(text) => JsonLine { message: Some(text), ..JsonLine::bare("warning") }.write(),
+            Event::Exchange(exchange) => {
+                if self.verbose {
+                    let text = exchange::line(exchange);
+                    JsonLine { message: Some(&text), ..JsonLine::bare("exchange") }.write();
+                }
+            }
             Event::Detail(text) => JsonLine { message: Some(text), ..JsonLine::bare("detail") }.write(),
         }
     }

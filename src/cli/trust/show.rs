@@ -11,7 +11,7 @@ use super::{ASK_LIMIT, Shape, Shown, described, names, valid_until};
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::format::json;
-use crate::cli::registry::{address, trusted};
+use crate::cli::registry::{add_system_roots, address, trusted};
 use crate::cli::ui::Ui;
 use crate::cluster::Scheme;
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore, judge};
@@ -58,6 +58,7 @@ impl Show {
     pub(super) fn run(self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
         let (mut trust, warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        add_system_roots(ui, &mut trust);
         for warning in warnings {
             ui.warn(&warning);
         }
@@ -72,7 +73,7 @@ impl Show {
         let asked = async { Ok::<_, Failure>(ask(&host, &policy, ASK_LIMIT).await) };
         let (chain, accepted, reason) = match ui.block_on(asked)? {
             Ok(Answer { chain, fault: None }) => {
-                let reason = accepted_by(&trust, &chain, &host)?;
+                let reason = accepted_by(&trust, &chain, &host);
                 (chain, Some(true), reason)
             }
             Ok(Answer { chain, fault: Some(fault) }) => (chain, Some(false), fault.to_string()),
@@ -127,19 +128,19 @@ fn anchors(trust: &TrustStore) -> Vec<AnchorLine> {
 }
 
 /// The first origin that alone is enough to trust the chain.
-fn accepted_by(trust: &TrustStore, chain: &[CertificateDer<'static>], host: &RegistryHost) -> Result<String, Failure> {
+fn accepted_by(trust: &TrustStore, chain: &[CertificateDer<'static>], host: &RegistryHost) -> String {
     for (origin, _) in trust.sources() {
         let alone = trust.only(origin);
-        if judge(&alone, chain, host)?.is_err() {
+        if judge(&alone, chain, host).is_err() {
             continue;
         }
         let exact = alone.anchors().iter().any(|anchor| chain.first() == Some(&anchor.certificate));
-        return Ok(match (exact, origin) {
+        return match (exact, origin) {
             (true, Origin::File(_) | Origin::Kept(_) | Origin::Directory(_) | Origin::Cluster(_)) => {
                 format!("it is exactly the certificate of {origin}")
             }
             _ => format!("an authority of {origin} vouches for it"),
-        });
+        };
     }
-    Ok("several of these together vouch for it".to_owned())
+    "several of these together vouch for it".to_owned()
 }

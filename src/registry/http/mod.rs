@@ -1,11 +1,13 @@
 //! The transport: the one folder that names the HTTP library.
 //!
-//! HTTP/1.1 with kept connections; TLS by the host's policy; proxies and time limits as given; fixed
-//! `Content-Length` always. An answer that comes while a body is still being sent is read and
+//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs always by HTTP/1.1, where
+//! each has a connection of its own: HTTP/2 would put them all behind one window and lose them all with one connection.
+//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while a body is still being sent is read and
 //! returned, also when the peer has closed its side. Everything read is bounded.
 
 mod connect;
 mod fault;
+mod record;
 mod refusal;
 mod reply;
 mod watch;
@@ -14,10 +16,12 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri, Version};
+use hyper::body::Incoming;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
@@ -28,16 +32,21 @@ use tokio::net::TcpStream;
 use super::body::{Payload, SendBody, Sending};
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation};
 use super::origin::Origin;
+use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
-use crate::progress::Interrupt;
+use crate::progress::{Interrupt, Progress};
 use crate::tls::{self, ClientTls, TlsPolicy};
 use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
 use fault::{classify, root_cause, source_error};
+use record::Recorder;
+pub use record::Traffic;
 use refusal::Refusals;
 pub(super) use reply::Reply;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
+/// So many bytes of a blob are not worth a connection of their own.
+const SMALL: u64 = 64 << 10;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -52,6 +61,10 @@ pub(super) struct Call {
 /// The client for one host and whom it sends us to.
 pub(super) struct Transport {
     client: Client<Dialer, SendBody>,
+    /// For the bytes of blobs, where `client` speaks HTTP/2.
+    bulk: Client<Dialer, SendBody>,
+    /// Whether a server answered by HTTP/2.
+    multiplexes: AtomicBool,
     tls: Option<ClientTls>,
     proxies: Arc<Matcher>,
     dialing: Dialing,
@@ -59,6 +72,8 @@ pub(super) struct Transport {
     own: Origin,
     timeouts: Timeouts,
     stop: [Interrupt; 2],
+    recorder: Arc<Recorder>,
+    throttle: Arc<Throttle>,
 }
 
 impl Transport {
@@ -84,23 +99,51 @@ impl Transport {
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(timeouts.stall));
         let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
-        let https = tls.as_ref().map(|tls| {
-            let names = Arc::new(DefaultServerNameResolver::default());
-            HttpsConnector::new(dial.clone(), Arc::clone(&tls.config), true, names)
-        });
         let dialing = Dialing::default();
         let refusals = Refusals::default();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build(Dialer {
-                dial,
-                https,
-                limit: timeouts.connect,
-                dialing: dialing.clone(),
-                refusals: refusals.clone(),
-            });
-        Ok(Self { client, tls, proxies, dialing, refusals, own, timeouts, stop })
+        let client = |protocols: &[&str]| {
+            let https = tls.as_ref().map(|tls| https(dial.clone(), tls, protocols));
+            let (dial, dialing, refusals) = (dial.clone(), dialing.clone(), refusals.clone());
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(Duration::from_secs(30))
+                .http2_keep_alive_interval(timeouts.stall / 3)
+                .http2_keep_alive_timeout(timeouts.stall / 3)
+                .build(Dialer { dial, https, limit: timeouts.connect, dialing, refusals })
+        };
+        let (client, bulk) = (client(&["h2", "http/1.1"]), client(&["http/1.1"]));
+        Ok(Self {
+            client,
+            bulk,
+            multiplexes: AtomicBool::new(false),
+            tls,
+            proxies,
+            dialing,
+            refusals,
+            own,
+            timeouts,
+            stop,
+            recorder: Arc::default(),
+            throttle: Arc::default(),
+        })
+    }
+
+    /// Tells `listener` of every exchange from here on.
+    pub(super) fn tell(&mut self, listener: Arc<dyn Progress>) {
+        let mut recorder = Recorder::default();
+        recorder.set_listener(listener);
+        self.recorder = Arc::new(recorder);
+    }
+
+    /// Goes no faster than that from here on.
+    pub(super) fn limit(&mut self, rates: RateLimits) {
+        self.throttle = Arc::new(Throttle::new(rates, Instant::now()));
+    }
+
+    /// What was sent so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.recorder.traffic()
     }
 
     /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
@@ -135,9 +178,8 @@ impl Transport {
     }
 
     async fn once(&self, call: &Call, interruptible: bool) -> Result<Reply, RegistryError> {
-        self.check_interrupt(interruptible)?;
-        let facts = || RequestFacts::of(&call.method, &call.uri);
-        let (body, sending) = SendBody::start(&call.payload);
+        self.await_turn(interruptible).await?;
+        let (body, sending) = SendBody::start(&call.payload, &self.throttle);
         let mut request = http::Request::new(body);
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = call.uri.clone();
@@ -153,21 +195,76 @@ impl Transport {
         {
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
-        let mut abandon = Abandon(Some(Arc::clone(&sending)));
+        // Names are for the registry's logs; others have signatures that an unknown header might break.
+        let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
+        let mut record = self.recorder.begin(call, headers, &sending, is_own);
+        let result = self.answer(call, request, &sending, interruptible).await;
+        let response = result.inspect_err(|error| record.failed(error))?;
+        record.answered(response.version(), response.status(), response.headers());
+        if response.version() == Version::HTTP_2 {
+            self.multiplexes.store(true, Ordering::Relaxed);
+        }
+        let (parts, body) = response.into_parts();
+        let abandon = Abandon((!sending.is_complete()).then_some(sending));
+        Ok(Reply {
+            status: parts.status,
+            headers: parts.headers,
+            uri: call.uri.clone(),
+            method: call.method.clone(),
+            body,
+            stall: self.timeouts.stall,
+            stop: interruptible.then(|| self.stop.clone()),
+            record,
+            throttle: Arc::clone(&self.throttle),
+            _abandon: abandon,
+        })
+    }
+
+    /// One set of connections as long as nobody speaks HTTP/2.
+    fn client_for(&self, payload: &Payload) -> &Client<Dialer, SendBody> {
+        match payload {
+            Payload::Part(_) if payload.len() > SMALL && self.multiplexes.load(Ordering::Relaxed) => &self.bulk,
+            _ => &self.client,
+        }
+    }
+
+    /// Waits until one more request may go.
+    async fn await_turn(&self, interruptible: bool) -> Result<(), RegistryError> {
+        let end = Instant::now() + self.throttle.request(Instant::now());
+        loop {
+            self.check_interrupt(interruptible)?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(left.min(TICK)).await;
+        }
+    }
+
+    /// Waits for the answer's head, however early it comes.
+    async fn answer(
+        &self,
+        call: &Call,
+        mut request: http::Request<SendBody>,
+        sending: &Arc<Sending>,
+        interruptible: bool,
+    ) -> Result<http::Response<Incoming>, RegistryError> {
+        let facts = || RequestFacts::of(&call.method, &call.uri);
+        let mut abandon = Abandon(Some(Arc::clone(sending)));
         let mut orphan = Orphan::new(capture_connection(&mut request));
-        let mut answer = pin!(self.client.request(request));
-        let mut watch = Watch::new(&sending);
+        let mut answer = pin!(self.client_for(&call.payload).request(request));
+        let mut watch = Watch::new(sending);
         let response = loop {
             match tokio::time::timeout(TICK, &mut answer).await {
                 Ok(Ok(response)) => break response,
-                Ok(Err(error)) => return Err(self.failed(facts(), &sending, &call.payload, &error)),
+                Ok(Err(error)) => return Err(self.failed(facts(), sending, &call.payload, &error)),
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
                     if orphan.is_one(self.dialing.is_under_way()) {
                         let fault = NetworkFault::Closed;
                         return Err(self.explained(RegistryError::Network { request: facts(), fault, source: None }));
                     }
-                    if let Some(wait) = watch.overdue(&sending, &self.timeouts) {
+                    if let Some(wait) = watch.overdue(sending, &self.timeouts) {
                         let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
                         return Err(RegistryError::Network { request: facts(), fault, source: None });
                     }
@@ -180,20 +277,9 @@ impl Transport {
         }
         // Whoever answers has not refused.
         self.refusals.take();
-        let (parts, body) = response.into_parts();
-        if sending.is_complete() {
-            abandon.0 = None;
-        }
-        Ok(Reply {
-            status: parts.status,
-            headers: parts.headers,
-            uri: call.uri.clone(),
-            method: call.method.clone(),
-            body,
-            stall: self.timeouts.stall,
-            stop: interruptible.then(|| self.stop.clone()),
-            _abandon: abandon,
-        })
+        // Who has the answer decides what becomes of the rest of the body.
+        abandon.0 = None;
+        Ok(response)
     }
 
     /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
@@ -273,6 +359,13 @@ impl Transport {
         }
         error
     }
+}
+
+/// TLS over the dialer's connections, by the first of `protocols` that the server speaks.
+fn https(dial: Dial, tls: &ClientTls, protocols: &[&str]) -> HttpsConnector<Dial> {
+    let mut config = tls::ClientConfig::clone(&tls.config);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    HttpsConnector::new(dial, Arc::new(config), true, Arc::new(DefaultServerNameResolver::default()))
 }
 
 fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {

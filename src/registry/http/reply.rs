@@ -1,5 +1,6 @@
 //! Answers: their headers first, their bodies bounded and under the stall limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,8 +13,10 @@ use tokio::time::Instant;
 use super::super::answer::MAX_BODY_BYTES;
 use super::super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::super::origin::{self, Origin};
+use super::super::throttle::Throttle;
 use super::TICK;
 use super::fault::{classify, root_cause};
+use super::record::Record;
 use super::watch::Abandon;
 use crate::progress::Interrupt;
 
@@ -30,6 +33,8 @@ pub(in crate::registry) struct Reply {
     pub(super) body: Incoming,
     pub(super) stall: Duration,
     pub(super) stop: Option<[Interrupt; 2]>,
+    pub(super) record: Record,
+    pub(super) throttle: Arc<Throttle>,
     pub(super) _abandon: Abandon,
 }
 
@@ -48,6 +53,34 @@ impl Reply {
 
     /// The next bytes of the body; `None` at its end.
     pub(in crate::registry) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let result = self.next().await;
+        match &result {
+            Ok(bytes) => {
+                let count = bytes.as_ref().map_or(0, Bytes::len);
+                self.record.received(count);
+                self.rest(count).await?;
+            }
+            Err(error) => self.record.failed(error),
+        }
+        result
+    }
+
+    /// Waits for as long as so many bytes may take.
+    async fn rest(&self, bytes: usize) -> Result<(), RegistryError> {
+        let end = Instant::now() + self.throttle.bytes(bytes, Instant::now().into_std());
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            if self.stop.iter().flatten().any(Interrupt::requested) {
+                return Err(RegistryError::Interrupted);
+            }
+            tokio::time::sleep(left.min(TICK)).await;
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let since = Instant::now();
         loop {
             let failed = |fault, source| RegistryError::Network {

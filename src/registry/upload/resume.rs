@@ -19,9 +19,19 @@ const PIECE_BYTES: usize = 256 * 1024;
 impl Registry {
     /// The place of an upload in the journal, where it is worth one.
     pub(super) fn entry(&self, repository: &str, blob: &Descriptor) -> Option<Entry> {
+        self.journal_of(blob)?.enter(&self.host, repository, blob.digest)
+    }
+
+    /// An upload that an earlier run noted has become needless.
+    pub(in crate::registry) fn settle(&self, repository: &str, blob: &Descriptor) {
+        if let Some(journal) = self.journal_of(blob) {
+            journal.settle(&self.host, repository, blob.digest);
+        }
+    }
+
+    fn journal_of(&self, blob: &Descriptor) -> Option<&Journal> {
         let state = self.persistence.state.as_deref().filter(|_| blob.size >= SMALLEST_KEPT)?;
-        let journal = self.journal.get_or_init(|| Journal::open(state));
-        journal.enter(&self.host, repository, blob.digest)
+        Some(self.journal.get_or_init(|| Journal::open(state)))
     }
 
     /// The session of an earlier run.

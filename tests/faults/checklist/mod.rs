@@ -5,6 +5,8 @@ mod commits;
 mod limits;
 mod mounts;
 mod order;
+mod referrers;
 mod resume;
 mod retries;
 mod tls;
+mod told;

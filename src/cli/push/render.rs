@@ -1,0 +1,168 @@
+//! What a push did or would do: lines for people, JSON for programs.
+
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use super::super::format::json;
+use crate::image::Digest;
+use crate::push::{BlobStep, Preview, PushOutcome, Totals, Uploaded};
+
+/// The version of the JSON's schema: fields are only ever added to it.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct BlobRow<'a> {
+    digest: Digest,
+    size: u64,
+    step: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploaded: Option<u64>,
+}
+
+/// Bytes of blobs.
+#[derive(Serialize)]
+struct Bytes {
+    upload: u64,
+    skip: u64,
+    mount: u64,
+    resume: u64,
+}
+
+#[derive(Serialize)]
+struct Destination<'a> {
+    version: u32,
+    reference: String,
+    digest: Digest,
+    pinned: String,
+    dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<u64>,
+    bytes: Bytes,
+    blobs: Vec<BlobRow<'a>>,
+}
+
+/// What was done, as JSON.
+pub(super) fn outcomes_as_json(outcomes: &[PushOutcome]) -> String {
+    let rows: Vec<Destination<'_>> = outcomes.iter().map(done).collect();
+    json(&rows)
+}
+
+fn done(outcome: &PushOutcome) -> Destination<'_> {
+    let Totals { uploaded, skipped, mounted, resumed } = outcome.totals();
+    let row = |blob: &crate::push::BlobOutcome| BlobRow {
+        digest: blob.digest,
+        size: blob.size,
+        step: match blob.how {
+            Uploaded::Exists => "skip",
+            Uploaded::Mounted => "mount",
+            Uploaded::Sent { .. } => "upload",
+        },
+        from: None,
+        uploaded: Some(blob.uploaded),
+    };
+    Destination {
+        version: VERSION,
+        reference: outcome.reference.to_string(),
+        digest: outcome.digest,
+        pinned: outcome.reference.pinned(outcome.digest),
+        dry_run: false,
+        complete: None,
+        current: None,
+        requests: Some(outcome.traffic.requests),
+        sent: Some(outcome.traffic.sent),
+        bytes: Bytes { upload: uploaded, skip: skipped, mount: mounted, resume: resumed },
+        blobs: outcome.blobs.iter().map(row).collect(),
+    }
+}
+
+/// What would be done, as JSON.
+pub(super) fn previews_as_json(previews: &[Preview]) -> String {
+    let rows: Vec<Destination<'_>> = previews.iter().map(planned).collect();
+    json(&rows)
+}
+
+fn planned(preview: &Preview) -> Destination<'_> {
+    Destination {
+        version: VERSION,
+        reference: preview.reference.to_string(),
+        digest: preview.digest,
+        pinned: preview.reference.pinned(preview.digest),
+        dry_run: true,
+        complete: Some(preview.complete),
+        current: preview.current,
+        requests: None,
+        sent: None,
+        bytes: Bytes {
+            upload: preview.plan.bytes(|step| *step == BlobStep::Upload),
+            skip: preview.plan.bytes(|step| *step == BlobStep::Skip),
+            mount: preview.plan.bytes(|step| matches!(step, BlobStep::Mount { .. })),
+            resume: 0,
+        },
+        blobs: preview
+            .plan
+            .steps
+            .iter()
+            .map(|(blob, step)| {
+                let (step, from) = named(step);
+                BlobRow { digest: blob.digest, size: blob.size, step, from, uploaded: None }
+            })
+            .collect(),
+    }
+}
+
+fn named(step: &BlobStep) -> (&'static str, Option<&str>) {
+    match step {
+        BlobStep::Skip => ("skip", None),
+        BlobStep::Mount { from } => ("mount", Some(from)),
+        BlobStep::Upload => ("upload", None),
+    }
+}
+
+/// What would be done, for people: a line a blob and one for the tag.
+pub(super) fn previews_as_text(previews: &[Preview]) -> String {
+    let mut lines = Vec::new();
+    for preview in previews {
+        lines.push(format!("{} {}", preview.reference, preview.digest));
+        for (blob, step) in &preview.plan.steps {
+            let (name, from) = named(step);
+            let from = from.map_or_else(String::new, |from| format!(" from {from}"));
+            lines.push(format!("  {name:8} {:>12}  {}{from}", HumanBytes(blob.size).to_string(), blob.digest));
+        }
+        let size: u64 = preview.documents.iter().map(|document| document.size).sum();
+        let step = if preview.complete { "skip" } else { "manifest" };
+        lines.push(format!("  {step:8} {:>12}  {}", HumanBytes(size).to_string(), naming(preview)));
+    }
+    lines.join("\n")
+}
+
+fn naming(preview: &Preview) -> String {
+    let what = preview.reference.tag().map_or_else(|| "the digest".to_owned(), |tag| format!("tag {tag}"));
+    match preview.current {
+        Some(current) if current == preview.digest => format!("{what} stands for it already"),
+        Some(current) => format!("{what}, which stands for {current} now"),
+        None => format!("{what}, which is new"),
+    }
+}
+
+/// What was done, in one line.
+pub(super) fn outcome_as_line(outcome: &PushOutcome) -> String {
+    let Totals { uploaded, skipped, mounted, resumed } = outcome.totals();
+    let further = [(mounted, "mounted"), (resumed, "sent by an earlier push")];
+    let told = |(bytes, what): &(u64, &str)| format!(", {} {what}", HumanBytes(*bytes));
+    let further = further.iter().filter(|(bytes, _)| *bytes > 0).map(told).collect::<Vec<_>>().concat();
+    format!(
+        "Pushed {}: {} sent, {} already there{further}; {} requests",
+        outcome.reference,
+        HumanBytes(uploaded),
+        HumanBytes(skipped),
+        outcome.traffic.requests
+    )
+}

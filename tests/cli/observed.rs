@@ -1,0 +1,179 @@
+//! What a push tells to those who look on: every line as its schema says, and nothing secret in any.
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+use crate::server::Server;
+
+const PASSWORD: &str = "correct-horse-battery";
+
+fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.file("app/file", "content");
+    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
+    sandbox.file("htpasswd", format!("demo:{}\n", bcrypt::hash(PASSWORD, 4).expect("bcrypt")));
+    sandbox.set("REGISTRY_USERNAME", "demo");
+    sandbox.set("REGISTRY_PASSWORD", PASSWORD);
+    sandbox
+}
+
+/// Checks documents against a schema that is documented.
+#[track_caller]
+fn valid(schema: &str, documents: &[Value]) {
+    let path = format!("{}/docs/schemas/{schema}.json", env!("CARGO_MANIFEST_DIR"));
+    let schema: Value = serde_json::from_slice(&std::fs::read(path).expect("a schema")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    for document in documents {
+        let errors: Vec<String> = validator.iter_errors(document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{document}");
+    }
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    let lines = text.lines().filter(|line| line.starts_with('{'));
+    lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn progress_for_programs_is_as_documented() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let destination = format!("{}/demo/app:v1", server.address);
+    let words = ["idpbuilder-push", "app:v1", &destination, "--plain-http", "--progress", "json", "-v", "--verify"];
+    let output = sandbox.run(&words);
+    let lines = json_lines(&output.stderr);
+    valid("progress-1", &lines);
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    for event in ["begin", "end", "exchange", "summary"] {
+        assert!(events.contains(&event), "{event} is missing: {output}");
+    }
+    assert!(!output.stderr.contains(PASSWORD) && !output.stderr.contains("_state="), "{output}");
+    let summary = lines.iter().find(|line| line["event"] == "summary").expect("a summary");
+    assert!(summary["sent"].as_u64() >= summary["uploaded"].as_u64());
+    output.success();
+
+    // Nothing listens there any more: what is tried again is told as well.
+    let address = server.address.clone();
+    drop(server);
+    let words = ["idpbuilder-push", "app:v1", &format!("{address}/demo/app"), "--plain-http", "--progress", "json"];
+    let output = sandbox.run(&words);
+    valid("progress-1", &json_lines(&output.stderr));
+    assert_eq!(output.code, Some(3), "{output}");
+}
+
+#[test]
+fn verbose_names_every_request_and_hides_what_is_secret() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let destination = format!("{}/demo/app:v1", server.address);
+    let words = ["idpbuilder-push", "app:v1", &destination, "--plain-http", "-v", "--chunk-size", "100"];
+    let output = sandbox.run(&words);
+    for part in ["] HEAD http://", "] POST http://", "/v2/demo/app/manifests/v1: 201", " sent, "] {
+        assert!(output.stderr.contains(part), "{part} is missing: {output}");
+    }
+    let count = output.stderr.lines().filter(|line| line.starts_with('[')).count();
+    assert!(output.stderr.contains(&format!("; {count} requests")), "as many as are counted: {output}");
+    assert!(!output.stderr.contains(PASSWORD), "{output}");
+    output.success();
+}
+
+#[test]
+fn a_trace_has_every_exchange_and_no_secret() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let destination = format!("{}/demo/app:v1", server.address);
+    let words = ["idpbuilder-push", "app:v1", &destination, "--plain-http", "--trace", "trace.jsonl", "--quiet"];
+    sandbox.run(&words).success();
+    let path = sandbox.work().join("trace.jsonl");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).expect("text");
+    let lines = json_lines(&text);
+    valid("trace-1", &lines);
+    assert!(lines.len() >= 8 && lines.len() == text.lines().count(), "{text}");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("demo:{PASSWORD}"));
+    for secret in [PASSWORD, &encoded] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    // The server's log has the same names.
+    let first = lines[0]["id"].as_str().expect("a name").rsplit_once('-').expect("a number").0.to_owned();
+    assert!(lines.iter().all(|line| line["id"].as_str().is_some_and(|id| id.starts_with(&first))));
+    let hidden = |line: &Value| {
+        let headers = line["request"].as_array().expect("headers");
+        headers.iter().filter(|header| header[0] == "authorization").all(|header| header[1] == "[hidden]")
+    };
+    assert!(lines.iter().all(hidden), "{text}");
+
+    let words = ["idpbuilder-pull", &destination, "--plain-http", "--trace", "trace.jsonl", "--store", "other", "-q"];
+    sandbox.run(&words).success();
+    let pulled = json_lines(&std::fs::read_to_string(&path).expect("text"));
+    valid("trace-1", &pulled);
+    assert!(pulled.iter().all(|line| line["method"] == "GET" || line["method"] == "HEAD"), "replaced");
+    assert!(pulled.iter().any(|line| line["received"].as_u64() > Some(0)));
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let sandbox = sandbox();
+    let words = ["idpbuilder-push", "app:v1", "127.0.0.1:1/a/b", "--plain-http", "--trace", "missing/trace.jsonl"];
+    let output = sandbox.run(&words);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(
+        output.stderr.contains("cannot write the trace") && output.stderr.contains("missing/trace.jsonl"),
+        "{output}"
+    );
+}
+
+/// Names of this run.
+fn snapshot(name: &str, text: &str, address: &str) {
+    let address = address.replace('.', "\\.");
+    insta::with_settings!({filters => vec![(address.as_str(), "[REGISTRY]")]}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn a_dry_run_says_what_a_push_would_do() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let destination = format!("{}/demo/app:v1", server.address);
+    let words = ["idpbuilder-push", "app:v1", &destination, "--plain-http", "--dry-run"];
+    let json = |words: &[&str]| -> Value {
+        let output = sandbox.run(&[words, &["--format", "json"]].concat()).success();
+        let value = serde_json::from_str(&output).expect("JSON");
+        valid("push-1", std::slice::from_ref(&value));
+        value
+    };
+    snapshot("dry_run_new", &sandbox.run(&words).success(), &server.address);
+    let plan = json(&words);
+    assert_eq!((&plan[0]["complete"], &plan[0]["dry_run"]), (&Value::Bool(false), &Value::Bool(true)));
+
+    let done = json(&words[..4]);
+    assert_eq!(done[0]["bytes"], plan[0]["bytes"], "the plan was kept");
+    assert_eq!(done[0]["dry_run"], Value::Bool(false));
+
+    snapshot("dry_run_again", &sandbox.run(&words).success(), &server.address);
+    assert_eq!(json(&words)[0]["complete"], Value::Bool(true));
+
+    sandbox.file("app/file", "other");
+    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
+    snapshot("dry_run_changed", &sandbox.run(&words).success(), &server.address);
+    let elsewhere = format!("{}/other/app", server.address);
+    sandbox.run(&["idpbuilder-push", "app:v1", &destination, "--plain-http", "-q"]).success();
+    // This registry keeps each blob once, whatever the repository.
+    let words = ["idpbuilder-push", "app:v1", &elsewhere, "--plain-http", "--dry-run"];
+    snapshot("dry_run_elsewhere", &sandbox.run(&words).success(), &server.address);
+}
+
+#[test]
+fn a_dry_run_without_permission_fails_as_the_push_would() {
+    let mut sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let destination = format!("{}/demo/app:v1", server.address);
+    sandbox.set("REGISTRY_PASSWORD", "wrong");
+    let output = sandbox.run(&["idpbuilder-push", "app:v1", &destination, "--plain-http", "--dry-run"]);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output}");
+    let output = sandbox.run(&["idpbuilder-push", "app:v1", &destination, "--dry-run", "--verify"]);
+    assert_eq!(output.code, Some(64), "{output}");
+}
