@@ -160,6 +160,17 @@ fn an_image_gets_another_base() {
 }
 
 #[test]
+fn what_was_taken_away_stays_away_on_another_base() {
+    let sandbox = with_newer_base();
+    for flags in [&["--entrypoint", "[]"][..], &["--cmd", "[]"], &["--entrypoint", "[]", "--cmd", "/bin/app"]] {
+        build_on(&sandbox, "base:v1", &[&["-q"], flags].concat()).success();
+        sandbox.run(&["idpbuilder-build", "--rebase", "base:v2", "app:v1", "-t", "app:v2", "-q"]).success();
+        build_on(&sandbox, "base:v2", &[&["-q", "-t", "app:there"], flags].concat()).success();
+        assert_eq!(digest_of(&sandbox, "app:v2"), digest_of(&sandbox, "app:there"), "{flags:?}");
+    }
+}
+
+#[test]
 fn no_layer_is_read_for_another_base() {
     let sandbox = with_newer_base();
     let layer = &shown(&sandbox, "app:v1", "--manifest")["layers"][1];
