@@ -1,7 +1,11 @@
 //! Use case: a directory becomes an image in the store.
 //!
 //! Context, rules, walk, one layer, configuration, manifest, index, in this order; what is named in
-//! the index is whole. The image's bytes depend on the context and the configuration alone.
+//! the index is whole. The image's bytes depend on the context, the base and the configuration alone.
+
+mod base;
+mod platforms;
+mod rebase;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +15,10 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
+pub use base::{Base, BaseError, Resets};
+pub use platforms::{IndexOutcome, build_index};
+pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
+
 pub use crate::layer::{Compression, Format, LevelError, Owner};
 use crate::layer::{Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
@@ -29,7 +37,9 @@ pub struct BuildConfig {
     pub context: PathBuf,
     /// Names of the image, at least one; `latest` is meant where no tag is written.
     pub names: Vec<Reference>,
-    /// What the image runs on.
+    /// The image that the context's layer goes on; none for an image of its own.
+    pub base: Option<Base>,
+    /// What the image runs on; of an image on a base, the base says it.
     pub platform: Platform,
     /// Labels of the configuration, over those of `runtime`.
     pub labels: BTreeMap<String, String>,
@@ -41,6 +51,8 @@ pub struct BuildConfig {
     pub exclude: Vec<String>,
     /// How the image is run.
     pub runtime: ContainerConfig,
+    /// What of the base's does not hold.
+    pub resets: Resets,
     /// Where in the image the context lands; `/` is its root.
     pub copy_to: String,
     /// Who owns everything in the layer.
@@ -64,7 +76,7 @@ pub struct BuildOutcome {
     pub document: Document,
     /// Bytes of all layers (compressed), the configuration and the manifest.
     pub size: u64,
-    /// The layers, base first.
+    /// The layers that were made, first one first; those of the base are below them.
     pub layers: Vec<LayerOutcome>,
     /// Files and links from the context.
     pub files: u64,
@@ -118,6 +130,9 @@ pub enum BuildError {
     /// A time before 1970 or after the year 9999.
     #[error("timestamp {0} is not between the years 1970 and 9999")]
     Timestamp(i64),
+    /// Two of the platforms that were asked for are one on the base.
+    #[error("two of the platforms mean the same image of the base: {0}")]
+    PlatformTwice(Platform),
     /// The context is the store that the image would be written to.
     #[error("the build context `{}` is the image store itself", .0.display())]
     ContextIsStore(PathBuf),
@@ -160,6 +175,20 @@ pub fn build(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<BuildOutcome, BuildError> {
+    let lease = store.lease()?;
+    let mut outcome = make(config, store, &lease, progress, interrupt)?;
+    outcome.replaced = store.publish(&lease, &outcome.document, &outcome.names, Some(&config.built_at))?;
+    Ok(outcome)
+}
+
+/// Builds the image; nobody has a name yet.
+fn make(
+    config: &BuildConfig,
+    store: &ImageStore,
+    lease: &Lease,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<BuildOutcome, BuildError> {
     let request = Request::check(config)?;
     let context = Context::open(&config.context)?;
     let ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
@@ -174,11 +203,10 @@ pub fn build(
     }
     let counts = Counts::of(&listing);
 
-    let lease = store.lease()?;
     let total = Some(counts.bytes);
     let label = context.given().display().to_string();
     progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total });
-    let layer = put_layer(&request, &context, &listing, store, &lease, Monitor::new(progress, PACK_KEY, interrupt));
+    let layer = put_layer(&request, &context, &listing, store, lease, Monitor::new(progress, PACK_KEY, interrupt));
     let outcome = if layer.is_ok() { Outcome::Done } else { Outcome::Failed };
     progress.emit(Event::End { key: PACK_KEY, outcome });
     let layer = layer?;
@@ -187,13 +215,18 @@ pub fn build(
     }
 
     let image_config = request.image_config(config, std::slice::from_ref(&layer));
-    let image_config = store.put(&lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
-    let size = layer.descriptor.size + image_config.size;
+    let image_config = store.put(lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
+    let below = config.base.as_ref();
+    let size = below.map_or(0, Base::size) + layer.descriptor.size + image_config.size;
     let image_id = image_config.digest;
-    let manifest = Manifest::new(image_config, vec![layer.descriptor.clone()], config.annotations.clone());
-    let document = Document::from_manifest(manifest);
-    store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
-    let replaced = store.publish(&lease, &document, &request.names, Some(&config.built_at))?;
+    let layers = below.map_or_else(Vec::new, |base| base.layers.clone());
+    let layers = layers.into_iter().chain([layer.descriptor.clone()]).collect();
+    let annotations = match below {
+        Some(base) => base.annotate(config.annotations.clone()),
+        None => config.annotations.clone(),
+    };
+    let document = Document::from_manifest(Manifest::new(image_config, layers, annotations));
+    store.put(lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
     Ok(BuildOutcome {
         names: request.names,
         image_id,
@@ -205,7 +238,7 @@ pub fn build(
         context_bytes: counts.bytes,
         excluded: listing.excluded,
         ignore_file,
-        replaced,
+        replaced: Vec::new(),
     })
 }
 
@@ -261,7 +294,7 @@ impl Request {
             created_by: Some(format!("idpbuilder-build COPY . {}", self.destination)),
             ..History::default()
         };
-        ImageConfig {
+        let own = ImageConfig {
             created: Some(self.created.clone()),
             author: None,
             architecture: config.platform.architecture.clone(),
@@ -270,6 +303,11 @@ impl Request {
             config: runtime,
             rootfs: RootFs { kind: "layers".into(), diff_ids: layers.iter().map(|layer| layer.diff_id).collect() },
             history: vec![history; layers.len()],
+            extra: BTreeMap::new(),
+        };
+        match &config.base {
+            Some(base) => base.under(own, config.resets),
+            None => own,
         }
     }
 }

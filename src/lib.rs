@@ -27,6 +27,7 @@ pub mod doctor;
 pub mod env;
 pub mod fs;
 pub mod image;
+pub mod index;
 pub mod inspect;
 pub mod layer;
 pub mod list;

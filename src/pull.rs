@@ -13,7 +13,8 @@ use crate::credentials::Credential;
 use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
-    Limits, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Target, Timeouts,
+    Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Target,
+    Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
@@ -36,8 +37,9 @@ pub struct PullConfig {
     pub credential: Option<Credential>,
     /// The one image to take of an index; without it the index is kept whole.
     pub platform: Option<Platform>,
-    /// What to call it in the store.
-    pub name: Reference,
+    /// What to call it in the store. Without a name it is there as long as somebody holds a lease, or until it is
+    /// pruned.
+    pub name: Option<Reference>,
     /// RFC 3339 time to note with the name.
     pub created: Option<String>,
     /// Blobs received at the same time.
@@ -55,10 +57,10 @@ pub struct PullConfig {
 /// What a pull came to.
 #[derive(Debug, Clone)]
 pub struct PullOutcome {
-    /// The name in the store.
-    pub name: Reference,
-    /// The digest of the manifest or index that has it.
-    pub digest: Digest,
+    /// The name in the store, if it got one.
+    pub name: Option<Reference>,
+    /// The manifest or index.
+    pub descriptor: Descriptor,
     /// The certificate that the registry showed; none without TLS.
     pub certificate: Option<CertificateFacts>,
     /// Bytes of blobs received.
@@ -135,7 +137,7 @@ pub async fn pull(
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;
     let (bytes_downloaded, bytes_present) = run.blobs(&documents, &progress).await?;
-    let digest = documents.last().expect("the root is always among them").digest();
+    let descriptor = documents.last().expect("the root is always among them").descriptor.clone();
     let (name, created) = (config.name.clone(), config.created);
     let store = store.clone();
     // Waits for the disk and for whoever changes the index: a signal must be heard meanwhile.
@@ -144,11 +146,14 @@ pub async fn pull(
             store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
         }
         let root = documents.last().expect("the root is always among them");
-        store.publish(&lease, root, &[name], created.as_deref())
+        match name {
+            Some(name) => store.publish(&lease, root, &[name], created.as_deref()).map(drop),
+            None => Ok(()),
+        }
     });
     published.await.expect("publishing does not panic")?;
     let certificate = registry.own_certificate();
-    Ok(PullOutcome { name: config.name, digest, certificate, bytes_downloaded, bytes_present })
+    Ok(PullOutcome { name: config.name, descriptor, certificate, bytes_downloaded, bytes_present })
 }
 
 fn failure(reference: &Reference, source: RegistryError) -> PullError {
@@ -177,7 +182,7 @@ struct Run<'a> {
     registry: &'a Registry,
     reference: &'a Reference,
     store: &'a ImageStore,
-    lease: &'a Lease,
+    lease: &'a Arc<Lease>,
     interrupt: &'a Interrupt,
     jobs: usize,
 }
@@ -251,16 +256,19 @@ impl Run<'_> {
         let work = missing.iter().map(|blob| self.blob(blob, progress));
         let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(self.jobs));
         let mut failure = None;
+        let mut downloaded = 0;
         while let Some(result) = running.next().await {
-            if let Err(error) = result {
-                stopped.store(true, Ordering::Relaxed);
-                self.registry.abandon();
-                if matches!(failure, None | Some(PullError::Interrupted)) {
-                    failure = Some(error);
+            match result {
+                Ok(received) => downloaded += received,
+                Err(error) => {
+                    stopped.store(true, Ordering::Relaxed);
+                    self.registry.abandon();
+                    if matches!(failure, None | Some(PullError::Interrupted)) {
+                        failure = Some(error);
+                    }
                 }
             }
         }
-        let downloaded = missing.iter().map(|blob| blob.size).sum();
         failure.map_or(Ok((downloaded, present)), Err)
     }
 
@@ -292,7 +300,8 @@ impl Run<'_> {
         reading.await.expect("reading does not panic")
     }
 
-    async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+    /// Receives one blob; answers how many bytes came.
+    async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let key = blob.digest.to_string();
         let label = blob.digest.short();
         progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Download, total: Some(blob.size) });
@@ -303,28 +312,49 @@ impl Run<'_> {
     }
 
     /// From the connection through a short queue to a thread that writes.
-    async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<(), PullError> {
+    async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let failed = |source| failure(self.reference, source);
-        let mut download = self.registry.get_blob(self.reference.repository(), blob).await.map_err(failed)?;
-        let mut writer = self.store.write_blob(self.lease)?;
+        let mut writer = {
+            let (store, lease, blob) = (self.store.clone(), Arc::clone(self.lease), blob.clone());
+            // What an earlier run left is hashed first.
+            let opening = tokio::task::spawn_blocking(move || store.resume_blob(&lease, &blob));
+            opening.await.expect("opening does not panic")?
+        };
+        let prefix = writer.prefix();
+        if prefix.count() > 0 {
+            progress.emit(Event::Resume { key, offset: prefix.count() });
+        }
+        let mut download = self.registry.resume_blob(self.reference.repository(), blob, prefix).map_err(failed)?;
         let root = self.store.root().to_owned();
-        let (sender, mut receiver) = mpsc::channel::<bytes::Bytes>(QUEUE);
+        let (sender, mut receiver) = mpsc::channel::<Piece>(QUEUE);
         let writing = tokio::task::spawn_blocking(move || -> Result<BlobWriter, StoreError> {
-            while let Some(bytes) = receiver.blocking_recv() {
-                writer.write_all(&bytes).map_err(|source| StoreError::io("write a blob in", &root, source))?;
+            while let Some(piece) = receiver.blocking_recv() {
+                let written = match piece {
+                    Piece::Bytes(bytes) => writer.write_all(&bytes),
+                    Piece::Restart => writer.restart(),
+                };
+                written.map_err(|source| StoreError::io("write a blob in", &root, source))?;
             }
             Ok(writer)
         });
+        let mut arrived = 0;
         let mut download_result = Ok(());
         loop {
-            match download.chunk().await {
-                Ok(Some(bytes)) => {
-                    let count = bytes.len() as u64;
+            match download.next().await {
+                Ok(Some(piece)) => {
+                    let count = match &piece {
+                        Piece::Bytes(bytes) => Some(bytes.len() as u64),
+                        Piece::Restart => None,
+                    };
                     // A writer that is gone tells why below.
-                    if sender.send(bytes).await.is_err() {
+                    if sender.send(piece).await.is_err() {
                         break;
                     }
-                    progress.emit(Event::Advance { key, bytes: count });
+                    arrived += count.unwrap_or(0);
+                    progress.emit(match count {
+                        Some(bytes) => Event::Advance { key, bytes },
+                        None => Event::Rewind { key, offset: 0 },
+                    });
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -335,10 +365,15 @@ impl Run<'_> {
         }
         drop(sender);
         let writer = writing.await.expect("writing does not panic")?;
-        download_result.map_err(failed)?;
+        if let Err(error) = download_result {
+            if matches!(error, RegistryError::DigestMismatch { .. } | RegistryError::Protocol { .. }) {
+                writer.discard();
+            }
+            return Err(failed(error));
+        }
         let blob = blob.clone();
         tokio::task::spawn_blocking(move || writer.commit_as(&blob)).await.expect("committing does not panic")?;
-        Ok(())
+        Ok(arrived)
     }
 }
 

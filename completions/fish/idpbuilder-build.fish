@@ -1,12 +1,16 @@
 complete -c idpbuilder-build -l context -d 'The same as CONTEXT' -r -F
+complete -c idpbuilder-build -l context-for -d 'Directory to pack for one of several platforms, in place of CONTEXT; repeatable' -r
 complete -c idpbuilder-build -s t -l tag -d 'Name of the image; repeatable' -r
+complete -c idpbuilder-build -l from -d 'Image to build on: a name of the local store or of a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], or scratch' -r
+complete -c idpbuilder-build -l rebase -d 'Put the own layers of a stored image, which stands in CONTEXT\'s place, on BASE: nothing is packed' -r
+complete -c idpbuilder-build -l old-base -d 'The base that the image has, where its annotation does not tell; scratch means none' -r
 complete -c idpbuilder-build -l label -d 'Label; repeatable' -r
 complete -c idpbuilder-build -l annotation -d 'Annotation of the manifest; repeatable' -r
 complete -c idpbuilder-build -l ignorefile -l exclude-file -d 'Ignore file to use instead of the context\'s own' -r -F
 complete -c idpbuilder-build -l exclude -d 'Further pattern to leave out, after those of the ignore file; repeatable' -r
-complete -c idpbuilder-build -l platform -d 'Platform the image says it is for [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
-complete -c idpbuilder-build -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them' -r
-complete -c idpbuilder-build -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them' -r
+complete -c idpbuilder-build -l platform -d 'Platform the image says it is for, or several with commas between them, which make an index of an image each [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
+complete -c idpbuilder-build -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them; [] takes that of the base away' -r
+complete -c idpbuilder-build -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them; [] takes those of the base away' -r
 complete -c idpbuilder-build -s e -l env -d 'Environment variable; without a value it is taken from this environment; repeatable' -r
 complete -c idpbuilder-build -l user -d 'User and group the command runs as' -r
 complete -c idpbuilder-build -s w -l workdir -d 'Directory the command starts in' -r
@@ -30,7 +34,31 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-build -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-build -l retry -d 'Times to try again without any progress between them' -r
+complete -c idpbuilder-build -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
+complete -c idpbuilder-build -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-build -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-build -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-build -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
+complete -c idpbuilder-build -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-build -s u -l username -d 'User name' -r
+complete -c idpbuilder-build -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-build -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-build -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
+complete -c idpbuilder-build -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-build -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
+complete -c idpbuilder-build -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
+complete -c idpbuilder-build -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-build -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-build -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-build -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-build -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-build -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-build -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-build -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-build -s V -l version -d 'Print version'

@@ -33,6 +33,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "pull"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "tag" -d 'Give further names to a stored image'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "list" -d 'List the images in the local store'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "inspect" -d 'Look inside a stored image'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "index" -d 'Make and change indexes: one name for an image each platform'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "rm" -d 'Remove images from the local store'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "save" -d 'Save images as one file'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "load" -d 'Load images from an archive into the local store'
@@ -46,14 +47,18 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "insta
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "uninstall" -d 'Remove the links that install made, and have Docker and Podman ask our credential helper no more'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_needs_command" -f -a "generate" -d 'Write shell completions and man pages'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l context -d 'The same as CONTEXT' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l context-for -d 'Directory to pack for one of several platforms, in place of CONTEXT; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s t -l tag -d 'Name of the image; repeatable' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l from -d 'Image to build on: a name of the local store or of a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], or scratch' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l rebase -d 'Put the own layers of a stored image, which stands in CONTEXT\'s place, on BASE: nothing is packed' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l old-base -d 'The base that the image has, where its annotation does not tell; scratch means none' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l label -d 'Label; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l annotation -d 'Annotation of the manifest; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l ignorefile -l exclude-file -d 'Ignore file to use instead of the context\'s own' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l exclude -d 'Further pattern to leave out, after those of the ignore file; repeatable' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l platform -d 'Platform the image says it is for [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l platform -d 'Platform the image says it is for, or several with commas between them, which make an index of an image each [default: Linux on this machine\'s architecture; environment: DOCKER_DEFAULT_PLATFORM]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l entrypoint -d 'Command that always runs: a JSON array, or words as a shell splits them; [] takes that of the base away' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cmd -d 'Default arguments: a JSON array, or words as a shell splits them; [] takes those of the base away' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s e -l env -d 'Environment variable; without a value it is taken from this environment; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l user -d 'User and group the command runs as' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s w -l workdir -d 'Directory the command starts in' -r
@@ -77,8 +82,32 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry -d 'Times to try again without any progress between them' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-requests -d 'Send no more than N requests a second' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s u -l username -d 'User name' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
+false\t''"
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l password-stdin -d 'Read the password from standard input'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
@@ -181,6 +210,23 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l files -d 'List the files in the layers'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -l no-trunc -d 'Show digests whole'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and not __fish_seen_subcommand_from create add rm remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and not __fish_seen_subcommand_from create add rm remove" -f -a "create" -d 'Make an index of images; of an IMAGE that is an index, all its images are taken'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and not __fish_seen_subcommand_from create add rm remove" -f -a "add" -d 'Add images to an index, in place of those for the same platform'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and not __fish_seen_subcommand_from create add rm remove" -f -a "rm" -d 'Remove images from an index; the store keeps them until it is pruned'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and not __fish_seen_subcommand_from create add rm remove" -f -a "remove" -d 'Remove images from an index; the store keeps them until it is pruned'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from create" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print the digest only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from add" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print the digest only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from rm" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print the digest only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from remove" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print the digest only'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l lock-timeout -d 'Longest wait for other commands that use the store' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s f -l force -d 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'

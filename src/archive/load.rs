@@ -7,7 +7,7 @@ use super::contents::Contents;
 use super::{ArchiveError, DockerImage, docker, oci};
 use crate::image::{Digest, Document, Index, Reference};
 use crate::progress::{Interrupt, Progress};
-use crate::store::ImageStore;
+use crate::store::{ImageStore, Lease};
 
 /// The most images an archive may have.
 const MAX_IMAGES: usize = 1024;
@@ -19,10 +19,13 @@ pub struct LoadOutcome {
     pub images: Vec<(Option<Reference>, Digest)>,
 }
 
-/// An image of the archive, whole in the store and not yet in its index.
-pub(super) struct Found {
-    pub(super) document: Document,
-    pub(super) names: Vec<Reference>,
+/// An image of an archive, whole in the store and not in its index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its manifest or index.
+    pub document: Document,
+    /// Its names in the archive, tags complete.
+    pub names: Vec<Reference>,
 }
 
 /// Reads an archive of `docker save`, of an OCI layout, or of both at once, from a stream that need
@@ -38,20 +41,7 @@ pub fn load<R: Read>(
     interrupt: &Interrupt,
 ) -> Result<LoadOutcome, ArchiveError> {
     let lease = store.lease()?;
-    let contents = Contents::read(store, &lease, reader, progress, interrupt)?;
-    oci::check_layout(&contents)?;
-    let index: Option<Index> = contents.document("index.json")?;
-    let docker: Option<Vec<DockerImage>> = contents.document("manifest.json")?;
-    let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
-    if images > MAX_IMAGES {
-        return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
-    }
-    let found = match (docker, index) {
-        (Some(images), index) => docker::images(store, &lease, &contents, &images, index.as_ref(), interrupt)?,
-        (None, Some(index)) => oci::images(store, &index)?,
-        (None, None) => return Err(ArchiveError::NotAnImageArchive),
-    };
-    check_names(&found)?;
+    let found = unpack(store, &lease, reader, progress, interrupt)?;
     let images: Vec<_> = found.iter().map(|image| (&image.document, image.names.as_slice())).collect();
     store.publish_all(&lease, &images, Some(created))?;
     let mut outcome = LoadOutcome { images: Vec::new() };
@@ -63,6 +53,31 @@ pub fn load<R: Read>(
         outcome.images.extend(image.names.iter().cloned().map(|name| (Some(name), digest)));
     }
     Ok(outcome)
+}
+
+/// Reads an archive as [`load`] does and publishes nothing: the images are there as long as the lease is held.
+pub fn unpack<R: Read>(
+    store: &ImageStore,
+    lease: &Lease,
+    reader: R,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Found>, ArchiveError> {
+    let contents = Contents::read(store, lease, reader, progress, interrupt)?;
+    oci::check_layout(&contents)?;
+    let index: Option<Index> = contents.document("index.json")?;
+    let docker: Option<Vec<DockerImage>> = contents.document("manifest.json")?;
+    let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
+    if images > MAX_IMAGES {
+        return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
+    }
+    let found = match (docker, index) {
+        (Some(images), index) => docker::images(store, lease, &contents, &images, index.as_ref(), interrupt)?,
+        (None, Some(index)) => oci::images(store, &index)?,
+        (None, None) => return Err(ArchiveError::NotAnImageArchive),
+    };
+    check_names(&found)?;
+    Ok(found)
 }
 
 fn check_names(found: &[Found]) -> Result<(), ArchiveError> {

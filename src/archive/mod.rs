@@ -13,7 +13,7 @@ mod oci;
 mod save;
 
 pub use error::ArchiveError;
-pub use load::{LoadOutcome, load};
+pub use load::{Found, LoadOutcome, load, unpack};
 pub use save::{SaveOutcome, save};
 
 use serde::{Deserialize, Serialize};

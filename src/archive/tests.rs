@@ -57,6 +57,7 @@ fn config_of(architecture: &str, diff_ids: Vec<Digest>) -> Vec<u8> {
         config: ContainerConfig::default(),
         rootfs: RootFs { kind: "layers".into(), diff_ids },
         history: vec![],
+        extra: BTreeMap::new(),
     };
     config.to_bytes()
 }

@@ -8,8 +8,8 @@ use clap::{ArgMatches, Command, Parser};
 use super::failure::{Failure, Outcome};
 use super::ui::Ui;
 use super::{
-    build, credential, doctor, exit, generate, inspect, install, list, load, login, pull, push, rm, save, serve, tag,
-    trust,
+    build, credential, doctor, exit, generate, index, inspect, install, list, load, login, pull, push, rm, save, serve,
+    tag, trust,
 };
 
 /// Name of the executable itself.
@@ -57,6 +57,7 @@ pub(super) const APPLETS: &[Applet] = &[
     row::<tag::Args>("tag", Some("idpbuilder-tag")),
     row::<list::Args>("list", Some("idpbuilder-list")),
     row::<inspect::Args>("inspect", Some("idpbuilder-inspect")),
+    row::<index::Args>("index", Some("idpbuilder-index")),
     row::<rm::Args>("rm", Some("idpbuilder-rm")),
     row::<save::Args>("save", Some("idpbuilder-save")),
     row::<load::Args>("load", Some("idpbuilder-load")),

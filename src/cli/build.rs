@@ -1,36 +1,66 @@
 //! `idpbuilder-build`.
 
+mod platforms;
+mod rebase;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
+use super::base::{Bases, SCRATCH};
+use super::cluster::KUBE_CONTEXT;
 use super::failure::{Failure, Kind, Outcome};
+use super::registry::RegistryArgs;
 use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
+use super::transfer::TransferArgs;
 use super::ui::Ui;
-use crate::build::{BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
-use crate::image::Digest;
+use crate::build::{Base, BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
+use crate::image::{Digest, Document, Platform, Reference};
+use crate::progress::Progress;
+use crate::store::{ImageStore, Lease};
 
 /// Build an image from a directory
 ///
 /// Packs CONTEXT into one layer and keeps the image in the local store. The image depends on the files, their
 /// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
-/// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules.
+/// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules. With --from, the layer goes on
+/// those of another image, whose configuration holds for what no option says.
 #[derive(Debug, clap::Parser)]
+#[command(mut_arg(KUBE_CONTEXT, |arg| arg.long("kube-context")))]
 pub(super) struct Args {
-    /// Directory to pack
+    /// Directory to pack; with --rebase, the image
     #[arg(value_name = "CONTEXT", conflicts_with = "context_flag")]
-    context: Option<PathBuf>,
+    directory: Option<PathBuf>,
     /// The same as CONTEXT
     #[arg(long = "context", value_name = "DIR")]
     context_flag: Option<PathBuf>,
+    /// Directory to pack for one of several platforms, in place of CONTEXT; repeatable
+    #[arg(long, value_name = "PLATFORM=DIR")]
+    context_for: Vec<String>,
     /// Name of the image; repeatable
     #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
     tags: Vec<String>,
+    /// Image to build on: a name of the local store or of a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME],
+    /// docker-archive:FILE[:NAME], or scratch
+    #[arg(long, value_name = "BASE", default_value = SCRATCH)]
+    from: String,
+    /// Ask the registry for BASE even if the local store has it
+    #[arg(long)]
+    pull: bool,
+    /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
+    #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
+          "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
+          "healthcheck_cmd", "copy_to", "chown", "compression_format", "compression_level", "timestamp"])]
+    rebase: Option<String>,
+    /// The base that the image has, where its annotation does not tell; scratch means none
+    #[arg(long, value_name = "BASE", requires = "rebase")]
+    old_base: Option<String>,
     /// Label; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -43,9 +73,9 @@ pub(super) struct Args {
     /// Further pattern to leave out, after those of the ignore file; repeatable
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
-    /// Platform the image says it is for [default: Linux on this machine's architecture; environment:
-    /// DOCKER_DEFAULT_PLATFORM]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platform the image says it is for, or several with commas between them, which make an index of an image each
+    /// [default: Linux on this machine's architecture; environment: DOCKER_DEFAULT_PLATFORM]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT][,...]")]
     platform: Option<String>,
     #[command(flatten)]
     runtime: RuntimeArgs,
@@ -81,6 +111,11 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    transfer: TransferArgs,
+    // Last, because its headings hold for whatever follows.
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// Names of the formats as podman and buildah have them.
@@ -95,44 +130,96 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
-        let config = self.config(ui)?;
+        if self.tags.is_empty() {
+            return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
+        }
+        if let Some(base) = &self.rebase {
+            return self.rebase(ui, base);
+        }
+        let mut configs = self.configs(ui)?;
         let store = self.store.open(ui)?;
-        let progress = ui.progress(self.progress.progress);
-        let outcome = ui.run_blocking(|interrupt| Ok(build(&config, &store, progress.as_ref(), interrupt)?))?;
+        let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
+        // Until the image is built, nothing of its base is pruned.
+        let lease = store.lease()?;
+        let bases = self.bases(ui, &store, &lease, &progress);
+        for config in &mut configs {
+            config.base = bases.find(&self.from, &config.platform)?;
+        }
+        drop(bases);
+        if let Some(base) = configs.iter().find_map(|config| config.base.as_ref()) {
+            tell_triggers(ui, &self.from, base);
+        }
+        let [config] = &configs[..] else {
+            return self.build_index(ui, &configs, &store, progress);
+        };
+        let outcome = ui.run_blocking(|interrupt| Ok(build(config, &store, progress.as_ref(), interrupt)?))?;
         drop(progress);
-        self.write_files(ui, &outcome)?;
+        self.write_files(ui, Some(outcome.image_id), &outcome.document, &outcome.names)?;
         if self.quiet {
             return ui.data(&outcome.image_id.to_string());
         }
         tell_replaced(ui, &outcome.replaced);
-        ui.data(&summary(&outcome, store.root()))
+        ui.data(&summary(&outcome, config.base.as_ref().map(|base| (self.from.as_str(), base)), store.root()))
     }
 }
 
 impl Args {
-    fn config(&self, ui: &Ui) -> Result<BuildConfig, Failure> {
-        let context = self.context.as_ref().or(self.context_flag.as_ref());
+    fn bases<'a>(
+        &'a self,
+        ui: &'a Ui,
+        store: &'a ImageStore,
+        lease: &'a Lease,
+        progress: &Arc<dyn Progress>,
+    ) -> Bases<'a> {
+        Bases {
+            ui,
+            store,
+            store_flag: self.store.store.as_deref(),
+            lease,
+            registry: &self.registry,
+            transfer: &self.transfer,
+            progress: Arc::clone(progress),
+            pull: self.pull,
+        }
+    }
+
+    /// What to build, for each platform.
+    fn configs(&self, ui: &Ui) -> Result<Vec<BuildConfig>, Failure> {
+        let context = self.directory.as_ref().or(self.context_flag.as_ref());
         // As it was typed: messages name it so.
         let context = context.map_or_else(|| PathBuf::from("."), PathBuf::clone);
-        if self.tags.is_empty() {
-            return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
-        }
         let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
-        Ok(BuildConfig {
+        let platforms = match platform {
+            Some(text) => platforms::platforms(text)?,
+            None => vec![platform_or_host(ui, None)?],
+        };
+        let contexts = platforms::contexts(&self.context_for, &platforms)?;
+        let config = BuildConfig {
             context,
             names: names(&self.tags)?,
-            platform: platform_or_host(ui, platform)?,
+            base: None,
+            platform: platforms[0].clone(),
             labels: pairs("--label", &self.labels)?,
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
             runtime: self.runtime.resolve(ui)?,
+            resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
             built_at: now(),
-        })
+        };
+        let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
+        Ok(platforms
+            .into_iter()
+            .map(|platform| BuildConfig {
+                context: own(&platform).map_or_else(|| config.context.clone(), |(_, context)| context.clone()),
+                platform,
+                ..config.clone()
+            })
+            .collect())
     }
 
     fn compression(&self) -> Result<Compression, Failure> {
@@ -164,15 +251,25 @@ impl Args {
         Err(Failure::usage(format!("{from} is {seconds}; it must lie between 1970 and 9999")))
     }
 
-    fn write_files(&self, ui: &Ui, outcome: &BuildOutcome) -> Result<(), Failure> {
-        let metadata = json!({
-            "containerimage.config.digest": outcome.image_id,
-            "containerimage.digest": outcome.document.digest(),
-            "containerimage.descriptor": outcome.document.descriptor,
-            "image.name": outcome.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    /// What scripts asked for. An index is its own image id, as buildx has it.
+    fn write_files(
+        &self,
+        ui: &Ui,
+        image_id: Option<Digest>,
+        document: &Document,
+        names: &[Reference],
+    ) -> Result<(), Failure> {
+        let mut metadata = json!({
+            "containerimage.digest": document.digest(),
+            "containerimage.descriptor": document.descriptor,
+            "image.name": names.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
         });
-        write_result(ui, self.iidfile.as_deref(), &outcome.image_id.to_string())?;
-        write_result(ui, self.digestfile.as_deref(), &outcome.document.digest().to_string())?;
+        if let Some(image_id) = image_id {
+            metadata["containerimage.config.digest"] = json!(image_id);
+        }
+        let image_id = image_id.unwrap_or_else(|| document.digest());
+        write_result(ui, self.iidfile.as_deref(), &image_id.to_string())?;
+        write_result(ui, self.digestfile.as_deref(), &document.digest().to_string())?;
         write_result(ui, self.metadata_file.as_deref(), &super::format::json(&metadata))
     }
 }
@@ -193,14 +290,30 @@ pub(super) fn tell_replaced(ui: &Ui, replaced: &[Digest]) {
     }
 }
 
-fn summary(outcome: &BuildOutcome, store: &Path) -> String {
+/// Says that nobody runs what a base wants to be run.
+fn tell_triggers(ui: &Ui, shown: &str, base: &Base) {
+    let count = base.triggers();
+    if count > 0 {
+        ui.warn(&format!("{shown} has ONBUILD instructions ({count}), which are kept and not run here"));
+    }
+}
+
+fn layers(count: usize) -> String {
+    if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") }
+}
+
+fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) -> String {
     let names: Vec<String> = outcome.names.iter().map(ToString::to_string).collect();
     let mut lines: Vec<String> = names.iter().map(|name| format!("Image saved to local store: {name}")).collect();
     let uncompressed: u64 = outcome.layers.iter().map(|layer| layer.uncompressed).sum();
     lines.push(format!("  image id  {}", outcome.image_id));
     lines.push(format!("  digest    {}", outcome.document.digest()));
+    if let Some((shown, base)) = base {
+        lines.push(format!("  base      {shown} ({}, {})", base.digest, layers(base.layers.len())));
+    }
+    let whose = if base.is_some() { " of its own" } else { "" };
     lines.push(format!(
-        "  size      {} ({} uncompressed, {} files, {} directories)",
+        "  size      {} ({}{whose} uncompressed, {} files, {} directories)",
         HumanBytes(outcome.size),
         HumanBytes(uncompressed),
         outcome.files,

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
-use crate::build::BuildError;
+use crate::build::{BaseError, BuildError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
@@ -123,10 +123,25 @@ impl From<BuildError> for Failure {
             | BuildError::EmptyLabel(_)
             | BuildError::EmptyAnnotation(_)
             | BuildError::Timestamp(_) => Self::new(Kind::Usage, error),
+            BuildError::PlatformTwice(_) => {
+                Self::new(Kind::Usage, error).hint("name each platform once with --platform")
+            }
             BuildError::Destination { .. } => Self::new(Kind::Usage, error)
                 .hint("--copy-to takes an absolute path of the image, for example /srv/app"),
             BuildError::ContextIsStore(_) => {
                 Self::new(Kind::Image, error).hint("name another directory as context, or another store with --store")
+            }
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Store(error) => error.into(),
+            BaseError::NotAnImage { .. } => Self::new(Kind::Image, error).hint("name an image that containers run"),
+            BaseError::LayerCount { .. } => {
+                Self::new(Kind::Image, error).hint("pull or load the base again, or take another one")
             }
         }
     }

@@ -15,6 +15,9 @@ use crate::image::Reference;
 use crate::registry::is_internal;
 use crate::tls::{Origin, TlsPolicy};
 
+/// Id of the flag `--context`, which a command whose own `--context` is something else gives another name.
+pub(super) const KUBE_CONTEXT: &str = "kube_context";
+
 /// Which cluster.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Cluster options")]
@@ -23,10 +26,10 @@ pub(super) struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]
-    #[arg(long, value_name = "NAME")]
+    #[arg(id = KUBE_CONTEXT, long = "context", value_name = "NAME")]
     context: Option<String>,
     /// Name that idpbuilder gave the cluster: the context kind-NAME
-    #[arg(long, value_name = "NAME", conflicts_with = "context")]
+    #[arg(long, value_name = "NAME", conflicts_with = KUBE_CONTEXT)]
     cluster_name: Option<String>,
     /// The answer, asked for at most once a command.
     #[arg(skip)]

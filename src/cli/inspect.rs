@@ -349,6 +349,8 @@ fn prose(image: &Overview) -> String {
         working_dir,
         labels,
         stop_signal,
+        // --config shows all of it.
+        extra: _,
     } = &image.config;
     let words = |words: &[String]| {
         if words.is_empty() { String::new() } else { serde_json::to_string(words).expect("strings serialise") }

@@ -2,6 +2,7 @@
 
 mod applet;
 mod arguments;
+mod base;
 mod build;
 mod causes;
 mod cluster;
@@ -14,6 +15,7 @@ pub mod exit;
 pub mod failure;
 mod format;
 mod generate;
+mod index;
 mod inspect;
 mod install;
 mod list;

@@ -71,7 +71,7 @@ impl Run for Args {
                 policy: target.policy,
                 credential: target.credential,
                 platform: platform.clone(),
-                name: name.clone(),
+                name: Some(name.clone()),
                 created: Some(now()),
                 jobs: usize::from(self.jobs),
                 timeouts: self.transfer.timeouts(self.registry.timeouts()),
@@ -81,10 +81,10 @@ impl Run for Args {
             };
             let progress = Arc::clone(&progress);
             let outcome = ui.block_on(pull(config, &store, progress, &ui.interrupt))?;
-            write_result(ui, self.digestfile.as_deref(), &outcome.digest.to_string())?;
+            write_result(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
             self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
-            ui.data(&target.reference.pinned(outcome.digest))?;
+            ui.data(&target.reference.pinned(outcome.descriptor.digest))?;
         }
         Ok(())
     }

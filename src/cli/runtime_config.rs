@@ -2,15 +2,16 @@
 
 use super::failure::Failure;
 use super::ui::Ui;
+use crate::build::Resets;
 use crate::image::{ContainerConfig, HealthCheck};
 
 /// How the image runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct RuntimeArgs {
-    /// Command that always runs: a JSON array, or words as a shell splits them
+    /// Command that always runs: a JSON array, or words as a shell splits them; [] takes that of the base away
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
-    /// Default arguments: a JSON array, or words as a shell splits them
+    /// Default arguments: a JSON array, or words as a shell splits them; [] takes those of the base away
     #[arg(long, value_name = "ARGUMENTS")]
     cmd: Option<String>,
     /// Environment variable; without a value it is taken from this environment; repeatable
@@ -37,10 +38,16 @@ pub(super) struct RuntimeArgs {
 }
 
 impl RuntimeArgs {
+    /// What is to be empty although the base has something.
+    pub(super) fn resets(&self) -> Resets {
+        let empty = |text: &Option<String>| text.as_deref().is_some_and(is_empty_list);
+        Resets { entrypoint: empty(&self.entrypoint), cmd: empty(&self.cmd) }
+    }
+
     pub(super) fn resolve(&self, ui: &Ui) -> Result<ContainerConfig, Failure> {
         let mut config = ContainerConfig {
-            entrypoint: self.entrypoint.as_deref().map_or(Ok(Vec::new()), |text| words("--entrypoint", text))?,
-            cmd: self.cmd.as_deref().map_or(Ok(Vec::new()), |text| words("--cmd", text))?,
+            entrypoint: command("--entrypoint", self.entrypoint.as_deref())?,
+            cmd: command("--cmd", self.cmd.as_deref())?,
             user: self.user.as_deref().map(user).transpose()?,
             working_dir: self.workdir.as_deref().map(|path| absolute("--workdir", path)).transpose()?,
             stop_signal: self.stop_signal.as_deref().map(signal).transpose()?,
@@ -57,6 +64,17 @@ impl RuntimeArgs {
             config.volumes.insert(absolute("--volume", path)?);
         }
         Ok(config)
+    }
+}
+
+fn is_empty_list(text: &str) -> bool {
+    serde_json::from_str::<Vec<String>>(text).is_ok_and(|words| words.is_empty())
+}
+
+fn command(flag: &str, given: Option<&str>) -> Result<Vec<String>, Failure> {
+    match given {
+        Some(text) if !is_empty_list(text) => words(flag, text),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -144,7 +162,7 @@ fn healthcheck(text: &str) -> Result<HealthCheck, Failure> {
     } else {
         vec!["CMD-SHELL".to_owned(), text.to_owned()]
     };
-    Ok(HealthCheck { test: words })
+    Ok(HealthCheck { test: words, ..HealthCheck::default() })
 }
 
 #[cfg(test)]

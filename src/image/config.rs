@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Platform;
+
 /// What a runtime needs to know about an image. Field order is the order of the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageConfig {
@@ -28,6 +30,9 @@ pub struct ImageConfig {
     /// One entry a step, empty steps included.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
+    /// Everything else: `os.version`, `os.features` and what tools of their own write.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, serde_json::Value>,
 }
 
 /// Defaults for running a container.
@@ -64,15 +69,21 @@ pub struct ContainerConfig {
     /// Signal that asks the container to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// Everything else: Docker's `OnBuild` and `Shell`, and what tools of their own write.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, serde_json::Value>,
 }
 
-/// Docker's `HEALTHCHECK`; times are left to the runtime's defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Docker's `HEALTHCHECK`; times that are not said are left to the runtime's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HealthCheck {
     /// `["NONE"]`, `["CMD", ...]` or `["CMD-SHELL", "..."]`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub test: Vec<String>,
+    /// Everything else: `Interval`, `Timeout`, `StartPeriod`, `StartInterval` (nanoseconds) and `Retries`.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, serde_json::Value>,
 }
 
 /// The layers of the image as uncompressed digests, base first.
@@ -108,6 +119,17 @@ pub struct History {
 }
 
 impl ImageConfig {
+    /// What the image runs on.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            architecture: self.architecture.clone(),
+            os: self.os.clone(),
+            os_version: self.extra.get("os.version").and_then(|value| value.as_str()).map(str::to_owned),
+            os_features: self.extra.get("os.features").and_then(|value| serde_json::from_value(value.clone()).ok()),
+            variant: self.variant.clone(),
+        }
+    }
+
     /// The bytes that are hashed, stored and sent.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a configuration has only string keys")
@@ -139,6 +161,8 @@ mod object_set {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -154,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_here_is_written_as_it_was_read() {
+        let text = r#"{"architecture":"amd64","os":"windows","config":{"Healthcheck":{"Test":["NONE"],"Interval":5},
+            "OnBuild":["RUN x"],"Shell":["/bin/sh","-c"],"ArgsEscaped":true},"rootfs":{"type":"layers","diff_ids":[]},
+            "os.version":"10.0.17763.1","os.features":["win32k"],"moby.buildkit.x":{"a":[1,2.5,null]}}"#;
+        let config: ImageConfig = serde_json::from_str(text).expect("valid");
+        let again: serde_json::Value = serde_json::from_slice(&config.to_bytes()).expect("JSON");
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(text).expect("JSON"));
+        let platform = config.platform();
+        assert_eq!(platform.os_version.as_deref(), Some("10.0.17763.1"));
+        assert_eq!(platform.os_features, Some(vec!["win32k".to_owned()]));
+    }
+
+    #[test]
     fn leaves_out_what_is_not_set() {
         let config = ImageConfig {
             created: None,
@@ -164,10 +201,21 @@ mod tests {
             config: ContainerConfig::default(),
             rootfs: RootFs { kind: "layers".into(), diff_ids: vec![] },
             history: vec![],
+            extra: BTreeMap::new(),
         };
         assert_eq!(
             String::from_utf8(config.to_bytes()).expect("UTF-8"),
             r#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#
         );
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_what_was_read_is_read_again(fields in "[ -~]{0,200}") {
+            let text = format!(r#"{{"architecture":"a","os":"b","rootfs":{{"type":"layers"}},{fields}}}"#);
+            if let Ok(config) = serde_json::from_str::<ImageConfig>(&text) {
+                prop_assert_eq!(serde_json::from_slice::<ImageConfig>(&config.to_bytes()).expect("own bytes"), config);
+            }
+        }
     }
 }

@@ -145,8 +145,9 @@ impl Document {
         }
     }
 
-    /// Serialises an index; the result is what gets hashed, stored and sent.
+    /// Serialises an index as the image-spec has it, whatever it was read as.
     pub fn from_index(index: Index) -> Self {
+        let index = Index { schema_version: 2, media_type: Some(media_type::IMAGE_INDEX.to_owned()), ..index };
         let bytes = serde_json::to_vec(&index).expect("an index has only string keys");
         Self { descriptor: Descriptor::of(media_type::IMAGE_INDEX, &bytes), bytes, content: Content::Index(index) }
     }

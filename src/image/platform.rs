@@ -53,6 +53,16 @@ impl Platform {
         }
     }
 
+    /// The same by the names that [`Self::new`] has: without a variant that goes without saying.
+    #[must_use]
+    pub fn normalised(&self) -> Self {
+        Self {
+            os_version: self.os_version.clone(),
+            os_features: self.os_features.clone(),
+            ..Self::new(&self.os, &self.architecture, self.variant.as_deref())
+        }
+    }
+
     /// Whether an image for `self` is what somebody asking for `wanted` means.
     pub fn satisfies(&self, wanted: &Self) -> bool {
         self.os == wanted.os

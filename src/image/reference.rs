@@ -14,6 +14,10 @@ pub mod annotation {
     pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// RFC 3339 time of the build.
     pub const CREATED: &str = "org.opencontainers.image.created";
+    /// Digest of the manifest that an image is built on.
+    pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+    /// Name of the image that an image is built on.
+    pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 }
 
 /// A parsed reference.

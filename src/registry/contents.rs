@@ -1,4 +1,4 @@
-//! Blobs and manifests of a repository: asked for, received, and manifests stored.
+//! Blobs and manifests of a repository: blobs asked for, manifests received and stored.
 
 use ::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::http::{Method, StatusCode, Uri};
@@ -9,7 +9,7 @@ use super::reaction::Operation;
 use super::{
     Access, Registry, RegistryError, Violation, check_digest, content_digest, content_type, empty, is_stored, number,
 };
-use crate::image::{Descriptor, Digest, Document, Hasher, MAX_DOCUMENT_BYTES, media_type};
+use crate::image::{Digest, Document, MAX_DOCUMENT_BYTES, media_type};
 
 /// A manifest in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +60,6 @@ impl Registry {
             request: reply.facts(),
             violation: Violation::Header("Content-Length"),
         })
-    }
-
-    /// Starts to receive a blob.
-    pub async fn get_blob(&self, repository: &str, blob: &Descriptor) -> Result<BlobDownload, RegistryError> {
-        let uri = self.uri(&format!("{repository}/blobs/{}", blob.digest))?;
-        let begin = async || {
-            let mut reply = self.call(Access::Pull, repository, empty(Method::GET, uri.clone())).await?;
-            if reply.status == StatusCode::OK { Ok(reply) } else { Err(self.refused(&mut reply).await) }
-        };
-        let reply = self.persist(Operation::Ask, begin).await?;
-        Ok(BlobDownload { reply, expected: (blob.digest, blob.size), hasher: Hasher::default() })
     }
 
     /// What the registry says of a manifest; `None` when it has none.
@@ -168,37 +157,6 @@ impl Registry {
             Ok(Stored { knows_subject })
         };
         self.persist(Operation::Name, put).await
-    }
-}
-
-/// A blob on its way to us.
-pub struct BlobDownload {
-    reply: Reply,
-    expected: (Digest, u64),
-    hasher: Hasher,
-}
-
-impl BlobDownload {
-    /// The next bytes; `None` once the blob is whole and has the size and digest it should.
-    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, RegistryError> {
-        let (expected, size) = self.expected;
-        let next = self.reply.chunk().await?;
-        let protocol = |violation| RegistryError::Protocol { request: self.reply.facts(), violation };
-        let Some(bytes) = next else {
-            let (found, count) = self.hasher.clone().finish();
-            if count != size {
-                return Err(protocol(Violation::Size { expected: size, found: count }));
-            }
-            if found != expected {
-                return Err(RegistryError::DigestMismatch { request: self.reply.facts(), expected, found });
-            }
-            return Ok(None);
-        };
-        if self.hasher.count() + bytes.len() as u64 > size {
-            return Err(protocol(Violation::TooLong(size)));
-        }
-        self.hasher.update(&bytes);
-        Ok(Some(bytes))
     }
 }
 

@@ -7,6 +7,7 @@ mod breaker;
 mod challenge;
 mod commits;
 mod contents;
+mod download;
 mod error;
 mod flight;
 mod http;
@@ -33,7 +34,8 @@ use ::http::{Method, StatusCode, Uri};
 
 pub use answer::{OciFault, Refusal};
 pub use body::{BlobSource, Meter};
-pub use contents::{BlobDownload, ManifestHead, Stored, Target};
+pub use contents::{ManifestHead, Stored, Target};
+pub use download::{BlobDownload, Piece};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;

@@ -1,21 +1,40 @@
 //! Writing and reading blobs: hashed while written, named only when whole, checked while read.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::StoreError;
+use super::partial::Partial;
 use crate::fs::sync_dir;
 use crate::image::{Descriptor, Digest, Hasher};
 
-/// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind.
+/// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
 #[derive(Debug)]
 pub struct BlobWriter {
-    file: NamedTempFile,
+    draft: Draft,
     directory: PathBuf,
     hasher: Hasher,
+}
+
+/// What is written to.
+#[derive(Debug)]
+enum Draft {
+    /// Goes with the writer.
+    Temporary(NamedTempFile),
+    /// Stays for the next run.
+    Kept(Partial),
+}
+
+impl Draft {
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::Temporary(file) => file.as_file_mut(),
+            Self::Kept(partial) => &mut partial.file,
+        }
+    }
 }
 
 impl BlobWriter {
@@ -32,23 +51,49 @@ impl BlobWriter {
                 _ => Err(error),
             })
             .map_err(|source| StoreError::io("create a file in", temporary, source))?;
-        Ok(Self { file, directory, hasher: Hasher::default() })
+        Ok(Self { draft: Draft::Temporary(file), directory, hasher: Hasher::default() })
     }
 
-    /// Bytes written so far.
+    /// Goes on behind the bytes that `prefix` was fed from the file.
+    pub(super) fn resume(partial: Partial, directory: PathBuf, prefix: Hasher) -> Self {
+        Self { draft: Draft::Kept(partial), directory, hasher: prefix }
+    }
+
+    /// Bytes written so far, those of an earlier run included.
     pub fn written(&self) -> u64 {
         self.hasher.count()
+    }
+
+    /// The hash of everything written so far.
+    pub fn prefix(&self) -> Hasher {
+        self.hasher.clone()
+    }
+
+    /// Forgets all bytes: the next are the blob's first.
+    pub fn restart(&mut self) -> io::Result<()> {
+        let file = self.draft.file();
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        self.hasher = Hasher::default();
+        Ok(())
     }
 
     /// Makes the blob durable and gives it its name; answers its digest and size in bytes.
     ///
     /// A blob of that name is replaced: it has the same content, or was damaged and is healed.
-    pub fn commit(self) -> Result<(Digest, u64), StoreError> {
-        let (digest, size) = self.hasher.finish();
+    pub fn commit(mut self) -> Result<(Digest, u64), StoreError> {
+        let (digest, size) = self.hasher.clone().finish();
         let path = self.directory.join(digest.hex());
         let failed = |source| StoreError::io("write blob", &path, source);
-        self.file.as_file().sync_all().map_err(failed)?;
-        self.file.persist(&path).map_err(|error| failed(error.error))?;
+        self.draft.file().sync_all().map_err(failed)?;
+        match self.draft {
+            Draft::Temporary(file) => file.persist(&path).map(drop).map_err(|error| failed(error.error))?,
+            Draft::Kept(partial) => {
+                // Only a layout made by another tool can be without.
+                crate::fs::create_private_dir(&self.directory).map_err(failed)?;
+                std::fs::rename(&partial.path, &path).map_err(failed)?;
+            }
+        }
         sync_dir(&self.directory).map_err(failed)?;
         Ok((digest, size))
     }
@@ -56,25 +101,48 @@ impl BlobWriter {
     /// Commits only what has the digest and size of `expected`.
     pub fn commit_as(self, expected: &Descriptor) -> Result<(), StoreError> {
         let (found, size) = self.hasher.clone().finish();
-        if found != expected.digest {
-            return Err(StoreError::BlobDigest { expected: expected.digest, found });
+        let error = if found != expected.digest {
+            StoreError::BlobDigest { expected: expected.digest, found }
+        } else if size != expected.size {
+            StoreError::BlobSize { digest: found, expected: expected.size, found: size }
+        } else {
+            return self.commit().map(|_| ());
+        };
+        self.forget();
+        Err(error)
+    }
+
+    /// Leaves nothing for the next run either, because it would be of no use.
+    pub fn discard(self) {
+        self.forget();
+    }
+
+    fn forget(&self) {
+        if let Draft::Kept(partial) = &self.draft {
+            let _ = std::fs::remove_file(&partial.path);
         }
-        if size != expected.size {
-            return Err(StoreError::BlobSize { digest: found, expected: expected.size, found: size });
-        }
-        self.commit().map(|_| ())
     }
 }
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.as_file_mut().write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
+        match self.draft.file().write(bytes) {
+            Ok(count) => {
+                self.hasher.update(&bytes[..count]);
+                Ok(count)
+            }
+            Err(error) => {
+                // Where there is no room, what stays would take the rest of it.
+                if error.kind() != io::ErrorKind::Interrupted {
+                    self.forget();
+                }
+                Err(error)
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.as_file_mut().flush()
+        self.draft.file().flush()
     }
 }
 

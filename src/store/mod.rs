@@ -6,15 +6,18 @@
 //! the lease exclusively, and whoever writes or reads blobs over time holds it shared.
 
 mod blob;
+mod copy;
 mod error;
 mod index;
+mod partial;
 mod prune;
 mod resolve;
 mod tree;
 
+use std::fs::DirEntry;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use blob::{BlobReader, BlobWriter};
 pub use error::StoreError;
@@ -193,12 +196,14 @@ impl ImageStore {
         Ok(bytes)
     }
 
-    /// Takes the lease for work that writes or reads blobs; left-overs of killed writers go first.
+    /// Takes the lease for work that writes or reads blobs; left-overs of killed writers go first, but for blobs that
+    /// the next download goes on with.
     pub fn lease(&self) -> Result<Lease, StoreError> {
         let path = self.lease_path();
         // Alone with the store, every temporary file is somebody's who is gone.
         if let Some(_alone) = FileLock::try_acquire(&path, Hold::Exclusive)? {
-            self.sweep_temporary();
+            let now = SystemTime::now();
+            self.sweep_temporary(|file| partial::is_of_use(file, now));
         }
         Ok(Lease { _lock: self.lock(&path, Hold::Shared)? })
     }
@@ -207,10 +212,12 @@ impl ImageStore {
         self.root.join(".lease.lock")
     }
 
-    fn sweep_temporary(&self) {
+    fn sweep_temporary(&self, spare: impl Fn(&DirEntry) -> bool) {
         // Best effort: what stays is swept next time, and cannot be mistaken for a blob.
         for entry in std::fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
-            let _ = std::fs::remove_file(entry.path());
+            if !spare(&entry) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
     }
 

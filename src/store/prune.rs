@@ -16,14 +16,14 @@ pub struct Pruned {
 }
 
 impl ImageStore {
-    /// Removes blobs that no entry reaches, and left-overs of killed writers.
+    /// Removes blobs that no entry reaches, left-overs of killed writers, and blobs received in part.
     ///
     /// Waits for the lease alone, so that no build or push loses a blob it counts on. An index or
     /// manifest that cannot be read stops it: what it needs is not known.
     pub fn prune(&self) -> Result<Pruned, StoreError> {
         let _alone = self.lock(&self.lease_path(), Hold::Exclusive)?;
         let reachable = self.reachable()?;
-        self.sweep_temporary();
+        self.sweep_temporary(|_| false);
         let mut pruned = Pruned::default();
         let directory = self.blob_directory();
         let io = |source| StoreError::io("read", &directory, source);

@@ -18,10 +18,12 @@ mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
+mod bases;
 mod build;
 mod doctor;
 mod generated;
 mod helper;
+mod indexes;
 mod insecure;
 mod keyring;
 mod login;

@@ -101,6 +101,7 @@ pub(crate) fn image(store: &ImageStore, roots: &[&Path], config: ContainerConfig
         config,
         rootfs: RootFs { kind: "layers".into(), diff_ids },
         history: vec![],
+        extra: BTreeMap::new(),
     };
     let config = store.put(&lease, media_type::IMAGE_CONFIG, &config.to_bytes()).expect("stored");
     let document = Document::from_manifest(Manifest::new(config, layers, BTreeMap::new()));
@@ -127,12 +128,14 @@ pub(crate) fn build_as(
     let config = BuildConfig {
         context: context.to_owned(),
         names: names.iter().map(|name| name.parse().expect("a reference")).collect(),
+        base: None,
         platform: here(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         ignore_file: None,
         exclude: Vec::new(),
         runtime,
+        resets: build::Resets::default(),
         copy_to: "/".into(),
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,

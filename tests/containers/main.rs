@@ -13,6 +13,7 @@ mod sandbox;
 #[path = "../support/schemas.rs"]
 mod schemas;
 
+mod bases;
 mod compression;
 mod docker;
 mod images;

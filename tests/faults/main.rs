@@ -1,4 +1,4 @@
-//! Pushes through everything that goes wrong between a client and a registry.
+//! Pushes and pulls through everything that goes wrong between a client and a registry.
 //!
 //! | module | what |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | `behind` | Debian's docker-registry and nginx, behind links that break |
 //! | `random` | 50 pushes through faults nobody thought of; 500 with `FAULT_NIGHTLY=1` |
 //! | `killed` | 12 pushes of the executable killed at any instant and run again; 100 with `FAULT_NIGHTLY=1` |
+//! | `pulling` | pulls whose blobs break off, lie about ranges, or are killed and run again |
 //! | `large` | a push over a link that breaks again and again; 3 GiB of it with `FAULT_NIGHTLY=1` |
 //!
 //! `FAULT_SEED=...` plays a random part again; a test that fails shows its seed.
@@ -34,6 +35,7 @@ mod checklist;
 mod killed;
 mod laboratory;
 mod large;
+mod pulling;
 mod pushing;
 mod random;
 mod registries;

@@ -54,7 +54,7 @@ async fn chunks_arrive_as_one_blob_and_come_back_the_same() {
     local.push(config).await.expect("pushed");
 
     let outcome = other.pull(pull_config(&name, "mine:1")).await.expect("pulled");
-    assert_eq!((outcome.digest, outcome.bytes_present), (image.digest(), 0));
+    assert_eq!((outcome.descriptor.digest, outcome.bytes_present), (image.digest(), 0));
     let found = other.store.resolve("mine:1").expect("named");
     for blob in other.store.tree(&found.descriptor).expect("whole").blobs {
         let bytes = |store: &TestStore| std::fs::read(store.store.blob_path(blob.digest)).expect("stored");
@@ -135,12 +135,12 @@ async fn an_index_goes_up_whole_and_comes_down_whole_or_in_part() {
     let index = local.index("app", &["amd64", "arm64"]);
     let name = format!("{}/team/app:v1", server.host());
     local.push(push_config("app", &[&name], None)).await.expect("pushed");
-    assert_eq!(whole.pull(pull_config(&name, "app")).await.expect("pulled").digest, index.digest());
+    assert_eq!(whole.pull(pull_config(&name, "app")).await.expect("pulled").descriptor.digest, index.digest());
     assert_eq!(whole.store.tree(&index.descriptor).expect("whole").blobs.len(), 4);
 
     let mut config = pull_config(&name, "app");
     config.platform = Some("linux/arm64".parse().expect("a platform"));
-    let digest = part.pull(config.clone()).await.expect("pulled").digest;
+    let digest = part.pull(config.clone()).await.expect("pulled").descriptor.digest;
     assert_eq!(digest, index.references()[1].digest);
     config.platform = Some("linux/s390x".parse().expect("a platform"));
     let error = part.pull(config).await.expect_err("no such image");

@@ -211,7 +211,8 @@ async fn blobs_that_are_not_what_they_should_be() {
     let blob = Descriptor::of("application/octet-stream", b"hello");
     for (body, announced) in [("hellO", 5), ("hell", 4), ("hello!", 6), ("hel", 5)] {
         let server = Scripted::start(move |_| Reply::Short(announced, body.into()));
-        let mut download = registry(&server.host(), None).get_blob("a/b", &blob).await.expect("begun");
+        let registry = registry(&server.host(), None);
+        let mut download = registry.get_blob("a/b", &blob).await.expect("begun");
         let error = loop {
             match download.chunk().await {
                 Ok(Some(_)) => {}
@@ -277,7 +278,8 @@ async fn silence_is_not_waited_for() {
 
     let slow = Scripted::start(|_| Reply::Stall(5, b"hel".to_vec()));
     let blob = Descriptor::of("application/octet-stream", b"hello");
-    let mut download = impatient(&slow.host()).get_blob("a/b", &blob).await.expect("begun");
+    let registry = impatient(&slow.host());
+    let mut download = registry.get_blob("a/b", &blob).await.expect("begun");
     assert_eq!(download.chunk().await.expect("three bytes").as_deref(), Some(&b"hel"[..]));
     let stall = fault(download.chunk().await.expect_err("silence"));
     assert!(matches!(stall, NetworkFault::Timeout { wait: Wait::Stall, .. }), "{stall:?}");

@@ -137,7 +137,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         policy: TlsPolicy::Plaintext,
         credential: None,
         platform: None,
-        name: name.parse().expect("a reference"),
+        name: Some(name.parse().expect("a reference")),
         created: None,
         jobs: DEFAULT_JOBS,
         timeouts: patient(),

@@ -1,9 +1,9 @@
 //! Where requests are sent on to, and what goes with them.
 
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
-use idpbuilder_oci::registry::{Limits, Registry, RegistryError, Target, Violation};
+use idpbuilder_oci::registry::{Limits, Persistence, Piece, Registry, RegistryError, Target, Violation};
 
-use crate::fixture::{login, noise, registry, registry_config, upload};
+use crate::fixture::{eager, login, noise, registry, registry_config, upload};
 use crate::scripted::{Reply, Scripted, answer, with};
 
 fn document() -> Document {
@@ -90,4 +90,38 @@ async fn an_upload_without_an_address_breaks_the_protocol() {
     let server = Scripted::start(|_| answer(202, ""));
     let error = upload(&registry(&server.host(), None), b"x").await.expect_err("no Location");
     assert!(matches!(&error, RegistryError::Protocol { violation: Violation::NoLocation, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_blob_that_breaks_elsewhere_is_asked_for_at_the_registry_again() {
+    let content = noise(31, 5000);
+    let (whole, blob) = (content.clone(), Descriptor::of("application/octet-stream", &content));
+    let elsewhere = Scripted::start(move |request| match (request.target.as_str(), request.header("range")) {
+        ("/bucket?signature=1", None) => Reply::Short(5000, whole[..2000].to_vec()),
+        ("/bucket?signature=2", Some("bytes=2000-")) => {
+            let range = vec![("Content-Range", "bytes 2000-4999/5000".to_owned())];
+            Reply::Answer(206, range, whole[2000..].to_vec())
+        }
+        // A signature is good once.
+        _ => answer(403, "expired"),
+    });
+    let (host, count) = (elsewhere.host(), std::sync::atomic::AtomicU32::new(1));
+    let server = with_password(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        with(307, "Location", format!("http://{host}/bucket?signature={number}"))
+    });
+    let registry = registry(&server.host(), Some(login("u", "hunter2")))
+        .persisting(Persistence { retry: eager(), ..Persistence::default() });
+    let mut download = registry.get_blob("team/app", &blob).await.expect("found");
+    let mut bytes = Vec::new();
+    while let Some(piece) = download.next().await.expect("goes on") {
+        match piece {
+            Piece::Bytes(more) => bytes.extend_from_slice(&more),
+            Piece::Restart => panic!("nothing was wrong"),
+        }
+    }
+    assert!(bytes == content);
+    let targets: Vec<String> = elsewhere.seen().iter().map(|request| request.target.clone()).collect();
+    assert_eq!(targets, ["/bucket?signature=1", "/bucket?signature=2"]);
+    assert!(elsewhere.seen().iter().all(|request| request.header("authorization").is_none()));
 }

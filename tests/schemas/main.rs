@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use idpbuilder_oci::build::{Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Owner, Resets, build_index};
 use idpbuilder_oci::image::{
-    ContainerConfig, Digest, Document, HealthCheck, History, ImageConfig, Manifest, Reference, RootFs, media_type,
+    ContainerConfig, Digest, Document, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, RootFs,
+    media_type,
 };
+use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 
 mod archives;
@@ -27,6 +30,7 @@ fn configurations(diff_id: Digest) -> [ImageConfig; 2] {
         config: ContainerConfig::default(),
         rootfs,
         history: Vec::new(),
+        extra: BTreeMap::new(),
     };
     let config = ContainerConfig {
         user: Some("1000:1000".into()),
@@ -34,11 +38,12 @@ fn configurations(diff_id: Digest) -> [ImageConfig; 2] {
         env: texts(&["PATH=/bin", "EMPTY="]),
         entrypoint: texts(&["/app"]),
         cmd: texts(&["--serve"]),
-        healthcheck: Some(HealthCheck { test: texts(&["CMD", "/app", "--check"]) }),
+        healthcheck: Some(HealthCheck { test: texts(&["CMD", "/app", "--check"]), ..HealthCheck::default() }),
         volumes: BTreeSet::from(["/data".to_owned()]),
         working_dir: Some("/srv".into()),
         labels: BTreeMap::from([("org.opencontainers.image.title".to_owned(), "app".to_owned())]),
         stop_signal: Some("SIGTERM".into()),
+        ..ContainerConfig::default()
     };
     let created = Some("1980-01-01T00:00:01Z".to_owned());
     let step = History {
@@ -78,6 +83,45 @@ fn a_store_with_images_is_valid_throughout() {
     }
     // The layout file, the index, and of each image its manifest, configuration and layer.
     assert_eq!(check_layout(store.root()), Ok(2 + 2 * 3));
+}
+
+#[test]
+#[ignore = "needs the image specification's schemas; bin/test installs them"]
+fn images_on_bases_and_indexes_are_valid_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = ImageStore::open(&dir.path().join("images")).expect("a store");
+    std::fs::create_dir(dir.path().join("app")).expect("made");
+    let config = |name: &str, architecture: &str, base: Option<Base>| BuildConfig {
+        context: dir.path().join("app"),
+        names: vec![name.parse().expect("a reference")],
+        base,
+        platform: Platform::new("linux", architecture, None),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        ignore_file: None,
+        exclude: Vec::new(),
+        runtime: ContainerConfig::default(),
+        resets: Resets::default(),
+        copy_to: "/".into(),
+        owner: Owner::default(),
+        timestamp: DEFAULT_TIMESTAMP,
+        compression: Compression::default(),
+        built_at: "2026-01-02T03:04:05Z".into(),
+    };
+    let build = |configs: &[BuildConfig]| {
+        build_index(configs, &store, &Silent, &Interrupt::default()).expect("built").document.descriptor
+    };
+    let bases = build(&[config("base:v1", "amd64", None), config("base:v1", "arm64", None)]);
+    let on = |architecture: &str| {
+        let platform = Platform::new("linux", architecture, None);
+        let name = "r.example/team/base:v1".parse().ok();
+        let base = Base::read(&store, ("base:v1", name), &bases, &platform).expect("an image");
+        config("app:v1", architecture, Some(base))
+    };
+    let images = build(&[on("amd64"), on("arm64")]);
+    assert_eq!(store.tree(&images).expect("whole").documents.len(), 3);
+    // The layout file, the index, two indexes of two images each with a configuration, and the one layer of all.
+    assert_eq!(check_layout(store.root()), Ok(2 + 2 + 4 * 2 + 1));
 }
 
 #[test]

@@ -19,9 +19,26 @@ pub(crate) fn blob(state: &State, request: &Request<'_>) -> Reply {
         .with("Content-Type", "application/octet-stream")
         .with("Content-Length", blob.size.to_string());
     match &blob.bytes {
-        Some(bytes) if request.method == "GET" => reply.body(bytes.clone()),
+        Some(bytes) if request.method == "GET" => match request.header("range") {
+            Some(range) => rest(reply, range, bytes),
+            None => reply.body(bytes.clone()),
+        },
         _ if request.method == "GET" => Reply::plain(500, "only its digest was kept"),
         _ => reply,
+    }
+}
+
+/// What a range from a byte to the end asks for (RFC 9110, section 14); other ranges are not understood.
+fn rest(whole: Reply, range: &str, bytes: &[u8]) -> Reply {
+    let first = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')?.parse::<usize>().ok());
+    let size = bytes.len();
+    match first {
+        None => whole.body(bytes.to_vec()),
+        Some(first) if first >= size => Reply::of(416).with("Content-Range", format!("bytes */{size}")),
+        Some(first) => Reply { status: 206, ..whole }
+            .with("Content-Range", format!("bytes {first}-{}/{size}", size - 1))
+            .with("Content-Length", (size - first).to_string())
+            .body(bytes[first..].to_vec()),
     }
 }
 

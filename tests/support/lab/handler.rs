@@ -366,6 +366,11 @@ impl Registry {
                 let address = uploads::location(&self.profile, &elsewhere, &request.repository, id, 0);
                 reply.with("Location", address)
             }
+            Lie::NoRange => {
+                let mut whole = request.clone();
+                whole.headers.retain(|(name, _)| name != "range");
+                content::blob(&locked(&self.state), &whole)
+            }
         }
     }
 }

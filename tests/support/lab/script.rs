@@ -135,6 +135,8 @@ pub(crate) enum Lie {
     RangeBy(i64),
     /// The session goes on at the other origin.
     LocationElsewhere,
+    /// The whole blob, as if nobody had asked for a range of it.
+    NoRange,
 }
 
 /// What happens to a request.

@@ -1,0 +1,219 @@
+//! The image that another is built on: its layers and configuration in the terms of an OCI manifest.
+//!
+//! Layers are taken as they are, byte for byte. Docker's media types get the names that the image-spec has for the
+//! same bytes ("Compatibility Matrix"); what neither knows stays as it is.
+
+use std::collections::BTreeMap;
+
+use crate::image::{
+    ContainerConfig, Descriptor, Digest, History, ImageConfig, Platform, Reference, annotation, media_type,
+};
+use crate::store::{ImageStore, StoreError};
+
+/// What a layer of the base is told to be where the base has no history for it.
+const UNKNOWN_STEP: &str = "layer of the base image";
+
+/// An image to build on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Its full name, where it has one that means the same everywhere.
+    pub name: Option<Reference>,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Its layers, first one first, by their OCI media types.
+    pub layers: Vec<Descriptor>,
+    /// Its configuration, with one entry of the history for each layer at least.
+    pub config: ImageConfig,
+}
+
+/// What of a base does not hold although nothing takes its place, as Docker's `ENTRYPOINT []` has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resets {
+    /// The entrypoint, and the arguments with it.
+    pub entrypoint: bool,
+    /// The arguments.
+    pub cmd: bool,
+}
+
+/// Why an image cannot be built on.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    /// The store's reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something else than a container image: an artifact.
+    #[error("`{name}` is not a container image (its configuration has media type `{media_type}`)")]
+    NotAnImage {
+        /// What was asked for.
+        name: String,
+        /// The configuration's media type.
+        media_type: String,
+    },
+    /// Manifest and configuration do not agree.
+    #[error("`{name}` is damaged: its manifest lists {layers} layers, its configuration {diff_ids}")]
+    LayerCount {
+        /// What was asked for.
+        name: String,
+        /// Layers of the manifest.
+        layers: usize,
+        /// Layers of the configuration.
+        diff_ids: usize,
+    },
+}
+
+impl Base {
+    /// Reads the image that `descriptor` stands for; of an index, the one for `platform`.
+    ///
+    /// `shown` is what errors call it. Fails with [`StoreError::Platform`] unless the image is for the platform, and
+    /// with [`StoreError::MissingBlob`] unless all of it is stored.
+    pub fn read(
+        store: &ImageStore,
+        (shown, name): (&str, Option<Reference>),
+        descriptor: &Descriptor,
+        platform: &Platform,
+    ) -> Result<Self, BaseError> {
+        let image = store.image(shown, descriptor, Some(platform))?;
+        let kind = &image.manifest.config.media_type;
+        if image.manifest.artifact_type.is_some()
+            || !matches!(kind.as_str(), media_type::IMAGE_CONFIG | media_type::DOCKER_CONFIG)
+        {
+            return Err(BaseError::NotAnImage { name: shown.to_owned(), media_type: kind.chars().take(120).collect() });
+        }
+        let mut config = image.config;
+        let found = config.platform();
+        if !found.satisfies(platform) {
+            return Err(BaseError::Store(StoreError::Platform {
+                name: shown.to_owned(),
+                wanted: platform.to_string(),
+                available: vec![found.to_string()],
+            }));
+        }
+        let layers = image.manifest.layers;
+        let diff_ids = config.rootfs.diff_ids.len();
+        if layers.len() != diff_ids {
+            return Err(BaseError::LayerCount { name: shown.to_owned(), layers: layers.len(), diff_ids });
+        }
+        for layer in &layers {
+            store.check_blob(layer)?;
+        }
+        complete(&mut config.history, diff_ids);
+        let layers = layers.into_iter().map(with_oci_name).collect();
+        Ok(Self { name, digest: image.document.digest(), layers, config })
+    }
+
+    /// Bytes of the layers as they are stored.
+    pub fn size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.size).sum()
+    }
+
+    /// How many commands the base wants to be run when something is built on it (Docker's `ONBUILD`).
+    pub fn triggers(&self) -> usize {
+        self.config.config.extra.get("OnBuild").and_then(serde_json::Value::as_array).map_or(0, Vec::len)
+    }
+
+    /// The configuration of an image with `own` layers over the base's.
+    pub(super) fn under(&self, own: ImageConfig, resets: Resets) -> ImageConfig {
+        let mut base = self.config.clone();
+        if resets.entrypoint {
+            // Its arguments were meant for it.
+            base.config.entrypoint.clear();
+            base.config.cmd.clear();
+        }
+        if resets.cmd {
+            base.config.cmd.clear();
+        }
+        let mut extra = base.extra;
+        extra.extend(own.extra);
+        ImageConfig {
+            created: own.created,
+            author: own.author.or(base.author),
+            architecture: base.architecture,
+            variant: base.variant,
+            os: base.os,
+            config: inherited(base.config, own.config),
+            rootfs: crate::image::RootFs {
+                kind: base.rootfs.kind,
+                diff_ids: base.rootfs.diff_ids.into_iter().chain(own.rootfs.diff_ids).collect(),
+            },
+            history: base.history.into_iter().chain(own.history).collect(),
+            extra,
+        }
+    }
+
+    /// The manifest's annotations with those that name the base (image-spec, "Pre-Defined Annotation Keys"), unless
+    /// they are given.
+    pub(super) fn annotate(&self, given: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut annotations = BTreeMap::from([(annotation::BASE_DIGEST.to_owned(), self.digest.to_string())]);
+        if let Some(name) = &self.name {
+            annotations.insert(annotation::BASE_NAME.to_owned(), name.to_string());
+        }
+        annotations.extend(given);
+        annotations
+    }
+}
+
+/// What a container of an image on a base is run with, as Docker has it.
+pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> ContainerConfig {
+    let mut env = base.env;
+    for variable in own.env {
+        match env.iter_mut().find(|other| name_of(other) == name_of(&variable)) {
+            Some(other) => *other = variable,
+            None => env.push(variable),
+        }
+    }
+    // Arguments were meant for the entrypoint they came with.
+    let (entrypoint, cmd) = match (own.entrypoint.is_empty(), own.cmd.is_empty()) {
+        (false, _) => (own.entrypoint, own.cmd),
+        (true, false) => (base.entrypoint, own.cmd),
+        (true, true) => (base.entrypoint, base.cmd),
+    };
+    let mut labels = base.labels;
+    labels.extend(own.labels);
+    let mut extra = base.extra;
+    extra.extend(own.extra);
+    ContainerConfig {
+        user: own.user.or(base.user),
+        exposed_ports: base.exposed_ports.into_iter().chain(own.exposed_ports).collect(),
+        env,
+        entrypoint,
+        cmd,
+        healthcheck: own.healthcheck.or(base.healthcheck),
+        volumes: base.volumes.into_iter().chain(own.volumes).collect(),
+        working_dir: own.working_dir.or(base.working_dir),
+        labels,
+        stop_signal: own.stop_signal.or(base.stop_signal),
+        extra,
+    }
+}
+
+/// The name in `NAME=value`.
+pub(super) fn name_of(variable: &str) -> &str {
+    variable.split('=').next().unwrap_or(variable)
+}
+
+/// One entry for each layer: readers match layers and entries from the first on.
+pub(super) fn complete(history: &mut Vec<History>, layers: usize) {
+    let known = history.iter().filter(|step| step.empty_layer != Some(true)).count();
+    let step = History { comment: Some(UNKNOWN_STEP.to_owned()), ..History::default() };
+    history.extend(std::iter::repeat_n(step, layers.saturating_sub(known)));
+}
+
+/// The same layer under the name that the image-spec has for it.
+pub(super) fn with_oci_name(layer: Descriptor) -> Descriptor {
+    let name = match layer.media_type.as_str() {
+        "application/vnd.docker.image.rootfs.diff.tar" => media_type::IMAGE_LAYER,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => media_type::IMAGE_LAYER_GZIP,
+        "application/vnd.docker.image.rootfs.diff.tar.zstd" => media_type::IMAGE_LAYER_ZSTD,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar" => {
+            "application/vnd.oci.image.layer.nondistributable.v1.tar"
+        }
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+        }
+        _ => return layer,
+    };
+    Descriptor { media_type: name.to_owned(), ..layer }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Base images: from what was typed to an image in the local store.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use super::failure::{Failure, Kind};
+use super::registry::{RegistryArgs, proxies};
+use super::tag::now;
+use super::transfer::TransferArgs;
+use super::ui::Ui;
+use crate::archive::{Found, unpack};
+use crate::build::{Base, BaseError};
+use crate::image::{Descriptor, Platform, Reference};
+use crate::progress::Progress;
+use crate::pull::{PullConfig, pull};
+use crate::store::{ImageStore, Lease, StoreError};
+
+/// Blobs of a base that are fetched at the same time.
+const JOBS: usize = 3;
+
+/// The base that is none.
+pub(super) const SCRATCH: &str = "scratch";
+
+/// Where a base is, by how it is written (containers-transports(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place<'a> {
+    /// `oci:DIR[:NAME]`.
+    Layout(&'a str, Option<&'a str>),
+    /// `oci-archive:FILE[:NAME]` or `docker-archive:FILE[:NAME]`.
+    Archive(&'a str, Option<&'a str>),
+    /// `docker://NAME`: at its registry, whatever the store has.
+    Registry(&'a str),
+    /// In the store, else at its registry.
+    Anywhere(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of(text: &'a str) -> Self {
+        let split = |rest: &'a str| match rest.split_once(':') {
+            Some((path, name)) => (path, Some(name).filter(|name| !name.is_empty())),
+            None => (rest, None),
+        };
+        if let Some(rest) = text.strip_prefix("oci:") {
+            let (path, name) = split(rest);
+            return Self::Layout(path, name);
+        }
+        if let Some(rest) = text.strip_prefix("oci-archive:").or_else(|| text.strip_prefix("docker-archive:")) {
+            let (path, name) = split(rest);
+            return Self::Archive(path, name);
+        }
+        match text.strip_prefix("docker://") {
+            Some(name) => Self::Registry(name),
+            None => Self::Anywhere(text),
+        }
+    }
+}
+
+/// What it takes to find bases.
+pub(super) struct Bases<'a> {
+    pub(super) ui: &'a Ui,
+    pub(super) store: &'a ImageStore,
+    pub(super) store_flag: Option<&'a Path>,
+    /// Held until the image is built: nothing of the base may be pruned meanwhile.
+    pub(super) lease: &'a Lease,
+    pub(super) registry: &'a RegistryArgs,
+    pub(super) transfer: &'a TransferArgs,
+    pub(super) progress: std::sync::Arc<dyn Progress>,
+    /// Whether the registry is asked although the store has the image.
+    pub(super) pull: bool,
+}
+
+impl Bases<'_> {
+    /// The image for `platform` that `text` stands for, whole in the store; none for `scratch`.
+    pub(super) fn find(&self, text: &str, platform: &Platform) -> Result<Option<Base>, Failure> {
+        let base = match Place::of(text) {
+            _ if text == SCRATCH => return Ok(None),
+            Place::Layout(path, name) => self.layout(text, &self.path(text, path)?, name, platform)?,
+            Place::Archive(path, name) => self.archive(text, &self.path(text, path)?, name, platform)?,
+            Place::Registry(name) => self.pulled(&name.parse::<Reference>()?, platform, true)?,
+            Place::Anywhere(text) => self.anywhere(text, platform)?,
+        };
+        self.ui.detail(&format!("base {text} is {} ({} layers)", base.digest, base.layers.len()));
+        Ok(Some(base))
+    }
+
+    fn path(&self, text: &str, path: &str) -> Result<PathBuf, Failure> {
+        if path.is_empty() {
+            return Err(Failure::usage(format!("`{text}` names no path"))
+                .hint("write oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]"));
+        }
+        Ok(self.ui.absolute(Path::new(path)))
+    }
+
+    fn read(
+        &self,
+        shown: &str,
+        name: Option<Reference>,
+        found: &Descriptor,
+        platform: &Platform,
+    ) -> Result<Base, BaseError> {
+        Base::read(self.store, (shown, name), found, platform)
+    }
+
+    /// The store's, unless it is not there or for other platforms only; then the registry's.
+    fn anywhere(&self, text: &str, platform: &Platform) -> Result<Base, Failure> {
+        let reference = text.parse::<Reference>();
+        let at_registry = reference.as_ref().is_ok_and(|reference| reference.registry().is_some());
+        if self.pull
+            && let Ok(reference) = &reference
+        {
+            return self.pulled(reference, platform, true);
+        }
+        let selection = match self.store.resolve(text) {
+            Ok(selection) => selection,
+            Err(error @ StoreError::NotFound { .. }) => {
+                let Ok(reference) = reference else { return Err(error.into()) };
+                return self.pulled(&reference, platform, true);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let names = selection.entries.iter().filter_map(|entry| entry.name.as_deref()?.parse::<Reference>().ok());
+        let name = if selection.by_id { names.min() } else { reference.clone().ok().map(Reference::with_default_tag) };
+        match (self.read(text, name, &selection.descriptor, platform), reference) {
+            (Err(BaseError::Store(StoreError::Platform { .. })), Ok(reference)) if at_registry && !selection.by_id => {
+                // Whatever has the name, perhaps nobody else has.
+                self.pulled(&reference, platform, false)
+            }
+            (read, _) => Ok(read?),
+        }
+    }
+
+    /// Pulls what the store lacks, and keeps the image under the name that was typed if it is `named`.
+    fn pulled(&self, asked: &Reference, platform: &Platform, named: bool) -> Result<Base, Failure> {
+        let name = asked.clone().with_default_tag();
+        let located = self.registry.locate(self.ui, asked.clone(), self.store_flag).map_err(|failure| {
+            failure.hint(format!(
+                "the local store has no `{name}` either; an image of Docker Hub is written with its registry: \
+                 docker.io/library/{asked}"
+            ))
+        })?;
+        let mut found = None;
+        for target in self.registry.targets(self.ui, vec![located.with_default_tag()])? {
+            let reference = target.reference.clone();
+            let config = PullConfig {
+                reference: target.reference,
+                policy: target.policy,
+                credential: target.credential,
+                platform: Some(platform.clone()),
+                name: named.then(|| name.clone()),
+                created: Some(now()),
+                jobs: JOBS,
+                timeouts: self.transfer.timeouts(self.registry.timeouts()),
+                retry: self.transfer.retry(),
+                rates: self.transfer.rates(),
+                proxies: proxies(self.ui),
+            };
+            let progress = std::sync::Arc::clone(&self.progress);
+            let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
+            self.registry.tell_end(self.ui, &reference, outcome.certificate.as_ref());
+            let text = name.to_string();
+            found = Some(self.read(&text, Some(name.clone()), &outcome.descriptor, platform)?);
+        }
+        found.ok_or_else(|| Failure::usage(format!("`{name}` is at no registry")))
+    }
+
+    fn layout(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {
+        let unreadable = |reason: String| {
+            Failure::new(Kind::Image, format!("`{}` is not an OCI image layout: {reason}", path.display()))
+                .hint("an image layout is a directory with the files oci-layout and index.json")
+        };
+        // Opening makes a layout where there is none.
+        std::fs::metadata(path.join("oci-layout")).map_err(|error| unreadable(error.to_string()))?;
+        let from = ImageStore::open(path)?;
+        let entries = from.entries()?;
+        let found = match name {
+            Some(name) => match entries.iter().find(|entry| entry.name.as_deref() == Some(name)) {
+                Some(entry) => entry.clone(),
+                None => from.resolve(name)?.entries.remove(0),
+            },
+            None => only(shown, entries, |entry| {
+                Some(entry.name.clone().unwrap_or_else(|| entry.descriptor.digest.short()))
+            })?,
+        };
+        let image = from.image(shown, &found.descriptor, Some(platform))?;
+        self.ui.run_blocking(|_| Ok(self.store.copy_image(self.lease, &from, &image)?))?;
+        // A layout's names are often tags alone, which say nothing elsewhere.
+        let name = found.name.and_then(|name| name.parse::<Reference>().ok()).filter(|name| name.tag().is_some());
+        Ok(self.read(shown, name, &image.document.descriptor, platform)?)
+    }
+
+    fn archive(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {
+        let file = File::open(path)
+            .map_err(|source| Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display())))?;
+        let reader = BufReader::with_capacity(1 << 20, file);
+        let progress = self.progress.as_ref();
+        let images =
+            self.ui.run_blocking(|interrupt| Ok(unpack(self.store, self.lease, reader, progress, interrupt)?))?;
+        let wanted = name.map(|name| name.parse::<Reference>().map(Reference::with_default_tag)).transpose()?;
+        let found = if let Some(wanted) = wanted {
+            let names = images.iter().flat_map(|image| image.names.iter().map(ToString::to_string)).collect::<Vec<_>>();
+            let image = images.into_iter().find(|image| image.names.contains(&wanted)).ok_or_else(|| {
+                Failure::new(Kind::Image, format!("`{}` has no image `{wanted}`", path.display()))
+                    .hint(format!("it has {}", listed(&names)))
+            })?;
+            (image, Some(wanted))
+        } else {
+            let image = only(shown, images, |image: &Found| image.names.first().map(ToString::to_string))?;
+            let name = image.names.first().cloned();
+            (image, name)
+        };
+        let (image, name) = found;
+        Ok(self.read(shown, name, &image.document.descriptor, platform)?)
+    }
+}
+
+/// The one image of a place that was named without an image.
+fn only<T>(shown: &str, mut images: Vec<T>, name: impl Fn(&T) -> Option<String>) -> Result<T, Failure> {
+    if images.len() == 1 {
+        return Ok(images.remove(0));
+    }
+    let failure = Failure::new(Kind::Image, format!("`{shown}` has {} images; one has to be named", images.len()));
+    let names: Vec<String> = images.iter().filter_map(name).collect();
+    Err(failure.hint(format!("add a colon and one of these: {}", listed(&names))))
+}
+
+fn listed(names: &[String]) -> String {
+    const MAX: usize = 8;
+    if names.is_empty() {
+        return "(none)".to_owned();
+    }
+    names.iter().take(MAX).cloned().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_says_where_a_base_is() {
+        for (text, expected) in [
+            ("oci:dir", Place::Layout("dir", None)),
+            ("oci:/a/b:app:v1", Place::Layout("/a/b", Some("app:v1"))),
+            ("oci:dir:", Place::Layout("dir", None)),
+            ("oci-archive:a.tar:v1", Place::Archive("a.tar", Some("v1"))),
+            ("docker-archive:a.tar", Place::Archive("a.tar", None)),
+            ("docker://r.io/a:1", Place::Registry("r.io/a:1")),
+            ("oci", Place::Anywhere("oci")),
+            ("localhost:5000/a", Place::Anywhere("localhost:5000/a")),
+            ("docker:24", Place::Anywhere("docker:24")),
+        ] {
+            assert_eq!(Place::of(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Use case: indexes made of stored images, a platform each (image-spec, "Image Index").
+
+use crate::image::{Content, Descriptor, Digest, Document, Index, Platform, Reference};
+use crate::store::{ImageStore, Lease, StoreError};
+
+/// The most images of an index that is made here.
+const MAX_IMAGES: usize = 1000;
+
+/// The annotation with which buildx names the image that a manifest attests to.
+const ATTESTS_TO: &str = "vnd.docker.reference.digest";
+
+/// What an index became.
+#[derive(Debug, Clone)]
+pub struct IndexOutcome {
+    /// Its name.
+    pub name: Reference,
+    /// The index.
+    pub document: Document,
+    /// Images that came in, by what was asked for.
+    pub added: Vec<Descriptor>,
+    /// Images that went out, because another came for their platform or because they were removed.
+    pub removed: Vec<Descriptor>,
+    /// Indexes and images that lost their last name to this one.
+    pub replaced: Vec<Digest>,
+}
+
+/// Why there is no such index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The store's reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The name stands for a single image.
+    #[error("`{0}` is an image and not an index")]
+    NotAnIndex(String),
+    /// The name says which content it wants.
+    #[error("`{0}` has a digest, which changes with the index")]
+    DigestInName(Reference),
+    /// Two images for one platform.
+    #[error("`{first}` and `{second}` are both for {platform}")]
+    PlatformTwice {
+        /// The platform.
+        platform: String,
+        /// The image that came first.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// Nothing in the index fits.
+    #[error("`{name}` has nothing for `{wanted}` (it has {})", available.join(", "))]
+    NothingFits {
+        /// The index.
+        name: String,
+        /// What was to be removed.
+        wanted: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// Nothing would be left.
+    #[error("nothing would be left in `{0}`")]
+    Empty(String),
+    /// An artifact, whose configuration says no platform.
+    #[error("`{0}` says no platform")]
+    NoPlatform(String),
+    /// More images than an index may have.
+    #[error("an index may have {MAX_IMAGES} images")]
+    TooMany,
+}
+
+/// Makes an index of images and gives it a name, whatever had it before. Of an index, all its images are taken.
+///
+/// `created` is the RFC 3339 wall-clock time, noted with the name only.
+pub fn create(
+    store: &ImageStore,
+    name: &Reference,
+    images: &[String],
+    created: &str,
+) -> Result<IndexOutcome, IndexError> {
+    let lease = store.lease()?;
+    let name = named(name)?;
+    let mut taken: Vec<(String, Descriptor)> = Vec::new();
+    for image in images {
+        for descriptor in children(store, image)? {
+            let twice = taken.iter().find(|(_, other)| same_platform(other, &descriptor));
+            if let (Some((first, _)), Some(platform)) = (twice, &descriptor.platform) {
+                let (first, second) = (first.clone(), image.clone());
+                return Err(IndexError::PlatformTwice { platform: platform.to_string(), first, second });
+            }
+            if taken.iter().all(|(_, other)| other.digest != descriptor.digest) {
+                taken.push((image.clone(), descriptor));
+            }
+        }
+    }
+    let added: Vec<Descriptor> = taken.into_iter().map(|(_, descriptor)| descriptor).collect();
+    let index = Index { manifests: added.clone(), ..Index::default() };
+    publish(store, &lease, name, index, created).map(|outcome| IndexOutcome { added, ..outcome })
+}
+
+/// Adds images to an index; what was there for the same platform goes.
+pub fn add(store: &ImageStore, name: &Reference, images: &[String], created: &str) -> Result<IndexOutcome, IndexError> {
+    let lease = store.lease()?;
+    let name = named(name)?;
+    let mut index = existing(store, &name)?;
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for image in images {
+        for descriptor in children(store, image)? {
+            let place = index.manifests.iter().position(|other| same_platform(other, &descriptor));
+            let place = place.or_else(|| index.manifests.iter().position(|other| other.digest == descriptor.digest));
+            match place {
+                Some(place) if index.manifests[place].digest == descriptor.digest => continue,
+                Some(place) => removed.push(std::mem::replace(&mut index.manifests[place], descriptor.clone())),
+                None => index.manifests.push(descriptor.clone()),
+            }
+            added.push(descriptor);
+        }
+    }
+    publish(store, &lease, name, index, created).map(|outcome| IndexOutcome { added, removed, ..outcome })
+}
+
+/// Removes images from an index, by their platform or by their digest.
+pub fn remove(
+    store: &ImageStore,
+    name: &Reference,
+    wanted: &[String],
+    created: &str,
+) -> Result<IndexOutcome, IndexError> {
+    let lease = store.lease()?;
+    let name = named(name)?;
+    let mut index = existing(store, &name)?;
+    let mut removed = Vec::new();
+    for text in wanted {
+        let before = removed.len();
+        index.manifests.retain(|child| {
+            let goes = fits(child, text);
+            if goes {
+                removed.push(child.clone());
+            }
+            !goes
+        });
+        // What attests to an image is of no use without it.
+        let attests = |child: &Descriptor, image: &Descriptor| {
+            child.annotation(ATTESTS_TO).is_some_and(|digest| digest == image.digest.to_string())
+        };
+        index.manifests.retain(|child| !removed.iter().any(|gone| attests(child, gone)));
+        if removed.len() == before {
+            let shown = |child: &Descriptor| {
+                child.platform.as_ref().map_or_else(|| child.digest.to_string(), ToString::to_string)
+            };
+            let available = index.manifests.iter().map(shown).collect();
+            return Err(IndexError::NothingFits {
+                name: name.to_string(),
+                wanted: text.chars().take(120).collect(),
+                available,
+            });
+        }
+    }
+    if index.manifests.is_empty() {
+        return Err(IndexError::Empty(name.to_string()));
+    }
+    publish(store, &lease, name, index, created).map(|outcome| IndexOutcome { removed, ..outcome })
+}
+
+fn named(name: &Reference) -> Result<Reference, IndexError> {
+    match name.digest() {
+        Some(_) => Err(IndexError::DigestInName(name.clone())),
+        None => Ok(name.clone().with_default_tag()),
+    }
+}
+
+fn existing(store: &ImageStore, name: &Reference) -> Result<Index, IndexError> {
+    let selection = store.resolve(&name.to_string())?;
+    match store.document(&selection.descriptor)?.content {
+        Content::Index(index) => Ok(index),
+        Content::Manifest(_) => Err(IndexError::NotAnIndex(name.to_string())),
+    }
+}
+
+/// The entries that an image makes: its own, or those of an index.
+fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexError> {
+    let selection = store.resolve(image)?;
+    let document = store.document(&selection.descriptor)?;
+    if let Content::Index(index) = document.content {
+        return Ok(index.manifests);
+    }
+    let found = store.image(image, &selection.descriptor, None)?;
+    let platform = found.config.platform();
+    if platform.os.is_empty() || platform.architecture.is_empty() {
+        return Err(IndexError::NoPlatform(image.to_owned()));
+    }
+    Ok(vec![Descriptor { platform: Some(platform), ..document.descriptor }])
+}
+
+/// Whether two entries are for one platform. Attestations are for none (`unknown`), and go with their image.
+fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
+    match (&one.platform, &other.platform) {
+        (Some(one), Some(other)) => one.normalised() == other.normalised() && one.os != "unknown",
+        _ => false,
+    }
+}
+
+fn fits(child: &Descriptor, wanted: &str) -> bool {
+    if let Ok(digest) = wanted.parse::<Digest>() {
+        return child.digest == digest;
+    }
+    match (wanted.parse::<Platform>(), &child.platform) {
+        (Ok(wanted), Some(platform)) => platform.satisfies(&wanted),
+        _ => false,
+    }
+}
+
+fn publish(
+    store: &ImageStore,
+    lease: &Lease,
+    name: Reference,
+    index: Index,
+    created: &str,
+) -> Result<IndexOutcome, IndexError> {
+    if index.manifests.len() > MAX_IMAGES {
+        return Err(IndexError::TooMany);
+    }
+    let document = Document::from_index(index);
+    store.put(lease, &document.descriptor.media_type, &document.bytes)?;
+    let replaced = store.publish(lease, &document, std::slice::from_ref(&name), Some(created))?;
+    Ok(IndexOutcome { name, document, added: Vec::new(), removed: Vec::new(), replaced })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::image::{Manifest, media_type};
+
+    fn store() -> (tempfile::TempDir, ImageStore) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        (directory, store)
+    }
+
+    /// An image for a platform, in the store under no name.
+    fn image(store: &ImageStore, config: &str, platform: &str) -> Descriptor {
+        let lease = store.lease().expect("a lease");
+        let config = store.put(&lease, media_type::IMAGE_CONFIG, config.as_bytes()).expect("stored");
+        let document = Document::from_manifest(Manifest::new(config, Vec::new(), BTreeMap::new()));
+        store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+        let platform = platform
+            .split_once('/')
+            .map(|(os, architecture)| Platform { os: os.into(), ..Platform::new(os, architecture, None) });
+        Descriptor { platform, ..document.descriptor }
+    }
+
+    fn name(text: &str) -> Reference {
+        text.parse().expect("a reference")
+    }
+
+    fn publish_index(store: &ImageStore, text: &str, manifests: Vec<Descriptor>) {
+        let lease = store.lease().expect("a lease");
+        let document = Document::from_index(Index { manifests, ..Index::default() });
+        store.put(&lease, media_type::IMAGE_INDEX, &document.bytes).expect("stored");
+        store.publish(&lease, &document, &[name(text)], None).expect("published");
+    }
+
+    #[test]
+    fn what_attests_to_an_image_goes_with_it() {
+        let (_directory, store) = store();
+        let amd = image(&store, r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/amd64");
+        let arm = image(&store, r#"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/arm64");
+        let mut proof = image(&store, "{}", "unknown/unknown");
+        proof.annotations = Some([(ATTESTS_TO.to_owned(), arm.digest.to_string())].into());
+        publish_index(&store, "a:1", vec![amd.clone(), arm.clone(), proof.clone()]);
+        let outcome = create(&store, &name("b:1"), &["a:1".into()], "now").expect("made");
+        assert_eq!(outcome.added, [amd.clone(), arm, proof]);
+        let outcome = remove(&store, &name("b:1"), &["linux/arm64".into()], "now").expect("removed");
+        let Content::Index(index) = outcome.document.content else { panic!("an index") };
+        assert_eq!(index.manifests, [amd]);
+    }
+
+    #[test]
+    fn a_variant_that_goes_without_saying_is_the_same_platform() {
+        let (_directory, store) = store();
+        let plain = r#"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers"}}"#;
+        let said = r#"{"architecture":"arm64","variant":"v8","os":"linux","rootfs":{"type":"layers"}}"#;
+        let (one, two) = (image(&store, plain, "linux/arm64").digest, image(&store, said, "linux/arm64").digest);
+        for digest in [one, two] {
+            let lease = store.lease().expect("a lease");
+            let size = store.blob_size(digest).expect("asked").expect("stored");
+            let document = store.document(&Descriptor::new("", digest, size)).expect("a manifest");
+            store.publish(&lease, &document, &[], None).expect("kept");
+        }
+        let both = [one.to_string(), two.to_string()];
+        let error = create(&store, &name("a:1"), &both, "now").expect_err("twice");
+        assert!(matches!(error, IndexError::PlatformTwice { .. }), "{error:?}");
+        create(&store, &name("a:1"), &both[..1], "now").expect("made");
+        let outcome = add(&store, &name("a:1"), &both[1..], "now").expect("replaced");
+        assert_eq!((outcome.added.len(), outcome.removed.len()), (1, 1));
+        assert!(matches!(remove(&store, &name("a:1"), &both[1..], "now"), Err(IndexError::Empty(_))));
+    }
+}

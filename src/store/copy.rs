@@ -1,0 +1,39 @@
+//! Images of other layouts, copied into this one.
+
+use std::io::{Read, Write};
+
+use super::{Image, ImageStore, Lease, StoreError};
+use crate::image::Descriptor;
+
+impl ImageStore {
+    /// Copies the manifest, configuration and layers of an image that `from` has, but for those that are here; checks
+    /// each on the way. No name is given. An interrupt of this store ends it.
+    pub fn copy_image(&self, lease: &Lease, from: &Self, image: &Image) -> Result<(), StoreError> {
+        for blob in image.manifest.blobs().chain([&image.document.descriptor]) {
+            if self.check_blob(blob).is_err() {
+                self.copy_blob(lease, from, blob)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_blob(&self, lease: &Lease, from: &Self, blob: &Descriptor) -> Result<(), StoreError> {
+        let mut reader = from.read_blob(blob)?;
+        let mut writer = self.write_blob(lease)?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            if self.interrupt.requested() {
+                let path = self.lease_path();
+                return Err(StoreError::Lock(crate::fs::LockError::Interrupted(path)));
+            }
+            match reader.read(&mut buffer) {
+                Ok(0) => return writer.commit_as(blob),
+                Ok(count) => writer
+                    .write_all(&buffer[..count])
+                    .map_err(|source| StoreError::io("write a blob in", &self.root, source))?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(reader.explain(error)),
+            }
+        }
+    }
+}

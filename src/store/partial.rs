@@ -1,0 +1,201 @@
+//! Blobs that were received in part: kept by their digest for a day, so that the next run goes on with them.
+//!
+//! Nothing of them is trusted: whoever goes on hashes what is there first, and only the digest of the whole makes
+//! it a blob. A file belongs to the process that has it locked.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{BlobWriter, ImageStore, Lease, StoreError};
+use crate::image::{Descriptor, Digest, Hasher};
+
+/// How long the beginning of a blob is kept.
+const AGE: Duration = Duration::from_hours(24);
+/// Smaller blobs are received again as a whole.
+const MIN_BYTES: u64 = 1 << 20;
+/// How their names begin, among the temporary files.
+const PREFIX: &str = "download-";
+/// How often a file that another process has just finished is looked for again.
+const MAX_LOOKS: usize = 8;
+
+/// The file of a blob that may outlive this process.
+#[derive(Debug)]
+pub(super) struct Partial {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+}
+
+impl Partial {
+    /// Opens or creates the file of a blob; `None` when another process is at it.
+    fn open(directory: &Path, digest: Digest) -> io::Result<Option<Self>> {
+        crate::fs::create_private_dir(directory)?;
+        let path = directory.join(format!("{PREFIX}{}", digest.hex()));
+        for _ in 0..MAX_LOOKS {
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Between opening and locking, another process may have made it a blob, which must not be written to.
+            let own = file.metadata()?;
+            let is_there = std::fs::symlink_metadata(&path)
+                .is_ok_and(|there| there.is_file() && (there.dev(), there.ino()) == (own.dev(), own.ino()));
+            if is_there {
+                return Ok(Some(Self { file, path }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Feeds what is there, unless it is too old or too long to be of use; false when `stopped`.
+    fn read(&mut self, size: u64, now: SystemTime, stopped: impl Fn() -> bool) -> io::Result<Option<Hasher>> {
+        let there = self.file.metadata()?;
+        let age = now.duration_since(there.modified()?).unwrap_or_default();
+        if age > AGE || there.len() > size {
+            self.clear()?;
+        }
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            if stopped() {
+                return Ok(None);
+            }
+            match self.file.read(&mut buffer) {
+                Ok(0) => return Ok(Some(hasher)),
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Forgets all bytes.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0)).map(drop)
+    }
+}
+
+impl ImageStore {
+    /// Goes on writing a blob that is received: [`BlobWriter::prefix`] tells what an earlier run left of it. Small
+    /// blobs, and those that another process writes right now, begin at their first byte.
+    pub fn resume_blob(&self, lease: &Lease, blob: &Descriptor) -> Result<BlobWriter, StoreError> {
+        if blob.size < MIN_BYTES {
+            return self.write_blob(lease);
+        }
+        let found = || {
+            let Some(mut partial) = Partial::open(&self.temporary(), blob.digest)? else { return Ok(None) };
+            let prefix = partial.read(blob.size, SystemTime::now(), || self.interrupt.requested())?;
+            io::Result::Ok(prefix.map(|prefix| (partial, prefix)))
+        };
+        match found() {
+            Ok(Some((partial, prefix))) => Ok(BlobWriter::resume(partial, self.blob_directory(), prefix)),
+            // What cannot be kept is received without.
+            Ok(None) | Err(_) => self.write_blob(lease),
+        }
+    }
+}
+
+/// Whether a temporary file is the beginning of a blob that somebody may go on with.
+pub(super) fn is_of_use(file: &std::fs::DirEntry, now: SystemTime) -> bool {
+    let changed = || file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let age = || now.duration_since(changed()?).ok();
+    file.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && age().is_some_and(|age| age <= AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, ImageStore) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        (directory, store)
+    }
+
+    fn content() -> Vec<u8> {
+        (0u32..).flat_map(u32::to_le_bytes).take(3 << 20).collect()
+    }
+
+    fn files(store: &ImageStore) -> usize {
+        std::fs::read_dir(store.temporary()).map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn what_was_dropped_is_there_for_the_next_writer() {
+        let (_directory, store) = store();
+        let content = content();
+        let blob = Descriptor::of("application/octet-stream", &content);
+        let lease = store.lease().expect("a lease");
+        let mut writer = store.resume_blob(&lease, &blob).expect("a writer");
+        assert_eq!(writer.prefix().count(), 0);
+        writer.write_all(&content[..1_000_000]).expect("written");
+        let mut beside = store.resume_blob(&lease, &blob).expect("another writer");
+        assert_eq!(beside.prefix().count(), 0, "one at a time");
+        beside.write_all(&content).expect("written");
+        beside.commit_as(&blob).expect("whole");
+        drop(writer);
+        let mut again = store.resume_blob(&lease, &blob).expect("a writer");
+        assert_eq!(again.prefix().finish(), (Digest::of(&content[..1_000_000]), 1_000_000));
+        again.write_all(&content[1_000_000..]).expect("written");
+        again.commit_as(&blob).expect("whole");
+        assert_eq!(files(&store), 0);
+        store.check_blob(&blob).expect("stored");
+        assert_eq!(std::fs::read(store.blob_path(blob.digest)).expect("there"), content);
+    }
+
+    #[test]
+    fn what_is_wrong_begins_again_and_is_never_a_blob() {
+        let (_directory, store) = store();
+        let content = content();
+        let blob = Descriptor::of("application/octet-stream", &content);
+        let lease = store.lease().expect("a lease");
+        let mut writer = store.resume_blob(&lease, &blob).expect("a writer");
+        writer.write_all(&vec![7; content.len()]).expect("written");
+        writer.commit_as(&blob).expect_err("damaged");
+        assert_eq!((files(&store), store.blob_size(blob.digest).expect("asked")), (0, None));
+        let mut writer = store.resume_blob(&lease, &blob).expect("a writer");
+        writer.write_all(b"something else").expect("written");
+        writer.restart().expect("emptied");
+        writer.write_all(&content).expect("written");
+        writer.commit_as(&blob).expect("whole");
+        // More bytes than the blob has are somebody else's.
+        let path = store.temporary().join(format!("{PREFIX}{}", blob.digest.hex()));
+        std::fs::write(path, vec![0; content.len() + 1]).expect("written");
+        assert_eq!(store.resume_blob(&lease, &blob).expect("a writer").prefix().count(), 0);
+    }
+
+    #[test]
+    fn a_day_is_the_end_and_pruning_too() {
+        let (_directory, store) = store();
+        let blob = Descriptor::of("application/octet-stream", &content());
+        let leave = || {
+            let lease = store.lease().expect("a lease");
+            let mut writer = store.resume_blob(&lease, &blob).expect("a writer");
+            writer.restart().expect("emptied");
+            writer.write_all(b"beginning").expect("written");
+        };
+        leave();
+        let now = SystemTime::now();
+        drop(store.lease().expect("sweeps"));
+        assert_eq!(files(&store), 1);
+        let mut partial = Partial::open(&store.temporary(), blob.digest).expect("opened").expect("free");
+        let later = now + AGE + Duration::from_secs(9);
+        let read = |partial: &mut Partial, now| partial.read(blob.size, now, || false).expect("read");
+        assert_eq!(read(&mut partial, now).expect("not stopped").count(), 9);
+        assert_eq!(read(&mut partial, later).expect("not stopped").count(), 0);
+        drop(partial);
+        store.sweep_temporary(|file| is_of_use(file, later));
+        assert_eq!(files(&store), 0);
+        leave();
+        store.prune().expect("pruned");
+        assert_eq!(files(&store), 0);
+    }
+}
