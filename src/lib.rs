@@ -25,6 +25,7 @@ pub mod context;
 pub mod credentials;
 pub mod doctor;
 pub mod env;
+pub mod explain;
 pub mod fs;
 pub mod image;
 pub mod index;

@@ -34,6 +34,9 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-build -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-build -l explain -d 'Say whether PATH would go into the image and which rule decides; repeatable' -r -F
+complete -c idpbuilder-build -l sort -d 'Order of the list' -r -f -a "path\t'The bytes of the path'
+size\t'The size, largest first'"
 complete -c idpbuilder-build -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-build -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-build -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
@@ -57,6 +60,7 @@ complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [defa
 complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
+complete -c idpbuilder-build -l list-context -d 'List what would go into the image, and tell what each rule leaves out'
 complete -c idpbuilder-build -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-build -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-build -s y -l yes -d 'Answer yes to questions'

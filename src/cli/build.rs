@@ -1,5 +1,6 @@
 //! `idpbuilder-build`.
 
+mod explain;
 mod platforms;
 mod rebase;
 
@@ -21,9 +22,11 @@ use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::build::{Base, BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
+use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
 use crate::progress::Progress;
 use crate::store::{ImageStore, Lease};
+use explain::ExplainArgs;
 
 /// Build an image from a directory
 ///
@@ -112,6 +115,8 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
+    questions: ExplainArgs,
+    #[command(flatten)]
     transfer: TransferArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
@@ -130,6 +135,9 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        if self.questions.asks() {
+            return self.questions.answer(ui, &self.context_rules(ui)?);
+        }
         if self.tags.is_empty() {
             return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
         }
@@ -183,11 +191,24 @@ impl Args {
         }
     }
 
+    /// The directory to pack, as it was typed: messages name it so.
+    fn context(&self) -> PathBuf {
+        let context = self.directory.as_ref().or(self.context_flag.as_ref());
+        context.map_or_else(|| PathBuf::from("."), PathBuf::clone)
+    }
+
+    fn context_rules(&self, ui: &Ui) -> Result<ExplainConfig, Failure> {
+        Ok(ExplainConfig {
+            context: self.context(),
+            ignore_file: self.ignorefile.clone(),
+            exclude: self.exclude.clone(),
+            store: Some(ui.settings(self.store.store.as_deref())?.store.value),
+        })
+    }
+
     /// What to build, for each platform.
     fn configs(&self, ui: &Ui) -> Result<Vec<BuildConfig>, Failure> {
-        let context = self.directory.as_ref().or(self.context_flag.as_ref());
-        // As it was typed: messages name it so.
-        let context = context.map_or_else(|| PathBuf::from("."), PathBuf::clone);
+        let context = self.context();
         let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
         let platforms = match platform {
             Some(text) => platforms::platforms(text)?,

@@ -306,7 +306,7 @@ fn permissions(mode: u32) -> String {
 }
 
 /// Bytes of a name for people: control characters and what is not UTF-8 as `\xNN`.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

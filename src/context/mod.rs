@@ -2,6 +2,7 @@
 //!
 //! Reads names and attributes only; content is read by whoever packs it. Knows nothing of archives.
 
+mod census;
 mod entry;
 mod error;
 mod pattern;
@@ -13,6 +14,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use census::Dropped;
 pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};

@@ -139,9 +139,18 @@ impl IgnoreRules {
 
     /// What the rules say about a path relative to the context, and which of them decided.
     pub fn decide(&self, path: &[u8]) -> Verdict<'_> {
+        self.verdict(self.deciding(path))
+    }
+
+    fn deciding(&self, path: &[u8]) -> Option<usize> {
         let path = text(path);
         let parents = path.match_indices('/').fold(None, |hits, (end, _)| Some(self.hits(hits.as_ref(), &path[..end])));
-        self.verdict(self.last(parents.as_ref(), &path))
+        self.last(parents.as_ref(), &path)
+    }
+
+    /// The index of the rule that leaves the path out; `None` if it goes in.
+    pub(super) fn excluding(&self, path: &[u8]) -> Option<usize> {
+        self.deciding(path).filter(|index| !self.rules[*index].exception)
     }
 
     /// The verdict that the rule of this index gives.

@@ -376,3 +376,21 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
     }
     assert!(sandbox.run(&["idpbuilder-list", "-q"]).success().is_empty());
 }
+
+#[test]
+fn a_context_is_explained_without_building_anything() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/main.rs", "fn main() {}");
+    sandbox.file("app/target/large", vec![0; 5000]);
+    sandbox.file("app/target/keep", "k");
+    sandbox.file("app/.dockerignore", "target\n!target/keep\n");
+    let explained = ["idpbuilder-build", "app", "--explain", "main.rs", "--explain", "target/large", "--explain"];
+    insta::assert_snapshot!("explain", sandbox.run(&[&explained[..], &["target/keep", "--explain", "gone"]].concat()));
+    insta::assert_snapshot!("explain_outside", sandbox.run(&["idpbuilder-build", "app", "--explain", "../other"]));
+    insta::assert_snapshot!("list_context", sandbox.run(&["idpbuilder-build", "app", "--list-context"]));
+    insta::assert_snapshot!(
+        "list_context_by_size",
+        sandbox.run(&["idpbuilder-build", "app", "--list-context", "--sort", "size"])
+    );
+    assert!(!sandbox.store().exists(), "nothing was built");
+}

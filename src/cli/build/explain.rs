@@ -1,0 +1,103 @@
+//! `idpbuilder-build --explain` and `--list-context`: what would go into the image, and why the rest would not.
+
+use std::path::PathBuf;
+
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use super::super::failure::{Failure, Outcome};
+use super::super::format::{Column, Format};
+use super::super::inspect::printable;
+use super::super::ui::Ui;
+use crate::explain::{Contents, DroppedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
+
+/// Questions about the context; nothing is built where one is asked.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Questions about the context (nothing is built)")]
+pub(super) struct ExplainArgs {
+    /// Say whether PATH would go into the image and which rule decides; repeatable
+    #[arg(long, value_name = "PATH", conflicts_with = "list_context")]
+    explain: Vec<PathBuf>,
+    /// List what would go into the image, and tell what each rule leaves out
+    #[arg(long)]
+    list_context: bool,
+    /// Order of the list
+    #[arg(long, value_name = "BY", value_enum, default_value = "path", requires = "list_context")]
+    sort: Sort,
+}
+
+/// What the list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Sort {
+    /// The bytes of the path
+    Path,
+    /// The size, largest first
+    Size,
+}
+
+#[derive(Serialize)]
+struct Row {
+    size: u64,
+    kind: &'static str,
+    path: String,
+}
+
+const COLUMNS: &[Column] = &[("Size", "SIZE"), ("Kind", "KIND"), ("Path", "PATH")];
+
+impl ExplainArgs {
+    /// Whether something is asked.
+    pub(super) fn asks(&self) -> bool {
+        self.list_context || !self.explain.is_empty()
+    }
+
+    pub(super) fn answer(&self, ui: &Ui, config: &ExplainConfig) -> Outcome {
+        if !self.explain.is_empty() {
+            let told: Vec<String> = explain(config, &self.explain)?.iter().map(sentence).collect();
+            return ui.data(&told.join("\n"));
+        }
+        let contents = ui.run_blocking(|interrupt| Ok(contents(config, interrupt)?))?;
+        let rows = self.rows(&contents.kept);
+        ui.data(&Format::Table.render(COLUMNS, &["Size", "Kind", "Path"], &rows)?)?;
+        summary(ui, &contents);
+        Ok(())
+    }
+
+    fn rows(&self, kept: &[Kept]) -> Vec<(Vec<String>, Row)> {
+        let mut kept: Vec<&Kept> = kept.iter().collect();
+        if self.sort == Sort::Size {
+            kept.sort_by(|one, other| other.size.cmp(&one.size).then_with(|| one.path.cmp(&other.path)));
+        }
+        let row = |kept: &&Kept| {
+            let row = Row { size: kept.size, kind: kept.kind, path: printable(&kept.path) };
+            (vec![HumanBytes(row.size).to_string(), row.kind.to_owned(), row.path.clone()], row)
+        };
+        kept.iter().map(row).collect()
+    }
+}
+
+fn sentence(told: &Explanation) -> String {
+    let path = printable(told.path.as_os_str().as_encoded_bytes());
+    let there = if told.exists { "" } else { " (there is no such file)" };
+    match (&told.rule, told.excluded) {
+        (None, _) => format!("{path}: goes in, no rule matches{there}"),
+        (Some((origin, written)), false) => format!("{path}: goes in by {origin}: {written}{there}"),
+        (Some((origin, written)), true) => format!("{path}: stays out by {origin}: {written}{there}"),
+    }
+}
+
+fn summary(ui: &Ui, contents: &Contents) {
+    let size: u64 = contents.kept.iter().map(|kept| kept.size).sum();
+    ui.status(&format!("{} entries with {} go in", contents.kept.len(), HumanBytes(size)));
+    for DroppedBy { origin, written, entries, bytes } in &contents.dropped {
+        ui.status(&format!("{entries} with {} stay out by {origin}: {written}", HumanBytes(*bytes)));
+    }
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Context(error) => error.into(),
+            outside @ ExplainError::Outside { .. } => Self::usage(outside.to_string()),
+        }
+    }
+}

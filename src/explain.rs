@@ -1,0 +1,197 @@
+//! Use case: what of a directory would go into an image, and why the rest would not. Nothing is built or changed.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::context::{Context, ContextError, Entry, Kind};
+use crate::progress::Interrupt;
+
+/// Which directory by which rules.
+#[derive(Debug, Clone)]
+pub struct ExplainConfig {
+    /// The build context.
+    pub context: PathBuf,
+    /// The ignore file; without one, the context's own.
+    pub ignore_file: Option<PathBuf>,
+    /// Further ignore patterns, after those of the file.
+    pub exclude: Vec<String>,
+    /// The image store, which never goes into an image.
+    pub store: Option<PathBuf>,
+}
+
+/// Why a path is in or out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Relative to the context.
+    pub path: PathBuf,
+    /// Whether something is there.
+    pub exists: bool,
+    /// Whether it stays out.
+    pub excluded: bool,
+    /// Where the deciding rule was written, and what was written; none if no rule matches.
+    pub rule: Option<(String, String)>,
+}
+
+/// What a context holds.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// What would go into the image, sorted by path.
+    pub kept: Vec<Kept>,
+    /// What stays out, by rule, in the order of the rules.
+    pub dropped: Vec<DroppedBy>,
+}
+
+/// Something that would go into the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Relative to the context; any bytes.
+    pub path: Box<[u8]>,
+    /// `file`, `directory` or `link`.
+    pub kind: &'static str,
+    /// Bytes of content.
+    pub size: u64,
+}
+
+/// What one rule leaves out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedBy {
+    /// Where it was written.
+    pub origin: String,
+    /// What was written.
+    pub written: String,
+    /// Files, links and others, directories not counted.
+    pub entries: u64,
+    /// Bytes of files.
+    pub bytes: u64,
+}
+
+/// A path that is not in the context.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The context's reason.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The path leads elsewhere.
+    #[error("`{}` is not below the build context `{}`", path.display(), context.display())]
+    Outside {
+        /// What was asked for.
+        path: PathBuf,
+        /// The context.
+        context: PathBuf,
+    },
+}
+
+/// Says for each path, which need not exist, whether it would go into the image and which rule decides. Paths are
+/// relative to the context, or absolute.
+pub fn explain(config: &ExplainConfig, paths: &[PathBuf]) -> Result<Vec<Explanation>, ExplainError> {
+    let context = Context::open(&config.context)?;
+    let file = context.ignore_file(config.ignore_file.as_deref())?;
+    let rules = context.rules(file.as_deref(), &config.exclude)?;
+    let explained = paths.iter().map(|path| {
+        let relative = relative(&context, path)?;
+        let verdict = rules.decide(relative.as_os_str().as_encoded_bytes());
+        Ok(Explanation {
+            exists: std::fs::symlink_metadata(context.root().join(&relative)).is_ok(),
+            excluded: verdict.excluded,
+            rule: verdict.rule.map(|rule| (rule.origin.to_string(), rule.written.clone())),
+            path: relative,
+        })
+    });
+    explained.collect()
+}
+
+/// Lists what would go into the image, and counts what each rule leaves out.
+pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Contents, ContextError> {
+    let context = Context::open(&config.context)?;
+    let file = context.ignore_file(config.ignore_file.as_deref())?;
+    let rules = context.rules(file.as_deref(), &config.exclude)?;
+    let store = config.store.as_deref().and_then(|store| std::fs::canonicalize(store).ok());
+    let counted = context.census(&rules, store.as_deref(), interrupt)?;
+    let rule = |index: usize| &rules.rules()[index];
+    let dropped = counted.into_iter().map(|(index, dropped)| DroppedBy {
+        origin: rule(index).origin.to_string(),
+        written: rule(index).written.clone(),
+        entries: dropped.entries,
+        bytes: dropped.bytes,
+    });
+    let dropped = dropped.collect();
+    let listing = context.list(rules, store.as_deref(), interrupt)?;
+    Ok(Contents { kept: listing.entries.iter().map(kept).collect(), dropped })
+}
+
+fn kept(entry: &Entry) -> Kept {
+    let kind = match entry.kind {
+        Kind::Directory => "directory",
+        Kind::File { .. } => "file",
+        Kind::Symlink { .. } => "link",
+    };
+    Kept { path: entry.path.clone(), kind, size: entry.size() }
+}
+
+/// The path below the context, by its text: links on the way are not followed, as on the walk.
+fn relative(context: &Context, path: &Path) -> Result<PathBuf, ExplainError> {
+    let outside = || ExplainError::Outside { path: path.to_owned(), context: context.given().to_owned() };
+    let inner = if path.is_absolute() { path.strip_prefix(context.root()).map_err(|_| outside())? } else { path };
+    let mut clean = PathBuf::new();
+    for component in inner.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if clean.pop() => {}
+            _ => return Err(outside()),
+        }
+    }
+    if clean.as_os_str().is_empty() { Err(outside()) } else { Ok(clean) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> (tempfile::TempDir, ExplainConfig) {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (path, content) in [("a/b", "12345"), ("a/c", "1"), (".dockerignore", "# note\na\n!a/c\n"), ("top", "x")] {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            std::fs::write(path, content).expect("written");
+        }
+        let config = ExplainConfig {
+            context: directory.path().to_owned(),
+            ignore_file: None,
+            exclude: vec!["*.tmp".to_owned()],
+            store: None,
+        };
+        (directory, config)
+    }
+
+    #[test]
+    fn the_rule_that_decides_is_named() {
+        let (directory, config) = context();
+        let paths = ["a/b", "./a/x/../c", "top", "missing.tmp"].map(PathBuf::from);
+        let told: Vec<_> = explain(&config, &paths)
+            .expect("inside")
+            .into_iter()
+            .map(|told| (told.exists, told.excluded, told.rule.map(|(_, written)| written)))
+            .collect();
+        let rule = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            told,
+            [(true, true, rule("a")), (true, false, rule("!a/c")), (true, false, None), (false, true, rule("*.tmp"))]
+        );
+        let absolute =
+            explain(&config, &[directory.path().canonicalize().expect("there").join("a/b")]).expect("inside");
+        assert!(absolute[0].rule.as_ref().is_some_and(|(origin, _)| origin.starts_with("line 2 of ")), "{absolute:?}");
+        for path in ["../x", "/etc/passwd", ".", "a/../.."] {
+            explain(&config, &[PathBuf::from(path)]).expect_err(path);
+        }
+    }
+
+    #[test]
+    fn contents_are_what_a_build_takes_and_what_each_rule_costs() {
+        let (_directory, config) = context();
+        let contents = contents(&config, &Interrupt::default()).expect("listed");
+        let kept: Vec<String> = contents.kept.iter().map(|kept| String::from_utf8_lossy(&kept.path).into()).collect();
+        assert_eq!(kept, [".dockerignore", "a", "a/c", "top"]);
+        let [dropped] = &contents.dropped[..] else { panic!("{:?}", contents.dropped) };
+        assert_eq!((dropped.written.as_str(), dropped.entries, dropped.bytes), ("a", 1, 5));
+    }
+}
