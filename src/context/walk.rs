@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
 
@@ -15,11 +16,16 @@ use super::rules::Hits;
 use super::{Context, ContextError, Entry, IgnoreRules, Kind, SpecialKind, Stamp};
 use crate::progress::Interrupt;
 
+/// Fewer paths than this are not worth a thread.
+const LEAST_SHARE: usize = 512;
+
 /// What a context holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Listing {
     /// What goes into the image, sorted by the bytes of the path.
     pub entries: Vec<Entry>,
+    /// When the walk began, by this machine's clock.
+    pub began: SystemTime,
     /// How many things the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
     /// Whether the path to skip was met.
@@ -32,6 +38,7 @@ pub(super) fn walk(
     skip: Option<&Path>,
     interrupt: &Interrupt,
 ) -> Result<Listing, ContextError> {
+    let began = SystemTime::now();
     let root = context.root();
     let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.map(Path::to_owned))));
     let keeper = Arc::clone(&gate);
@@ -40,9 +47,9 @@ pub(super) fn walk(
         .follow_links(false)
         .filter_entry(move |entry| locked(&keeper).admits(entry))
         .build();
-    let mut listing = Listing::default();
+    let mut paths: Vec<PathBuf> = Vec::new();
     // Excluded directories on the way to what is being looked at: they go in once something below does.
-    let mut waiting: Vec<Entry> = Vec::new();
+    let mut waiting: Vec<PathBuf> = Vec::new();
     let mut returned = 0;
     for found in walk {
         if interrupt.requested() {
@@ -54,21 +61,41 @@ pub(super) fn walk(
         }
         let relative = relative(root, &found).to_owned();
         let provisional = locked(&gate).provisional.remove(&relative);
-        let entry = entry(context, &found, &relative)?;
-        waiting.retain(|directory| relative.starts_with(directory.relative()));
+        waiting.retain(|directory| relative.starts_with(directory));
         if provisional {
-            waiting.push(entry);
+            waiting.push(relative);
         } else {
             returned += waiting.len() as u64;
-            listing.entries.append(&mut waiting);
-            listing.entries.push(entry);
+            paths.append(&mut waiting);
+            paths.push(relative);
         }
     }
-    listing.entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let mut entries = look_at(context, &paths, interrupt)?;
+    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let gate = locked(&gate);
-    listing.excluded = gate.excluded - returned;
-    listing.skipped = gate.skipped;
-    Ok(listing)
+    Ok(Listing { entries, began, excluded: gate.excluded - returned, skipped: gate.skipped })
+}
+
+/// The entries of `paths`, looked at by several threads: that takes longer than finding them. Of several that
+/// cannot be an entry, the first one is told.
+fn look_at(context: &Context, paths: &[PathBuf], interrupt: &Interrupt) -> Result<Vec<Entry>, ContextError> {
+    let look = |paths: &[PathBuf]| -> Result<Vec<Entry>, ContextError> {
+        let look =
+            |path: &PathBuf| if interrupt.requested() { Err(ContextError::Interrupted) } else { entry(context, path) };
+        paths.iter().map(look).collect()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(cores).max(LEAST_SHARE);
+    let mut shares = paths.chunks(share);
+    let first = shares.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|paths| scope.spawn(move || look(paths))).collect();
+        let mut entries = look(first)?;
+        for other in others {
+            entries.append(&mut other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(entries)
+    })
 }
 
 /// Nobody panics while holding it; the lock only satisfies the walker's bounds.
@@ -148,13 +175,14 @@ impl Gate {
     }
 }
 
-fn entry(context: &Context, found: &DirEntry, relative: &Path) -> Result<Entry, ContextError> {
+fn entry(context: &Context, relative: &Path) -> Result<Entry, ContextError> {
     let failed = |source| unreadable(context.shown(relative), source);
-    let metadata = std::fs::symlink_metadata(found.path()).map_err(failed)?;
+    let found = context.root().join(relative);
+    let metadata = std::fs::symlink_metadata(&found).map_err(failed)?;
     let kind = if metadata.is_dir() {
         Kind::Directory
     } else if metadata.is_symlink() {
-        let target = std::fs::read_link(found.path()).map_err(failed)?;
+        let target = std::fs::read_link(&found).map_err(failed)?;
         Kind::Symlink { target: target.as_os_str().as_bytes().into() }
     } else if metadata.is_file() {
         Kind::File { stamp: Stamp::of(&metadata), links: metadata.nlink() }
