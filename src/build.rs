@@ -1,6 +1,6 @@
 //! Use case: a directory becomes an image in the store.
 //!
-//! Context, rules, walk, one layer, configuration, manifest, index, in this order; what is named in
+//! Context, rules, walk, layers, configuration, manifest, index, in this order; what is named in
 //! the index is whole. The image's bytes depend on the context and the configuration alone.
 
 use std::collections::BTreeMap;
@@ -12,15 +12,17 @@ use crate::image::{
     media_type,
 };
 pub use crate::layer::{Compression, Format, LevelError, Owner};
-use crate::layer::{Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
-use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
-use crate::store::{ImageStore, Lease, StoreError};
+use crate::layer::{Destination, DestinationError, LayerError, Style, split};
+pub use crate::layer::{Layers, MAX_LAYERS};
+use crate::progress::{Event, Interrupt, Progress};
+use crate::store::{ImageStore, StoreError};
+
+mod layers;
+
+use layers::Layering;
 
 /// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
 pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
-
-/// The transfer under which packing is reported.
-const PACK_KEY: &str = "context";
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -43,12 +45,14 @@ pub struct BuildConfig {
     pub runtime: ContainerConfig,
     /// Where in the image the context lands; `/` is its root.
     pub copy_to: String,
-    /// Who owns everything in the layer.
+    /// Who owns everything in the layers.
     pub owner: Owner,
-    /// Unix seconds: every modification time in the layer and the image's `created`.
+    /// Unix seconds: every modification time in the layers and the image's `created`.
     pub timestamp: i64,
-    /// How the layer is compressed.
+    /// How the layers are compressed.
     pub compression: Compression,
+    /// Into how many layers the context is cut.
+    pub layers: Layers,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
 }
@@ -175,22 +179,19 @@ pub fn build(
     let counts = Counts::of(&listing);
 
     let lease = store.lease()?;
-    let total = Some(counts.bytes);
-    let label = context.given().display().to_string();
-    progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total });
-    let layer = put_layer(&request, &context, &listing, store, &lease, Monitor::new(progress, PACK_KEY, interrupt));
-    let outcome = if layer.is_ok() { Outcome::Done } else { Outcome::Failed };
-    progress.emit(Event::End { key: PACK_KEY, outcome });
-    let layer = layer?;
+    let plans = split(&listing.entries, config.layers);
+    let layering = Layering { request: &request, context: &context, store, lease: &lease, progress, interrupt };
+    let layers = layering.put(&plans, counts.bytes)?;
     if interrupt.requested() {
         return Err(BuildError::Interrupted);
     }
 
-    let image_config = request.image_config(config, std::slice::from_ref(&layer));
+    let image_config = request.image_config(config, &layers);
     let image_config = store.put(&lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
-    let size = layer.descriptor.size + image_config.size;
+    let size = layers.iter().map(|layer| layer.descriptor.size).sum::<u64>() + image_config.size;
     let image_id = image_config.digest;
-    let manifest = Manifest::new(image_config, vec![layer.descriptor.clone()], config.annotations.clone());
+    let descriptors = layers.iter().map(|layer| layer.descriptor.clone()).collect();
+    let manifest = Manifest::new(image_config, descriptors, config.annotations.clone());
     let document = Document::from_manifest(manifest);
     store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
     let replaced = store.publish(&lease, &document, &request.names, Some(&config.built_at))?;
@@ -199,7 +200,7 @@ pub fn build(
         image_id,
         size: size + document.descriptor.size,
         document,
-        layers: vec![layer],
+        layers,
         files: counts.files,
         directories: counts.directories,
         context_bytes: counts.bytes,
@@ -324,34 +325,6 @@ impl Counts {
         }
         counts
     }
-}
-
-fn put_layer(
-    request: &Request,
-    context: &Context,
-    listing: &Listing,
-    store: &ImageStore,
-    lease: &Lease,
-    mut monitor: Monitor<'_>,
-) -> Result<LayerOutcome, BuildError> {
-    let plan = LayerPlan {
-        context,
-        entries: &listing.entries,
-        destination: &request.destination,
-        style: request.style,
-        compression: request.compression,
-    };
-    let packed = pack(&plan, store.write_blob(lease)?, &mut monitor).map_err(|error| match error {
-        LayerError::Write(source) => StoreError::io("write a blob in", store.root(), source).into(),
-        error => BuildError::from(error),
-    })?;
-    let Packed { diff_id, uncompressed, inner } = packed;
-    let (digest, size) = inner.commit()?;
-    Ok(LayerOutcome {
-        descriptor: Descriptor::new(request.compression.media_type(), digest, size),
-        diff_id,
-        uncompressed,
-    })
 }
 
 #[cfg(test)]

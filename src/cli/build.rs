@@ -12,12 +12,14 @@ use super::failure::{Failure, Kind, Outcome};
 use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::ui::Ui;
-use crate::build::{BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
+use crate::build::{
+    BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Layers, MAX_LAYERS, Owner, build,
+};
 use crate::image::Digest;
 
 /// Build an image from a directory
 ///
-/// Packs CONTEXT into one layer and keeps the image in the local store. The image depends on the files, their
+/// Packs CONTEXT into layers and keeps the image in the local store. The image depends on the files, their
 /// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
 /// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules.
 #[derive(Debug, clap::Parser)]
@@ -55,7 +57,10 @@ pub(super) struct Args {
     /// Owner of all files, as numbers
     #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
     chown: String,
-    /// How the layer is compressed
+    /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve
+    #[arg(long, value_name = "auto|single|N", default_value = "auto", value_parser = layers)]
+    layers: Layers,
+    /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
     /// How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 10 on [default: 6 and 3]
@@ -131,6 +136,7 @@ impl Args {
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
+            layers: self.layers,
             built_at: now(),
         })
     }
@@ -224,6 +230,18 @@ fn pairs(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>, Failu
         pairs.insert(key.to_owned(), value.to_owned());
     }
     Ok(pairs)
+}
+
+/// `--layers` as it is typed.
+fn layers(text: &str) -> Result<Layers, String> {
+    match text {
+        "auto" => Ok(Layers::Auto),
+        "single" => Ok(Layers::AtMost(1)),
+        number => match number.parse() {
+            Ok(number) if (1..=MAX_LAYERS).contains(&number) => Ok(Layers::AtMost(number)),
+            _ => Err(format!("give `auto`, `single` or a number from 1 to {MAX_LAYERS}")),
+        },
+    }
 }
 
 fn owner(text: &str) -> Result<Owner, Failure> {

@@ -12,6 +12,7 @@ mod pack;
 mod parallel;
 pub mod read;
 mod source;
+mod split;
 mod tar;
 mod writer;
 
@@ -20,6 +21,8 @@ pub use decompress::Decoder;
 pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
 pub use pack::{LayerPlan, Monitor, pack};
+pub use parallel::Compressors;
+pub use split::{Layers, MAX_LAYERS, split};
 pub use tar::{Owner, Style};
 pub use writer::{LayerWriter, Packed};
 

@@ -24,6 +24,7 @@ mod generated;
 mod helper;
 mod insecure;
 mod keyring;
+mod layers;
 mod login;
 mod multicall;
 mod push;

@@ -16,6 +16,7 @@ mod schemas;
 mod compression;
 mod docker;
 mod images;
+mod layers;
 mod measured;
 mod podman;
 mod programs;
