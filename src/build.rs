@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::context::{Context, ContextError, Kind, Listing};
+use crate::context::{Context, ContextError, Entry, Kind, Listing};
 use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
@@ -23,6 +24,21 @@ use layers::Layering;
 
 /// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
 pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
+
+/// How long a file must have been left alone for its layer to be kept: longer than a tick of the coarsest clock
+/// that file systems take times from.
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// Where layers are kept from one build to the next, and whether they are used.
+#[derive(Debug, Clone)]
+pub struct CacheConfig {
+    /// The program's directory.
+    pub state: PathBuf,
+    /// Whether layers of earlier builds are used. What this one packs is kept in any case.
+    pub reuse: bool,
+    /// How long a file must have been left alone, [`SETTLE`] unless all clocks are known to be finer.
+    pub settle: Duration,
+}
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -53,6 +69,8 @@ pub struct BuildConfig {
     pub compression: Compression,
     /// Into how many layers the context is cut.
     pub layers: Layers,
+    /// The layers of earlier builds; without it each is packed from its files.
+    pub cache: Option<CacheConfig>,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
 }
@@ -74,7 +92,7 @@ pub struct BuildOutcome {
     pub files: u64,
     /// Directories from the context.
     pub directories: u64,
-    /// Bytes read from the context's files.
+    /// Bytes of the context's files.
     pub context_bytes: u64,
     /// Things that the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
@@ -93,6 +111,8 @@ pub struct LayerOutcome {
     pub diff_id: Digest,
     /// Bytes of the uncompressed tar.
     pub uncompressed: u64,
+    /// Whether an earlier build packed it, and no file was read for it now.
+    pub reused: bool,
 }
 
 /// Why no image was built.
@@ -176,12 +196,13 @@ pub fn build(
     for warning in warnings(&listing, &context, &store_root) {
         progress.emit(Event::Warning(&warning));
     }
-    let counts = Counts::of(&listing);
+    let counts = Counts::of(&listing.entries);
 
     let lease = store.lease()?;
     let plans = split(&listing.entries, config.layers);
-    let layering = Layering { request: &request, context: &context, store, lease: &lease, progress, interrupt };
-    let layers = layering.put(&plans, counts.bytes)?;
+    let cache = config.cache.as_ref();
+    let layering = Layering { request: &request, context: &context, store, lease: &lease, cache, progress, interrupt };
+    let layers = layering.put(&plans, listing.began)?;
     if interrupt.requested() {
         return Err(BuildError::Interrupted);
     }
@@ -298,7 +319,7 @@ fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<Stri
     warnings
 }
 
-/// What a listing amounts to.
+/// What entries amount to.
 #[derive(Default)]
 struct Counts {
     files: u64,
@@ -307,10 +328,10 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(listing: &Listing) -> Self {
+    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut counts = Self::default();
         let mut seen = std::collections::HashSet::new();
-        for entry in &listing.entries {
+        for entry in entries {
             match &entry.kind {
                 Kind::Directory => counts.directories += 1,
                 Kind::Symlink { .. } => counts.files += 1,

@@ -52,6 +52,7 @@ set edit:completion:arg-completer[idpbuilder-build] = {|@words|
             cand --metadata-file 'Write name, id and digest as JSON to FILE'
             cand --progress 'How to show progress on standard error'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
+            cand --no-cache 'Read every file again instead of taking layers from earlier builds'
             cand -q 'Print the image id only'
             cand --quiet 'Print the image id only'
             cand -v 'Say more about each step'

@@ -31,6 +31,7 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-build -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-build -s h -l help -d 'Print help (see more with \'--help\')'

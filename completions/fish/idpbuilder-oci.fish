@@ -78,6 +78,7 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -55,6 +55,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--metadata-file', '--metadata-file', [CompletionResultType]::ParameterName, 'Write name, id and digest as JSON to FILE')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
+            [CompletionResult]::new('--no-cache', '--no-cache', [CompletionResultType]::ParameterName, 'Read every file again instead of taking layers from earlier builds')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print the image id only')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print the image id only')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more about each step')

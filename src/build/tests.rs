@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::progress::{Outcome, Silent};
 
+mod cache;
+mod edits;
 mod layers;
 
 /// Remembers what it heard, one line each.
@@ -56,6 +58,7 @@ impl Bench {
             timestamp: DEFAULT_TIMESTAMP,
             compression: Compression::default(),
             layers: Layers::Auto,
+            cache: None,
             built_at: "2026-01-02T03:04:05Z".into(),
         }
     }

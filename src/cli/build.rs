@@ -13,7 +13,8 @@ use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::ui::Ui;
 use crate::build::{
-    BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Layers, MAX_LAYERS, Owner, build,
+    BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, Layers, MAX_LAYERS, Owner, SETTLE,
+    build,
 };
 use crate::image::Digest;
 
@@ -60,6 +61,9 @@ pub(super) struct Args {
     /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve
     #[arg(long, value_name = "auto|single|N", default_value = "auto", value_parser = layers)]
     layers: Layers,
+    /// Read every file again instead of taking layers from earlier builds
+    #[arg(long)]
+    no_cache: bool,
     /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
@@ -137,6 +141,11 @@ impl Args {
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
             layers: self.layers,
+            cache: Some(CacheConfig {
+                state: ui.settings(self.store.store.as_deref())?.home.value,
+                reuse: !self.no_cache,
+                settle: SETTLE,
+            }),
             built_at: now(),
         })
     }
@@ -212,6 +221,9 @@ fn summary(outcome: &BuildOutcome, store: &Path) -> String {
         outcome.files,
         outcome.directories
     ));
+    let reused = outcome.layers.iter().filter(|layer| layer.reused).count();
+    let reused = if reused > 0 { format!(" ({reused} unchanged)") } else { String::new() };
+    lines.push(format!("  layers    {}{reused}", outcome.layers.len()));
     if let Some(file) = &outcome.ignore_file {
         lines.push(format!("  ignored   {} entries by {}", outcome.excluded, file.display()));
     }

@@ -138,6 +138,7 @@ pub(crate) fn build_as(
         timestamp: DEFAULT_TIMESTAMP,
         compression,
         layers,
+        cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
     };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Files of about 1 MiB in all, of sizes between nothing and 100 KiB, in some directories.
-fn many(root: &Path) -> Vec<PathBuf> {
+pub(super) fn many(root: &Path) -> Vec<PathBuf> {
     let mut state = 7_u64;
     let files: Vec<PathBuf> = (0..60).map(|number| root.join(format!("d{}/f{number}", number % 7))).collect();
     for path in &files {
