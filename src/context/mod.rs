@@ -4,6 +4,7 @@
 
 mod entry;
 mod error;
+mod look;
 mod pattern;
 mod rules;
 mod walk;
