@@ -54,19 +54,13 @@ impl Layering<'_> {
             layers.push(found);
         }
         if !missing.is_empty() {
-            self.pack_missing(&missing, &mut layers)?;
+            let packed = self.pack_missing(&missing, &mut layers);
+            if let Some(config) = cache {
+                LayerCache::new(&config.state).tidy();
+            }
+            packed?;
         }
-        let layers: Vec<LayerOutcome> = layers.into_iter().flatten().collect();
-        if let Some(config) = cache {
-            let packed = missing.iter().filter_map(|missing| {
-                let LayerOutcome { descriptor, diff_id, uncompressed, .. } = &layers[missing.number];
-                let (digest, size) = (descriptor.digest, descriptor.size);
-                let known = KnownLayer { digest, size, diff_id: *diff_id, uncompressed: *uncompressed };
-                missing.fingerprint.map(|key| (key, known))
-            });
-            LayerCache::new(&config.state).keep(&packed.collect::<Vec<_>>());
-        }
-        Ok(layers)
+        Ok(layers.into_iter().flatten().collect())
     }
 
     /// Whether keeping a layer would itself change the context.
@@ -97,6 +91,14 @@ impl Layering<'_> {
         Ok(Some(LayerOutcome { descriptor, diff_id, uncompressed, reused: true }))
     }
 
+    fn keep(&self, missing: &Missing<'_>, packed: &LayerOutcome) {
+        let (Some(config), Some(key)) = (self.cache, missing.fingerprint) else { return };
+        let LayerOutcome { descriptor, diff_id, uncompressed, .. } = packed;
+        let Descriptor { digest, size, .. } = *descriptor;
+        let known = KnownLayer { digest, size, diff_id: *diff_id, uncompressed: *uncompressed };
+        LayerCache::new(&config.state).keep(key, &known);
+    }
+
     fn pack_missing(&self, missing: &[Missing<'_>], layers: &mut [Option<LayerOutcome>]) -> Result<(), BuildError> {
         let label = self.context.given().display().to_string();
         let bytes = missing.iter().map(|missing| Counts::of(missing.entries.iter().copied()).bytes).sum();
@@ -123,8 +125,10 @@ impl Layering<'_> {
                 let Some(layer) = missing.get(turn) else { break };
                 let monitor = Monitor::new(self.progress, PACK_KEY, self.interrupt).unless(&stop);
                 let result = self.pack_one(layer.entries, &compressors, monitor);
-                if result.is_err() {
-                    stop.store(true, Ordering::Relaxed);
+                match &result {
+                    // Also for the build after this one, should this one fail elsewhere.
+                    Ok(packed) => self.keep(layer, packed),
+                    Err(_) => stop.store(true, Ordering::Relaxed),
                 }
                 results.lock().unwrap_or_else(PoisonError::into_inner)[turn] = Some(result);
             }

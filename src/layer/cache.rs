@@ -79,18 +79,16 @@ impl LayerCache {
         Some(layer)
     }
 
-    /// Keeps layers by their fingerprints, and forgets what is too old or too much. What cannot be kept is packed
-    /// again, and that is all.
-    pub fn keep(&self, layers: &[(Digest, KnownLayer)]) {
-        if layers.is_empty() || fs::create_private_dir(&self.directory).is_err() {
-            return;
-        }
-        self.prune(SystemTime::now(), MAX_FILES.saturating_sub(layers.len()));
-        for (fingerprint, layer) in layers {
-            let file = File { layer: *layer, check: layer.check(*fingerprint) };
-            let text = serde_json::to_vec(&file).expect("plain fields");
-            let _ = replace(&self.path(*fingerprint), &text);
-        }
+    /// Keeps a layer by its fingerprint. What cannot be kept is packed again, and that is all.
+    pub fn keep(&self, fingerprint: Digest, layer: &KnownLayer) {
+        let file = File { layer: *layer, check: layer.check(fingerprint) };
+        let text = serde_json::to_vec(&file).expect("plain fields");
+        let _ = fs::create_private_dir(&self.directory).and_then(|()| replace(&self.path(fingerprint), &text));
+    }
+
+    /// Forgets what is too old, or too much.
+    pub fn tidy(&self) {
+        self.prune(SystemTime::now(), MAX_FILES);
     }
 
     fn path(&self, fingerprint: Digest) -> PathBuf {
@@ -140,6 +138,11 @@ mod tests {
         (Digest::of(format!("{text} planned").as_bytes()), layer)
     }
 
+    fn keep(cache: &LayerCache, text: &str) {
+        let (fingerprint, layer) = layer(text);
+        cache.keep(fingerprint, &layer);
+    }
+
     fn files(state: &Path) -> usize {
         std::fs::read_dir(state.join("cache/layers")).map_or(0, Iterator::count)
     }
@@ -150,9 +153,10 @@ mod tests {
         let cache = LayerCache::new(state.path());
         let (fingerprint, known) = layer("one");
         assert_eq!(cache.find(fingerprint), None);
-        cache.keep(&[]);
+        cache.tidy();
         assert!(!state.path().join("cache").exists(), "nothing to keep");
-        cache.keep(&[(fingerprint, known), layer("two")]);
+        cache.keep(fingerprint, &known);
+        keep(&cache, "two");
         assert_eq!(LayerCache::new(state.path()).find(fingerprint), Some(known));
         assert_eq!(cache.find(layer("two").0), Some(layer("two").1));
         assert_eq!(cache.find(layer("three").0), None);
@@ -161,7 +165,8 @@ mod tests {
         // Where nothing can be written, nothing is kept and nothing fails.
         std::fs::write(state.path().join("file"), "").expect("written");
         let nowhere = LayerCache::new(&state.path().join("file"));
-        nowhere.keep(&[layer("one")]);
+        keep(&nowhere, "one");
+        nowhere.tidy();
         assert_eq!(nowhere.find(fingerprint), None);
     }
 
@@ -176,7 +181,7 @@ mod tests {
             file.set_modified(now - Duration::from_hours(hours)).expect("set");
         };
         for (name, hours) in ages {
-            cache.keep(&[layer(name)]);
+            keep(&cache, name);
             set(name, hours);
         }
         // To be looked for is to be used.
@@ -196,12 +201,12 @@ mod tests {
     fn a_file_under_anothers_name_is_not_believed() {
         let state = tempfile::tempdir().expect("a directory");
         let cache = LayerCache::new(state.path());
-        cache.keep(&[layer("one")]);
+        keep(&cache, "one");
         std::fs::copy(cache.path(layer("one").0), cache.path(layer("two").0)).expect("copied");
         assert_eq!(cache.find(layer("two").0), None);
         std::fs::create_dir(cache.path(layer("three").0)).expect("made");
         assert_eq!(cache.find(layer("three").0), None);
-        cache.keep(&[layer("three")]);
+        keep(&cache, "three");
     }
 
     proptest! {
@@ -214,7 +219,7 @@ mod tests {
             let state = tempfile::tempdir().expect("a directory");
             let cache = LayerCache::new(state.path());
             let (fingerprint, known) = layer("one");
-            cache.keep(&[(fingerprint, known)]);
+            cache.keep(fingerprint, &known);
             let path = cache.path(fingerprint);
             let whole = std::fs::read(&path).expect("kept");
             let mut bytes = whole.clone();

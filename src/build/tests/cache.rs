@@ -202,6 +202,22 @@ fn a_cache_inside_the_context_is_not_used() {
 }
 
 #[test]
+fn what_a_failed_build_has_packed_is_of_use_to_the_next() {
+    let bench = Bench::new();
+    let mut files = super::layers::many(&bench.context());
+    files.sort();
+    settle(&bench.context());
+    let last = files.last().expect("files");
+    let content = fs::read(last).expect("read");
+    let failed = build(&bench.cached(), &bench.store, &Remover(last.clone()), &Interrupt::default());
+    assert!(matches!(failed, Err(BuildError::Layer(LayerError::Vanished { .. }))));
+    fs::write(last, content).expect("written");
+    let count = bench.build(&bench.cached()).expect("built").layers.iter().filter(|layer| layer.reused).count();
+    // Layers are begun in their order, and few at a time.
+    assert!(count > 0);
+}
+
+#[test]
 fn an_unchanged_image_is_written_nowhere() {
     let bench = Bench::new();
     settled(&bench);
