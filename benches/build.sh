@@ -112,8 +112,8 @@ done
 if [ "$FILES" -gt 0 ]; then
     for directory in $(seq $((FILES / 400))); do
         mkdir -p "$work/many/d$directory"
-        head -c 8053200 /dev/urandom | base64 -w 76 | head -c $((400 * 26844)) |
-            split -b 26844 -a 3 -d - "$work/many/d$directory/f"
+        # Three quarters of 400 files, which base64 makes whole again.
+        head -c $((300 * 26844)) /dev/urandom | base64 -w 0 | split -b 26844 -a 3 -d - "$work/many/d$directory/f"
     done
     # Files that were written a moment ago are read again.
     sleep 3

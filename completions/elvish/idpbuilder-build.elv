@@ -40,7 +40,7 @@ set edit:completion:arg-completer[idpbuilder-build] = {|@words|
             cand --healthcheck-cmd 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none'
             cand --copy-to 'Where in the image the context lands'
             cand --chown 'Owner of all files, as numbers'
-            cand --layers 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve'
+            cand --layers 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty'
             cand --compression-format 'How the layers are compressed'
             cand --compression 'How the layers are compressed'
             cand --compression-level 'How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 10 on [default: 6 and 3]'

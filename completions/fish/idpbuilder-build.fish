@@ -16,7 +16,7 @@ complete -c idpbuilder-build -l stop-signal -d 'Signal that asks the container t
 complete -c idpbuilder-build -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
 complete -c idpbuilder-build -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-build -l chown -d 'Owner of all files, as numbers' -r
-complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve' -r
+complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-build -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
 zstd\t''
 none\t''"

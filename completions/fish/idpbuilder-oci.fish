@@ -63,7 +63,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chown -d 'Owner of all files, as numbers' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
 zstd\t''
 none\t''"

@@ -43,7 +43,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--healthcheck-cmd', '--healthcheck-cmd', [CompletionResultType]::ParameterName, 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none')
             [CompletionResult]::new('--copy-to', '--copy-to', [CompletionResultType]::ParameterName, 'Where in the image the context lands')
             [CompletionResult]::new('--chown', '--chown', [CompletionResultType]::ParameterName, 'Owner of all files, as numbers')
-            [CompletionResult]::new('--layers', '--layers', [CompletionResultType]::ParameterName, 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve')
+            [CompletionResult]::new('--layers', '--layers', [CompletionResultType]::ParameterName, 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty')
             [CompletionResult]::new('--compression-format', '--compression-format', [CompletionResultType]::ParameterName, 'How the layers are compressed')
             [CompletionResult]::new('--compression', '--compression', [CompletionResultType]::ParameterName, 'How the layers are compressed')
             [CompletionResult]::new('--compression-level', '--compression-level', [CompletionResultType]::ParameterName, 'How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 10 on [default: 6 and 3]')

@@ -193,7 +193,8 @@ fn the_same_tree_gives_the_same_image_anywhere() {
 }
 
 /// A change here changes every image that people have built: `diff_id` must never change, the blob's
-/// digest only with the compressor.
+/// digest only with the compressor, and with `FORMAT` in `layer/fingerprint`, so that no old layer is taken for a
+/// new one.
 #[test]
 fn golden_digests() {
     let bench = Bench::new();

@@ -58,7 +58,7 @@ pub(super) struct Args {
     /// Owner of all files, as numbers
     #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
     chown: String,
-    /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twelve
+    /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty
     #[arg(long, value_name = "auto|single|N", default_value = "auto", value_parser = layers)]
     layers: Layers,
     /// Read every file again instead of taking layers from earlier builds

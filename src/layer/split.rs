@@ -16,8 +16,9 @@ pub const MAX_LAYERS: u8 = 32;
 /// less time than a person notices.
 const SMALL_BYTES: u64 = 32 << 20;
 
-/// How many layers a large context is meant to have, roughly.
-const USUAL_LAYERS: u64 = 12;
+/// How many layers a large context is meant to have, roughly. Cuts are as irregular as hashes are, and files are more
+/// often in the large layers than in the small ones: an edit costs about twice the average layer.
+const USUAL_LAYERS: u64 = 20;
 
 /// The binary logarithm of the smallest usual target: below 8 MiB, a layer costs more requests than it saves bytes.
 const LEAST_TARGET: u32 = 23;
@@ -28,7 +29,7 @@ const HEADER_BYTES: u64 = 512;
 /// How many layers there should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layers {
-    /// One for a small context, about a dozen for a large one.
+    /// One for a small context, about twenty for a large one.
     #[default]
     Auto,
     /// At most so many, from 1 to [`MAX_LAYERS`], however small the context is.
