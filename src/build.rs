@@ -1,16 +1,18 @@
 //! Use case: a directory becomes an image in the store.
 //!
-//! Context, rules, walk, one layer, configuration, manifest, index, in this order; what is named in
+//! Context, rules, walk, layers, configuration, manifest, index, in this order; what is named in
 //! the index is whole. The image's bytes depend on the context, the base and the configuration alone.
 
 mod base;
+mod layers;
 mod platforms;
 mod rebase;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::context::{Context, ContextError, Kind, Listing};
+use crate::context::{Context, ContextError, Entry, Kind, Listing};
 use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
@@ -20,15 +22,30 @@ pub use platforms::{IndexOutcome, build_index};
 pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
 
 pub use crate::layer::{Compression, Format, LevelError, Owner};
-use crate::layer::{Destination, DestinationError, LayerError, LayerPlan, Monitor, Packed, Style, pack};
-use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::layer::{Destination, DestinationError, LayerError, Style, split};
+pub use crate::layer::{Layers, MAX_LAYERS};
+use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
+
+use layers::Layering;
 
 /// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
 pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
 
-/// The transfer under which packing is reported.
-const PACK_KEY: &str = "context";
+/// How long a file must have been left alone for its layer to be kept: longer than a tick of the coarsest clock
+/// that file systems take times from.
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// Where layers are kept from one build to the next, and whether they are used.
+#[derive(Debug, Clone)]
+pub struct CacheConfig {
+    /// The program's directory.
+    pub state: PathBuf,
+    /// Whether layers of earlier builds are used. What this one packs is kept in any case.
+    pub reuse: bool,
+    /// How long a file must have been left alone, [`SETTLE`] unless all clocks are known to be finer.
+    pub settle: Duration,
+}
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -55,12 +72,16 @@ pub struct BuildConfig {
     pub resets: Resets,
     /// Where in the image the context lands; `/` is its root.
     pub copy_to: String,
-    /// Who owns everything in the layer.
+    /// Who owns everything in the layers.
     pub owner: Owner,
-    /// Unix seconds: every modification time in the layer and the image's `created`.
+    /// Unix seconds: every modification time in the layers and the image's `created`.
     pub timestamp: i64,
-    /// How the layer is compressed.
+    /// How the layers are compressed.
     pub compression: Compression,
+    /// Into how many layers the context is cut.
+    pub layers: Layers,
+    /// The layers of earlier builds; without it each is packed from its files.
+    pub cache: Option<CacheConfig>,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
 }
@@ -82,7 +103,7 @@ pub struct BuildOutcome {
     pub files: u64,
     /// Directories from the context.
     pub directories: u64,
-    /// Bytes read from the context's files.
+    /// Bytes of the context's files.
     pub context_bytes: u64,
     /// Things that the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
@@ -101,6 +122,8 @@ pub struct LayerOutcome {
     pub diff_id: Digest,
     /// Bytes of the uncompressed tar.
     pub uncompressed: u64,
+    /// Whether an earlier build packed it, and no file was read for it now.
+    pub reused: bool,
 }
 
 /// Why no image was built.
@@ -201,38 +224,36 @@ fn make(
     for warning in warnings(&listing, &context, &store_root) {
         progress.emit(Event::Warning(&warning));
     }
-    let counts = Counts::of(&listing);
+    let counts = Counts::of(&listing.entries);
 
-    let total = Some(counts.bytes);
-    let label = context.given().display().to_string();
-    progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total });
-    let layer = put_layer(&request, &context, &listing, store, lease, Monitor::new(progress, PACK_KEY, interrupt));
-    let outcome = if layer.is_ok() { Outcome::Done } else { Outcome::Failed };
-    progress.emit(Event::End { key: PACK_KEY, outcome });
-    let layer = layer?;
+    let plans = split(&listing.entries, config.layers);
+    let cache = config.cache.as_ref();
+    let layering = Layering { request: &request, context: &context, store, lease, cache, progress, interrupt };
+    let layers = layering.put(&plans, listing.began)?;
     if interrupt.requested() {
         return Err(BuildError::Interrupted);
     }
 
-    let image_config = request.image_config(config, std::slice::from_ref(&layer));
+    let image_config = request.image_config(config, &layers);
     let image_config = store.put(lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
     let below = config.base.as_ref();
-    let size = below.map_or(0, Base::size) + layer.descriptor.size + image_config.size;
+    let own = layers.iter().map(|layer| layer.descriptor.size).sum::<u64>();
+    let size = below.map_or(0, Base::size) + own + image_config.size;
     let image_id = image_config.digest;
-    let layers = below.map_or_else(Vec::new, |base| base.layers.clone());
-    let layers = layers.into_iter().chain([layer.descriptor.clone()]).collect();
+    let descriptors = below.map_or_else(Vec::new, |base| base.layers.clone());
+    let descriptors = descriptors.into_iter().chain(layers.iter().map(|layer| layer.descriptor.clone())).collect();
     let annotations = match below {
         Some(base) => base.annotate(config.annotations.clone()),
         None => config.annotations.clone(),
     };
-    let document = Document::from_manifest(Manifest::new(image_config, layers, annotations));
+    let document = Document::from_manifest(Manifest::new(image_config, descriptors, annotations));
     store.put(lease, media_type::IMAGE_MANIFEST, &document.bytes)?;
     Ok(BuildOutcome {
         names: request.names,
         image_id,
         size: size + document.descriptor.size,
         document,
-        layers: vec![layer],
+        layers,
         files: counts.files,
         directories: counts.directories,
         context_bytes: counts.bytes,
@@ -335,7 +356,7 @@ fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<Stri
     warnings
 }
 
-/// What a listing amounts to.
+/// What entries amount to.
 #[derive(Default)]
 struct Counts {
     files: u64,
@@ -344,10 +365,10 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(listing: &Listing) -> Self {
+    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut counts = Self::default();
         let mut seen = std::collections::HashSet::new();
-        for entry in &listing.entries {
+        for entry in entries {
             match &entry.kind {
                 Kind::Directory => counts.directories += 1,
                 Kind::Symlink { .. } => counts.files += 1,
@@ -362,34 +383,6 @@ impl Counts {
         }
         counts
     }
-}
-
-fn put_layer(
-    request: &Request,
-    context: &Context,
-    listing: &Listing,
-    store: &ImageStore,
-    lease: &Lease,
-    mut monitor: Monitor<'_>,
-) -> Result<LayerOutcome, BuildError> {
-    let plan = LayerPlan {
-        context,
-        entries: &listing.entries,
-        destination: &request.destination,
-        style: request.style,
-        compression: request.compression,
-    };
-    let packed = pack(&plan, store.write_blob(lease)?, &mut monitor).map_err(|error| match error {
-        LayerError::Write(source) => StoreError::io("write a blob in", store.root(), source).into(),
-        error => BuildError::from(error),
-    })?;
-    let Packed { diff_id, uncompressed, inner } = packed;
-    let (digest, size) = inner.commit()?;
-    Ok(LayerOutcome {
-        descriptor: Descriptor::new(request.compression.media_type(), digest, size),
-        diff_id,
-        uncompressed,
-    })
 }
 
 #[cfg(test)]

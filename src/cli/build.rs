@@ -3,8 +3,8 @@
 mod explain;
 mod platforms;
 mod rebase;
+mod values;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,16 +21,19 @@ use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
-use crate::build::{Base, BuildConfig, BuildOutcome, Compression, DEFAULT_TIMESTAMP, Format, Owner, build};
+use crate::build::{
+    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, Layers, SETTLE, build,
+};
 use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
 use crate::progress::Progress;
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
+use values::{layers, owner, pairs};
 
 /// Build an image from a directory
 ///
-/// Packs CONTEXT into one layer and keeps the image in the local store. The image depends on the files, their
+/// Packs CONTEXT into layers and keeps the image in the local store. The image depends on the files, their
 /// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
 /// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules. With --from, the layer goes on
 /// those of another image, whose configuration holds for what no option says.
@@ -59,7 +62,7 @@ pub(super) struct Args {
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
           "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
-          "healthcheck_cmd", "copy_to", "chown", "compression_format", "compression_level", "timestamp"])]
+          "healthcheck_cmd", "copy_to", "chown", "layers", "no_cache", "compression_format", "compression_level", "timestamp"])]
     rebase: Option<String>,
     /// The base that the image has, where its annotation does not tell; scratch means none
     #[arg(long, value_name = "BASE", requires = "rebase")]
@@ -88,7 +91,13 @@ pub(super) struct Args {
     /// Owner of all files, as numbers
     #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
     chown: String,
-    /// How the layer is compressed
+    /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty
+    #[arg(long, value_name = "auto|single|N", default_value = "auto", value_parser = layers)]
+    layers: Layers,
+    /// Read every file again instead of taking layers from earlier builds
+    #[arg(long)]
+    no_cache: bool,
+    /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
     /// How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 10 on [default: 6 and 3]
@@ -230,6 +239,12 @@ impl Args {
             owner: owner(&self.chown)?,
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
+            layers: self.layers,
+            cache: Some(CacheConfig {
+                state: ui.settings(self.store.store.as_deref())?.home.value,
+                reuse: !self.no_cache,
+                settle: SETTLE,
+            }),
             built_at: now(),
         };
         let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
@@ -319,7 +334,7 @@ fn tell_triggers(ui: &Ui, shown: &str, base: &Base) {
     }
 }
 
-fn layers(count: usize) -> String {
+fn layer_count(count: usize) -> String {
     if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") }
 }
 
@@ -330,7 +345,7 @@ fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) ->
     lines.push(format!("  image id  {}", outcome.image_id));
     lines.push(format!("  digest    {}", outcome.document.digest()));
     if let Some((shown, base)) = base {
-        lines.push(format!("  base      {shown} ({}, {})", base.digest, layers(base.layers.len())));
+        lines.push(format!("  base      {shown} ({}, {})", base.digest, layer_count(base.layers.len())));
     }
     let whose = if base.is_some() { " of its own" } else { "" };
     lines.push(format!(
@@ -340,32 +355,13 @@ fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) ->
         outcome.files,
         outcome.directories
     ));
+    let reused = outcome.layers.iter().filter(|layer| layer.reused).count();
+    let reused = if reused > 0 { format!(" ({reused} unchanged)") } else { String::new() };
+    let over = if base.is_some() { " over those of the base" } else { "" };
+    lines.push(format!("  layers    {}{over}{reused}", outcome.layers.len()));
     if let Some(file) = &outcome.ignore_file {
         lines.push(format!("  ignored   {} entries by {}", outcome.excluded, file.display()));
     }
     lines.push(format!("  store     {}", store.display()));
     lines.join("\n")
-}
-
-/// `KEY=VALUE` arguments; a key alone has an empty value, as docker has it.
-fn pairs(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let mut pairs = BTreeMap::new();
-    for text in given {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        if key.trim().is_empty() {
-            return Err(Failure::usage(format!("{flag} takes KEY=VALUE, not `{text}`")));
-        }
-        pairs.insert(key.to_owned(), value.to_owned());
-    }
-    Ok(pairs)
-}
-
-fn owner(text: &str) -> Result<Owner, Failure> {
-    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-    let number = |part: &str| part.parse::<u32>().ok().map(u64::from);
-    match (number(uid), number(gid)) {
-        (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
-        _ => Err(Failure::usage(format!("--chown takes UID[:GID] as numbers, not `{text}`"))
-            .hint("names mean nothing without the image's /etc/passwd; look the number up there")),
-    }
 }

@@ -78,9 +78,10 @@ impl From<StoreError> for Failure {
                         .to_owned(),
                 ),
             ),
-            StoreError::MissingBlob(_) | StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => {
-                (Kind::Image, Some("build, load or pull the image again: that repairs its blobs".to_owned()))
-            }
+            StoreError::MissingBlob(_) | StoreError::BlobSize { .. } | StoreError::BlobDigest { .. } => (
+                Kind::Image,
+                Some("build the image again with --no-cache, load or pull it: that repairs its blobs".to_owned()),
+            ),
             StoreError::DocumentSize { .. } | StoreError::Document { .. } | StoreError::Nesting(_) => {
                 (Kind::Image, None)
             }
@@ -235,9 +236,8 @@ impl From<InspectError> for Failure {
             InspectError::Store(error) => error.into(),
             InspectError::Interrupted => Self::new(Kind::Interrupted, error),
             InspectError::NoLayer { .. } => Self::new(Kind::Image, error).hint("--layers shows the layers"),
-            InspectError::Decompress { .. } | InspectError::Tar { .. } => {
-                Self::new(Kind::Image, error).hint("build, load or pull the image again: that repairs its blobs")
-            }
+            InspectError::Decompress { .. } | InspectError::Tar { .. } => Self::new(Kind::Image, error)
+                .hint("build the image again with --no-cache, load or pull it: that repairs its blobs"),
             InspectError::MediaType { .. } | InspectError::TooLarge(_) => Self::new(Kind::Image, error),
         }
     }

@@ -148,9 +148,8 @@ fn advise(error: &RegistryError) -> Advice {
         | RegistryError::Stale { .. } => Advice::new(Kind::Registry),
         RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
         RegistryError::Network { request, fault, .. } => network(request.host(), fault),
-        RegistryError::Source { .. } | RegistryError::SourceDigest { .. } => {
-            Advice::new(Kind::Image).hint("build, load or pull the image again: that repairs its blobs")
-        }
+        RegistryError::Source { .. } | RegistryError::SourceDigest { .. } => Advice::new(Kind::Image)
+            .hint("build the image again with --no-cache, load or pull it: that repairs its blobs"),
         RegistryError::Address(_) => Advice::new(Kind::Usage).hint("an address is host or host:port"),
         RegistryError::Tls(_) => Advice::new(Kind::Failed),
         RegistryError::Interrupted => Advice::new(Kind::Interrupted),

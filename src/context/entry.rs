@@ -43,8 +43,10 @@ pub struct Stamp {
     pub identity: (u64, u64),
     /// Size in bytes.
     pub size: u64,
-    /// Modification time in seconds and nanoseconds.
+    /// Modification time in seconds and nanoseconds since 1970, which anybody can set.
     pub modified: (i64, i64),
+    /// When content or attributes last changed, likewise, which only the system sets.
+    pub changed: (i64, i64),
 }
 
 impl Stamp {
@@ -54,6 +56,7 @@ impl Stamp {
             identity: (metadata.dev(), metadata.ino()),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

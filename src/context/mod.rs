@@ -5,6 +5,7 @@
 mod census;
 mod entry;
 mod error;
+mod look;
 mod pattern;
 mod rules;
 mod walk;

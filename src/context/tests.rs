@@ -190,3 +190,24 @@ fn messages_use_the_path_as_given() {
     assert_eq!(context(".").shown(Path::new("a/b")), Path::new("a/b"));
     assert_eq!(context("../app").shown(Path::new("a")), Path::new("../app/a"));
 }
+
+#[test]
+fn many_entries_are_sorted_and_the_first_that_cannot_be_one_is_told() {
+    let names: Vec<String> = (0..3000).map(|number| format!("d{}/f{number}", number % 11)).collect();
+    let dir = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let listing = list(dir.path(), &["*/f1*", "!d5/f16"]).expect("listed");
+    let mut expected: Vec<String> = names.iter().filter(|name| !name.contains("/f1")).cloned().collect();
+    expected.extend((0..11).map(|number| format!("d{number}")));
+    expected.push("d5/f16".into());
+    expected.sort();
+    assert_eq!(paths(&listing), expected);
+    let socket = dir.path().join("d3/socket");
+    let _listener = UnixListener::bind(&socket).expect("bound");
+    let refused = list(dir.path(), &[]).expect_err("a socket");
+    assert!(matches!(refused, ContextError::Special { path, .. } if path == socket));
+    let interrupt = Interrupt::default();
+    interrupt.request();
+    let context = Context::open(dir.path()).expect("there");
+    let stopped = context.list(IgnoreRules::default(), None, &interrupt);
+    assert!(matches!(stopped, Err(ContextError::Interrupted)));
+}

@@ -2,24 +2,28 @@
 //! match below it, and links are never followed.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
 
+use super::look::{Lookers, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
-use super::{Context, ContextError, Entry, IgnoreRules, Kind, SpecialKind, Stamp};
+use super::{Context, ContextError, Entry, IgnoreRules};
 use crate::progress::Interrupt;
 
 /// What a context holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Listing {
     /// What goes into the image, sorted by the bytes of the path.
     pub entries: Vec<Entry>,
+    /// When the walk began, by this machine's clock.
+    pub began: SystemTime,
     /// How many things the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
     /// Whether the path to skip was met.
@@ -32,6 +36,7 @@ pub(super) fn walk(
     skip: Option<&Path>,
     interrupt: &Interrupt,
 ) -> Result<Listing, ContextError> {
+    let began = SystemTime::now();
     let root = context.root();
     let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.map(Path::to_owned))));
     let keeper = Arc::clone(&gate);
@@ -40,44 +45,46 @@ pub(super) fn walk(
         .follow_links(false)
         .filter_entry(move |entry| locked(&keeper).admits(entry))
         .build();
-    let mut listing = Listing::default();
-    // Excluded directories on the way to what is being looked at: they go in once something below does.
-    let mut waiting: Vec<Entry> = Vec::new();
-    let mut returned = 0;
-    for found in walk {
-        if interrupt.requested() {
-            return Err(ContextError::Interrupted);
+    let mut entries = Lookers::watch(context, interrupt, |lookers| {
+        // Excluded directories on the way to what is being looked at: they go in once something below does.
+        let mut waiting: Vec<PathBuf> = Vec::new();
+        let mut returned = 0;
+        for found in walk {
+            if interrupt.requested() {
+                return Err(ContextError::Interrupted);
+            }
+            let found = found.map_err(|error| walk_error(context, error))?;
+            if found.depth() == 0 {
+                continue;
+            }
+            let relative = relative(root, &found).to_owned();
+            waiting.retain(|directory| relative.starts_with(directory));
+            if locked(&gate).is_provisional(&relative) {
+                waiting.push(relative);
+            } else {
+                returned += waiting.len() as u64;
+                waiting.drain(..).chain([relative]).for_each(|path| lookers.look_at(path));
+            }
         }
-        let found = found.map_err(|error| walk_error(context, error))?;
-        if found.depth() == 0 {
-            continue;
-        }
-        let relative = relative(root, &found).to_owned();
-        let provisional = locked(&gate).provisional.remove(&relative);
-        let entry = entry(context, &found, &relative)?;
-        waiting.retain(|directory| relative.starts_with(directory.relative()));
-        if provisional {
-            waiting.push(entry);
-        } else {
-            returned += waiting.len() as u64;
-            listing.entries.append(&mut waiting);
-            listing.entries.push(entry);
-        }
-    }
-    listing.entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        locked(&gate).excluded -= returned;
+        Ok(())
+    })?;
+    // Each share is sorted: only they have to be merged.
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
     let gate = locked(&gate);
-    listing.excluded = gate.excluded - returned;
-    listing.skipped = gate.skipped;
-    Ok(listing)
+    Ok(Listing { entries, began, excluded: gate.excluded, skipped: gate.skipped })
 }
 
 /// Nobody panics while holding it; the lock only satisfies the walker's bounds.
-fn locked(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+fn locked<T>(gate: &Mutex<T>) -> MutexGuard<'_, T> {
     gate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The path below `root`, by its bytes: the walker puts names after the path it was given.
 fn relative<'a>(root: &Path, entry: &'a DirEntry) -> &'a Path {
-    entry.path().strip_prefix(root).unwrap_or(entry.path())
+    let path = entry.path().as_os_str().as_bytes();
+    let below = path.strip_prefix(root.as_os_str().as_bytes()).unwrap_or(path);
+    Path::new(OsStr::from_bytes(below.strip_prefix(b"/").unwrap_or(below)))
 }
 
 /// Decides, entry by entry, what the walk looks at.
@@ -100,14 +107,22 @@ impl Gate {
 
     fn admits(&mut self, entry: &DirEntry) -> bool {
         let admitted = self.rules_admit(entry);
-        if admitted && self.skip.as_deref() == Some(entry.path()) {
+        if admitted && self.skip.as_ref().is_some_and(|skip| skip.as_os_str() == entry.path().as_os_str()) {
             self.skipped = true;
             return false;
         }
         admitted
     }
 
+    /// Whether the directory was let in for what may be below it; answers so once.
+    fn is_provisional(&mut self, directory: &Path) -> bool {
+        !self.provisional.is_empty() && self.provisional.remove(directory)
+    }
+
     fn rules_admit(&mut self, entry: &DirEntry) -> bool {
+        if self.rules.rules().is_empty() {
+            return true;
+        }
         let relative = relative(&self.root, entry);
         let path = text(relative.as_os_str().as_bytes());
         let parent = relative.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -134,6 +149,9 @@ impl Gate {
             self.trail.clear();
             return;
         };
+        if self.trail.last().is_some_and(|(last, _)| last.as_os_str() == directory.as_os_str()) {
+            return;
+        }
         while self.trail.last().is_some_and(|(last, _)| !directory.starts_with(last)) {
             self.trail.pop();
         }
@@ -145,31 +163,6 @@ impl Gate {
             let hits = self.rules.hits(parent, &text(path.as_os_str().as_bytes()));
             self.trail.push((path.clone(), hits));
         }
-    }
-}
-
-fn entry(context: &Context, found: &DirEntry, relative: &Path) -> Result<Entry, ContextError> {
-    let failed = |source| unreadable(context.shown(relative), source);
-    let metadata = std::fs::symlink_metadata(found.path()).map_err(failed)?;
-    let kind = if metadata.is_dir() {
-        Kind::Directory
-    } else if metadata.is_symlink() {
-        let target = std::fs::read_link(found.path()).map_err(failed)?;
-        Kind::Symlink { target: target.as_os_str().as_bytes().into() }
-    } else if metadata.is_file() {
-        Kind::File { stamp: Stamp::of(&metadata), links: metadata.nlink() }
-    } else {
-        let kind = SpecialKind::of(metadata.file_type());
-        return Err(ContextError::Special { path: context.shown(relative), kind });
-    };
-    let path = relative.as_os_str().as_bytes().into();
-    Ok(Entry { path, mode: metadata.permissions().mode() & 0o7777, kind })
-}
-
-fn unreadable(path: PathBuf, source: io::Error) -> ContextError {
-    match source.kind() {
-        io::ErrorKind::NotFound => ContextError::Vanished { path },
-        _ => ContextError::Unreadable { path, source },
     }
 }
 

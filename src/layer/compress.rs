@@ -82,6 +82,11 @@ impl Compression {
         self.format
     }
 
+    /// The level on the format's own scale; 0 where it has none.
+    pub fn level(self) -> u8 {
+        self.level
+    }
+
     /// Media type of a layer so compressed.
     pub fn media_type(self) -> &'static str {
         match self.format {

@@ -4,22 +4,29 @@
 //! Neither machine, clock, thread count nor order of creation show in the bytes. Nothing wrong is ever
 //! finished: a file that is not what the walk saw ends the layer with an error.
 
+mod cache;
 mod compress;
 mod decompress;
 mod destination;
 mod error;
+mod fingerprint;
 mod pack;
 mod parallel;
 pub mod read;
 mod source;
+mod split;
 mod tar;
 mod writer;
 
+pub use cache::{KnownLayer, LayerCache};
 pub use compress::{Compression, Format, LevelError};
 pub use decompress::Decoder;
 pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
+pub use fingerprint::{fingerprint, settled};
 pub use pack::{LayerPlan, Monitor, pack};
+pub use parallel::Compressors;
+pub use split::{Layers, MAX_LAYERS, split};
 pub use tar::{Owner, Style};
 pub use writer::{LayerWriter, Packed};
 

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::source::{CopyError, Source};
 use super::tar::TarWriter;
-use super::{Compression, Destination, LayerError, LayerWriter, Packed, Style};
+use super::{Compressors, Destination, LayerError, LayerWriter, Packed, Style};
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};
 
@@ -24,13 +26,11 @@ pub struct LayerPlan<'a> {
     /// Where the entries are.
     pub context: &'a Context,
     /// The entries, parents before children.
-    pub entries: &'a [Entry],
+    pub entries: &'a [&'a Entry],
     /// Where in the image they land.
     pub destination: &'a Destination,
     /// What all have in common.
     pub style: Style,
-    /// How the layer is compressed.
-    pub compression: Compression,
 }
 
 /// Who hears of the bytes that were read, and who may stop the work.
@@ -38,13 +38,26 @@ pub struct Monitor<'a> {
     progress: &'a dyn Progress,
     key: &'a str,
     unreported: u64,
-    pub(super) interrupt: &'a Interrupt,
+    interrupt: &'a Interrupt,
+    stop: Option<&'a AtomicBool>,
 }
 
 impl<'a> Monitor<'a> {
     /// Reports bytes of the transfer `key`, which somebody else begins and ends.
     pub fn new(progress: &'a dyn Progress, key: &'a str, interrupt: &'a Interrupt) -> Self {
-        Self { progress, key, unreported: 0, interrupt }
+        Self { progress, key, unreported: 0, interrupt, stop: None }
+    }
+
+    /// The same, for work that is of no use either once `stop` is set.
+    #[must_use]
+    pub fn unless(mut self, stop: &'a AtomicBool) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Whether the work is to end; long loops look between reads.
+    pub(super) fn stopped(&self) -> bool {
+        self.interrupt.requested() || self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     pub(super) fn advance(&mut self, bytes: u64) {
@@ -65,11 +78,12 @@ impl<'a> Monitor<'a> {
 /// Packs the entries of `plan` into `sink`.
 pub fn pack<W: Write + Send + 'static>(
     plan: &LayerPlan<'_>,
+    compressors: &Arc<Compressors>,
     sink: W,
     monitor: &mut Monitor<'_>,
 ) -> Result<Packed<W>, LayerError> {
     let source = Source::new(plan.context)?;
-    let writer = LayerWriter::new(sink, plan.compression).map_err(LayerError::Write)?;
+    let writer = LayerWriter::new(sink, compressors).map_err(LayerError::Write)?;
     let mut tar = TarWriter::new(writer, plan.style);
     let mut buffer = vec![0; READ_BYTES];
     let mut originals: HashMap<(u64, u64), &Entry> = HashMap::new();
@@ -77,7 +91,7 @@ pub fn pack<W: Write + Send + 'static>(
         tar.directory(directory.as_bytes(), PARENT_MODE).map_err(LayerError::Write)?;
     }
     for entry in plan.entries {
-        if monitor.interrupt.requested() {
+        if monitor.stopped() {
             return Err(LayerError::Interrupted);
         }
         let name = plan.destination.name(&entry.path);

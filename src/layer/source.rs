@@ -123,7 +123,7 @@ pub(super) fn copy_exactly(
 ) -> Result<(), CopyError> {
     let mut left = size;
     loop {
-        if monitor.interrupt.requested() {
+        if monitor.stopped() {
             return Err(CopyError::Interrupted);
         }
         let count = match from.read(buffer) {

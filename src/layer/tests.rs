@@ -33,6 +33,10 @@ fn read_back(archive: &[u8]) -> Vec<ReadEntry> {
 
 const STYLE: Style = Style { owner: Owner { uid: 1000, gid: 3_000_000 }, modified: 7 };
 
+fn compressors() -> std::sync::Arc<Compressors> {
+    Compressors::new(Compression::default()).expect("threads")
+}
+
 struct Fixture {
     dir: tempfile::TempDir,
     context: Context,
@@ -61,9 +65,9 @@ impl Fixture {
 
     fn pack_entries(&self, entries: &[Entry], destination: &str) -> Result<Packed<Vec<u8>>, LayerError> {
         let destination = Destination::parse(destination).expect("valid");
-        let compression = Compression::default();
-        let plan = LayerPlan { context: &self.context, entries, destination: &destination, style: STYLE, compression };
-        pack(&plan, Vec::new(), &mut Monitor::new(&Silent, "layer", &Interrupt::default()))
+        let entries: Vec<&Entry> = entries.iter().collect();
+        let plan = LayerPlan { context: &self.context, entries: &entries, destination: &destination, style: STYLE };
+        pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&Silent, "layer", &Interrupt::default()))
     }
 
     /// The archive of everything there is.
@@ -261,15 +265,16 @@ fn a_file_that_changes_while_it_is_read_ends_the_layer() {
         let file = fs::File::options().write(true).open(&path).expect("there");
         file.set_modified(std::time::UNIX_EPOCH).expect("set");
         let entries = fixture.entries();
+        let entries: Vec<&Entry> = entries.iter().collect();
         let plan = LayerPlan {
             context: &fixture.context,
             entries: &entries,
             destination: &Destination::default(),
             style: STYLE,
-            compression: Compression::default(),
         };
         let meddler = Meddler { path: &path, content: &content };
-        let ended = pack(&plan, Vec::new(), &mut Monitor::new(&meddler, "layer", &Interrupt::default()));
+        let ended =
+            pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&meddler, "layer", &Interrupt::default()));
         assert!(matches!(&ended, Err(LayerError::Changed { path: named }) if *named == path), "{}", content.len());
     }
 }
@@ -394,17 +399,13 @@ fn progress_adds_up_and_an_interrupt_ends_the_layer() {
         fixture.write(name, b"small");
     }
     let entries = fixture.entries();
-    let plan = LayerPlan {
-        context: &fixture.context,
-        entries: &entries,
-        destination: &Destination::default(),
-        style: STYLE,
-        compression: Compression::default(),
-    };
+    let entries: Vec<&Entry> = entries.iter().collect();
+    let plan =
+        LayerPlan { context: &fixture.context, entries: &entries, destination: &Destination::default(), style: STYLE };
     let run = |limit| {
         let interrupt = Interrupt::default();
         let sum = Sum(0.into(), interrupt.clone(), limit);
-        let result = pack(&plan, Vec::new(), &mut Monitor::new(&sum, "layer", &interrupt));
+        let result = pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&sum, "layer", &interrupt));
         (result.map(|_| ()), sum.0.into_inner())
     };
     assert!(matches!(run(u64::MAX), (Ok(()), 1_000_015)));

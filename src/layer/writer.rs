@@ -1,16 +1,17 @@
 //! The tee under a layer's tar stream: hashed here, compressed and written by threads of its own.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use super::Compression;
-use super::parallel::Pipeline;
+use super::parallel::{Compressors, Pipeline, Slot};
 use crate::image::{Digest, Hasher};
 
 /// Takes a layer's uncompressed bytes. What is known only at the end comes out of [`Self::finish`].
 #[derive(Debug)]
 pub struct LayerWriter<W: Write + Send + 'static> {
     hasher: Hasher,
-    block: Vec<u8>,
+    /// The block that is being filled; there is none before its first byte.
+    slot: Option<Slot>,
     block_bytes: usize,
     sent: bool,
     pipeline: Pipeline<W>,
@@ -28,43 +29,47 @@ pub struct Packed<W> {
 }
 
 impl<W: Write + Send + 'static> LayerWriter<W> {
-    /// A writer whose compressed output goes to `inner`, on all cores there are.
-    pub fn new(inner: W, compression: Compression) -> io::Result<Self> {
-        Self::on_threads(inner, compression, std::thread::available_parallelism().map_or(1, usize::from))
-    }
-
-    /// The same on a given number of threads, which does not show in the bytes.
-    pub fn on_threads(inner: W, compression: Compression, threads: usize) -> io::Result<Self> {
-        let pipeline = Pipeline::new(inner, compression, threads)?;
-        let (block, block_bytes) = (pipeline.buffer(), compression.format().block_bytes());
-        Ok(Self { hasher: Hasher::default(), block, block_bytes, sent: false, pipeline })
+    /// A writer whose compressed output goes to `inner`.
+    pub fn new(inner: W, compressors: &Arc<Compressors>) -> io::Result<Self> {
+        let pipeline = Pipeline::new(inner, compressors)?;
+        let block_bytes = compressors.block_bytes();
+        Ok(Self { hasher: Hasher::default(), slot: None, block_bytes, sent: false, pipeline })
     }
 
     /// Ends the stream; answers what it was, and the writer.
     pub fn finish(mut self) -> io::Result<Packed<W>> {
-        // Nothing at all is also something in a compressed format.
-        if !self.block.is_empty() || !self.sent {
-            self.send()?;
+        match self.slot.take() {
+            Some(slot) => self.pipeline.send(slot)?,
+            // Nothing at all is also something in a compressed format.
+            None if !self.sent => {
+                let slot = self.pipeline.slot()?;
+                self.pipeline.send(slot)?;
+            }
+            None => {}
         }
         let inner = self.pipeline.finish()?;
         let (diff_id, uncompressed) = self.hasher.finish();
         Ok(Packed { diff_id, uncompressed, inner })
     }
-
-    fn send(&mut self) -> io::Result<()> {
-        let next = self.pipeline.buffer();
-        self.sent = true;
-        self.pipeline.send(std::mem::replace(&mut self.block, next))
-    }
 }
 
 impl<W: Write + Send + 'static> Write for LayerWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(self.block_bytes - self.block.len());
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut slot = match self.slot.take() {
+            Some(slot) => slot,
+            None => self.pipeline.slot()?,
+        };
+        let count = bytes.len().min(self.block_bytes - slot.block.len());
         self.hasher.update(&bytes[..count]);
-        self.block.extend_from_slice(&bytes[..count]);
-        if self.block.len() == self.block_bytes {
-            self.send()?;
+        slot.block.extend_from_slice(&bytes[..count]);
+        if slot.block.len() == self.block_bytes {
+            self.sent = true;
+            self.pipeline.send(slot)?;
+        } else {
+            self.slot = Some(slot);
         }
         Ok(count)
     }
@@ -80,11 +85,15 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::layer::Format;
+    use crate::layer::{Compression, Format};
 
     fn all() -> [Compression; 5] {
         [(Format::Gzip, 1), (Format::Gzip, 6), (Format::Zstd, 1), (Format::Zstd, 3), (Format::None, 0)]
             .map(|(format, level)| Compression::new(format, Some(level)).expect("a level there is"))
+    }
+
+    fn writer<W: Write + Send>(inner: W, compression: Compression) -> LayerWriter<W> {
+        LayerWriter::new(inner, &Compressors::new(compression).expect("threads")).expect("a thread")
     }
 
     fn unpacked(format: Format, bytes: &[u8]) -> Vec<u8> {
@@ -107,7 +116,7 @@ mod tests {
             let block = compression.format().block_bytes();
             for size in [0, 1, block - 1, block, block * 3 + 3] {
                 let content: Vec<u8> = (0..size).map(|i| u8::try_from(i * 31 % 251).expect("below 251")).collect();
-                let mut writer = LayerWriter::new(Vec::new(), compression).expect("threads");
+                let mut writer = writer(Vec::new(), compression);
                 for part in content.chunks(70_001) {
                     writer.write_all(part).expect("written");
                 }
@@ -121,8 +130,7 @@ mod tests {
 
     #[test]
     fn gzip_names_neither_time_nor_system() {
-        let writer = LayerWriter::new(Vec::new(), Compression::default()).expect("threads");
-        let empty = writer.finish().expect("finished").inner;
+        let empty = writer(Vec::new(), Compression::default()).finish().expect("finished").inner;
         assert_eq!(empty[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
     }
 
@@ -131,7 +139,8 @@ mod tests {
         let content: Vec<u8> = (0..3_000_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         for compression in all() {
             let compressed = |step: usize, threads: usize| {
-                let mut writer = LayerWriter::on_threads(Vec::new(), compression, threads).expect("threads");
+                let compressors = Compressors::on_threads(compression, threads).expect("threads");
+                let mut writer = LayerWriter::new(Vec::new(), &compressors).expect("a thread");
                 content.chunks(step).for_each(|part| writer.write_all(part).expect("written"));
                 writer.finish().expect("finished").inner
             };
@@ -155,14 +164,14 @@ mod tests {
             }
         }
         for compression in all() {
-            let mut writer = LayerWriter::new(Full, compression).expect("threads");
+            let mut writer = writer(Full, compression);
             let block = vec![7; compression.format().block_bytes()];
             // Buffers between here and the sink take some; their number is bounded.
             let error = (0..1000).find_map(|_| writer.write_all(&block).err()).expect("the sink is full");
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
             writer.write_all(&block).expect_err("still");
-            let writer = LayerWriter::new(Full, compression).expect("threads");
-            let ended = writer.finish();
+            drop(writer);
+            let ended = super::tests::writer(Full, compression).finish();
             // An empty tar stream without compression is no bytes at all.
             assert_eq!(
                 ended.err().map(|error| error.kind()),
@@ -172,5 +181,46 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[test]
+    fn layers_share_threads_and_slots_and_one_that_fails_takes_none_along() {
+        /// Takes some bytes and no more.
+        struct Short(usize);
+        impl Write for Short {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let compression = Compression::new(Format::Zstd, Some(1)).expect("a level there is");
+        let content: Vec<u8> = (0..3_500_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
+        let mut alone = writer(Vec::new(), compression);
+        alone.write_all(&content).expect("written");
+        let alone = alone.finish().expect("finished");
+        let compressors = Compressors::on_threads(compression, 2).expect("threads");
+        std::thread::scope(|scope| {
+            // More writers than slots.
+            let layers: Vec<_> = (0..6)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut failing = LayerWriter::new(Short(100), &compressors).expect("a thread");
+                        let failed = (0..1000).any(|_| failing.write_all(&content).is_err());
+                        assert!(failed, "the sink is full");
+                        drop(failing);
+                        let mut layer = LayerWriter::new(Vec::new(), &compressors).expect("a thread");
+                        layer.write_all(&content).expect("written");
+                        layer.finish().expect("finished")
+                    })
+                })
+                .collect();
+            for layer in layers {
+                let layer = layer.join().expect("no panic");
+                assert!(layer.inner == alone.inner && layer.diff_id == alone.diff_id);
+            }
+        });
     }
 }

@@ -104,7 +104,8 @@ impl ImageStore {
     /// Lets names stand for stored documents, taking them from whatever had them; without a name
     /// a document is kept by its digest alone. All of it happens at once or not at all.
     ///
-    /// `created` is the RFC 3339 wall-clock time, kept in the index only. Fails, changing nothing,
+    /// `created` is the RFC 3339 wall-clock time, kept in the index only; a name that stands for the same already
+    /// keeps its own. Fails, changing nothing,
     /// unless everything the documents need is stored. Answers what lost its last name.
     pub fn publish_all(
         &self,
@@ -138,6 +139,9 @@ impl ImageStore {
 
     fn point(&self, targets: &[(Descriptor, &[Reference])], created: Option<&str>) -> Result<Vec<Digest>, StoreError> {
         let orphans = self.change_index(|index| {
+            if targets.iter().all(|(target, names)| stands(index, target, names)) {
+                return Ok(None);
+            }
             let before: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
             for (target, names) in targets {
                 point(index, target, names, created);
@@ -165,6 +169,24 @@ impl ImageStore {
         })?;
         Ok(removed.unwrap_or_default())
     }
+}
+
+/// Whether `names` stand for `target` already, and nothing but the time at which they were given would change.
+fn stands(index: &Index, target: &Descriptor, names: &[Reference]) -> bool {
+    let ours = |entry: &Descriptor| {
+        let annotations = entry.annotations.iter().flat_map(BTreeMap::keys);
+        Descriptor { annotations: None, ..entry.clone() } == *target
+            && annotations.into_iter().all(|key| [annotation::REF_NAME, annotation::CREATED].contains(&key.as_str()))
+    };
+    let stands = |name: &Reference| {
+        let name = name.to_string();
+        let mut entries =
+            index.manifests.iter().filter(|entry| entry.annotation(annotation::REF_NAME) == Some(name.as_str()));
+        entries.next().is_some_and(ours) && entries.next().is_none()
+    };
+    let nameless =
+        |entry: &Descriptor| entry.digest == target.digest && entry.annotation(annotation::REF_NAME).is_none();
+    !names.is_empty() && names.iter().all(stands) && !index.manifests.iter().any(nameless)
 }
 
 fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: Option<&str>) {

@@ -226,8 +226,13 @@ impl ImageStore {
         BlobWriter::create(&self.temporary(), self.blob_directory())
     }
 
-    /// Stores `bytes` and describes them.
+    /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.
     pub fn put(&self, lease: &Lease, media_type: &str, bytes: &[u8]) -> Result<Descriptor, StoreError> {
+        let known = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
+        let size = self.blob_size(known.digest).ok().flatten();
+        if size == Some(known.size) && std::fs::read(self.blob_path(known.digest)).is_ok_and(|stored| stored == bytes) {
+            return Ok(known);
+        }
         let mut writer = self.write_blob(lease)?;
         std::io::Write::write_all(&mut writer, bytes)
             .map_err(|source| StoreError::io("write a blob in", &self.root, source))?;

@@ -26,6 +26,7 @@ mod helper;
 mod indexes;
 mod insecure;
 mod keyring;
+mod layers;
 mod login;
 mod multicall;
 mod observed;

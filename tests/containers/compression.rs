@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use idpbuilder_oci::archive::ArchiveFormat;
-use idpbuilder_oci::build::{Compression, Format};
+use idpbuilder_oci::build::{Compression, Format, Layers};
 use idpbuilder_oci::image::ContainerConfig;
 
 use super::docker::Loaded;
@@ -32,7 +32,7 @@ fn planted(sandbox: &Sandbox) -> PathBuf {
 
 fn built(sandbox: &Sandbox, root: &Path, format: Format, name: &str) {
     let compression = Compression::new(format, None).expect("the default level");
-    build_as(sandbox, root, ContainerConfig::default(), &[name], compression);
+    build_as(sandbox, root, ContainerConfig::default(), &[name], (compression, Layers::Auto));
 }
 
 fn has_all(unpacked: &BTreeMap<PathBuf, Node>, root: &Path, who: &str) {

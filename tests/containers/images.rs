@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flate2::write::GzEncoder;
-use idpbuilder_oci::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Owner};
+use idpbuilder_oci::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner};
 use idpbuilder_oci::image::{
     ContainerConfig, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RootFs, media_type,
 };
@@ -114,16 +114,16 @@ pub(crate) fn image(store: &ImageStore, roots: &[&Path], config: ContainerConfig
 
 /// Builds an image of a directory, as `idpbuilder-build` does.
 pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig, names: &[&str]) -> Document {
-    build_as(sandbox, context, runtime, names, Compression::default())
+    build_as(sandbox, context, runtime, names, (Compression::default(), Layers::Auto))
 }
 
-/// The same with another compression.
+/// The same with another compression and number of layers.
 pub(crate) fn build_as(
     sandbox: &Sandbox,
     context: &Path,
     runtime: ContainerConfig,
     names: &[&str],
-    compression: Compression,
+    (compression, layers): (Compression, Layers),
 ) -> Document {
     let config = BuildConfig {
         context: context.to_owned(),
@@ -140,6 +140,8 @@ pub(crate) fn build_as(
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,
         compression,
+        layers,
+        cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
     };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document

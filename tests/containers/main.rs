@@ -17,6 +17,7 @@ mod bases;
 mod compression;
 mod docker;
 mod images;
+mod layers;
 mod measured;
 mod podman;
 mod programs;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use idpbuilder_oci::build::{Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Owner, Resets, build_index};
+use idpbuilder_oci::build::{Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, build_index};
 use idpbuilder_oci::image::{
     ContainerConfig, Digest, Document, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
@@ -106,6 +106,8 @@ fn images_on_bases_and_indexes_are_valid_too() {
         owner: Owner::default(),
         timestamp: DEFAULT_TIMESTAMP,
         compression: Compression::default(),
+        layers: Layers::Auto,
+        cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
     };
     let build = |configs: &[BuildConfig]| {

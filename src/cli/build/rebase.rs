@@ -4,7 +4,7 @@ use super::super::base::SCRATCH;
 use super::super::failure::{Failure, Kind, Outcome};
 use super::super::tag::{names, now};
 use super::super::ui::Ui;
-use super::{Args, layers, tell_replaced, tell_triggers};
+use super::{Args, layer_count, tell_replaced, tell_triggers};
 use crate::build::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, rebase};
 use crate::image::{Content, Descriptor, Platform, Reference};
 use crate::store::{Image, ImageStore};
@@ -77,8 +77,8 @@ fn summary(config: &RebaseConfig, outcome: &RebaseOutcome, new: &str, store: &Im
         if config.index {
             lines.push(format!("  image     {} {}", image.platform, image.document.digest()));
         }
-        lines.push(format!("  base      {new} ({}, {})", part.new.digest, layers(part.new.layers.len())));
-        lines.push(format!("  own       {}", layers(image.own)));
+        lines.push(format!("  base      {new} ({}, {})", part.new.digest, layer_count(part.new.layers.len())));
+        lines.push(format!("  own       {}", layer_count(image.own)));
     }
     lines.push(format!("  store     {}", store.root().display()));
     lines.join("\n")

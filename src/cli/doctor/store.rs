@@ -75,5 +75,5 @@ fn damaged_line(damaged: Vec<(String, StoreError)>) -> Line {
     let hints = failure.hints().to_vec();
     let told = format!("damaged: {shown}{more}: {}", failure.told());
     let failure = hints.into_iter().fold(Failure::new(failure.kind(), told), Failure::hint);
-    Line::fail("store", &failure, "build, load or pull the image again: that repairs its blobs")
+    Line::fail("store", &failure, "build the image again with --no-cache, load or pull it: that repairs its blobs")
 }

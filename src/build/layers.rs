@@ -1,0 +1,173 @@
+//! The layers of a build: those that an earlier build packed from the same files are taken as they are, the
+//! others are packed side by side. Their order is that of the plan.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::{BuildError, CacheConfig, Counts, LayerOutcome, Request};
+use crate::context::{Context, Entry};
+use crate::image::{Descriptor, Digest};
+use crate::layer::{
+    Compressors, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, fingerprint, pack, settled,
+};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::store::{ImageStore, Lease, StoreError};
+
+/// The transfer under which packing is reported.
+const PACK_KEY: &str = "context";
+
+/// Where layers come from and go to.
+pub(super) struct Layering<'a> {
+    pub(super) request: &'a Request,
+    pub(super) context: &'a Context,
+    pub(super) store: &'a ImageStore,
+    pub(super) lease: &'a Lease,
+    pub(super) cache: Option<&'a CacheConfig>,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+/// A layer that is still to be packed.
+struct Missing<'a> {
+    /// Its place among all layers.
+    number: usize,
+    entries: &'a [&'a Entry],
+    /// Under which the packed layer is kept, where it may be.
+    fingerprint: Option<Digest>,
+}
+
+impl Layering<'_> {
+    /// Stores a layer of each of `plans`, in this order. The walk that found the files began at `walked`.
+    pub(super) fn put(&self, plans: &[Vec<&Entry>], walked: SystemTime) -> Result<Vec<LayerOutcome>, BuildError> {
+        let cache = self.cache.filter(|config| !self.is_in_context(config));
+        let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
+        let mut missing = Vec::new();
+        for (number, entries) in plans.iter().enumerate() {
+            let known = cache.map(|config| (config, self.fingerprint(entries)));
+            let found = known.filter(|(config, _)| config.reuse).map(|(config, key)| self.find(config, key));
+            let found = found.transpose()?.flatten();
+            if found.is_none() {
+                let kept = known.filter(|(config, _)| settled(entries, walked, config.settle));
+                missing.push(Missing { number, entries, fingerprint: kept.map(|(_, key)| key) });
+            }
+            layers.push(found);
+        }
+        if !missing.is_empty() {
+            let packed = self.pack_missing(&missing, &mut layers);
+            if let Some(config) = cache {
+                LayerCache::new(&config.state).tidy();
+            }
+            packed?;
+        }
+        Ok(layers.into_iter().flatten().collect())
+    }
+
+    /// Whether keeping a layer would itself change the context.
+    fn is_in_context(&self, config: &CacheConfig) -> bool {
+        // What does not exist yet would be made where its first parent that does exist is.
+        let real = config.state.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
+        real.is_none_or(|real| real.starts_with(self.context.root()))
+    }
+
+    fn plan<'a>(&'a self, entries: &'a [&'a Entry]) -> LayerPlan<'a> {
+        let request = self.request;
+        LayerPlan { context: self.context, entries, destination: &request.destination, style: request.style }
+    }
+
+    fn fingerprint(&self, entries: &[&Entry]) -> Digest {
+        let user = rustix::process::geteuid().as_raw();
+        fingerprint(&self.plan(entries), self.request.compression, user)
+    }
+
+    /// The layer that was packed before, if the store still has it.
+    fn find(&self, config: &CacheConfig, key: Digest) -> Result<Option<LayerOutcome>, StoreError> {
+        let Some(known) = LayerCache::new(&config.state).find(key) else { return Ok(None) };
+        let KnownLayer { digest, size, diff_id, uncompressed } = known;
+        if self.store.blob_size(digest)? != Some(size) {
+            return Ok(None);
+        }
+        let descriptor = Descriptor::new(self.request.compression.media_type(), digest, size);
+        Ok(Some(LayerOutcome { descriptor, diff_id, uncompressed, reused: true }))
+    }
+
+    fn keep(&self, missing: &Missing<'_>, packed: &LayerOutcome) {
+        let (Some(config), Some(key)) = (self.cache, missing.fingerprint) else { return };
+        let LayerOutcome { descriptor, diff_id, uncompressed, .. } = packed;
+        let Descriptor { digest, size, .. } = *descriptor;
+        let known = KnownLayer { digest, size, diff_id: *diff_id, uncompressed: *uncompressed };
+        LayerCache::new(&config.state).keep(key, &known);
+    }
+
+    fn pack_missing(&self, missing: &[Missing<'_>], layers: &mut [Option<LayerOutcome>]) -> Result<(), BuildError> {
+        let label = self.context.given().display().to_string();
+        let bytes = missing.iter().map(|missing| Counts::of(missing.entries.iter().copied()).bytes).sum();
+        self.progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total: Some(bytes) });
+        let packed = self.pack_all(missing);
+        let outcome = if packed.is_ok() { Outcome::Done } else { Outcome::Failed };
+        self.progress.emit(Event::End { key: PACK_KEY, outcome });
+        for (missing, layer) in missing.iter().zip(packed?) {
+            layers[missing.number] = Some(layer);
+        }
+        Ok(())
+    }
+
+    /// Packs side by side as many as the compressors are worth. Which thread does what does not show.
+    fn pack_all(&self, missing: &[Missing<'_>]) -> Result<Vec<LayerOutcome>, BuildError> {
+        let compressors = Compressors::new(self.request.compression)
+            .map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let results = Mutex::new(missing.iter().map(|_| None).collect::<Vec<_>>());
+        let lane = || {
+            loop {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let Some(layer) = missing.get(turn) else { break };
+                let monitor = Monitor::new(self.progress, PACK_KEY, self.interrupt).unless(&stop);
+                let result = self.pack_one(layer.entries, &compressors, monitor);
+                match &result {
+                    // Also for the build after this one, should this one fail elsewhere.
+                    Ok(packed) => self.keep(layer, packed),
+                    Err(_) => stop.store(true, Ordering::Relaxed),
+                }
+                results.lock().unwrap_or_else(PoisonError::into_inner)[turn] = Some(result);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..compressors.lanes().min(missing.len()) {
+                scope.spawn(lane);
+            }
+            lane();
+        });
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut layers = Vec::with_capacity(missing.len());
+        let mut stopped = None;
+        for result in results.into_iter().flatten() {
+            match result {
+                Ok(layer) => layers.push(layer),
+                // Perhaps only because another layer failed, which then is the reason.
+                Err(BuildError::Interrupted) => stopped = Some(BuildError::Interrupted),
+                Err(error) => return Err(error),
+            }
+        }
+        stopped.map_or(Ok(layers), Err)
+    }
+
+    fn pack_one(
+        &self,
+        entries: &[&Entry],
+        compressors: &Arc<Compressors>,
+        mut monitor: Monitor<'_>,
+    ) -> Result<LayerOutcome, BuildError> {
+        let plan = self.plan(entries);
+        let sink = self.store.write_blob(self.lease)?;
+        let packed = pack(&plan, compressors, sink, &mut monitor).map_err(|error| match error {
+            LayerError::Write(source) => StoreError::io("write a blob in", self.store.root(), source).into(),
+            error => BuildError::from(error),
+        })?;
+        let Packed { diff_id, uncompressed, inner } = packed;
+        let (digest, size) = inner.commit()?;
+        let descriptor = Descriptor::new(self.request.compression.media_type(), digest, size);
+        Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })
+    }
+}

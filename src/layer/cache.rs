@@ -1,0 +1,237 @@
+//! Layers that were packed before, kept so that the same files need not be read again.
+//!
+//! One small file for each, named by the layer's fingerprint. It is written once and never changed, so that
+//! processes need no lock. What cannot be read, or does not prove itself, is not known.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs;
+use crate::image::Digest;
+
+/// What nobody asked for in this time is forgotten.
+const AGE: Duration = Duration::from_hours(30 * 24);
+/// A layer that is used is noted to be no more often than this.
+const REFRESH: Duration = Duration::from_hours(24);
+/// Files that are kept: a hundred contexts of many layers.
+const MAX_FILES: usize = 4096;
+/// A file of ours is shorter.
+const MAX_FILE_BYTES: u64 = 4 << 10;
+
+/// The layers that one person's builds have packed.
+#[derive(Debug, Clone)]
+pub struct LayerCache {
+    directory: PathBuf,
+}
+
+/// A layer that was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownLayer {
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Bytes of the blob.
+    pub size: u64,
+    /// Digest of the uncompressed tar.
+    pub diff_id: Digest,
+    /// Bytes of the uncompressed tar.
+    pub uncompressed: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    layer: KnownLayer,
+    /// Digest of the fingerprint and the layer: damage, or a file under another's name, must not go unnoticed.
+    check: Digest,
+}
+
+impl KnownLayer {
+    fn check(&self, fingerprint: Digest) -> Digest {
+        let Self { digest, size, diff_id, uncompressed } = self;
+        Digest::of(format!("{fingerprint}\n{digest}\n{size}\n{diff_id}\n{uncompressed}").as_bytes())
+    }
+}
+
+impl LayerCache {
+    /// The cache in the program's directory, which is made when there is something to keep.
+    pub fn new(state: &Path) -> Self {
+        Self { directory: state.join("cache/layers") }
+    }
+
+    /// The layer that has this fingerprint, if it is known.
+    pub fn find(&self, fingerprint: Digest) -> Option<KnownLayer> {
+        let path = self.path(fingerprint);
+        let opened = std::fs::File::open(&path).ok()?;
+        let changed = opened.metadata().and_then(|metadata| metadata.modified());
+        let mut bytes = Vec::new();
+        opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let File { layer, check } = serde_json::from_slice(&bytes).ok()?;
+        if check != layer.check(fingerprint) {
+            return None;
+        }
+        let now = SystemTime::now();
+        if changed.ok().and_then(|changed| now.duration_since(changed).ok()).is_none_or(|age| age > REFRESH) {
+            // Otherwise it is forgotten in time, and packed anew.
+            let _ = std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
+        }
+        Some(layer)
+    }
+
+    /// Keeps a layer by its fingerprint. What cannot be kept is packed again, and that is all.
+    pub fn keep(&self, fingerprint: Digest, layer: &KnownLayer) {
+        let file = File { layer: *layer, check: layer.check(fingerprint) };
+        let text = serde_json::to_vec(&file).expect("plain fields");
+        let _ = fs::create_private_dir(&self.directory).and_then(|()| replace(&self.path(fingerprint), &text));
+    }
+
+    /// Forgets what is too old, or too much.
+    pub fn tidy(&self) {
+        self.prune(SystemTime::now(), MAX_FILES);
+    }
+
+    fn path(&self, fingerprint: Digest) -> PathBuf {
+        self.directory.join(fingerprint.hex())
+    }
+
+    /// Removes what is too old, and the oldest of more than `most`.
+    fn prune(&self, now: SystemTime, most: usize) {
+        let mut kept = Vec::new();
+        for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let changed = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            // One from the future is as good as new.
+            if now.duration_since(changed).is_ok_and(|age| age > AGE) {
+                let _ = std::fs::remove_file(entry.path());
+            } else {
+                kept.push((changed, entry.path()));
+            }
+        }
+        if let Some(excess) = kept.len().checked_sub(most) {
+            kept.sort_unstable();
+            for (_, path) in kept.drain(..excess) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// Whole or not at all for other processes, but not durable: what a power cut takes or damages is not known.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(fs::TEMPORARY_PREFIX).tempfile_in(fs::parent(path))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn layer(text: &str) -> (Digest, KnownLayer) {
+        let digest = Digest::of(text.as_bytes());
+        let diff_id = Digest::of(format!("{text} unpacked").as_bytes());
+        let layer = KnownLayer { digest, size: text.len() as u64, diff_id, uncompressed: 1024 };
+        (Digest::of(format!("{text} planned").as_bytes()), layer)
+    }
+
+    fn keep(cache: &LayerCache, text: &str) {
+        let (fingerprint, layer) = layer(text);
+        cache.keep(fingerprint, &layer);
+    }
+
+    fn files(state: &Path) -> usize {
+        std::fs::read_dir(state.join("cache/layers")).map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn what_was_kept_is_found_and_is_private() {
+        let state = tempfile::tempdir().expect("a directory");
+        let cache = LayerCache::new(state.path());
+        let (fingerprint, known) = layer("one");
+        assert_eq!(cache.find(fingerprint), None);
+        cache.tidy();
+        assert!(!state.path().join("cache").exists(), "nothing to keep");
+        cache.keep(fingerprint, &known);
+        keep(&cache, "two");
+        assert_eq!(LayerCache::new(state.path()).find(fingerprint), Some(known));
+        assert_eq!(cache.find(layer("two").0), Some(layer("two").1));
+        assert_eq!(cache.find(layer("three").0), None);
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&cache.directory), mode(&cache.path(fingerprint))), (0o700, 0o600));
+        // Where nothing can be written, nothing is kept and nothing fails.
+        std::fs::write(state.path().join("file"), "").expect("written");
+        let nowhere = LayerCache::new(&state.path().join("file"));
+        keep(&nowhere, "one");
+        nowhere.tidy();
+        assert_eq!(nowhere.find(fingerprint), None);
+    }
+
+    #[test]
+    fn the_old_and_the_too_many_are_forgotten() {
+        let state = tempfile::tempdir().expect("a directory");
+        let cache = LayerCache::new(state.path());
+        let now = SystemTime::now();
+        let ages = [("new", 0), ("used", 29 * 24), ("old", 31 * 24), ("older", 32 * 24)];
+        let set = |name: &str, hours: u64| {
+            let file = std::fs::File::options().append(true).open(cache.path(layer(name).0)).expect("kept");
+            file.set_modified(now - Duration::from_hours(hours)).expect("set");
+        };
+        for (name, hours) in ages {
+            keep(&cache, name);
+            set(name, hours);
+        }
+        // To be looked for is to be used.
+        assert!(cache.find(layer("older").0).is_some());
+        cache.prune(now, 10);
+        assert_eq!(ages.map(|(name, _)| cache.find(layer(name).0).is_some()), [true, true, false, true]);
+        for (age, name) in ["older", "used", "new"].iter().enumerate() {
+            set(name, age as u64);
+        }
+        cache.prune(now, 2);
+        assert_eq!(ages.map(|(name, _)| cache.find(layer(name).0).is_some()), [false, true, false, true]);
+        cache.prune(now, 0);
+        assert_eq!(files(state.path()), 0);
+    }
+
+    #[test]
+    fn a_file_under_anothers_name_is_not_believed() {
+        let state = tempfile::tempdir().expect("a directory");
+        let cache = LayerCache::new(state.path());
+        keep(&cache, "one");
+        std::fs::copy(cache.path(layer("one").0), cache.path(layer("two").0)).expect("copied");
+        assert_eq!(cache.find(layer("two").0), None);
+        std::fs::create_dir(cache.path(layer("three").0)).expect("made");
+        assert_eq!(cache.find(layer("three").0), None);
+        keep(&cache, "three");
+    }
+
+    proptest! {
+        #[test]
+        fn damage_means_that_nothing_is_known(
+            at in any::<proptest::sample::Index>(),
+            byte in any::<u8>(),
+            length in proptest::option::of(any::<proptest::sample::Index>()),
+        ) {
+            let state = tempfile::tempdir().expect("a directory");
+            let cache = LayerCache::new(state.path());
+            let (fingerprint, known) = layer("one");
+            cache.keep(fingerprint, &known);
+            let path = cache.path(fingerprint);
+            let whole = std::fs::read(&path).expect("kept");
+            let mut bytes = whole.clone();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.truncate(length.map_or(bytes.len(), |length| length.index(bytes.len() + 1)));
+            std::fs::write(&path, &bytes).expect("written");
+            // Never another layer; the same one only if nothing was damaged that matters.
+            match cache.find(fingerprint) {
+                Some(found) => prop_assert_eq!(found, known),
+                None => prop_assert!(bytes != whole),
+            }
+        }
+    }
+}

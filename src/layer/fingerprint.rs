@@ -1,0 +1,191 @@
+//! What decides a layer's bytes, without reading a file.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Compression, Format, LayerPlan};
+use crate::context::{Entry, Kind, Stamp};
+use crate::image::{Digest, Hasher};
+
+/// Another number for every change of this program, or of a library, that gives a layer other bytes.
+const FORMAT: u32 = 1;
+
+/// Bytes that are hashed at a time.
+const CHUNK_BYTES: usize = 32 << 10;
+
+/// A digest of everything that the bytes of a planned layer depend on; equal ones mean equal layers.
+///
+/// For what a file contains stand its device, inode, size and times: content does not change without the
+/// time of change doing so. `user` is the number of whoever reads the files, since others may not.
+pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) -> Digest {
+    let mut text = Text::default();
+    text.bytes(b"layer");
+    text.number(u64::from(FORMAT));
+    text.bytes(env!("CARGO_PKG_VERSION").as_bytes());
+    text.number(match compression.format() {
+        Format::Gzip => 1,
+        Format::Zstd => 2,
+        Format::None => 3,
+    });
+    text.number(u64::from(compression.level()));
+    text.number(plan.style.owner.uid);
+    text.number(plan.style.owner.gid);
+    text.number(plan.style.modified);
+    text.bytes(plan.destination.to_string().as_bytes());
+    text.number(u64::from(user));
+    for entry in plan.entries {
+        text.entry(entry);
+    }
+    text.hasher.update(&text.pending);
+    text.hasher.finish().0
+}
+
+/// Whether all files had been left alone for `settle` when the walk began, at `walked`.
+///
+/// A file that was written a moment ago can be written again within one tick of the clock that its times are
+/// taken from, and would look the same. Times that lie in the future, or are none, say nothing about changes.
+pub fn settled(entries: &[&Entry], walked: SystemTime, settle: Duration) -> bool {
+    let Some(limit) = walked.duration_since(UNIX_EPOCH).ok().and_then(|since| since.checked_sub(settle)) else {
+        return false;
+    };
+    let Ok(seconds) = i64::try_from(limit.as_secs()) else { return false };
+    let limit = (seconds, i64::from(limit.subsec_nanos()));
+    let left_alone = |stamp: &Stamp| stamp.modified <= limit && stamp.changed <= limit && stamp.changed > (0, 0);
+    entries.iter().all(|entry| match &entry.kind {
+        Kind::File { stamp, .. } => left_alone(stamp),
+        // All that the layer has of these, the walk has read.
+        Kind::Directory | Kind::Symlink { .. } => true,
+    })
+}
+
+/// What is hashed: numbers of a fixed length, texts after theirs, so that no two inputs are the same text.
+#[derive(Default)]
+struct Text {
+    hasher: Hasher,
+    pending: Vec<u8>,
+}
+
+impl Text {
+    fn number(&mut self, number: u64) {
+        self.pending.extend(number.to_be_bytes());
+    }
+
+    fn time(&mut self, (seconds, nanoseconds): (i64, i64)) {
+        self.pending.extend(seconds.to_be_bytes());
+        self.pending.extend(nanoseconds.to_be_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.pending.extend(bytes);
+        if self.pending.len() >= CHUNK_BYTES {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.bytes(&entry.path);
+        self.number(u64::from(entry.mode));
+        match &entry.kind {
+            Kind::Directory => self.number(1),
+            Kind::Symlink { target } => {
+                self.number(2);
+                self.bytes(target);
+            }
+            Kind::File { stamp, links } => {
+                self.number(3);
+                // Which names are the same file follows from the identities, where that is looked at.
+                self.number(u64::from(*links > 1));
+                self.number(stamp.identity.0);
+                self.number(stamp.identity.1);
+                self.number(stamp.size);
+                self.time(stamp.modified);
+                self.time(stamp.changed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::layer::{Destination, Owner, Style};
+
+    fn file(path: &str, stamp: Stamp) -> Entry {
+        Entry { path: path.as_bytes().into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } }
+    }
+
+    fn stamp() -> Stamp {
+        Stamp { identity: (1, 2), size: 3, modified: (100, 5), changed: (200, 7) }
+    }
+
+    #[test]
+    fn everything_that_shows_in_a_layer_shows_in_its_fingerprint() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let context = Context::open(dir.path()).expect("there");
+        let of = |entries: &[Entry], destination: &str, style: Style, compression: Compression, user: u32| {
+            let destination = Destination::parse(destination).expect("valid");
+            let entries: Vec<&Entry> = entries.iter().collect();
+            let plan = LayerPlan { context: &context, entries: &entries, destination: &destination, style };
+            fingerprint(&plan, compression, user)
+        };
+        let plain = |entries: &[Entry]| of(entries, "/", Style::default(), Compression::default(), 0);
+        let base = [file("a", stamp()), file("b", stamp())];
+        let mut seen = vec![plain(&base)];
+        assert_eq!(plain(&base), seen[0]);
+        let mut entries = |entry: Entry| seen.push(plain(&[entry, base[1].clone()]));
+        entries(file("c", stamp()));
+        entries(Entry { mode: 0o600, ..file("a", stamp()) });
+        entries(Entry { kind: Kind::File { stamp: stamp(), links: 2 }, ..file("a", stamp()) });
+        entries(Entry { kind: Kind::Directory, ..file("a", stamp()) });
+        entries(Entry { kind: Kind::Symlink { target: (*b"x").into() }, ..file("a", stamp()) });
+        entries(Entry { kind: Kind::Symlink { target: (*b"y").into() }, ..file("a", stamp()) });
+        for stamp in [
+            Stamp { identity: (9, 2), ..stamp() },
+            Stamp { identity: (1, 9), ..stamp() },
+            Stamp { size: 9, ..stamp() },
+            Stamp { modified: (9, 5), ..stamp() },
+            Stamp { modified: (100, 9), ..stamp() },
+            Stamp { changed: (9, 7), ..stamp() },
+            Stamp { changed: (200, 9), ..stamp() },
+        ] {
+            entries(file("a", stamp));
+        }
+        seen.push(plain(&[]));
+        seen.push(plain(&base[..1]));
+        let (style, compression) = (Style::default(), Compression::default());
+        seen.push(of(&base, "/srv", style, compression, 0));
+        seen.push(of(&base, "/", style, compression, 1));
+        seen.push(of(&base, "/", Style { modified: 9, ..style }, compression, 0));
+        seen.push(of(&base, "/", Style { owner: Owner { uid: 9, gid: 0 }, ..style }, compression, 0));
+        seen.push(of(&base, "/", Style { owner: Owner { uid: 0, gid: 9 }, ..style }, compression, 0));
+        for (format, level) in [(Format::Gzip, 1), (Format::Zstd, 1), (Format::Zstd, 6), (Format::None, 0)] {
+            seen.push(of(&base, "/", style, Compression::new(format, Some(level)).expect("there"), 0));
+        }
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+    }
+
+    #[test]
+    fn files_are_settled_when_nothing_happened_to_them_for_long_enough() {
+        let at = |seconds, nanoseconds| UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+        let settle = Duration::from_secs(2);
+        let of = |stamp: Stamp, walked| settled(&[&file("a", stamp)], walked, settle);
+        assert!(of(stamp(), at(202, 7)));
+        assert!(!of(stamp(), at(202, 6)));
+        // A clock that was set back, and one that never ran.
+        assert!(!of(stamp(), at(150, 0)));
+        assert!(!of(stamp(), UNIX_EPOCH));
+        assert!(!of(stamp(), UNIX_EPOCH - settle));
+        assert!(!of(Stamp { modified: (300, 0), ..stamp() }, at(202, 7)));
+        assert!(!of(Stamp { changed: (0, 0), ..stamp() }, at(202, 7)));
+        assert!(of(Stamp { modified: (-5, 0), ..stamp() }, at(202, 7)));
+        let directory = Entry { kind: Kind::Directory, ..file("d", stamp()) };
+        assert!(settled(&[&directory], at(1, 0), Duration::ZERO));
+        // With nothing but directories there is nothing to wait for, unless the clock makes no sense at all.
+        assert!(!settled(&[&directory], UNIX_EPOCH, settle));
+    }
+}
