@@ -1,12 +1,14 @@
 //! Use case: a directory becomes an image in the store.
 //!
-//! Context, rules, walk, layers, configuration, manifest, index, in this order; what is named in
-//! the index is whole. The image's bytes depend on the context, the base and the configuration alone.
+//! Sources, rules, walk, layers, configuration, manifest, index, in this order; what is named in
+//! the index is whole. The image's bytes depend on the sources, the base and the configuration alone.
 
+mod archives;
 mod base;
 mod layers;
 mod platforms;
 mod rebase;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,17 +19,20 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
+pub use archives::{ArchiveInput, ArchiveSource, Stream};
 pub use base::{Base, BaseError, Resets};
 pub use platforms::{IndexOutcome, build_index};
 pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
+pub use sources::{ContextSource, CopySource, Sources};
 
+pub use crate::layer::ForeignError;
 pub use crate::layer::{Compression, Format, LevelError, Owner};
-use crate::layer::{Destination, DestinationError, LayerError, Style, split};
+use crate::layer::{Destination, DestinationError, LayerError, Style};
 pub use crate::layer::{Layers, MAX_LAYERS};
-use crate::progress::{Event, Interrupt, Progress};
+use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
-use layers::Layering;
+use sources::Gathered;
 
 /// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
 pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
@@ -50,8 +55,10 @@ pub struct CacheConfig {
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct BuildConfig {
-    /// The directory whose content goes into the image.
+    /// The directory whose content goes into the image, unless `sources` says that there is none.
     pub context: PathBuf,
+    /// What else goes into it.
+    pub sources: Sources,
     /// Names of the image, at least one; `latest` is meant where no tag is written.
     pub names: Vec<Reference>,
     /// The image that the context's layer goes on; none for an image of its own.
@@ -74,11 +81,13 @@ pub struct BuildConfig {
     pub copy_to: String,
     /// Who owns everything in the layers.
     pub owner: Owner,
+    /// Permission bits of the context's files and directories; without them each keeps its own.
+    pub mode: Option<u32>,
     /// Unix seconds: every modification time in the layers and the image's `created`.
     pub timestamp: i64,
     /// How the layers are compressed.
     pub compression: Compression,
-    /// Into how many layers the context is cut.
+    /// Into how many layers the context is cut, and each other directory.
     pub layers: Layers,
     /// The layers of earlier builds; without it each is packed from its files.
     pub cache: Option<CacheConfig>,
@@ -99,15 +108,15 @@ pub struct BuildOutcome {
     pub size: u64,
     /// The layers that were made, first one first; those of the base are below them.
     pub layers: Vec<LayerOutcome>,
-    /// Files and links from the context.
+    /// Files and links from all sources.
     pub files: u64,
-    /// Directories from the context.
+    /// Directories from all sources.
     pub directories: u64,
-    /// Bytes of the context's files.
+    /// Bytes of the sources' files.
     pub context_bytes: u64,
-    /// Things that the rules excluded; a directory not looked into counts once.
+    /// Things that the context's rules excluded; a directory not looked into counts once.
     pub excluded: u64,
-    /// The ignore file that was used.
+    /// The context's ignore file that was used.
     pub ignore_file: Option<PathBuf>,
     /// Images that lost their last name to this one.
     pub replaced: Vec<Digest>,
@@ -159,6 +168,21 @@ pub enum BuildError {
     /// The context is the store that the image would be written to.
     #[error("the build context `{}` is the image store itself", .0.display())]
     ContextIsStore(PathBuf),
+    /// There is nothing at the path of a further source.
+    #[error("`{}` does not exist", .0.display())]
+    NoSource(PathBuf),
+    /// A stream was read already, for another image.
+    #[error("a stream can be read only once")]
+    StreamTwice,
+    /// An archive could not be taken in; `-` stands for a stream.
+    #[error("cannot make a layer of `{}`", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<ForeignError>,
+    },
     /// The context could not be listed.
     #[error(transparent)]
     Context(ContextError),
@@ -213,28 +237,13 @@ fn make(
     interrupt: &Interrupt,
 ) -> Result<BuildOutcome, BuildError> {
     let request = Request::check(config)?;
-    let context = Context::open(&config.context)?;
-    let ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
-    let rules = context.rules(ignore_file.as_deref(), &config.exclude)?;
-    let store_root = store_root(store)?;
-    if store_root == context.root() {
-        return Err(BuildError::ContextIsStore(config.context.clone()));
-    }
-    let listing = context.list(rules, Some(&store_root), interrupt)?;
-    for warning in warnings(&listing, &context, &store_root) {
-        progress.emit(Event::Warning(&warning));
-    }
-    let counts = Counts::of(&listing.entries);
-
-    let plans = split(&listing.entries, config.layers);
-    let cache = config.cache.as_ref();
-    let layering = Layering { request: &request, context: &context, store, lease, cache, progress, interrupt };
-    let layers = layering.put(&plans, listing.began)?;
+    let Gathered { layers, steps, counts, excluded, ignore_file } =
+        sources::gather(config, &request, store, lease, progress, interrupt)?;
     if interrupt.requested() {
         return Err(BuildError::Interrupted);
     }
 
-    let image_config = request.image_config(config, &layers);
+    let image_config = request.image_config(config, &layers, steps);
     let image_config = store.put(lease, media_type::IMAGE_CONFIG, &image_config.to_bytes())?;
     let below = config.base.as_ref();
     let own = layers.iter().map(|layer| layer.descriptor.size).sum::<u64>();
@@ -257,7 +266,7 @@ fn make(
         files: counts.files,
         directories: counts.directories,
         context_bytes: counts.bytes,
-        excluded: listing.excluded,
+        excluded,
         ignore_file,
         replaced: Vec::new(),
     })
@@ -301,20 +310,18 @@ impl Request {
         Ok(Self {
             names,
             destination,
-            style: Style { owner: config.owner, modified },
+            style: Style { owner: config.owner, modified, mode: None },
             compression: config.compression,
             created,
         })
     }
 
-    fn image_config(&self, config: &BuildConfig, layers: &[LayerOutcome]) -> ImageConfig {
+    /// `steps` has what made each of the layers.
+    fn image_config(&self, config: &BuildConfig, layers: &[LayerOutcome], steps: Vec<String>) -> ImageConfig {
         let mut runtime = config.runtime.clone();
         runtime.labels.extend(config.labels.clone());
-        let history = History {
-            created: Some(self.created.clone()),
-            created_by: Some(format!("idpbuilder-build COPY . {}", self.destination)),
-            ..History::default()
-        };
+        let history =
+            |step| History { created: Some(self.created.clone()), created_by: Some(step), ..History::default() };
         let own = ImageConfig {
             created: Some(self.created.clone()),
             author: None,
@@ -323,7 +330,7 @@ impl Request {
             os: config.platform.os.clone(),
             config: runtime,
             rootfs: RootFs { kind: "layers".into(), diff_ids: layers.iter().map(|layer| layer.diff_id).collect() },
-            history: vec![history; layers.len()],
+            history: steps.into_iter().map(history).collect(),
             extra: BTreeMap::new(),
         };
         match &config.base {
@@ -365,6 +372,12 @@ struct Counts {
 }
 
 impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        self.directories += other.directories;
+        self.bytes += other.bytes;
+    }
+
     fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut counts = Self::default();
         let mut seen = std::collections::HashSet::new();

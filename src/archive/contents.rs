@@ -6,7 +6,7 @@ use std::io::{Cursor, Read, Write};
 use super::ArchiveError;
 use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
 use crate::layer::read::{EntryKind, TarEntry, TarError, TarReader};
-use crate::layer::{Decoder, Format};
+use crate::layer::{Decoder, Format, MARK_BYTES, detect};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -35,17 +35,8 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// The longest mark, in bytes.
-    const MARK: usize = 6;
-
     fn detect(start: &[u8]) -> Self {
-        match start {
-            [0x1f, 0x8b, ..] => Self::Layer(Format::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Layer(Format::Zstd),
-            [b'B', b'Z', b'h', ..] => Self::Other("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => Self::Other("xz"),
-            _ => Self::Layer(Format::None),
-        }
+        detect(start).map_or_else(Self::Other, Self::Layer)
     }
 }
 
@@ -80,7 +71,7 @@ impl Contents {
     ) -> Result<Self, ArchiveError> {
         let mut start = Vec::new();
         (&mut source)
-            .take(Compression::MARK as u64)
+            .take(MARK_BYTES as u64)
             .read_to_end(&mut start)
             .map_err(|error| ArchiveError::Tar(TarError::Read(error)))?;
         let compression = Compression::detect(&start);
@@ -222,7 +213,7 @@ impl Spool<'_> {
                 Ok(0) => break,
                 Ok(count) => count,
             };
-            start.extend(buffer[..count].iter().take(Compression::MARK - start.len()));
+            start.extend(buffer[..count].iter().take(MARK_BYTES - start.len()));
             writer
                 .write_all(&buffer[..count])
                 .map_err(|source| StoreError::io("write a blob in", self.store.root(), source))?;

@@ -5,22 +5,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{BuildError, CacheConfig, Counts, LayerOutcome, Request};
+use super::{BuildError, CacheConfig, Counts, LayerOutcome};
 use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::{
-    Compressors, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, fingerprint, pack, settled,
+    Compression, Compressors, Destination, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Style,
+    fingerprint, pack, settled,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
-/// The transfer under which packing is reported.
-const PACK_KEY: &str = "context";
-
 /// Where layers come from and go to.
 pub(super) struct Layering<'a> {
-    pub(super) request: &'a Request,
+    /// The transfer under which packing is reported, and what to call it.
+    pub(super) key: &'a str,
+    pub(super) label: &'a str,
     pub(super) context: &'a Context,
+    pub(super) destination: &'a Destination,
+    pub(super) style: Style,
+    pub(super) compression: Compression,
     pub(super) store: &'a ImageStore,
     pub(super) lease: &'a Lease,
     pub(super) cache: Option<&'a CacheConfig>,
@@ -71,13 +74,12 @@ impl Layering<'_> {
     }
 
     fn plan<'a>(&'a self, entries: &'a [&'a Entry]) -> LayerPlan<'a> {
-        let request = self.request;
-        LayerPlan { context: self.context, entries, destination: &request.destination, style: request.style }
+        LayerPlan { context: self.context, entries, destination: self.destination, style: self.style }
     }
 
     fn fingerprint(&self, entries: &[&Entry]) -> Digest {
         let user = rustix::process::geteuid().as_raw();
-        fingerprint(&self.plan(entries), self.request.compression, user)
+        fingerprint(&self.plan(entries), self.compression, user)
     }
 
     /// The layer that was packed before, if the store still has it.
@@ -87,7 +89,7 @@ impl Layering<'_> {
         if self.store.blob_size(digest)? != Some(size) {
             return Ok(None);
         }
-        let descriptor = Descriptor::new(self.request.compression.media_type(), digest, size);
+        let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         Ok(Some(LayerOutcome { descriptor, diff_id, uncompressed, reused: true }))
     }
 
@@ -100,12 +102,11 @@ impl Layering<'_> {
     }
 
     fn pack_missing(&self, missing: &[Missing<'_>], layers: &mut [Option<LayerOutcome>]) -> Result<(), BuildError> {
-        let label = self.context.given().display().to_string();
         let bytes = missing.iter().map(|missing| Counts::of(missing.entries.iter().copied()).bytes).sum();
-        self.progress.emit(Event::Begin { key: PACK_KEY, label: &label, phase: Phase::Pack, total: Some(bytes) });
+        self.progress.emit(Event::Begin { key: self.key, label: self.label, phase: Phase::Pack, total: Some(bytes) });
         let packed = self.pack_all(missing);
         let outcome = if packed.is_ok() { Outcome::Done } else { Outcome::Failed };
-        self.progress.emit(Event::End { key: PACK_KEY, outcome });
+        self.progress.emit(Event::End { key: self.key, outcome });
         for (missing, layer) in missing.iter().zip(packed?) {
             layers[missing.number] = Some(layer);
         }
@@ -114,8 +115,8 @@ impl Layering<'_> {
 
     /// Packs side by side as many as the compressors are worth. Which thread does what does not show.
     fn pack_all(&self, missing: &[Missing<'_>]) -> Result<Vec<LayerOutcome>, BuildError> {
-        let compressors = Compressors::new(self.request.compression)
-            .map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let compressors =
+            Compressors::new(self.compression).map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let results = Mutex::new(missing.iter().map(|_| None).collect::<Vec<_>>());
@@ -123,7 +124,7 @@ impl Layering<'_> {
             loop {
                 let turn = next.fetch_add(1, Ordering::Relaxed);
                 let Some(layer) = missing.get(turn) else { break };
-                let monitor = Monitor::new(self.progress, PACK_KEY, self.interrupt).unless(&stop);
+                let monitor = Monitor::new(self.progress, self.key, self.interrupt).unless(&stop);
                 let result = self.pack_one(layer.entries, &compressors, monitor);
                 match &result {
                     // Also for the build after this one, should this one fail elsewhere.
@@ -167,7 +168,7 @@ impl Layering<'_> {
         })?;
         let Packed { diff_id, uncompressed, inner } = packed;
         let (digest, size) = inner.commit()?;
-        let descriptor = Descriptor::new(self.request.compression.media_type(), digest, size);
+        let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })
     }
 }

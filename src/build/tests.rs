@@ -4,11 +4,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Mutex;
 
 use super::*;
-use crate::progress::{Outcome, Silent};
+use crate::progress::{Event, Outcome, Silent};
 
 mod cache;
 mod edits;
 mod layers;
+mod sources;
 
 /// Remembers what it heard, one line each.
 #[derive(Default)]
@@ -54,9 +55,11 @@ impl Bench {
             ignore_file: None,
             exclude: Vec::new(),
             runtime: ContainerConfig::default(),
+            sources: Sources::default(),
             resets: Resets::default(),
             copy_to: "/".into(),
             owner: Owner::default(),
+            mode: None,
             timestamp: DEFAULT_TIMESTAMP,
             compression: Compression::default(),
             layers: Layers::Auto,

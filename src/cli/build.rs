@@ -3,6 +3,7 @@
 mod explain;
 mod platforms;
 mod rebase;
+mod sources;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -29,18 +30,21 @@ use crate::image::{Digest, Document, Platform, Reference};
 use crate::progress::Progress;
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
+use sources::{SourceArgs, is_standard_input};
 use values::{layers, owner, pairs};
 
 /// Build an image from a directory
 ///
 /// Packs CONTEXT into layers and keeps the image in the local store. The image depends on the files, their
 /// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
-/// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules. With --from, the layer goes on
+/// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules; of an archive on standard
+/// input only --ignorefile and --exclude do, since it is read once. With --from, the layer goes on
 /// those of another image, whose configuration holds for what no option says.
 #[derive(Debug, clap::Parser)]
 #[command(mut_arg(KUBE_CONTEXT, |arg| arg.long("kube-context")))]
 pub(super) struct Args {
-    /// Directory to pack; with --rebase, the image
+    /// Directory to pack, or - for a tar archive on standard input, plain or compressed with gzip or zstd; with --rebase,
+    /// the image
     #[arg(value_name = "CONTEXT", conflicts_with = "context_flag")]
     directory: Option<PathBuf>,
     /// The same as CONTEXT
@@ -62,7 +66,7 @@ pub(super) struct Args {
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
           "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
-          "healthcheck_cmd", "copy_to", "chown", "layers", "no_cache", "compression_format", "compression_level", "timestamp"])]
+          "healthcheck_cmd", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "compression_format", "compression_level", "timestamp"])]
     rebase: Option<String>,
     /// The base that the image has, where its annotation does not tell; scratch means none
     #[arg(long, value_name = "BASE", requires = "rebase")]
@@ -91,6 +95,8 @@ pub(super) struct Args {
     /// Owner of all files, as numbers
     #[arg(long, value_name = "UID[:GID]", default_value = "0:0")]
     chown: String,
+    #[command(flatten)]
+    sources: SourceArgs,
     /// Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty
     #[arg(long, value_name = "auto|single|N", default_value = "auto", value_parser = layers)]
     layers: Layers,
@@ -202,11 +208,17 @@ impl Args {
 
     /// The directory to pack, as it was typed: messages name it so.
     fn context(&self) -> PathBuf {
-        let context = self.directory.as_ref().or(self.context_flag.as_ref());
-        context.map_or_else(|| PathBuf::from("."), PathBuf::clone)
+        self.given_context().map_or_else(|| PathBuf::from("."), PathBuf::clone)
+    }
+
+    fn given_context(&self) -> Option<&PathBuf> {
+        self.directory.as_ref().or(self.context_flag.as_ref())
     }
 
     fn context_rules(&self, ui: &Ui) -> Result<ExplainConfig, Failure> {
+        if self.given_context().is_some_and(|context| is_standard_input(context)) {
+            return Err(Failure::usage("questions are about a directory, not about standard input"));
+        }
         Ok(ExplainConfig {
             context: self.context(),
             ignore_file: self.ignorefile.clone(),
@@ -233,10 +245,12 @@ impl Args {
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
+            sources: self.sources.resolve(ui, self.given_context(), platforms.len())?,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,
-            owner: owner(&self.chown)?,
+            owner: owner("--chown", &self.chown)?,
+            mode: self.sources.mode()?,
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
             layers: self.layers,
@@ -248,14 +262,14 @@ impl Args {
             built_at: now(),
         };
         let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
-        Ok(platforms
-            .into_iter()
-            .map(|platform| BuildConfig {
-                context: own(&platform).map_or_else(|| config.context.clone(), |(_, context)| context.clone()),
-                platform,
-                ..config.clone()
-            })
-            .collect())
+        let configured = |platform: Platform| match own(&platform) {
+            Some((_, context)) => {
+                let sources = config.sources.clone().with_directory();
+                BuildConfig { context: context.clone(), sources, platform, ..config.clone() }
+            }
+            None => BuildConfig { platform, ..config.clone() },
+        };
+        Ok(platforms.into_iter().map(configured).collect())
     }
 
     fn compression(&self) -> Result<Compression, Failure> {

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
-use crate::build::{BaseError, BuildError};
+use crate::build::{BaseError, BuildError, ForeignError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
@@ -127,8 +127,24 @@ impl From<BuildError> for Failure {
             BuildError::PlatformTwice(_) => {
                 Self::new(Kind::Usage, error).hint("name each platform once with --platform")
             }
-            BuildError::Destination { .. } => Self::new(Kind::Usage, error)
-                .hint("--copy-to takes an absolute path of the image, for example /srv/app"),
+            BuildError::Destination { .. } => {
+                Self::new(Kind::Usage, error).hint("give an absolute path of the image, for example /srv/app")
+            }
+            BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
+            BuildError::Archive { ref source, .. } => {
+                let hint = match **source {
+                    ForeignError::Compression(_) => Some("decompress it first, and pipe it: xz -dc FILE | ... -"),
+                    ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
+                        Some("make sure that the archive is whole: tar -tf FILE lists it")
+                    }
+                    ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
+                        Some("pack it again without this entry, for example with tar --exclude")
+                    }
+                    _ => None,
+                };
+                with_hint(Self::new(Kind::Image, error), hint)
+            }
+            BuildError::NoSource(_) => Self::new(Kind::Image, error).hint("name a file or directory that exists"),
             BuildError::ContextIsStore(_) => {
                 Self::new(Kind::Image, error).hint("name another directory as context, or another store with --store")
             }

@@ -107,7 +107,7 @@ impl Sight<'_> {
     }
 }
 
-fn entry(context: &Context, relative: &Path) -> Result<Entry, ContextError> {
+pub(super) fn entry(context: &Context, relative: &Path) -> Result<Entry, ContextError> {
     let failed = |source| unreadable(context.shown(relative), source);
     let found = context.root().join(relative);
     let metadata = std::fs::symlink_metadata(&found).map_err(failed)?;

@@ -86,14 +86,12 @@ impl Context {
 
     /// The rules of an ignore file, then those of further patterns.
     pub fn rules(&self, ignore_file: Option<&Path>, exclude: &[String]) -> Result<IgnoreRules, ContextError> {
-        let mut rules = IgnoreRules::default();
-        if let Some(path) = ignore_file {
-            rules.add_file(&Arc::new(path.to_owned()), &read_ignore_file(path)?)?;
-        }
-        for (index, pattern) in exclude.iter().enumerate() {
-            rules.add_pattern(index + 1, pattern.as_bytes())?;
-        }
-        Ok(rules)
+        rules(ignore_file, exclude)
+    }
+
+    /// What is at a path relative to the root, whatever the rules say; links are not followed.
+    pub fn entry(&self, relative: &Path) -> Result<Entry, ContextError> {
+        look::entry(self, relative)
     }
 
     /// Everything the rules leave in, sorted by the bytes of its path, parents before children.
@@ -107,6 +105,18 @@ impl Context {
     ) -> Result<Listing, ContextError> {
         walk::walk(self, rules, skip, interrupt)
     }
+}
+
+/// The rules of an ignore file, then those of further patterns.
+pub fn rules(ignore_file: Option<&Path>, exclude: &[String]) -> Result<IgnoreRules, ContextError> {
+    let mut rules = IgnoreRules::default();
+    if let Some(path) = ignore_file {
+        rules.add_file(&Arc::new(path.to_owned()), &read_ignore_file(path)?)?;
+    }
+    for (index, pattern) in exclude.iter().enumerate() {
+        rules.add_pattern(index + 1, pattern.as_bytes())?;
+    }
+    Ok(rules)
 }
 
 fn read_ignore_file(path: &Path) -> Result<Vec<u8>, ContextError> {

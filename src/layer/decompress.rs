@@ -9,6 +9,20 @@ use super::Format;
 /// Compressed bytes read at a time.
 const READ_BYTES: usize = 128 << 10;
 
+/// How many bytes [`detect`] wants, at most.
+pub const MARK_BYTES: usize = 6;
+
+/// How a stream is compressed by its first [`MARK_BYTES`]; the error names a compression that we do not undo.
+pub fn detect(start: &[u8]) -> Result<Format, &'static str> {
+    match start {
+        [0x1f, 0x8b, ..] => Ok(Format::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Format::Zstd),
+        [b'B', b'Z', b'h', ..] => Err("bzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Err("xz"),
+        _ => Ok(Format::None),
+    }
+}
+
 /// Undoes a compression while it is read. Members of gzip and frames of zstd follow one another to the
 /// source's end; a zstd window of more than 128 MiB is refused.
 pub enum Decoder<R: Read> {

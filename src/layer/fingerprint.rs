@@ -30,7 +30,10 @@ pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) ->
     text.number(plan.style.owner.uid);
     text.number(plan.style.owner.gid);
     text.number(plan.style.modified);
+    text.number(plan.style.mode.map_or(u64::MAX, u64::from));
     text.bytes(plan.destination.to_string().as_bytes());
+    text.number(plan.destination.present() as u64);
+    text.bytes(plan.destination.file_name().unwrap_or_default());
     text.number(u64::from(user));
     for entry in plan.entries {
         text.entry(entry);
@@ -110,7 +113,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::context::Context;
-    use crate::layer::{Destination, Owner, Style};
+    use crate::layer::{Destination, Directories, Owner, Style};
 
     fn file(path: &str, stamp: Stamp) -> Entry {
         Entry { path: path.as_bytes().into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } }
@@ -124,11 +127,13 @@ mod tests {
     fn everything_that_shows_in_a_layer_shows_in_its_fingerprint() {
         let dir = tempfile::tempdir().expect("a directory");
         let context = Context::open(dir.path()).expect("there");
-        let of = |entries: &[Entry], destination: &str, style: Style, compression: Compression, user: u32| {
-            let destination = Destination::parse(destination).expect("valid");
+        let at = |entries: &[Entry], destination: &Destination, style: Style, compression: Compression, user: u32| {
             let entries: Vec<&Entry> = entries.iter().collect();
-            let plan = LayerPlan { context: &context, entries: &entries, destination: &destination, style };
+            let plan = LayerPlan { context: &context, entries: &entries, destination, style };
             fingerprint(&plan, compression, user)
+        };
+        let of = |entries: &[Entry], destination: &str, style: Style, compression: Compression, user: u32| {
+            at(entries, &Destination::parse(destination).expect("valid"), style, compression, user)
         };
         let plain = |entries: &[Entry]| of(entries, "/", Style::default(), Compression::default(), 0);
         let base = [file("a", stamp()), file("b", stamp())];
@@ -157,7 +162,16 @@ mod tests {
         let (style, compression) = (Style::default(), Compression::default());
         seen.push(of(&base, "/srv", style, compression, 0));
         seen.push(of(&base, "/", style, compression, 1));
+        let there = Directories::from_iter(["srv"]);
+        seen.push(at(&base, &Destination::parse("/srv").expect("valid").over(&there), style, compression, 0));
+        // A file of that name, or one in a directory of that name.
+        seen.push(at(&base[..1], &Destination::parse_file("/srv", b"a").expect("valid"), style, compression, 0));
+        seen.push(of(&base[..1], "/srv", style, compression, 0));
+        seen.push(at(&base[..1], &Destination::parse_file("/srv/b", b"a").expect("valid"), style, compression, 0));
         seen.push(of(&base, "/", Style { modified: 9, ..style }, compression, 0));
+        for mode in [0, 0o600] {
+            seen.push(of(&base, "/", Style { mode: Some(mode), ..style }, compression, 0));
+        }
         seen.push(of(&base, "/", Style { owner: Owner { uid: 9, gid: 0 }, ..style }, compression, 0));
         seen.push(of(&base, "/", Style { owner: Owner { uid: 0, gid: 9 }, ..style }, compression, 0));
         for (format, level) in [(Format::Gzip, 1), (Format::Zstd, 1), (Format::Zstd, 6), (Format::None, 0)] {

@@ -67,7 +67,7 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    fn report(&mut self) {
+    pub(super) fn report(&mut self) {
         let bytes = std::mem::take(&mut self.unreported);
         if bytes > 0 {
             self.progress.emit(Event::Advance { key: self.key, bytes });
@@ -95,19 +95,20 @@ pub fn pack<W: Write + Send + 'static>(
             return Err(LayerError::Interrupted);
         }
         let name = plan.destination.name(&entry.path);
+        let mode = plan.style.mode.unwrap_or(entry.mode);
         let written = match &entry.kind {
-            Kind::Directory => tar.directory(&name, entry.mode),
+            Kind::Directory => tar.directory(&name, mode),
             Kind::Symlink { target } => tar.symlink(&name, target),
             Kind::File { stamp, links } => {
                 let original = (*links > 1).then(|| originals.insert(stamp.identity, entry)).flatten();
                 if let Some(original) = original {
                     // The first name stays the one that the others refer to.
                     originals.insert(stamp.identity, original);
-                    tar.hard_link(&name, entry.mode, &plan.destination.name(&original.path))
+                    tar.hard_link(&name, mode, &plan.destination.name(&original.path))
                 } else {
                     let file = source.open(entry, *stamp)?;
                     let capability = file.capability().map_err(|error| source.unreadable(entry, error))?;
-                    tar.begin_file(&name, entry.mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
+                    tar.begin_file(&name, mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
                     file.copy(tar.content(), &mut buffer, monitor).map_err(|error| match error {
                         CopyError::Changed => source.changed(entry),
                         CopyError::Read(error) => source.unreadable(entry, error),

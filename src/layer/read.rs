@@ -4,6 +4,8 @@
 //! splits pax records at line feeds, which binary attributes contain. Both matter for input that
 //! nobody vouches for, so headers are walked here; the crate supplies their layout.
 
+mod sparse;
+
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
@@ -16,6 +18,9 @@ const MAX_NAME_BYTES: u64 = 64 << 10;
 
 /// The longest set of pax records accepted for one entry, in bytes.
 const MAX_PAX_BYTES: u64 = 1 << 20;
+
+/// The most bytes a capability attribute has (Linux knows 12, 20 and 24).
+const MAX_CAPABILITY_BYTES: usize = 64;
 
 /// How many extension blocks the map of an old GNU sparse file may have.
 const MAX_SPARSE_BLOCKS: usize = 64 << 10;
@@ -65,6 +70,10 @@ pub struct TarEntry {
     pub size: u64,
     /// Bytes of content in the stream; less than `size` for a file with holes.
     pub stored: u64,
+    /// Of a file with holes, where in it each piece of the content begins and how long the piece is, as its writer says.
+    pub pieces: Option<Vec<(u64, u64)>>,
+    /// The file's capabilities as Linux keeps them.
+    pub capability: Option<Vec<u8>>,
 }
 
 /// Why a stream is not a tar archive we accept.
@@ -111,6 +120,7 @@ pub struct TarReader<R> {
     offset: u64,
     content: u64,
     padding: u64,
+    ended: bool,
 }
 
 /// What extension headers say about the entry that follows them.
@@ -123,17 +133,24 @@ struct Overrides {
     uid: Option<u64>,
     gid: Option<u64>,
     mtime: Option<i64>,
+    capability: Option<Vec<u8>>,
+    sparse: sparse::Map,
 }
 
 impl<R: Read> TarReader<R> {
     /// Starts at the first header.
     pub fn new(inner: R) -> Self {
-        Self { inner, offset: 0, content: 0, padding: 0 }
+        Self { inner, offset: 0, content: 0, padding: 0, ended: false }
     }
 
     /// Bytes taken from the source.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Whether the mark of the archive's end was read, and not only the stream's end.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// The source, wherever reading stopped.
@@ -182,6 +199,7 @@ impl<R: Read> TarReader<R> {
         offset: u64,
     ) -> Result<TarEntry, TarError> {
         let field = |field| TarError::Field { offset, field };
+        let mut sparse = overrides.sparse;
         let mut path = overrides.path.unwrap_or_else(|| header.path_bytes().into_owned());
         let kind = match header.entry_type() {
             // Archives older than POSIX mark directories by their name only.
@@ -207,9 +225,16 @@ impl<R: Read> TarReader<R> {
         if header.entry_type() == EntryType::GNUSparse {
             let gnu = header.as_gnu().ok_or_else(|| field("magic"))?;
             size = count(&gnu.realsize).ok_or_else(|| field("size"))?;
+            sparse.read_gnu(&gnu.sparse).ok_or_else(|| sparse::malformed(offset))?;
             if gnu.is_extended() {
-                self.skip_sparse_map(offset)?;
+                self.read_sparse_map(&mut sparse, offset)?;
             }
+        }
+        self.content = stored;
+        self.padding = padding(stored);
+        if kind == EntryKind::File {
+            let ahead = sparse.read_ahead(self).map_err(|error| self.explain(error))?;
+            stored -= ahead.ok_or_else(|| sparse::malformed(offset))?;
         }
         let entry = TarEntry {
             path,
@@ -223,9 +248,9 @@ impl<R: Read> TarReader<R> {
             mtime: overrides.mtime.or_else(|| number(&header.as_old().mtime)).ok_or_else(|| field("mtime"))?,
             size,
             stored,
+            pieces: (kind == EntryKind::File).then(|| sparse.pieces()).flatten(),
+            capability: overrides.capability,
         };
-        self.content = stored;
-        self.padding = padding(stored);
         Ok(entry)
     }
 
@@ -264,6 +289,7 @@ impl<R: Read> TarReader<R> {
         let offset = self.offset;
         let Some(block) = self.block()? else { return Ok(None) };
         if block.iter().all(|byte| *byte == 0) {
+            self.ended = true;
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block).clone();
@@ -325,16 +351,17 @@ impl<R: Read> TarReader<R> {
         Ok(bytes)
     }
 
-    fn skip_sparse_map(&mut self, offset: u64) -> Result<(), TarError> {
+    fn read_sparse_map(&mut self, sparse: &mut sparse::Map, offset: u64) -> Result<(), TarError> {
         for _ in 0..MAX_SPARSE_BLOCKS {
             let Some(block) = self.block()? else { return Err(TarError::Truncated(self.offset)) };
             let mut map = tar::GnuExtSparseHeader::new();
             map.as_mut_bytes().copy_from_slice(&block);
+            sparse.read_gnu(&map.sparse).ok_or_else(|| sparse::malformed(offset))?;
             if !map.is_extended() {
                 return Ok(());
             }
         }
-        Err(TarError::Field { offset, field: "sparse map" })
+        Err(sparse::malformed(offset))
     }
 }
 
@@ -372,6 +399,12 @@ impl Overrides {
                 b"linkpath" => self.link = Some(value.to_vec()),
                 b"size" => self.stored = Some(number()?),
                 b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.size = Some(number()?),
+                b"SCHILY.xattr.security.capability" => {
+                    if value.len() > MAX_CAPABILITY_BYTES {
+                        return Err(TarError::Field { offset, field: "capability" });
+                    }
+                    self.capability = Some(value.to_vec());
+                }
                 b"uid" => self.uid = Some(number()?),
                 b"gid" => self.gid = Some(number()?),
                 b"mtime" => {
@@ -379,7 +412,11 @@ impl Overrides {
                     let seconds = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
                     self.mtime = Some(seconds.ok_or_else(malformed)?);
                 }
-                _ => {}
+                _ => {
+                    if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                        self.sparse.read_record(key, value).ok_or_else(|| sparse::malformed(offset))?;
+                    }
+                }
             }
         }
         Ok(())

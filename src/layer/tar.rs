@@ -23,6 +23,8 @@ pub struct Style {
     pub owner: Owner,
     /// When they were modified, in Unix seconds.
     pub modified: u64,
+    /// Permission bits of files and directories; without them each has its own.
+    pub mode: Option<u32>,
 }
 
 /// The attribute that holds a file's capabilities.
@@ -39,6 +41,11 @@ pub(super) struct TarWriter<W: Write> {
 impl<W: Write> TarWriter<W> {
     pub(super) fn new(inner: W, style: Style) -> Self {
         Self { builder: Builder::new(inner), style }
+    }
+
+    /// What the entries from here on have in common.
+    pub(super) fn restyle(&mut self, style: Style) {
+        self.style = style;
     }
 
     /// Writes a directory; `name` has no slash at its end.

@@ -117,15 +117,9 @@ pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig,
     build_as(sandbox, context, runtime, names, (Compression::default(), Layers::Auto))
 }
 
-/// The same with another compression and number of layers.
-pub(crate) fn build_as(
-    sandbox: &Sandbox,
-    context: &Path,
-    runtime: ContainerConfig,
-    names: &[&str],
-    (compression, layers): (Compression, Layers),
-) -> Document {
-    let config = BuildConfig {
+/// What to build of a directory, for this machine.
+pub(crate) fn config_of(context: &Path, runtime: ContainerConfig, names: &[&str]) -> BuildConfig {
+    BuildConfig {
         context: context.to_owned(),
         names: names.iter().map(|name| name.parse().expect("a reference")).collect(),
         base: None,
@@ -135,15 +129,28 @@ pub(crate) fn build_as(
         ignore_file: None,
         exclude: Vec::new(),
         runtime,
+        sources: build::Sources::default(),
         resets: build::Resets::default(),
         copy_to: "/".into(),
         owner: Owner::default(),
+        mode: None,
         timestamp: DEFAULT_TIMESTAMP,
-        compression,
-        layers,
+        compression: Compression::default(),
+        layers: Layers::default(),
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
-    };
+    }
+}
+
+/// The same with another compression and number of layers.
+pub(crate) fn build_as(
+    sandbox: &Sandbox,
+    context: &Path,
+    runtime: ContainerConfig,
+    names: &[&str],
+    (compression, layers): (Compression, Layers),
+) -> Document {
+    let config = BuildConfig { compression, layers, ..config_of(context, runtime, names) };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use idpbuilder_oci::build::{Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, build_index};
+use idpbuilder_oci::build::{
+    Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, Sources, build_index,
+};
 use idpbuilder_oci::image::{
     ContainerConfig, Digest, Document, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
@@ -101,9 +103,11 @@ fn images_on_bases_and_indexes_are_valid_too() {
         ignore_file: None,
         exclude: Vec::new(),
         runtime: ContainerConfig::default(),
+        sources: Sources::default(),
         resets: Resets::default(),
         copy_to: "/".into(),
         owner: Owner::default(),
+        mode: None,
         timestamp: DEFAULT_TIMESTAMP,
         compression: Compression::default(),
         layers: Layers::Auto,

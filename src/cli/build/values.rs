@@ -30,12 +30,22 @@ pub(super) fn layers(text: &str) -> Result<Layers, String> {
     }
 }
 
-pub(super) fn owner(text: &str) -> Result<Owner, Failure> {
+/// Permission bits as docker's `--chmod` has them: octal, the special bits included.
+pub(super) fn mode(flag: &str, text: &str) -> Result<u32, Failure> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if digits && mode <= 0o7777 => Ok(mode),
+        _ => Err(Failure::usage(format!("{flag} takes permissions in octal, for example 0644, not `{text}`"))),
+    }
+}
+
+/// The owner that `flag` says.
+pub(super) fn owner(flag: &str, text: &str) -> Result<Owner, Failure> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, text));
     let number = |part: &str| part.parse::<u32>().ok().map(u64::from);
     match (number(uid), number(gid)) {
         (Some(uid), Some(gid)) => Ok(Owner { uid, gid }),
-        _ => Err(Failure::usage(format!("--chown takes UID[:GID] as numbers, not `{text}`"))
+        _ => Err(Failure::usage(format!("{flag} takes UID[:GID] as numbers, not `{text}`"))
             .hint("names mean nothing without the image's /etc/passwd; look the number up there")),
     }
 }

@@ -1,0 +1,320 @@
+//! What goes into an image, in the order in which later sources win: the context, further files and directories, tar
+//! archives.
+//!
+//! Each source makes layers of its own over those of the sources before it. All of them are looked at before
+//! anything is packed.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
+use super::layers::Layering;
+use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root, warnings};
+use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, rules};
+use crate::layer::{Destination, Directories, Imported, Owner, Style, split};
+use crate::progress::{Event, Interrupt, Progress};
+use crate::store::{ImageStore, Lease};
+
+/// What goes into the image besides the directory that is the context.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// What the context is.
+    pub context: ContextSource,
+    /// Further files and directories, over the context.
+    pub copies: Vec<CopySource>,
+    /// Tar archives, over those.
+    pub archives: Vec<ArchiveSource>,
+}
+
+impl Sources {
+    /// The same with a directory for a context.
+    #[must_use]
+    pub fn with_directory(self) -> Self {
+        Self { context: ContextSource::Directory, ..self }
+    }
+}
+
+/// What the context is.
+#[derive(Debug, Clone, Default)]
+pub enum ContextSource {
+    /// A directory.
+    #[default]
+    Directory,
+    /// A tar archive, of which the ignore file inside does not count: it may come after what it is about.
+    Archive(ArchiveInput),
+    /// There is none.
+    Absent,
+}
+
+/// A file, or a directory whose content counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySource {
+    /// Where it is. A link to it will do.
+    pub path: PathBuf,
+    /// Where in the image it lands, from its root: of a directory, its content; of a file, the file itself, or the file
+    /// under its own name if there is a slash at the end.
+    pub destination: String,
+    /// Who owns it, if not who owns everything.
+    pub owner: Option<Owner>,
+    /// Permission bits of all files and directories of it; without them each keeps its own.
+    pub mode: Option<u32>,
+}
+
+/// What all sources came to.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) layers: Vec<LayerOutcome>,
+    /// What made each layer, for the history.
+    pub(super) steps: Vec<String>,
+    pub(super) counts: Counts,
+    /// Things that the context's rules excluded.
+    pub(super) excluded: u64,
+    /// The context's ignore file.
+    pub(super) ignore_file: Option<PathBuf>,
+}
+
+/// A source of files that was looked at.
+struct Found {
+    key: String,
+    label: String,
+    context: Context,
+    entries: Vec<Entry>,
+    walked: SystemTime,
+    destination: Destination,
+    style: Style,
+    step: String,
+}
+
+/// Stores the layers of all sources.
+pub(super) fn gather(
+    config: &BuildConfig,
+    request: &Request,
+    store: &ImageStore,
+    lease: &Lease,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Gathered, BuildError> {
+    let look = Look { config, request, store_root: store_root(store)?, progress, interrupt };
+    let mut gathered = Gathered::default();
+    let mut first = None;
+    let mut sources = Vec::new();
+    match &config.sources.context {
+        ContextSource::Directory => sources.push(look.context(&mut gathered)?),
+        ContextSource::Archive(input) => first = Some(look.archived_context(input, &mut gathered)?),
+        ContextSource::Absent => {}
+    }
+    for (number, copy) in config.sources.copies.iter().enumerate() {
+        sources.push(look.copy(number + 1, copy)?);
+    }
+    let archives = config.sources.archives.iter().enumerate();
+    let archives =
+        archives.map(|(number, archive)| look.archive(number + 1, archive)).collect::<Result<Vec<_>, _>>()?;
+    let mut below = Directories::default();
+    let importing = Importing { compression: request.compression, store, lease, progress, interrupt };
+    if let Some(archive) = first {
+        let imported = gathered.take(archive, &importing, &mut below)?;
+        gathered.excluded = imported.excluded;
+        if imported.ignore_file && config.ignore_file.is_none() {
+            progress.emit(Event::Warning(
+                "the ignore file in the tar stream does not count; name one with --ignorefile, or give patterns",
+            ));
+        }
+    }
+    for source in sources {
+        let destination = source.destination.over(&below);
+        note(&mut below, &destination, &source.entries);
+        gathered.counts.add(&Counts::of(&source.entries));
+        let layering = Layering {
+            key: &source.key,
+            label: &source.label,
+            context: &source.context,
+            destination: &destination,
+            style: source.style,
+            compression: request.compression,
+            store,
+            lease,
+            cache: config.cache.as_ref(),
+            progress,
+            interrupt,
+        };
+        let layers = layering.put(&split(&source.entries, config.layers), source.walked)?;
+        gathered.steps.extend(std::iter::repeat_n(source.step, layers.len()));
+        gathered.layers.extend(layers);
+    }
+    for archive in archives {
+        gathered.take(archive, &importing, &mut below)?;
+    }
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn take(
+        &mut self,
+        archive: Opened,
+        importing: &Importing<'_>,
+        below: &mut Directories,
+    ) -> Result<Imported, BuildError> {
+        let step = archive.step.clone();
+        let (layer, imported) = importing.put(archive, below)?;
+        self.steps.push(step);
+        self.layers.push(layer);
+        self.counts.add(&imported.into());
+        Ok(imported)
+    }
+}
+
+/// Notes the directories that a source brings, and those whose place something else takes.
+fn note(below: &mut Directories, destination: &Destination, entries: &[Entry]) {
+    destination.directories().for_each(|directory| below.add(directory.as_bytes()));
+    for entry in entries {
+        let name = destination.name(&entry.path);
+        match entry.kind {
+            Kind::Directory => below.add(&name),
+            Kind::File { .. } | Kind::Symlink { .. } => below.remove(&name),
+        }
+    }
+}
+
+/// What looking at a source takes.
+struct Look<'a> {
+    config: &'a BuildConfig,
+    request: &'a Request,
+    store_root: PathBuf,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl Look<'_> {
+    /// The directory that is the context.
+    fn context(&self, gathered: &mut Gathered) -> Result<Found, BuildError> {
+        let config = self.config;
+        let context = Context::open(&config.context)?;
+        gathered.ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
+        let listing = self.list(&context, gathered.ignore_file.as_deref(), &config.exclude)?;
+        gathered.excluded = listing.excluded;
+        self.warn(warnings(&listing, &context, &self.store_root));
+        Ok(Found {
+            key: "context".to_owned(),
+            label: context.given().display().to_string(),
+            context,
+            entries: listing.entries,
+            walked: listing.began,
+            destination: self.request.destination.clone(),
+            style: Style { mode: config.mode, ..self.request.style },
+            step: format!("idpbuilder-build COPY . {}", self.request.destination),
+        })
+    }
+
+    /// The archive that stands for the context.
+    fn archived_context(&self, input: &ArchiveInput, gathered: &mut Gathered) -> Result<Opened, BuildError> {
+        let config = self.config;
+        gathered.ignore_file.clone_from(&config.ignore_file);
+        Ok(Opened {
+            key: "context".to_owned(),
+            shown: input.shown(),
+            rules: rules(config.ignore_file.as_deref(), &config.exclude)?,
+            reader: input.open()?,
+            destination: self.request.destination.clone(),
+            style: Style { mode: config.mode, ..self.request.style },
+            keep: false,
+            step: format!("idpbuilder-build COPY . {}", self.request.destination),
+        })
+    }
+
+    /// The `number`th archive.
+    fn archive(&self, number: usize, archive: &ArchiveSource) -> Result<Opened, BuildError> {
+        let ArchiveSource { input, destination, keep } = archive;
+        let destination = Destination::parse(destination)
+            .map_err(|source| BuildError::Destination { path: destination.clone(), source })?;
+        Ok(Opened {
+            key: format!("archive {number}"),
+            shown: input.shown(),
+            reader: input.open()?,
+            step: format!("idpbuilder-build ADD tar {destination}"),
+            destination,
+            style: self.request.style,
+            keep: *keep,
+            rules: IgnoreRules::default(),
+        })
+    }
+
+    /// The `number`th further file or directory.
+    fn copy(&self, number: usize, copy: &CopySource) -> Result<Found, BuildError> {
+        let refused = |source| BuildError::Destination { path: copy.destination.clone(), source };
+        let unreadable = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => BuildError::NoSource(copy.path.clone()),
+            _ => ContextError::Unreadable { path: copy.path.clone(), source }.into(),
+        };
+        let is_directory = std::fs::metadata(&copy.path).map_err(unreadable)?.is_dir();
+        let (context, entries, walked, destination, what) = if is_directory {
+            let destination = Destination::parse(&copy.destination).map_err(refused)?;
+            let context = Context::open(&copy.path)?;
+            let listing = self.list(&context, context.ignore_file(None)?.as_deref(), &[])?;
+            self.warn(copy_warnings(&listing, &context, &self.store_root));
+            (context, listing.entries, listing.began, destination, ".".to_owned())
+        } else {
+            let own = copy.path.file_name().unwrap_or_default().as_bytes();
+            let destination = Destination::parse_file(&copy.destination, own).map_err(refused)?;
+            let walked = SystemTime::now();
+            let (context, name) = beside(&copy.path).map_err(unreadable)?;
+            let entry = context.entry(Path::new(&name))?;
+            // Where the file is does not show, and what it is called only where it keeps the name.
+            let what = destination.to_string().rsplit('/').next().unwrap_or_default().to_owned();
+            (context, vec![entry], walked, destination, what)
+        };
+        let style = Style {
+            owner: copy.owner.unwrap_or(self.request.style.owner),
+            mode: copy.mode,
+            modified: self.request.style.modified,
+        };
+        Ok(Found {
+            key: format!("copy {number}"),
+            label: copy.path.display().to_string(),
+            step: format!("idpbuilder-build COPY {what} {destination}"),
+            context,
+            entries,
+            walked,
+            destination,
+            style,
+        })
+    }
+
+    fn list(&self, context: &Context, file: Option<&Path>, exclude: &[String]) -> Result<Listing, BuildError> {
+        let rules = context.rules(file, exclude)?;
+        if self.store_root == context.root() {
+            return Err(BuildError::ContextIsStore(context.given().to_owned()));
+        }
+        Ok(context.list(rules, Some(&self.store_root), self.interrupt)?)
+    }
+
+    fn warn(&self, warnings: Vec<String>) {
+        warnings.iter().for_each(|warning| self.progress.emit(Event::Warning(warning)));
+    }
+}
+
+/// The directory that a file really is in, and its name there: nothing follows links when the file is packed.
+fn beside(path: &Path) -> io::Result<(Context, Box<OsStr>)> {
+    let real = if path.is_symlink() { std::fs::canonicalize(path)? } else { path.to_owned() };
+    let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let directory = real.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let context = Context::open(directory).map_err(io::Error::other)?;
+    Ok((context, name.into()))
+}
+
+fn copy_warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {
+    let given = context.given().display();
+    let mut warnings = Vec::new();
+    if listing.skipped {
+        warnings.push(format!("the image store `{}` is inside `{given}` and stays out", store_root.display()));
+    }
+    if listing.entries.is_empty() {
+        warnings.push(match listing.excluded {
+            0 => format!("`{given}` is empty, and so is its layer"),
+            count => format!("the ignore patterns exclude everything in `{given}` ({count}); its layer is empty"),
+        });
+    }
+    warnings
+}

@@ -1,0 +1,205 @@
+//! What `idpbuilder-build` puts into the image besides its context, as it is typed.
+
+use std::path::{Path, PathBuf};
+
+use super::super::failure::Failure;
+use super::super::runtime_config::absolute;
+use super::super::ui::Ui;
+use super::values::{mode, owner};
+use crate::build::{ArchiveInput, ArchiveSource, ContextSource, CopySource, Sources, Stream};
+
+/// Further sources, each a layer or more over those before it.
+#[derive(Debug, clap::Args)]
+pub(super) struct SourceArgs {
+    /// Permissions of the context's files and directories alike, in octal, as docker's COPY --chmod
+    #[arg(long, value_name = "MODE")]
+    chmod: Option<String>,
+    /// Further file, or the content of a directory, in layers over the context's; repeatable, later ones win. DEST is
+    /// an absolute path of the image: for a file its new name, or the directory if it ends with a slash. A directory's
+    /// own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then
+    #[arg(long, value_name = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]")]
+    copy: Vec<String>,
+    /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,
+    /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files
+    /// unless `keep` is said. Without CONTEXT there is no context then
+    #[arg(long, value_name = "FILE[:DEST][,keep]")]
+    add_tar: Vec<String>,
+}
+
+impl SourceArgs {
+    /// What the permissions of the context are.
+    pub(super) fn mode(&self) -> Result<Option<u32>, Failure> {
+        self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
+    }
+
+    /// All sources; `context` is the one that was given.
+    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, images: usize) -> Result<Sources, Failure> {
+        let copies = self.copy.iter().map(|text| copy(text)).collect::<Result<Vec<_>, _>>()?;
+        let archives = self.add_tar.iter().map(|text| archive(text)).collect::<Result<Vec<_>, _>>()?;
+        let context = match context {
+            Some(path) if is_standard_input(path) => ContextSource::Archive(input(path)),
+            Some(_) => ContextSource::Directory,
+            None if copies.is_empty() && archives.is_empty() => ContextSource::Directory,
+            None => ContextSource::Absent,
+        };
+        let inputs = archives.iter().map(|archive| &archive.input);
+        let mut streams = inputs.filter(|input| matches!(input, ArchiveInput::Stream(_))).count();
+        streams += usize::from(matches!(context, ContextSource::Archive(_)));
+        if streams > 0 && ui.env.stdin_is_terminal {
+            return Err(Failure::usage("there is no archive on a terminal")
+                .hint("pipe one, for example: tar -C DIR -c . | idpbuilder-build - -t NAME"));
+        }
+        if streams * images > 1 {
+            return Err(Failure::usage("standard input can be read only once")
+                .hint("keep the archive in a file, or unpack it and name the directory"));
+        }
+        Ok(Sources { context, copies, archives })
+    }
+}
+
+/// `SRC[:DEST]` and what follows it behind commas.
+struct Place<'a> {
+    source: &'a str,
+    destination: String,
+    options: Vec<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> Place<'a> {
+    /// Takes apart what `flag` was given; `form` is how it should look.
+    fn parse(flag: &str, form: &str, text: &'a str, known: &[&str]) -> Result<Self, Failure> {
+        let wrong = || Failure::usage(format!("{flag} takes {form}, not `{text}`"));
+        let mut rest = text;
+        let mut options = Vec::new();
+        while let Some((before, option)) = rest.rsplit_once(',') {
+            let (key, value) = option.split_once('=').map_or((option, None), |(key, value)| (key, Some(value)));
+            if !known.contains(&key) {
+                // A comma of the path, unless it looks like a mistyped option.
+                if value.is_some() && key.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                    return Err(Failure::usage(format!("{flag} has no option `{key}`"))
+                        .hint(format!("options are {}", known.join(" and "))));
+                }
+                break;
+            }
+            if options.iter().any(|(other, _)| *other == key) {
+                return Err(Failure::usage(format!("{flag} has `{key}` twice in `{text}`")));
+            }
+            options.push((key, value));
+            rest = before;
+        }
+        // A destination is absolute, so that a colon alone may be part of the source's name.
+        let (source, destination) = match rest.rsplit_once(":/") {
+            Some((source, destination)) => (source, absolute(flag, &format!("/{destination}"))?),
+            None if rest.contains(':') => {
+                return Err(wrong().hint("DEST is an absolute path of the image, for example /srv/"));
+            }
+            None => (rest, "/".to_owned()),
+        };
+        if source.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self { source, destination, options })
+    }
+}
+
+/// Whether the path is the dash that stands for standard input.
+pub(super) fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn input(path: &Path) -> ArchiveInput {
+    if is_standard_input(path) {
+        ArchiveInput::Stream(Stream::new(std::io::stdin()))
+    } else {
+        ArchiveInput::File(path.to_owned())
+    }
+}
+
+fn archive(text: &str) -> Result<ArchiveSource, Failure> {
+    let form = "FILE[:DEST][,keep]";
+    let Place { source, destination, options } = Place::parse("--add-tar", form, text, &["keep"])?;
+    if options.iter().any(|(_, value)| value.is_some()) {
+        return Err(Failure::usage(format!("--add-tar takes {form}, not `{text}`")));
+    }
+    Ok(ArchiveSource { input: input(Path::new(source)), destination, keep: !options.is_empty() })
+}
+
+fn copy(text: &str) -> Result<CopySource, Failure> {
+    let form = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]";
+    let place = Place::parse("--copy", form, text, &["chown", "chmod"])?;
+    let mut copy = CopySource { path: place.source.into(), destination: place.destination, owner: None, mode: None };
+    for (key, value) in place.options {
+        let value = value.unwrap_or_default();
+        match key {
+            "chown" => copy.owner = Some(owner("--copy's chown", value)?),
+            _ => copy.mode = Some(mode("--copy's chmod", value)?),
+        }
+    }
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::build::Owner;
+
+    #[test]
+    fn copies_are_taken_apart_from_the_end() {
+        let parse = |text: &str| copy(text).expect(text);
+        let plain = |path: &str, destination: &str| CopySource {
+            path: path.into(),
+            destination: destination.into(),
+            owner: None,
+            mode: None,
+        };
+        assert_eq!(parse("site"), plain("site", "/"));
+        assert_eq!(parse("a,b"), plain("a,b", "/"));
+        assert_eq!(parse("site:/srv/"), plain("site", "/srv/"));
+        assert_eq!(parse("a:b:/srv"), plain("a:b", "/srv"));
+        let owner = Some(Owner { uid: 5, gid: 6 });
+        assert_eq!(parse("a:/b,chown=5:6"), CopySource { owner, ..plain("a", "/b") });
+        assert_eq!(parse("a,chmod=0640,chown=5:6"), CopySource { owner, mode: Some(0o640), ..plain("a", "/") });
+        for wrong in [
+            "",
+            ":/srv",
+            ",chmod=644",
+            "a:srv",
+            "a:",
+            "a,chmod=",
+            "a,chmod=9",
+            "a,chown=me",
+            "a,mode=7",
+            "a,chmod=1,chmod=2",
+        ] {
+            assert!(copy(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn archives_are_taken_apart_likewise() {
+        for (text, file, destination, keep) in [
+            ("a.tar", "a.tar", "/", false),
+            ("a.tar:/srv", "a.tar", "/srv", false),
+            ("a.tar:/srv,keep", "a.tar", "/srv", true),
+            ("a,b.tar,keep", "a,b.tar", "/", true),
+        ] {
+            let parsed = archive(text).expect(text);
+            assert!(matches!(&parsed.input, ArchiveInput::File(path) if path == Path::new(file)), "{text}");
+            assert_eq!((parsed.destination.as_str(), parsed.keep), (destination, keep), "{text}");
+        }
+        assert!(matches!(archive("-").expect("valid").input, ArchiveInput::Stream(_)));
+        for wrong in ["", ":/srv", "a.tar:srv", "a.tar,keep=1", "a.tar,keep,keep", "a.tar,chown=1"] {
+            assert!(archive(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_typed(text in "[a:/,=. chmodwn0-9-]{0,40}") {
+            if let Ok(copy) = copy(&text) {
+                prop_assert!(copy.destination.starts_with('/') && !copy.path.as_os_str().is_empty());
+            }
+        }
+    }
+}
