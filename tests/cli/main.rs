@@ -20,6 +20,7 @@ mod terminal;
 
 mod bases;
 mod build;
+mod composed;
 mod doctor;
 mod generated;
 mod helper;

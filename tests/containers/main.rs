@@ -14,6 +14,7 @@ mod sandbox;
 mod schemas;
 
 mod bases;
+mod composed;
 mod compression;
 mod docker;
 mod images;

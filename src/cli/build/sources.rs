@@ -22,7 +22,7 @@ pub(super) struct SourceArgs {
     /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,
     /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files
     /// unless `keep` is said. Without CONTEXT there is no context then
-    #[arg(long, value_name = "FILE[:DEST][,keep]")]
+    #[arg(long, value_name = "FILE[:DEST][,keep]", allow_hyphen_values = true)]
     add_tar: Vec<String>,
 }
 
