@@ -18,6 +18,9 @@ use crate::layer::{Destination, Directories, Imported, Owner, Style, split};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 
+/// The most layers that Docker's usual storage driver can put over one another.
+const MOST_LAYERS: usize = 127;
+
 /// What goes into the image besides the directory that is the context.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -147,6 +150,11 @@ pub(super) fn gather(
     for archive in archives {
         gathered.take(archive, &importing, &mut below)?;
     }
+    let count = gathered.layers.len() + config.base.as_ref().map_or(0, |base| base.layers.len());
+    if count > MOST_LAYERS {
+        let warning = format!("the image has {count} layers; Docker runs no image with more than {MOST_LAYERS}");
+        progress.emit(Event::Warning(&warning));
+    }
     Ok(gathered)
 }
 
@@ -195,7 +203,7 @@ impl Look<'_> {
         gathered.ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
         let listing = self.list(&context, gathered.ignore_file.as_deref(), &config.exclude)?;
         gathered.excluded = listing.excluded;
-        self.warn(warnings(&listing, &context, &self.store_root));
+        self.warn(&warnings(&listing, &context, &self.store_root));
         Ok(Found {
             key: "context".to_owned(),
             label: context.given().display().to_string(),
@@ -253,7 +261,7 @@ impl Look<'_> {
             let destination = Destination::parse(&copy.destination).map_err(refused)?;
             let context = Context::open(&copy.path)?;
             let listing = self.list(&context, context.ignore_file(None)?.as_deref(), &[])?;
-            self.warn(copy_warnings(&listing, &context, &self.store_root));
+            self.warn(&copy_warnings(&listing, &context, &self.store_root));
             (context, listing.entries, listing.began, destination, ".".to_owned())
         } else {
             let own = copy.path.file_name().unwrap_or_default().as_bytes();
@@ -290,8 +298,10 @@ impl Look<'_> {
         Ok(context.list(rules, Some(&self.store_root), self.interrupt)?)
     }
 
-    fn warn(&self, warnings: Vec<String>) {
-        warnings.iter().for_each(|warning| self.progress.emit(Event::Warning(warning)));
+    fn warn(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.progress.emit(Event::Warning(warning));
+        }
     }
 }
 

@@ -193,6 +193,39 @@ fn sources_that_are_not_there_stop_the_build_before_anything_is_packed() {
 }
 
 #[test]
+fn a_torn_stream_leaves_nothing_wherever_it_is_torn() {
+    let bench = Bench::new();
+    let bytes = archive(&[("a", &"1".repeat(3000)), ("b", "2")]);
+    let before = walk_files(bench.store.root());
+    for end in (0..bytes.len() - 1024).step_by(97).chain((0..bytes.len() - 1024).step_by(512)) {
+        let mut config = bench.config();
+        let stream = Stream::new(std::io::Cursor::new(bytes[..end].to_vec()));
+        config.sources.context = ContextSource::Archive(ArchiveInput::Stream(stream));
+        let error = bench.build(&config).map(drop).expect_err("torn");
+        assert!(matches!(error, BuildError::Archive { .. }), "{end}: {error:?}");
+        let now = walk_files(bench.store.root());
+        let now: Vec<_> = now.into_iter().filter(|path| *path != Path::new(".tmp")).collect();
+        assert!(now.iter().all(|path| before.contains(path)), "{end}: {now:?}");
+    }
+}
+
+#[test]
+fn too_many_layers_are_told() {
+    let bench = Bench::new();
+    put(&bench.dir.path().join("file"), "x");
+    let mut config = bench.config();
+    config.sources.copies = vec![copy(bench.dir.path().join("file"), "/"); 126];
+    let warned = |config: &BuildConfig| {
+        let heard = Heard::default();
+        let outcome = build(config, &bench.store, &heard, &Interrupt::default()).expect("built");
+        (outcome.layers.len(), heard.lines("Warning").join("").contains("127"))
+    };
+    assert_eq!(warned(&config), (127, false));
+    config.sources.copies.push(copy(bench.dir.path().join("file"), "/"));
+    assert_eq!(warned(&config), (128, true));
+}
+
+#[test]
 fn without_a_context_its_directory_is_not_looked_at() {
     let bench = Bench::new();
     put(&bench.dir.path().join("file"), "x");
