@@ -226,6 +226,9 @@ fn make(
     }
     let counts = Counts::of(&listing.entries);
 
+    for layer in config.base.iter().flat_map(|base| &base.layers) {
+        layers::tell(progress, layer);
+    }
     let plans = split(&listing.entries, config.layers);
     let cache = config.cache.as_ref();
     let layering = Layering { request: &request, context: &context, store, lease, cache, progress, interrupt };
