@@ -310,7 +310,7 @@ impl Request {
         Ok(Self {
             names,
             destination,
-            style: Style { owner: config.owner, modified, mode: None },
+            style: Style { owner: config.owner, modified, above: None, mode: None },
             compression: config.compression,
             created,
         })

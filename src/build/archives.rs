@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::layers;
 use super::{BuildError, Counts, LayerOutcome};
 use crate::context::IgnoreRules;
 use crate::image::Descriptor;
@@ -128,6 +129,7 @@ impl Importing<'_> {
         let Packed { diff_id, uncompressed, inner } = packed;
         let (digest, size) = inner.commit()?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
+        layers::tell(self.progress, &descriptor);
         Ok((LayerOutcome { descriptor, diff_id, uncompressed, reused: false }, imported))
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
-use super::layers::Layering;
+use super::layers::{self, Layering};
 use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root, warnings};
 use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, rules};
 use crate::layer::{Destination, Directories, Imported, Owner, Style, split};
@@ -115,6 +115,9 @@ pub(super) fn gather(
     let archives = config.sources.archives.iter().enumerate();
     let archives =
         archives.map(|(number, archive)| look.archive(number + 1, archive)).collect::<Result<Vec<_>, _>>()?;
+    for layer in config.base.iter().flat_map(|base| &base.layers) {
+        layers::tell(progress, layer);
+    }
     let mut below = Directories::default();
     let importing = Importing { compression: request.compression, store, lease, progress, interrupt };
     if let Some(archive) = first {
@@ -275,6 +278,7 @@ impl Look<'_> {
         };
         let style = Style {
             owner: copy.owner.unwrap_or(self.request.style.owner),
+            above: copy.owner.map(|_| self.request.style.owner),
             mode: copy.mode,
             modified: self.request.style.modified,
         };

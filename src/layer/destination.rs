@@ -101,6 +101,11 @@ impl Destination {
         ends.chain(own).map(|end| &self.path[..end]).skip(self.present)
     }
 
+    /// Whether the name in the archive is that of the directory where a source's content lands.
+    pub(super) fn is(&self, directory: &str) -> bool {
+        self.file.is_none() && self.path == directory
+    }
+
     /// The name in the archive of something at the relative path in its source.
     pub fn name(&self, relative: &[u8]) -> Vec<u8> {
         let relative = self.file.as_deref().unwrap_or(relative);

@@ -30,6 +30,8 @@ pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) ->
     text.number(plan.style.owner.uid);
     text.number(plan.style.owner.gid);
     text.number(plan.style.modified);
+    text.number(plan.style.above.map_or(u64::MAX, |owner| owner.uid));
+    text.number(plan.style.above.map_or(u64::MAX, |owner| owner.gid));
     text.number(plan.style.mode.map_or(u64::MAX, u64::from));
     text.bytes(plan.destination.to_string().as_bytes());
     text.number(plan.destination.present() as u64);
@@ -169,6 +171,9 @@ mod tests {
         seen.push(of(&base[..1], "/srv", style, compression, 0));
         seen.push(at(&base[..1], &Destination::parse_file("/srv/b", b"a").expect("valid"), style, compression, 0));
         seen.push(of(&base, "/", Style { modified: 9, ..style }, compression, 0));
+        for above in [Owner::default(), Owner { uid: 9, gid: 0 }, Owner { uid: 0, gid: 9 }] {
+            seen.push(of(&base, "/", Style { above: Some(above), ..style }, compression, 0));
+        }
         for mode in [0, 0o600] {
             seen.push(of(&base, "/", Style { mode: Some(mode), ..style }, compression, 0));
         }

@@ -88,8 +88,12 @@ pub fn pack<W: Write + Send + 'static>(
     let mut buffer = vec![0; READ_BYTES];
     let mut originals: HashMap<(u64, u64), &Entry> = HashMap::new();
     for directory in plan.destination.directories() {
+        // Others may have something in these: they are nobody's in particular.
+        let above = plan.style.above.filter(|_| !plan.destination.is(directory));
+        tar.restyle(Style { owner: above.unwrap_or(plan.style.owner), ..plan.style });
         tar.directory(directory.as_bytes(), PARENT_MODE).map_err(LayerError::Write)?;
     }
+    tar.restyle(plan.style);
     for entry in plan.entries {
         if monitor.stopped() {
             return Err(LayerError::Interrupted);

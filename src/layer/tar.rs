@@ -23,6 +23,8 @@ pub struct Style {
     pub owner: Owner,
     /// When they were modified, in Unix seconds.
     pub modified: u64,
+    /// Who owns the directories on the way to where they land, if not who owns them.
+    pub above: Option<Owner>,
     /// Permission bits of files and directories; without them each has its own.
     pub mode: Option<u32>,
 }

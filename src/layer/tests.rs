@@ -31,7 +31,7 @@ fn read_back(archive: &[u8]) -> Vec<ReadEntry> {
     read
 }
 
-const STYLE: Style = Style { owner: Owner { uid: 1000, gid: 3_000_000 }, modified: 7, mode: None };
+const STYLE: Style = Style { owner: Owner { uid: 1000, gid: 3_000_000 }, modified: 7, above: None, mode: None };
 
 fn compressors() -> std::sync::Arc<Compressors> {
     Compressors::new(Compression::default()).expect("threads")

@@ -84,7 +84,7 @@ fn each_source_is_a_layer_over_those_before() {
             "755 3 srv/more/",
             "644 3 srv/more/one",
             // What is there keeps its permissions and owner.
-            "755 7 srv/etc/",
+            "755 3 srv/etc/",
             "400 7 srv/etc/link",
             "644 3 srv/index",
             "755 3 srv/more/deep/",

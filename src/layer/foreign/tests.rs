@@ -9,7 +9,7 @@ use crate::image::Digest;
 use crate::layer::{Compression, Format};
 use crate::progress::{Interrupt, Silent};
 
-const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, mode: None };
+const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, above: None, mode: None };
 
 /// An entry as archivers write it: with somebody's ids and some time.
 fn entry(kind: EntryType, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
