@@ -3,6 +3,7 @@
 //! Context, rules, walk, layers, configuration, manifest, index, in this order; what is named in
 //! the index is whole. The image's bytes depend on the context, the base and the configuration alone.
 
+mod advice;
 mod base;
 mod layers;
 mod platforms;
@@ -353,6 +354,7 @@ fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<Stri
             }
         });
     }
+    warnings.extend(advice::advice(&listing.entries));
     warnings
 }
 

@@ -18,6 +18,7 @@ mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
+mod advice;
 mod bases;
 mod build;
 mod doctor;
