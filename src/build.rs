@@ -4,6 +4,7 @@
 //! the index is whole. The image's bytes depend on the context, the base and the configuration alone.
 
 mod advice;
+mod again;
 mod base;
 mod layers;
 mod platforms;
@@ -18,6 +19,7 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
+pub use again::{Conditions, build_again};
 pub use base::{Base, BaseError, Resets};
 pub use platforms::{IndexOutcome, build_index};
 pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
@@ -85,6 +87,8 @@ pub struct BuildConfig {
     pub cache: Option<CacheConfig>,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
+    /// Under which conditions; none for those that are best.
+    pub conditions: Option<Conditions>,
 }
 
 /// What was built.
@@ -217,19 +221,24 @@ fn make(
     let context = Context::open(&config.context)?;
     let ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
     let rules = context.rules(ignore_file.as_deref(), &config.exclude)?;
-    let store_root = store_root(store)?;
+    let conditions = config.conditions.as_ref();
+    let store_root = store_root(conditions.map_or(store.root(), |conditions| conditions.left_out.as_path()))?;
     if store_root == context.root() {
         return Err(BuildError::ContextIsStore(config.context.clone()));
     }
     let listing = context.list(rules, Some(&store_root), interrupt)?;
-    for warning in warnings(&listing, &context, &store_root) {
-        progress.emit(Event::Warning(&warning));
+    // What is done again was told the first time.
+    if conditions.is_none() {
+        for warning in warnings(&listing, &context, &store_root) {
+            progress.emit(Event::Warning(&warning));
+        }
     }
     let counts = Counts::of(&listing.entries);
 
     let plans = split(&listing.entries, config.layers);
     let cache = config.cache.as_ref();
-    let layering = Layering { request: &request, context: &context, store, lease, cache, progress, interrupt };
+    let threads = conditions.map(|conditions| conditions.threads);
+    let layering = Layering { request: &request, context: &context, store, lease, cache, threads, progress, interrupt };
     let layers = layering.put(&plans, listing.began)?;
     if interrupt.requested() {
         return Err(BuildError::Interrupted);
@@ -335,8 +344,8 @@ impl Request {
 }
 
 /// Where the store really is, to recognise it on the walk.
-fn store_root(store: &ImageStore) -> Result<PathBuf, StoreError> {
-    std::fs::canonicalize(store.root()).map_err(|source| StoreError::io("read", store.root(), source))
+fn store_root(root: &Path) -> Result<PathBuf, StoreError> {
+    std::fs::canonicalize(root).map_err(|source| StoreError::io("read", root, source))
 }
 
 fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {

@@ -24,6 +24,8 @@ pub(super) struct Layering<'a> {
     pub(super) store: &'a ImageStore,
     pub(super) lease: &'a Lease,
     pub(super) cache: Option<&'a CacheConfig>,
+    /// How many threads compress, and how many layers are packed at a time; none for what the machine has.
+    pub(super) threads: Option<usize>,
     pub(super) progress: &'a dyn Progress,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -114,8 +116,13 @@ impl Layering<'_> {
 
     /// Packs side by side as many as the compressors are worth. Which thread does what does not show.
     fn pack_all(&self, missing: &[Missing<'_>]) -> Result<Vec<LayerOutcome>, BuildError> {
-        let compressors = Compressors::new(self.request.compression)
-            .map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let compression = self.request.compression;
+        let compressors = match self.threads {
+            Some(threads) => Compressors::on_threads(compression, threads),
+            None => Compressors::new(compression),
+        };
+        let compressors = compressors.map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let lanes = self.threads.unwrap_or_else(|| compressors.lanes());
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let results = Mutex::new(missing.iter().map(|_| None).collect::<Vec<_>>());
@@ -134,7 +141,7 @@ impl Layering<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..compressors.lanes().min(missing.len()) {
+            for _ in 1..lanes.min(missing.len()) {
                 scope.spawn(lane);
             }
             lane();

@@ -4,6 +4,7 @@ mod explain;
 mod platforms;
 mod rebase;
 mod values;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,7 +63,8 @@ pub(super) struct Args {
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
           "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
-          "healthcheck_cmd", "copy_to", "chown", "layers", "no_cache", "compression_format", "compression_level", "timestamp"])]
+          "healthcheck_cmd", "copy_to", "chown", "layers", "no_cache", "verify_reproducible", "compression_format",
+          "compression_level", "timestamp"])]
     rebase: Option<String>,
     /// The base that the image has, where its annotation does not tell; scratch means none
     #[arg(long, value_name = "BASE", requires = "rebase")]
@@ -97,6 +99,9 @@ pub(super) struct Args {
     /// Read every file again instead of taking layers from earlier builds
     #[arg(long)]
     no_cache: bool,
+    /// Build the image a second time, from the files and in other conditions, and fail if it is another one
+    #[arg(long, conflicts_with_all = ["explain", "list_context"])]
+    verify_reproducible: bool,
     /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
@@ -170,6 +175,7 @@ impl Run for Args {
             return self.build_index(ui, &configs, &store, progress);
         };
         let outcome = ui.run_blocking(|interrupt| Ok(build(config, &store, progress.as_ref(), interrupt)?))?;
+        self.verify(ui, &configs, &[&outcome.document], &store, progress.as_ref())?;
         drop(progress);
         self.write_files(ui, Some(outcome.image_id), &outcome.document, &outcome.names)?;
         if self.quiet {
@@ -246,6 +252,7 @@ impl Args {
                 settle: SETTLE,
             }),
             built_at: now(),
+            conditions: None,
         };
         let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
         Ok(platforms

@@ -34,6 +34,7 @@ mod observed;
 mod push;
 mod questions;
 mod readme;
+mod reproducible;
 mod sources;
 mod store;
 mod trust;

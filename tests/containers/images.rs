@@ -143,6 +143,7 @@ pub(crate) fn build_as(
         layers,
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
+        conditions: None,
     };
     build::build(&config, &sandbox.store, &Silent, &Interrupt::default()).expect("built").document
 }

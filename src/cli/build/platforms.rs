@@ -9,7 +9,7 @@ use super::super::failure::{Failure, Outcome};
 use super::super::ui::Ui;
 use super::{Args, tell_replaced};
 use crate::build::{BuildConfig, IndexOutcome, build_index};
-use crate::image::Platform;
+use crate::image::{Document, Platform};
 use crate::progress::Progress;
 use crate::store::ImageStore;
 
@@ -55,6 +55,8 @@ impl Args {
         progress: Arc<dyn Progress>,
     ) -> Outcome {
         let outcome = ui.run_blocking(|interrupt| Ok(build_index(configs, store, progress.as_ref(), interrupt)?))?;
+        let built: Vec<&Document> = outcome.images.iter().map(|(_, image)| &image.document).collect();
+        self.verify(ui, configs, &built, store, progress.as_ref())?;
         drop(progress);
         self.write_files(ui, None, &outcome.document, &outcome.names)?;
         if self.quiet {
