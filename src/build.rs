@@ -227,14 +227,14 @@ fn make(
         return Err(BuildError::ContextIsStore(config.context.clone()));
     }
     let listing = context.list(rules, Some(&store_root), interrupt)?;
-    // What is done again was told the first time.
-    if conditions.is_none() {
-        for warning in warnings(&listing, &context, &store_root) {
-            progress.emit(Event::Warning(&warning));
-        }
+    for warning in warnings(&listing, &context, &store_root) {
+        progress.emit(Event::Warning(&warning));
     }
     let counts = Counts::of(&listing.entries);
 
+    for layer in config.base.iter().flat_map(|base| &base.layers) {
+        layers::tell(progress, layer);
+    }
     let plans = split(&listing.entries, config.layers);
     let cache = config.cache.as_ref();
     let threads = conditions.map(|conditions| conditions.threads);

@@ -1,5 +1,7 @@
 //! The push: a stored image becomes a verified image in one or more registries.
 
+mod ahead;
+mod courier;
 mod plan;
 mod preview;
 mod proof;
@@ -19,8 +21,10 @@ use crate::registry::{
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
-use plan::groups;
+use ahead::Ahead;
+pub use ahead::{Feed, push_ahead};
 pub use plan::{BlobStep, PushPlan};
+use plan::{groups, groups_of};
 pub use preview::{Preview, preview};
 use run::Run;
 
@@ -187,26 +191,27 @@ pub async fn push(
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<Vec<PushOutcome>, PushError> {
-    Box::pin(everywhere(config, store, progress, interrupt)).await
+    let clients = Clients { config: &config, interrupt, progress: &progress };
+    let registries = clients.registries(&groups_of(&config.destinations)?)?;
+    Box::pin(everywhere(&clients, &registries, store, &BTreeMap::new())).await
 }
 
+/// The push of a stored image; `ahead` has what was done about its blobs already, by the repository's name.
 async fn everywhere(
-    config: PushConfig,
+    clients: &Clients<'_>,
+    registries: &BTreeMap<&str, Registry>,
     store: &ImageStore,
-    progress: Arc<dyn Progress>,
-    interrupt: &Interrupt,
+    ahead: &BTreeMap<String, Ahead>,
 ) -> Result<Vec<PushOutcome>, PushError> {
     let _lease = lease(store).await?;
-    let selection = store.resolve(&config.image)?;
+    let selection = store.resolve(&clients.config.image)?;
     let tree = store.tree(&selection.descriptor)?;
-    let clients = Clients { config: &config, interrupt, progress: &progress };
-    let groups = groups(&config.destinations, tree.root().digest())?;
-    let registries = clients.registries(&groups)?;
+    let nothing = Ahead::new();
     let mut outcomes = Vec::new();
-    for group in groups {
-        let registry = &registries[group[0].reference.registry().unwrap_or_default()];
-        let run = clients.run(registry, &group, store, &tree);
-        outcomes.extend(run.group(&clients, &group).await?);
+    for group in groups(&clients.config.destinations, tree.root().digest())? {
+        let reference = &group[0].reference;
+        let run = clients.run(&registries[reference.registry().unwrap_or_default()], &group, store, &tree);
+        outcomes.extend(run.group(clients, &group, ahead.get(&reference.name()).unwrap_or(&nothing)).await?);
     }
     Ok(outcomes)
 }

@@ -29,6 +29,7 @@ complete -c idpbuilder-build -l timestamp -l source-date-epoch -d 'Time of all f
 complete -c idpbuilder-build -l iidfile -d 'Write the image id to FILE' -r -F
 complete -c idpbuilder-build -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-build -l metadata-file -d 'Write name, id and digest as JSON to FILE' -r -F
+complete -c idpbuilder-build -l push -d 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image\'s names say]' -r
 complete -c idpbuilder-build -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'
@@ -61,7 +62,7 @@ complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [defa
 complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
-complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only'
+complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-build -l list-context -d 'List what would go into the image, and tell what each rule leaves out'
 complete -c idpbuilder-build -l password-stdin -d 'Read the password from standard input'

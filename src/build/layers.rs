@@ -11,7 +11,7 @@ use crate::image::{Descriptor, Digest};
 use crate::layer::{
     Compressors, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, fingerprint, pack, settled,
 };
-use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
 use crate::store::{ImageStore, Lease, StoreError};
 
 /// The transfer under which packing is reported.
@@ -52,6 +52,9 @@ impl Layering<'_> {
             if found.is_none() {
                 let kept = known.filter(|(config, _)| settled(entries, walked, config.settle));
                 missing.push(Missing { number, entries, fingerprint: kept.map(|(_, key)| key) });
+            }
+            if let Some(found) = &found {
+                tell(self.progress, &found.descriptor);
             }
             layers.push(found);
         }
@@ -175,6 +178,13 @@ impl Layering<'_> {
         let Packed { diff_id, uncompressed, inner } = packed;
         let (digest, size) = inner.commit()?;
         let descriptor = Descriptor::new(self.request.compression.media_type(), digest, size);
+        tell(self.progress, &descriptor);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })
     }
+}
+
+/// Whoever wants to do something with a layer need not wait for the others.
+pub(super) fn tell(progress: &dyn Progress, layer: &Descriptor) {
+    let Descriptor { digest, size, ref media_type, .. } = *layer;
+    progress.emit(Event::Stored(&Stored { digest: digest.to_string(), size, media_type: media_type.clone() }));
 }

@@ -2,6 +2,7 @@
 
 mod explain;
 mod platforms;
+mod publish;
 mod rebase;
 mod values;
 mod verify;
@@ -23,11 +24,12 @@ use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::build::{
-    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, Layers, SETTLE, build,
+    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, IndexOutcome, Layers, SETTLE,
+    build, build_index,
 };
 use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
-use crate::progress::Progress;
+use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
 use values::{layers, owner, pairs};
@@ -121,7 +123,12 @@ pub(super) struct Args {
     /// Write name, id and digest as JSON to FILE
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// Print the image id only
+    /// Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where
+    /// the image's names say]
+    #[arg(long, value_name = "DEST", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          conflicts_with = "rebase", action = clap::ArgAction::Append)]
+    push: Option<Vec<String>>,
+    /// Print the image id only; with --push, REPOSITORY@DIGEST
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -171,19 +178,63 @@ impl Run for Args {
         if let Some(base) = configs.iter().find_map(|config| config.base.as_ref()) {
             tell_triggers(ui, &self.from, base);
         }
-        let [config] = &configs[..] else {
-            return self.build_index(ui, &configs, &store, progress);
+        let base = configs[0].base.clone();
+        let push = self.push_config(ui, &configs[0].names)?;
+        let (built, pushed) = if let Some(push) = push {
+            let (built, pushed) = Self::build_and_push(ui, configs, self.verify_reproducible, push, &store, &progress)?;
+            (built, Some(pushed))
+        } else {
+            let verify = self.verify_reproducible;
+            (ui.run_blocking(|stop| make(&configs, verify, &store, progress.as_ref(), stop))?, None)
         };
-        let outcome = ui.run_blocking(|interrupt| Ok(build(config, &store, progress.as_ref(), interrupt)?))?;
-        self.verify(ui, &configs, &[&outcome.document], &store, progress.as_ref())?;
         drop(progress);
-        self.write_files(ui, Some(outcome.image_id), &outcome.document, &outcome.names)?;
-        if self.quiet {
-            return ui.data(&outcome.image_id.to_string());
+        if self.verify_reproducible {
+            verify::tell(ui, &built.images());
         }
-        tell_replaced(ui, &outcome.replaced);
-        ui.data(&summary(&outcome, config.base.as_ref().map(|base| (self.from.as_str(), base)), store.root()))
+        self.tell(ui, &built, base.as_ref(), &store, pushed.is_some())?;
+        pushed.map_or(Ok(()), |outcomes| self.tell_push(ui, &outcomes?))
     }
+}
+
+/// What was built: an image, or an index of several.
+enum Built {
+    Image(BuildOutcome),
+    Index(IndexOutcome),
+}
+
+impl Built {
+    fn document(&self) -> &Document {
+        match self {
+            Self::Image(image) => &image.document,
+            Self::Index(index) => &index.document,
+        }
+    }
+
+    /// The images alone, in the order of their configurations.
+    fn images(&self) -> Vec<&Document> {
+        match self {
+            Self::Image(image) => vec![&image.document],
+            Self::Index(index) => index.images.iter().map(|(_, image)| &image.document).collect(),
+        }
+    }
+}
+
+/// One image for one configuration, an index for several; built twice, and not a result otherwise, to `verify` them.
+fn make(
+    configs: &[BuildConfig],
+    verify: bool,
+    store: &ImageStore,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Built, Failure> {
+    let built = match configs {
+        [config] => Built::Image(build(config, store, progress, interrupt)?),
+        configs => Built::Index(build_index(configs, store, progress, interrupt)?),
+    };
+    if verify {
+        verify::verify(configs, &built.images(), store, progress, interrupt)?;
+    }
+    Ok(built)
 }
 
 impl Args {
@@ -263,6 +314,29 @@ impl Args {
                 ..config.clone()
             })
             .collect())
+    }
+
+    /// What was built: the summary or, where that is enough, the id; files where scripts asked for some.
+    fn tell(&self, ui: &Ui, built: &Built, base: Option<&Base>, store: &ImageStore, pushed: bool) -> Outcome {
+        let (id, replaced, text) = match built {
+            Built::Image(image) => {
+                self.write_files(ui, Some(image.image_id), &image.document, &image.names)?;
+                let base = base.map(|base| (self.from.as_str(), base));
+                (image.image_id, &image.replaced, summary(image, base, store.root()))
+            }
+            Built::Index(index) => {
+                self.write_files(ui, None, &index.document, &index.names)?;
+                (index.document.digest(), &index.replaced, platforms::summary(index, store.root()))
+            }
+        };
+        match (self.quiet, pushed) {
+            (true, true) => Ok(()),
+            (true, false) => ui.data(&id.to_string()),
+            (false, _) => {
+                tell_replaced(ui, replaced);
+                ui.data(&text)
+            }
+        }
     }
 
     fn compression(&self) -> Result<Compression, Failure> {

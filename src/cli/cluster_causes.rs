@@ -108,7 +108,9 @@ pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             Kind::Failed,
             vec![format!("give it an https address and the cluster's certificate-authority-data: {}", export(context))],
         ),
-        ClusterError::Proxied { .. } => one(Kind::Failed, "choose another context with --context NAME"),
+        ClusterError::Proxied { .. } => {
+            one(Kind::Failed, "choose another context with --context NAME (idpbuilder-build: --kube-context NAME)")
+        }
         ClusterError::PluginStart { .. } => {
             one(Kind::Auth, "install the plugin that the kubeconfig's user names under exec")
         }
@@ -139,9 +141,10 @@ pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
         ClusterError::GiteaNotReady { context } => {
             (Kind::Registry, vec![format!("wait until it runs: kubectl --context {context} get pods -n gitea --watch")])
         }
-        ClusterError::NoGitea { .. } => {
-            one(Kind::Failed, "choose an idpbuilder cluster with --context NAME or --cluster-name NAME")
-        }
+        ClusterError::NoGitea { .. } => one(
+            Kind::Failed,
+            "choose an idpbuilder cluster with --cluster-name NAME or --context NAME (idpbuilder-build: --kube-context NAME)",
+        ),
         ClusterError::Answer { context, .. } => {
             (Kind::Failed, vec![format!("see whether kubectl --context {context} get --raw /version works")])
         }
@@ -153,7 +156,7 @@ fn contexts(known: &[String]) -> String {
     if known.is_empty() {
         return "make a cluster with idpbuilder create, or name its kubeconfig with --kubeconfig FILE".to_owned();
     }
-    format!("choose one with --context NAME: {}", known.join(", "))
+    format!("choose one with --context NAME (idpbuilder-build: --kube-context NAME): {}", known.join(", "))
 }
 
 /// kind's way to write a context anew, as far as the context's name tells the cluster's.

@@ -249,7 +249,7 @@ impl Progress for Lines {
                 say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
             }
             Event::Warning(text) => say(&format!("{} {text}", self.paint.warning("warning:"))),
-            Event::Summary(_) => {}
+            Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     say(&exchange::line(exchange));
@@ -408,7 +408,7 @@ impl Progress for Bars {
             Event::Warning(text) => {
                 self.screen.suspend(|| say(&format!("{} {text}", self.paint.warning("warning:"))));
             }
-            Event::Summary(_) => {}
+            Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     self.screen.suspend(|| say(&exchange::line(exchange)));

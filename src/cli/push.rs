@@ -9,7 +9,7 @@ use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::build::write_result;
 use super::failure::{Failure, Outcome};
-use super::registry::{RegistryArgs, proxies};
+use super::registry::{RegistryArgs, Target, proxies};
 use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
@@ -81,14 +81,9 @@ impl Run for Args {
         let store = self.store.open(ui)?;
         let name = self.own_name(&store)?;
         let references = self.registry.destinations(ui, &name, &self.destinations, store_flag)?;
-        let mut destinations = Vec::new();
-        for target in self.registry.targets(ui, references)? {
-            let (reference, policy, credential) = (target.reference, target.policy, target.credential);
-            destinations.push(Destination { reference, policy, credential });
-        }
         let config = PushConfig {
             image: self.image.clone(),
-            destinations,
+            destinations: destinations(self.registry.targets(ui, references)?),
             jobs: usize::from(self.jobs),
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
             timeouts: self.transfer.timeouts(self.registry.timeouts()),
@@ -126,14 +121,25 @@ impl Args {
     fn tell(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
         let digests: Vec<String> = outcomes.iter().map(|outcome| outcome.digest.to_string()).collect();
         write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
-        for outcome in outcomes {
-            self.registry.tell_end(ui, &outcome.reference, outcome.certificate.as_ref());
-            ui.status(&render::outcome_as_line(outcome));
-        }
+        tell(ui, &self.registry, outcomes);
         if self.format == Format::Json {
             return ui.data(&render::outcomes_as_json(outcomes));
         }
         let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
         ui.data(&lines.join("\n"))
+    }
+}
+
+/// Where to push.
+pub(super) fn destinations(targets: Vec<Target>) -> Vec<Destination> {
+    let destination = |Target { reference, policy, credential }| Destination { reference, policy, credential };
+    targets.into_iter().map(destination).collect()
+}
+
+/// What was done, for people.
+pub(super) fn tell(ui: &Ui, registry: &RegistryArgs, outcomes: &[PushOutcome]) {
+    for outcome in outcomes {
+        registry.tell_end(ui, &outcome.reference, outcome.certificate.as_ref());
+        ui.status(&render::outcome_as_line(outcome));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Destination, PushError};
+use super::{Destination, Group, PushError};
 use crate::image::{Descriptor, Digest, Document};
 
 /// What a push has to do in one repository: pure data.
@@ -81,16 +81,23 @@ impl Survey {
     }
 }
 
-/// Destinations by registry and repository, in the order given.
-pub(super) fn groups(destinations: &[Destination], image: Digest) -> Result<Vec<Vec<&Destination>>, PushError> {
-    let mut groups: Vec<Vec<&Destination>> = Vec::new();
+/// Destinations of an image by registry and repository, in the order given.
+pub(super) fn groups(destinations: &[Destination], image: Digest) -> Result<Vec<Group<'_>>, PushError> {
+    for Destination { reference, .. } in destinations {
+        if reference.digest().is_some_and(|digest| digest != image) {
+            return Err(PushError::DigestDiffers { destination: Box::new(reference.clone()), image });
+        }
+    }
+    groups_of(destinations)
+}
+
+/// The same for an image that is not known yet.
+pub(super) fn groups_of(destinations: &[Destination]) -> Result<Vec<Group<'_>>, PushError> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for destination in destinations {
         let reference = &destination.reference;
         if reference.registry().is_none() {
             return Err(PushError::NoRegistry(reference.clone()));
-        }
-        if reference.digest().is_some_and(|digest| digest != image) {
-            return Err(PushError::DigestDiffers { destination: Box::new(reference.clone()), image });
         }
         match groups.iter_mut().find(|group| group[0].reference.name() == reference.name()) {
             Some(group) => group.push(destination),

@@ -1,8 +1,6 @@
 //! The work in one repository: look, send, name, look again.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::Either;
 use futures_util::{StreamExt as _, stream};
 
+use super::ahead::Ahead;
+use super::courier::Courier;
 use super::plan::{BlobStep, PushPlan, Survey};
 use super::{BlobOutcome, Clients, Destination, PushError, PushOutcome, failure};
 use crate::image::{Descriptor, Digest, Reference};
-use crate::progress::{Event, Outcome, Phase, Progress, Summary};
-use crate::registry::{Meter, Registry, RegistryError, Target, Uploaded};
-use crate::store::{ImageStore, ImageTree, StoreError};
+use crate::progress::{Event, Progress, Summary};
+use crate::registry::{Registry, RegistryError, Target, Uploaded};
+use crate::store::{ImageStore, ImageTree};
 
 /// Questions at the same time: they cost the registry little, and one round of them is all that a push of
 /// something that is there takes.
@@ -39,16 +39,16 @@ impl Run<'_> {
         &self,
         clients: &Clients<'_>,
         group: &[&Destination],
+        ahead: &Ahead,
     ) -> Result<Vec<PushOutcome>, PushError> {
         let digest = self.tree.root().digest();
-        let mut before = self.registry.traffic();
         let references: Vec<Reference> =
             group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect();
         let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
         let survey = self.survey(&tags).await?;
         let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
         let complete = survey.is_complete(&plan, &self.tree.documents, &names(&tags, digest));
-        let mut blobs = self.blobs(&plan).await?;
+        let mut blobs = self.blobs(&plan, ahead).await?;
         if !complete {
             for repaired in self.documents().await? {
                 let of_it = |blob: &&mut BlobOutcome| blob.digest == repaired.digest;
@@ -69,11 +69,10 @@ impl Run<'_> {
                 let anonymous = clients.open(group[0], None).map_err(|error| failure(&reference, error))?;
                 self.wait_for(&anonymous, &reference, patience).await?;
             }
-            let now = self.registry.traffic();
             let outcome = PushOutcome {
                 reference,
                 digest,
-                traffic: now.since(std::mem::replace(&mut before, now)),
+                traffic: self.registry.new_traffic(),
                 certificate: self.registry.own_certificate(),
                 blobs: blobs.clone(),
             };
@@ -150,48 +149,28 @@ impl Run<'_> {
         Ok(survey)
     }
 
-    /// Sees to it that the repository has all blobs of the plan.
-    pub(super) async fn blobs(&self, plan: &PushPlan) -> Result<Vec<BlobOutcome>, PushError> {
-        let work = plan.steps.iter().map(|(blob, step)| self.blob(blob, step));
+    /// Sees to it that the repository has all blobs of the plan. What was done `ahead` about those that are there now
+    /// counts, and is told already.
+    pub(super) async fn blobs(&self, plan: &PushPlan, ahead: &Ahead) -> Result<Vec<BlobOutcome>, PushError> {
+        let courier = self.courier();
+        let work = plan.steps.iter().map(|(blob, step)| {
+            let done = ahead.get(&blob.digest).filter(|_| *step == BlobStep::Skip);
+            let courier = &courier;
+            async move {
+                match done {
+                    Some(done) => Ok(*done),
+                    None => courier.bring(blob, &label(self.tree, blob), step).await,
+                }
+            }
+        });
         let outcomes = self.all(work, self.jobs).await.map_err(|error| self.failed(error));
         self.registry.keep_places();
         outcomes
     }
 
-    async fn blob(&self, blob: &Descriptor, step: &BlobStep) -> Result<BlobOutcome, RegistryError> {
-        let key = blob.digest.to_string();
-        let label = label(self.tree, blob);
-        let total = Some(blob.size);
-        self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Upload, total });
-        let result = match step {
-            BlobStep::Skip => {
-                self.registry.has(self.repository, blob);
-                Ok(Uploaded::Exists)
-            }
-            BlobStep::Mount { .. } | BlobStep::Upload => {
-                let path = self.store.blob_path(blob.digest);
-                let source = move |offset| {
-                    let mut file = File::open(&path)?;
-                    file.seek(SeekFrom::Start(offset))?;
-                    Ok(Box::new(file) as Box<dyn Read + Send>)
-                };
-                let meter = Meter::new(Arc::clone(self.progress), &key);
-                self.registry.upload_blob(self.repository, blob, Arc::new(source), &meter).await
-            }
-        };
-        let outcome = match &result {
-            Ok(Uploaded::Sent { .. }) => Outcome::Done,
-            Ok(Uploaded::Exists) => Outcome::Exists,
-            Ok(Uploaded::Mounted) => Outcome::Mounted,
-            Err(_) => Outcome::Failed,
-        };
-        self.progress.emit(Event::End { key: &key, outcome });
-        let how = result?;
-        let uploaded = match how {
-            Uploaded::Sent { resumed } => blob.size - resumed,
-            Uploaded::Exists | Uploaded::Mounted => 0,
-        };
-        Ok(BlobOutcome { digest: blob.digest, size: blob.size, how, uploaded })
+    fn courier(&self) -> Courier<'_> {
+        let Self { registry, repository, store, progress, .. } = *self;
+        Courier { registry, repository, store, progress }
     }
 
     /// Stores all manifests by digest, children before parents. Blobs and manifests that the registry turns out
@@ -220,7 +199,7 @@ impl Run<'_> {
                     let survey = self.survey(&[]).await?;
                     let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
                     let missing = plan.steps.into_iter().filter(|(_, step)| *step == BlobStep::Upload).collect();
-                    repaired = self.blobs(&PushPlan { steps: missing }).await?;
+                    repaired = self.blobs(&PushPlan { steps: missing }, &Ahead::new()).await?;
                 }
                 Err(error) => return Err(self.failed(error)),
             }
@@ -230,9 +209,7 @@ impl Run<'_> {
 
     pub(super) fn failed(&self, error: RegistryError) -> PushError {
         match error {
-            RegistryError::Source { digest, source } => {
-                PushError::Store(StoreError::io("read", &self.store.blob_path(digest), source))
-            }
+            RegistryError::Source { digest, source } => self.courier().unreadable(digest, source),
             other => failure(self.destination, other),
         }
     }

@@ -160,6 +160,8 @@ pub struct Registry {
     gate: Gate,
     /// Whether it ever answered.
     met: AtomicBool,
+    /// The traffic that was told.
+    told: Mutex<Traffic>,
 }
 
 impl Registry {
@@ -199,6 +201,7 @@ impl Registry {
             gate: Gate::new(Persistence::default().first_pause()),
             persistence: Persistence::default(),
             met: AtomicBool::new(false),
+            told: Mutex::default(),
         })
     }
 
@@ -229,9 +232,10 @@ impl Registry {
         &self.host
     }
 
-    /// What was sent to it so far, and to whom it sent us.
-    pub fn traffic(&self) -> Traffic {
-        self.transport.traffic()
+    /// What was sent to it, and to whom it sent us, since this was asked the last time.
+    pub fn new_traffic(&self) -> Traffic {
+        let now = self.transport.traffic();
+        now.since(std::mem::replace(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner), now))
     }
 
     /// A repository was found to have a blob: a mount can come from there, and an upload of it that an earlier run

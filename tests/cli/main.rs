@@ -31,6 +31,7 @@ mod layers;
 mod login;
 mod multicall;
 mod observed;
+mod publish;
 mod push;
 mod questions;
 mod readme;

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use rustix::fs::{Mode, OFlags};
 
 use crate::sandbox::{Output, Sandbox};
+use crate::server::Server;
 
 const BUILD: &[&str] = &["idpbuilder-build", "app", "-t", "app:v1", "--progress", "none", "--verify-reproducible"];
 
@@ -96,6 +97,23 @@ fn what_changed_between_two_builds_is_named() {
     let told = output.failure(1);
     assert!(told.contains("layer 1: etc/log is in the second build only"), "{told}");
     assert!(!sandbox.work().join("id").exists(), "nobody takes it for verified");
+}
+
+#[test]
+fn a_registry_gets_no_image_that_is_not_verified() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &[]);
+    let name = |name: &str| format!("{}/team/{name}:v1", server.address);
+    let pull = |name: &str| sandbox.run(&["idpbuilder-pull", name, "--plain-http", "-q", "--store", "pulled"]);
+    let push = |name: &str| format!("--push={name}");
+    let (good, bad) = (name("good"), name("bad"));
+    sandbox.run(&[BUILD, &[&push(&good), "--plain-http"]].concat()).success();
+    pull(&good).success();
+    let config = sandbox.work().join("app/etc/app.conf");
+    let change = || fs::write(&config, "a=22\n").expect("written");
+    let told = changed_between(&sandbox, &[&push(&bad), "--plain-http"], change).failure(1);
+    assert!(told.contains("a second build makes another image"), "{told}");
+    assert_ne!(pull(&bad).code, Some(0));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use idpbuilder_oci::progress::{Event, Exchange, Interrupt, Progress};
+use idpbuilder_oci::pull::pull as pull_from;
 use idpbuilder_oci::push::push as push_to;
 use idpbuilder_oci::registry::{NetworkFault, RegistryError};
 use idpbuilder_oci::tls::{HandshakeFault, Origin, TlsPolicy, TrustStore};
 
 use crate::docker_registry::{DockerRegistry, Options};
-use crate::fixture::{TestStore, login, noise, push_config, registry_error};
+use crate::fixture::{TestStore, login, noise, pull_config, push_config, registry_error};
 
 /// Certificate and key for that name.
 fn certificate(name: &str) -> (String, String) {
@@ -93,6 +94,14 @@ async fn questions_go_by_http_2_and_the_bytes_of_blobs_by_connections_of_their_o
     assert!(by("HTTP/2.0").any(|(method, ..)| method == "HEAD"), "{seen:?}");
     assert!(by("HTTP/2.0").all(|(.., sent)| *sent < 100_000), "{seen:?}");
     assert_eq!(by("HTTP/1.1").map(|(.., sent)| sent).sum::<u64>(), 4_000_000, "{seen:?}");
+
+    let mut config = pull_config(&format!("{host}/team/app"), "pulled");
+    config.policy = trusting(&pem);
+    let other = TestStore::new();
+    pull_from(config, &other.store, protocols.clone(), &Interrupt::default()).await.expect("pulled");
+    let seen = std::mem::take(&mut *protocols.0.lock().expect("unpoisoned"));
+    let by_http_1 = seen.iter().filter(|(_, spoken, _)| spoken.as_deref() == Some("HTTP/1.1")).count();
+    assert_eq!(by_http_1, 3, "two layers and the configuration: {seen:?}");
 }
 
 #[tokio::test]

@@ -1,17 +1,12 @@
 //! `idpbuilder-build` for several platforms: an index of one image each.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use indicatif::HumanBytes;
 
-use super::super::failure::{Failure, Outcome};
-use super::super::ui::Ui;
-use super::{Args, tell_replaced};
-use crate::build::{BuildConfig, IndexOutcome, build_index};
-use crate::image::{Document, Platform};
-use crate::progress::Progress;
-use crate::store::ImageStore;
+use super::super::failure::Failure;
+use crate::build::IndexOutcome;
+use crate::image::Platform;
 
 /// `--platform` as a list; a platform that comes twice counts once.
 pub(super) fn platforms(text: &str) -> Result<Vec<Platform>, Failure> {
@@ -46,28 +41,7 @@ pub(super) fn contexts(given: &[String], platforms: &[Platform]) -> Result<Vec<(
     Ok(contexts)
 }
 
-impl Args {
-    pub(super) fn build_index(
-        &self,
-        ui: &Ui,
-        configs: &[BuildConfig],
-        store: &ImageStore,
-        progress: Arc<dyn Progress>,
-    ) -> Outcome {
-        let outcome = ui.run_blocking(|interrupt| Ok(build_index(configs, store, progress.as_ref(), interrupt)?))?;
-        let built: Vec<&Document> = outcome.images.iter().map(|(_, image)| &image.document).collect();
-        self.verify(ui, configs, &built, store, progress.as_ref())?;
-        drop(progress);
-        self.write_files(ui, None, &outcome.document, &outcome.names)?;
-        if self.quiet {
-            return ui.data(&outcome.document.digest().to_string());
-        }
-        tell_replaced(ui, &outcome.replaced);
-        ui.data(&summary(&outcome, store.root()))
-    }
-}
-
-fn summary(outcome: &IndexOutcome, store: &Path) -> String {
+pub(super) fn summary(outcome: &IndexOutcome, store: &Path) -> String {
     let saved = outcome.names.iter().map(|name| format!("Index saved to local store: {name}"));
     let mut lines: Vec<String> = saved.collect();
     lines.push(format!("  digest    {}", outcome.document.digest()));

@@ -3,41 +3,35 @@
 use super::super::failure::{Failure, Kind, Outcome};
 use super::super::inspect::details;
 use super::super::ui::Ui;
-use super::Args;
 use crate::build::{BuildConfig, build_again};
 use crate::image::{Document, Platform};
 use crate::inspect::{Change, Difference, Place, first_difference};
-use crate::progress::Progress;
+use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
 
-impl Args {
-    /// Builds the images of `configs` again, if that is wanted, and fails unless they are those of `built`.
-    pub(super) fn verify(
-        &self,
-        ui: &Ui,
-        configs: &[BuildConfig],
-        built: &[&Document],
-        store: &ImageStore,
-        progress: &dyn Progress,
-    ) -> Outcome {
-        if !self.verify_reproducible {
-            return Ok(());
+/// Builds the images of `configs` again and fails unless they are those of `built`.
+pub(super) fn verify(
+    configs: &[BuildConfig],
+    built: &[&Document],
+    store: &ImageStore,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Outcome {
+    for (config, first) in configs.iter().zip(built) {
+        let scratch = store.scratch()?;
+        let second = build_again(config, store, scratch.store(), progress, interrupt)?.document;
+        let second = (scratch.store(), &second.descriptor);
+        if let Some(place) = first_difference((store, &first.descriptor), second, interrupt)? {
+            return Err(failure(&place, (configs.len() > 1).then_some(&config.platform)));
         }
-        for (config, first) in configs.iter().zip(built) {
-            let scratch = store.scratch()?;
-            let place = ui.run_blocking(|interrupt| {
-                let second = build_again(config, store, scratch.store(), progress, interrupt)?.document;
-                let second = (scratch.store(), &second.descriptor);
-                Ok(first_difference((store, &first.descriptor), second, interrupt)?)
-            })?;
-            if let Some(place) = place {
-                return Err(failure(&place, (configs.len() > 1).then_some(&config.platform)));
-            }
-        }
-        let digests: Vec<String> = built.iter().map(|document| document.digest().to_string()).collect();
-        ui.status(&format!("Built twice with the same digest: {}", digests.join(", ")));
-        Ok(())
     }
+    Ok(())
+}
+
+/// Says that the images were verified.
+pub(super) fn tell(ui: &Ui, built: &[&Document]) {
+    let digests: Vec<String> = built.iter().map(|document| document.digest().to_string()).collect();
+    ui.status(&format!("Built twice with the same digest: {}", digests.join(", ")));
 }
 
 fn failure(place: &Place, platform: Option<&Platform>) -> Failure {

@@ -194,6 +194,7 @@ impl Progress for Json {
                 };
                 JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) }.write();
             }
+            Event::Stored(_) => {}
             Event::Summary(summary) => write(&SummaryLine::of(summary)),
             Event::Warning(text) => JsonLine { message: Some(text), ..JsonLine::bare("warning") }.write(),
             Event::Exchange(exchange) => {

@@ -1,6 +1,6 @@
 //! The transport: the one folder that names the HTTP library.
 //!
-//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs always by HTTP/1.1, where
+//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs always by HTTP/1.1, either way, where
 //! each has a connection of its own: HTTP/2 would put them all behind one window and lose them all with one connection.
 //! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while a body is still being sent is read and
 //! returned, also when the peer has closed its side. Everything read is bounded.
@@ -56,6 +56,17 @@ pub(super) struct Call {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) payload: Payload,
+}
+
+impl Call {
+    /// Whether most of a blob goes this way or that: worth a connection of its own.
+    fn moves_a_blob(&self) -> bool {
+        let path = self.uri.path();
+        match self.payload {
+            Payload::Part(_) => self.payload.len() > SMALL,
+            _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
+        }
+    }
 }
 
 /// The client for one host and whom it sends us to.
@@ -159,8 +170,9 @@ impl Transport {
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
         let home = Origin::of(&call.uri);
+        let bulk = call.moves_a_blob();
         for _ in 0..=MAX_REDIRECTIONS {
-            let reply = self.once(&call, interruptible).await?;
+            let reply = self.once(&call, bulk, interruptible).await?;
             let replays = matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             let reads = matches!(call.method, Method::GET | Method::HEAD)
                 && matches!(reply.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
@@ -177,7 +189,7 @@ impl Transport {
         Err(RegistryError::protocol(&call.method, &call.uri, Violation::Redirections(MAX_REDIRECTIONS)))
     }
 
-    async fn once(&self, call: &Call, interruptible: bool) -> Result<Reply, RegistryError> {
+    async fn once(&self, call: &Call, bulk: bool, interruptible: bool) -> Result<Reply, RegistryError> {
         self.await_turn(interruptible).await?;
         let (body, sending) = SendBody::start(&call.payload, &self.throttle);
         let mut request = http::Request::new(body);
@@ -198,7 +210,8 @@ impl Transport {
         // Names are for the registry's logs; others have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
-        let result = self.answer(call, request, &sending, interruptible).await;
+        let client = if bulk && self.multiplexes.load(Ordering::Relaxed) { &self.bulk } else { &self.client };
+        let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
         if response.version() == Version::HTTP_2 {
@@ -220,14 +233,6 @@ impl Transport {
         })
     }
 
-    /// One set of connections as long as nobody speaks HTTP/2.
-    fn client_for(&self, payload: &Payload) -> &Client<Dialer, SendBody> {
-        match payload {
-            Payload::Part(_) if payload.len() > SMALL && self.multiplexes.load(Ordering::Relaxed) => &self.bulk,
-            _ => &self.client,
-        }
-    }
-
     /// Waits until one more request may go.
     async fn await_turn(&self, interruptible: bool) -> Result<(), RegistryError> {
         let end = Instant::now() + self.throttle.request(Instant::now());
@@ -244,6 +249,7 @@ impl Transport {
     /// Waits for the answer's head, however early it comes.
     async fn answer(
         &self,
+        client: &Client<Dialer, SendBody>,
         call: &Call,
         mut request: http::Request<SendBody>,
         sending: &Arc<Sending>,
@@ -252,7 +258,7 @@ impl Transport {
         let facts = || RequestFacts::of(&call.method, &call.uri);
         let mut abandon = Abandon(Some(Arc::clone(sending)));
         let mut orphan = Orphan::new(capture_connection(&mut request));
-        let mut answer = pin!(self.client_for(&call.payload).request(request));
+        let mut answer = pin!(client.request(request));
         let mut watch = Watch::new(sending);
         let response = loop {
             match tokio::time::timeout(TICK, &mut answer).await {

@@ -5,6 +5,7 @@ use idpbuilder_oci::image::Digest;
 use crate::fixture::{noise, push_config};
 use crate::lab::invariants;
 use crate::lab::profile::{self, Profile};
+use crate::lab::record::blob_bytes;
 use crate::lab::script::{self, Fault, Op};
 use crate::lab::serve::Setup;
 use crate::pushing::{KIB, MIB, Pushing, the_login};
@@ -102,4 +103,49 @@ async fn two_layers_with_the_same_content_are_one_transfer() {
     Box::pin(local.push(push_config("app", &[&format!("{}/team/app:v1", lab.host())], None))).await.expect("pushed");
     invariants::check(&lab, "team/app", "v1", &image);
     assert!(lab.state().has("team/app", Digest::of(&noise(9, 200_000))));
+}
+
+#[tokio::test]
+async fn a_blob_is_on_its_way_before_its_image_is_whole() {
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3).login(the_login()), &[6 * MIB, 300 * KIB]);
+    let (layers, blobs) = tokio::sync::mpsc::unbounded_channel();
+    let (finished, image) = tokio::sync::oneshot::channel();
+    let feed = idpbuilder_oci::push::Feed { blobs, image };
+    let silent = std::sync::Arc::new(idpbuilder_oci::progress::Silent);
+    let never = idpbuilder_oci::progress::Interrupt::default();
+    let (config, store) = (pushing.config(), &pushing.local.store);
+    let pushed = Box::pin(idpbuilder_oci::push::push_ahead(config, store, feed, silent, &never));
+    let layer = pushing.image.references()[1].clone();
+    let making = async {
+        layers.send(layer.clone()).expect("the push listens");
+        // The image is whole only after the registry has the layer.
+        let deadline = std::time::Instant::now() + crate::lab::record::PATIENCE;
+        while !pushing.lab.state().has("team/app", layer.digest) {
+            assert!(std::time::Instant::now() < deadline, "nothing comes: {:?}", pushing.lab.lines());
+            tokio::task::yield_now().await;
+        }
+        drop(layers);
+        finished.send(pushing.image.digest()).expect("the push waits");
+    };
+    let (pushed, ()) = tokio::join!(pushed, making);
+    let outcome = pushed.expect("pushed").expect("the image was made").remove(0);
+    invariants::check(&pushing.lab, "team/app", "v1", &pushing.image);
+    assert_eq!(outcome.totals().uploaded, pushing.size(), "what went ahead counts");
+    assert_eq!(blob_bytes(&pushing.lab.seen()), pushing.size(), "and goes once");
+}
+
+#[tokio::test]
+async fn an_image_that_is_never_made_is_not_named() {
+    let pushing = Pushing::of(Setup::of(profile::PLAIN), &[300 * KIB]);
+    let (layers, blobs) = tokio::sync::mpsc::unbounded_channel();
+    let (finished, image) = tokio::sync::oneshot::channel();
+    layers.send(pushing.image.references()[1].clone()).expect("the push will listen");
+    drop((layers, finished));
+    let feed = idpbuilder_oci::push::Feed { blobs, image };
+    let silent = std::sync::Arc::new(idpbuilder_oci::progress::Silent);
+    let never = idpbuilder_oci::progress::Interrupt::default();
+    let pushed = idpbuilder_oci::push::push_ahead(pushing.config(), &pushing.local.store, feed, silent, &never);
+    assert!(Box::pin(pushed).await.expect("nothing failed").is_none());
+    assert_eq!(pushing.lab.state().repository("team/app").tags.len(), 0);
+    assert!(pushing.of_op(Op::PutManifest).is_empty());
 }

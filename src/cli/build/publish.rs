@@ -1,0 +1,108 @@
+//! `idpbuilder-build --push`: what is packed goes to the registries while the rest is being packed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::failure::{Failure, Kind, Outcome};
+use super::super::push::{destinations, tell};
+use super::super::registry::proxies;
+use super::super::ui::Ui;
+use super::{Args, Built, make};
+use crate::build::BuildConfig;
+use crate::image::{Descriptor, Reference};
+use crate::progress::{Event, Progress, Stored};
+use crate::push::{DEFAULT_JOBS, Feed, PushConfig, PushOutcome, push_ahead};
+use crate::registry::Limits;
+use crate::store::ImageStore;
+
+/// Passes on each layer that is stored, and everything to whoever shows it.
+struct Following {
+    inner: Arc<dyn Progress>,
+    layers: Mutex<mpsc::UnboundedSender<Descriptor>>,
+}
+
+impl Progress for Following {
+    fn emit(&self, event: Event<'_>) {
+        if let Event::Stored(Stored { digest, size, media_type }) = event
+            && let Ok(digest) = digest.parse()
+        {
+            // A push that ended has said why.
+            let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = layers.send(Descriptor::new(media_type, digest, *size));
+        }
+        self.inner.emit(event);
+    }
+}
+
+impl Args {
+    /// Where `--push` goes: what it says, or what the image's names say.
+    pub(super) fn push_config(&self, ui: &Ui, names: &[Reference]) -> Result<Option<PushConfig>, Failure> {
+        let Some(given) = &self.push else { return Ok(None) };
+        let store = self.store.store.as_deref();
+        let given: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
+        let mut references = Vec::new();
+        for name in names {
+            for reference in self.registry.destinations(ui, name, &given, store)? {
+                if !references.contains(&reference) {
+                    references.push(reference);
+                }
+            }
+        }
+        Ok(Some(PushConfig {
+            image: String::new(),
+            destinations: destinations(self.registry.targets(ui, references)?),
+            jobs: DEFAULT_JOBS,
+            limits: Limits::default(),
+            timeouts: self.transfer.timeouts(self.registry.timeouts()),
+            rates: self.transfer.rates(),
+            proxies: proxies(ui),
+            retry: self.transfer.retry(),
+            state: Some(ui.settings(store)?.home.value),
+            verify: false,
+            wait: None,
+        }))
+    }
+
+    /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.
+    pub(super) fn build_and_push(
+        ui: &Ui,
+        configs: Vec<BuildConfig>,
+        verify: bool,
+        push: PushConfig,
+        store: &ImageStore,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(Built, Result<Vec<PushOutcome>, Failure>), Failure> {
+        let (layers, blobs) = mpsc::unbounded_channel();
+        let (finished, image) = oneshot::channel();
+        let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
+        let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
+        ui.block_on(async {
+            let building = tokio::task::spawn_blocking(move || {
+                let built = make(&configs, verify, &builder, &following, &interrupt)?;
+                // Whoever waited for it may be gone.
+                let _ = finished.send(built.document().digest());
+                Ok::<_, Failure>(built)
+            });
+            let pushing = async {
+                let pushing = push_ahead(push, store, Feed { blobs, image }, Arc::clone(progress), &ui.interrupt);
+                let pushed = Box::pin(pushing).await;
+                if pushed.is_err() {
+                    progress.emit(Event::Warning("the push failed, as will be told; the image is built nevertheless"));
+                }
+                pushed
+            };
+            let (built, pushed) = tokio::join!(building, pushing);
+            let built = built.expect("building does not panic")?;
+            let missing = || Failure::new(Kind::Failed, "the image was built and not pushed");
+            Ok::<_, Failure>((built, pushed.map_err(Failure::from).and_then(|outcomes| outcomes.ok_or_else(missing))))
+        })
+    }
+
+    /// What became of the push: the references to deploy are the last lines.
+    pub(super) fn tell_push(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
+        tell(ui, &self.registry, outcomes);
+        let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
+        ui.data(&lines.join("\n"))
+    }
+}
