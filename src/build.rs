@@ -3,6 +3,8 @@
 //! Sources, rules, walk, layers, configuration, manifest, index, in this order; what is named in
 //! the index is whole. The image's bytes depend on the sources, the base and the configuration alone.
 
+mod advice;
+mod again;
 mod archives;
 mod base;
 mod layers;
@@ -19,6 +21,7 @@ use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
 };
+pub use again::{Conditions, build_again};
 pub use archives::{ArchiveInput, ArchiveSource, Stream};
 pub use base::{Base, BaseError, Resets};
 pub use platforms::{IndexOutcome, build_index};
@@ -93,6 +96,8 @@ pub struct BuildConfig {
     pub cache: Option<CacheConfig>,
     /// RFC 3339 wall-clock time; an annotation of the store's index only.
     pub built_at: String,
+    /// Under which conditions; none for those that are best.
+    pub conditions: Option<Conditions>,
 }
 
 /// What was built.
@@ -341,8 +346,8 @@ impl Request {
 }
 
 /// Where the store really is, to recognise it on the walk.
-fn store_root(store: &ImageStore) -> Result<PathBuf, StoreError> {
-    std::fs::canonicalize(store.root()).map_err(|source| StoreError::io("read", store.root(), source))
+fn store_root(root: &Path) -> Result<PathBuf, StoreError> {
+    std::fs::canonicalize(root).map_err(|source| StoreError::io("read", root, source))
 }
 
 fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {
@@ -360,6 +365,7 @@ fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<Stri
             }
         });
     }
+    warnings.extend(advice::advice(&listing.entries));
     warnings
 }
 

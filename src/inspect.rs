@@ -2,6 +2,7 @@
 //! the files in them. Reads only, and streams what may be large.
 
 mod diff;
+mod first;
 
 use std::io::Read;
 
@@ -14,6 +15,7 @@ use crate::progress::Interrupt;
 use crate::store::{BlobReader, Image, ImageStore, StoreError};
 
 pub use diff::{About, Aspect, Change, Difference, diff};
+pub use first::{Place, first_difference};
 
 /// The most files listed of one layer.
 const MAX_FILES: usize = 10_000_000;
@@ -255,23 +257,26 @@ pub fn layers(
     interrupt: &Interrupt,
 ) -> Result<Vec<LayerInfo>, InspectError> {
     let (_, image) = image(store, name, platform)?;
-    let mut diff_ids = image.config.rootfs.diff_ids.into_iter();
-    let mut layers = Vec::new();
-    for (at, descriptor) in image.manifest.layers.iter().enumerate() {
-        let uncompressed_size = match uncompressed {
-            Uncompressed::Skip => None,
-            Uncompressed::Measure => Some(measure(store, descriptor, interrupt)?),
-        };
-        layers.push(LayerInfo {
-            number: at + 1,
-            digest: descriptor.digest,
-            media_type: descriptor.media_type.clone(),
-            size: descriptor.size,
-            diff_id: diff_ids.next(),
-            uncompressed_size,
-        });
+    let mut layers = layer_infos(&image);
+    if uncompressed == Uncompressed::Measure {
+        for (layer, descriptor) in layers.iter_mut().zip(&image.manifest.layers) {
+            layer.uncompressed_size = Some(measure(store, descriptor, interrupt)?);
+        }
     }
     Ok(layers)
+}
+
+fn layer_infos(image: &Image) -> Vec<LayerInfo> {
+    let mut diff_ids = image.config.rootfs.diff_ids.iter().copied();
+    let layers = image.manifest.layers.iter().enumerate().map(|(at, descriptor)| LayerInfo {
+        number: at + 1,
+        digest: descriptor.digest,
+        media_type: descriptor.media_type.clone(),
+        size: descriptor.size,
+        diff_id: diff_ids.next(),
+        uncompressed_size: None,
+    });
+    layers.collect()
 }
 
 /// The layer that `wanted` means: its number, or the start of its digest or diff id.

@@ -111,6 +111,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --kube-context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --pull 'Ask the registry for BASE even if the local store has it'
             cand --no-cache 'Read every file again instead of taking layers from earlier builds'
+            cand --verify-reproducible 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
             cand -q 'Print the image id only; with --push, REPOSITORY@DIGEST'
             cand --quiet 'Print the image id only; with --push, REPOSITORY@DIGEST'
             cand -v 'Say more about each step'

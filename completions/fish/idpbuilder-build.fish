@@ -64,6 +64,7 @@ complete -c idpbuilder-build -l cluster-name -d 'Name that idpbuilder gave the c
 complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
+complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-build -l list-context -d 'List what would go into the image, and tell what each rule leaves out'

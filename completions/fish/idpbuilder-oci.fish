@@ -112,6 +112,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l list-context -d 'List what would go into the image, and tell what each rule leaves out'

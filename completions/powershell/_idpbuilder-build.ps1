@@ -88,6 +88,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--kube-context', '--kube-context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
             [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'Ask the registry for BASE even if the local store has it')
             [CompletionResult]::new('--no-cache', '--no-cache', [CompletionResultType]::ParameterName, 'Read every file again instead of taking layers from earlier builds')
+            [CompletionResult]::new('--verify-reproducible', '--verify-reproducible', [CompletionResultType]::ParameterName, 'Build the image a second time, from the files and in other conditions, and fail if it is another one')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print the image id only; with --push, REPOSITORY@DIGEST')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print the image id only; with --push, REPOSITORY@DIGEST')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more about each step')

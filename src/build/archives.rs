@@ -94,6 +94,8 @@ pub(super) struct Opened {
 /// Where its layer goes.
 pub(super) struct Importing<'a> {
     pub(super) compression: Compression,
+    /// How many threads compress; none for as many as the machine has.
+    pub(super) threads: Option<usize>,
     pub(super) store: &'a ImageStore,
     pub(super) lease: &'a Lease,
     pub(super) progress: &'a dyn Progress,
@@ -117,7 +119,11 @@ impl Importing<'_> {
         let destination = destination.over(below);
         let plan = ForeignPlan { destination: &destination, style, keep, rules: &rules };
         let unwritten = |source| StoreError::io("write a blob in", self.store.root(), source);
-        let compressors = Compressors::new(self.compression).map_err(unwritten)?;
+        let compressors = match self.threads {
+            Some(threads) => Compressors::on_threads(self.compression, threads),
+            None => Compressors::new(self.compression),
+        };
+        let compressors = compressors.map_err(unwritten)?;
         let sink = self.store.write_blob(self.lease)?;
         let mut monitor = Monitor::new(self.progress, &key, self.interrupt);
         let (packed, imported) =

@@ -27,6 +27,8 @@ pub(super) struct Layering<'a> {
     pub(super) store: &'a ImageStore,
     pub(super) lease: &'a Lease,
     pub(super) cache: Option<&'a CacheConfig>,
+    /// How many threads compress, and how many layers are packed at a time; none for what the machine has.
+    pub(super) threads: Option<usize>,
     pub(super) progress: &'a dyn Progress,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -118,8 +120,12 @@ impl Layering<'_> {
 
     /// Packs side by side as many as the compressors are worth. Which thread does what does not show.
     fn pack_all(&self, missing: &[Missing<'_>]) -> Result<Vec<LayerOutcome>, BuildError> {
-        let compressors =
-            Compressors::new(self.compression).map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let compressors = match self.threads {
+            Some(threads) => Compressors::on_threads(self.compression, threads),
+            None => Compressors::new(self.compression),
+        };
+        let compressors = compressors.map_err(|source| BuildError::Layer(LayerError::Write(source)))?;
+        let lanes = self.threads.unwrap_or_else(|| compressors.lanes());
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let results = Mutex::new(missing.iter().map(|_| None).collect::<Vec<_>>());
@@ -138,7 +144,7 @@ impl Layering<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..compressors.lanes().min(missing.len()) {
+            for _ in 1..lanes.min(missing.len()) {
                 scope.spawn(lane);
             }
             lane();

@@ -100,7 +100,10 @@ pub(super) fn gather(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Gathered, BuildError> {
-    let look = Look { config, request, store_root: store_root(store)?, progress, interrupt };
+    let conditions = config.conditions.as_ref();
+    let store_root = store_root(conditions.map_or(store.root(), |conditions| conditions.left_out.as_path()))?;
+    let threads = conditions.map(|conditions| conditions.threads);
+    let look = Look { config, request, store_root, progress, interrupt };
     let mut gathered = Gathered::default();
     let mut first = None;
     let mut sources = Vec::new();
@@ -119,7 +122,7 @@ pub(super) fn gather(
         layers::tell(progress, layer);
     }
     let mut below = Directories::default();
-    let importing = Importing { compression: request.compression, store, lease, progress, interrupt };
+    let importing = Importing { compression: request.compression, threads, store, lease, progress, interrupt };
     if let Some(archive) = first {
         let imported = gathered.take(archive, &importing, &mut below)?;
         gathered.excluded = imported.excluded;
@@ -143,6 +146,7 @@ pub(super) fn gather(
             store,
             lease,
             cache: config.cache.as_ref(),
+            threads,
             progress,
             interrupt,
         };

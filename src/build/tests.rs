@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::progress::{Event, Outcome, Silent};
 
+mod again;
 mod cache;
 mod edits;
 mod layers;
@@ -65,6 +66,7 @@ impl Bench {
             layers: Layers::Auto,
             cache: None,
             built_at: "2026-01-02T03:04:05Z".into(),
+            conditions: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod publish;
 mod rebase;
 mod sources;
 mod values;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +69,8 @@ pub(super) struct Args {
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
           "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
-          "healthcheck_cmd", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "compression_format", "compression_level", "timestamp"])]
+          "healthcheck_cmd", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "verify_reproducible",
+          "compression_format", "compression_level", "timestamp"])]
     rebase: Option<String>,
     /// The base that the image has, where its annotation does not tell; scratch means none
     #[arg(long, value_name = "BASE", requires = "rebase")]
@@ -105,6 +107,9 @@ pub(super) struct Args {
     /// Read every file again instead of taking layers from earlier builds
     #[arg(long)]
     no_cache: bool,
+    /// Build the image a second time, from the files and in other conditions, and fail if it is another one
+    #[arg(long, conflicts_with_all = ["explain", "list_context"])]
+    verify_reproducible: bool,
     /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
@@ -182,12 +187,16 @@ impl Run for Args {
         let base = configs[0].base.clone();
         let push = self.push_config(ui, &configs[0].names)?;
         let (built, pushed) = if let Some(push) = push {
-            let (built, pushed) = Self::build_and_push(ui, configs, push, &store, &progress)?;
+            let (built, pushed) = Self::build_and_push(ui, configs, self.verify_reproducible, push, &store, &progress)?;
             (built, Some(pushed))
         } else {
-            (ui.run_blocking(|interrupt| make(&configs, &store, progress.as_ref(), interrupt))?, None)
+            let verify = self.verify_reproducible;
+            (ui.run_blocking(|stop| make(&configs, verify, &store, progress.as_ref(), stop))?, None)
         };
         drop(progress);
+        if self.verify_reproducible {
+            verify::tell(ui, &built.images());
+        }
         self.tell(ui, &built, base.as_ref(), &store, pushed.is_some())?;
         pushed.map_or(Ok(()), |outcomes| self.tell_push(ui, &outcomes?))
     }
@@ -206,19 +215,32 @@ impl Built {
             Self::Index(index) => &index.document,
         }
     }
+
+    /// The images alone, in the order of their configurations.
+    fn images(&self) -> Vec<&Document> {
+        match self {
+            Self::Image(image) => vec![&image.document],
+            Self::Index(index) => index.images.iter().map(|(_, image)| &image.document).collect(),
+        }
+    }
 }
 
-/// One image for one configuration, an index for several.
+/// One image for one configuration, an index for several; built twice, and not a result otherwise, to `verify` them.
 fn make(
     configs: &[BuildConfig],
+    verify: bool,
     store: &ImageStore,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Built, Failure> {
-    Ok(match configs {
+    let built = match configs {
         [config] => Built::Image(build(config, store, progress, interrupt)?),
         configs => Built::Index(build_index(configs, store, progress, interrupt)?),
-    })
+    };
+    if verify {
+        verify::verify(configs, &built.images(), store, progress, interrupt)?;
+    }
+    Ok(built)
 }
 
 impl Args {
@@ -280,7 +302,11 @@ impl Args {
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
-            sources: self.sources.resolve(ui, self.given_context(), platforms.len())?,
+            sources: self.sources.resolve(
+                ui,
+                self.given_context(),
+                platforms.len() * if self.verify_reproducible { 2 } else { 1 },
+            )?,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,
@@ -295,6 +321,7 @@ impl Args {
                 settle: SETTLE,
             }),
             built_at: now(),
+            conditions: None,
         };
         let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
         let configured = |platform: Platform| match own(&platform) {

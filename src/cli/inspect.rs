@@ -235,6 +235,12 @@ fn difference(found: &Difference) -> Vec<String> {
             About::Configuration => "configuration",
         },
     );
+    let (place, details) = details(found);
+    vec![change.to_owned(), place, details, about.to_owned()]
+}
+
+/// The place of a difference and what differs there, fit for a terminal.
+pub(super) fn details(found: &Difference) -> (String, String) {
     let cut = |text: &str| -> String {
         let short: String = text.chars().take(MAX_DETAIL).collect();
         if short.len() < text.len() { format!("{short}...") } else { short }
@@ -246,7 +252,7 @@ fn difference(found: &Difference) -> Vec<String> {
         (name, Change::Changed) => format!("{name} {} -> {}", cut(&aspect.from), cut(&aspect.to)),
     };
     let details = found.aspects.iter().map(told).collect::<Vec<_>>().join(", ");
-    vec![change.to_owned(), printable(found.place.as_bytes()), printable(details.as_bytes()), about.to_owned()]
+    (printable(found.place.as_bytes()), printable(details.as_bytes()))
 }
 
 fn file(layer: usize, entry: &TarEntry) -> (Vec<String>, FileRow) {

@@ -7,7 +7,7 @@ use std::io::Read;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{InspectError, LayerFiles, MAX_FILES, files, layers};
+use super::{InspectError, LayerFiles, LayerInfo, MAX_FILES, files, layers};
 use crate::image::{Digest, Hasher, Platform};
 use crate::inspect::Uncompressed;
 use crate::layer::read::{EntryKind, TarEntry, TarError};
@@ -70,7 +70,7 @@ pub struct Aspect {
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Node {
+pub(super) struct Node {
     kind: &'static str,
     mode: u32,
     owner: (u64, u64),
@@ -80,7 +80,7 @@ struct Node {
     content: Option<Digest>,
 }
 
-type Tree = BTreeMap<Vec<u8>, Node>;
+pub(super) type Tree = BTreeMap<Vec<u8>, Node>;
 
 /// How `second` differs from `first`, paths before fields, both in order.
 pub fn diff(
@@ -94,9 +94,16 @@ pub fn diff(
     let mut differences = paths(&before, &after);
     let (_, before) = super::image(store, first, platform)?;
     let (_, after) = super::image(store, second, platform)?;
-    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    fields("", &parse(&before.config_bytes), &parse(&after.config_bytes), &mut differences);
+    differences.extend(documents(&before.config_bytes, &after.config_bytes));
     Ok(differences)
+}
+
+/// How the fields of two JSON documents differ, in order; one that is no JSON has none.
+pub(super) fn documents(before: &[u8], after: &[u8]) -> Vec<Difference> {
+    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let mut differences = Vec::new();
+    fields("", &parse(before), &parse(after), &mut differences);
+    differences
 }
 
 /// What a runtime would unpack.
@@ -108,36 +115,47 @@ fn tree(
 ) -> Result<Tree, InspectError> {
     let mut tree = Tree::new();
     for layer in layers(store, name, platform, Uncompressed::Skip, interrupt)? {
-        let mut files = files(store, &layer)?;
-        let mut own: Vec<(Vec<u8>, Node)> = Vec::new();
-        let mut buffer = vec![0; READ_BYTES];
-        while let Some(entry) = files.next() {
-            if interrupt.requested() {
-                return Err(InspectError::Interrupted);
-            }
-            let entry = entry?;
-            let path = clean(&entry.path);
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            let parent = &path[..path.len() - name.len()];
-            if name == OPAQUE {
-                remove_below(&mut tree, parent);
-            } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-                let hidden = [parent, hidden].concat();
-                remove_below(&mut tree, &[&hidden[..], b"/"].concat());
-                tree.remove(&hidden);
-            } else {
-                let content = content(&mut files, &entry, &mut buffer)?;
-                own.push((path, node(&entry, content)));
-            }
-        }
-        for (path, node) in own {
-            put(&mut tree, path, node);
-        }
-        if tree.len() > MAX_FILES {
-            return Err(InspectError::TooLarge(layer.digest));
-        }
+        unpack(store, &layer, &mut tree, interrupt)?;
     }
     Ok(tree)
+}
+
+/// Puts a layer over `tree`.
+pub(super) fn unpack(
+    store: &ImageStore,
+    layer: &LayerInfo,
+    tree: &mut Tree,
+    interrupt: &Interrupt,
+) -> Result<(), InspectError> {
+    let mut files = files(store, layer)?;
+    let mut own: Vec<(Vec<u8>, Node)> = Vec::new();
+    let mut buffer = vec![0; READ_BYTES];
+    while let Some(entry) = files.next() {
+        if interrupt.requested() {
+            return Err(InspectError::Interrupted);
+        }
+        let entry = entry?;
+        let path = clean(&entry.path);
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let parent = &path[..path.len() - name.len()];
+        if name == OPAQUE {
+            remove_below(tree, parent);
+        } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            let hidden = [parent, hidden].concat();
+            remove_below(tree, &[&hidden[..], b"/"].concat());
+            tree.remove(&hidden);
+        } else {
+            let content = content(&mut files, &entry, &mut buffer)?;
+            own.push((path, node(&entry, content)));
+        }
+    }
+    for (path, node) in own {
+        put(tree, path, node);
+    }
+    if tree.len() > MAX_FILES {
+        return Err(InspectError::TooLarge(layer.digest));
+    }
+    Ok(())
 }
 
 /// Puts an entry where it belongs. A hard link is what it leads to; what is no directory has nothing below it.
@@ -209,7 +227,7 @@ fn node(entry: &TarEntry, content: Option<Digest>) -> Node {
     }
 }
 
-fn paths(before: &Tree, after: &Tree) -> Vec<Difference> {
+pub(super) fn paths(before: &Tree, after: &Tree) -> Vec<Difference> {
     let mut differences = Vec::new();
     let all: std::collections::BTreeSet<&Vec<u8>> = before.keys().chain(after.keys()).collect();
     for path in all {

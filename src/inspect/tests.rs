@@ -7,6 +7,8 @@ use super::*;
 use crate::image::{Index, Manifest, Reference};
 use crate::layer::read::EntryKind;
 
+mod first;
+
 fn open() -> (tempfile::TempDir, ImageStore) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = ImageStore::open(&dir.path().join("images")).expect("a new store");

@@ -12,6 +12,7 @@ mod index;
 mod partial;
 mod prune;
 mod resolve;
+mod scratch;
 mod tree;
 
 use std::fs::DirEntry;
@@ -24,6 +25,7 @@ pub use error::StoreError;
 pub use index::Entry;
 pub use prune::Pruned;
 pub use resolve::Selection;
+pub use scratch::Scratch;
 pub use tree::{Image, ImageTree};
 
 use crate::fs::{self, FileLock, Hold};
@@ -215,9 +217,12 @@ impl ImageStore {
     fn sweep_temporary(&self, spare: impl Fn(&DirEntry) -> bool) {
         // Best effort: what stays is swept next time, and cannot be mistaken for a blob.
         for entry in std::fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
-            if !spare(&entry) {
-                let _ = std::fs::remove_file(entry.path());
+            if spare(&entry) {
+                continue;
             }
+            let path = entry.path();
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = if is_directory { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
     }
 

@@ -18,6 +18,7 @@ mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
+mod advice;
 mod bases;
 mod build;
 mod composed;
@@ -35,6 +36,7 @@ mod publish;
 mod push;
 mod questions;
 mod readme;
+mod reproducible;
 mod sources;
 mod store;
 mod trust;

@@ -139,6 +139,7 @@ pub(crate) fn config_of(context: &Path, runtime: ContainerConfig, names: &[&str]
         layers: Layers::default(),
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
+        conditions: None,
     }
 }
 

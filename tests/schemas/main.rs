@@ -113,6 +113,7 @@ fn images_on_bases_and_indexes_are_valid_too() {
         layers: Layers::Auto,
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
+        conditions: None,
     };
     let build = |configs: &[BuildConfig]| {
         build_index(configs, &store, &Silent, &Interrupt::default()).expect("built").document.descriptor

@@ -68,6 +68,7 @@ impl Args {
     pub(super) fn build_and_push(
         ui: &Ui,
         configs: Vec<BuildConfig>,
+        verify: bool,
         push: PushConfig,
         store: &ImageStore,
         progress: &Arc<dyn Progress>,
@@ -78,7 +79,7 @@ impl Args {
         let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
         ui.block_on(async {
             let building = tokio::task::spawn_blocking(move || {
-                let built = make(&configs, &builder, &following, &interrupt)?;
+                let built = make(&configs, verify, &builder, &following, &interrupt)?;
                 // Whoever waited for it may be gone.
                 let _ = finished.send(built.document().digest());
                 Ok::<_, Failure>(built)

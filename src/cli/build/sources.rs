@@ -32,8 +32,8 @@ impl SourceArgs {
         self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
     }
 
-    /// All sources; `context` is the one that was given.
-    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, images: usize) -> Result<Sources, Failure> {
+    /// All sources; `context` is the one that was given, and each source is read so many `times`.
+    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, times: usize) -> Result<Sources, Failure> {
         let copies = self.copy.iter().map(|text| copy(text)).collect::<Result<Vec<_>, _>>()?;
         let archives = self.add_tar.iter().map(|text| archive(text)).collect::<Result<Vec<_>, _>>()?;
         let context = match context {
@@ -49,7 +49,7 @@ impl SourceArgs {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("pipe one, for example: tar -C DIR -c . | idpbuilder-build - -t NAME"));
         }
-        if streams * images > 1 {
+        if streams * times > 1 {
             return Err(Failure::usage("standard input can be read only once")
                 .hint("keep the archive in a file, or unpack it and name the directory"));
         }

@@ -1,0 +1,42 @@
+//! The same image a second time, in other conditions: what it depends on besides its input would show.
+
+use std::path::PathBuf;
+
+use super::{BuildConfig, BuildError, BuildOutcome, make};
+use crate::progress::{Event, Interrupt, Progress};
+use crate::store::ImageStore;
+
+/// What a build happens in. None of it shows in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// How many threads compress, and how many layers are packed at a time, at least one.
+    pub threads: usize,
+    /// The store that stays out of the image, in place of the one that is written to.
+    pub left_out: PathBuf,
+}
+
+/// Leaves out what was told the first time, and layers that are nowhere but in a scratch store.
+struct Aside<'a>(&'a dyn Progress);
+
+impl Progress for Aside<'_> {
+    fn emit(&self, event: Event<'_>) {
+        if !matches!(event, Event::Warning(_) | Event::Stored(_)) {
+            self.0.emit(event);
+        }
+    }
+}
+
+/// Builds what was built into `store` again, into `scratch`: every file is read, by one thread, and no layer of an
+/// earlier build is taken. The image gets no name. Warnings are those of the first build and not repeated, and no layer
+/// is reported as stored.
+pub fn build_again(
+    config: &BuildConfig,
+    store: &ImageStore,
+    scratch: &ImageStore,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<BuildOutcome, BuildError> {
+    let conditions = Conditions { threads: 1, left_out: store.root().to_owned() };
+    let config = BuildConfig { cache: None, conditions: Some(conditions), ..config.clone() };
+    make(&config, scratch, &scratch.lease()?, &Aside(progress), interrupt)
+}
