@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::http::{Call, Reply};
+use super::http::{Call, Reply, rest};
 use super::reaction::{Fault, Operation, Reaction, reaction};
 use super::retry::{Budget, RetryPolicy};
 use super::{Registry, RegistryError};
@@ -92,17 +92,7 @@ impl Registry {
 
     /// Waits, unless somebody asks to stop.
     pub async fn rest(&self, time: Duration) -> Result<(), RegistryError> {
-        let end = Instant::now() + time;
-        loop {
-            if self.transport.is_stopped() {
-                return Err(RegistryError::Interrupted);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            tokio::time::sleep(left.min(TICK)).await;
-        }
+        rest(time, || self.transport.is_stopped()).await
     }
 
     /// Sends a request once the circuit breaker lets it go.

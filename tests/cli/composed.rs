@@ -122,6 +122,10 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("unknown_option", run(&["--copy", "app:/srv,mode=0644"]));
     insta::assert_snapshot!("copy_chown", run(&["--copy", "app:/srv,chown=root"]));
     insta::assert_snapshot!("chmod", run(&["--chmod", "u+x"]));
+    // Two builds would need the stream twice.
+    let twice = run(&["--add-tar", "-", "--verify-reproducible"]);
+    assert_eq!(twice.code, Some(64), "{twice}");
+    assert!(twice.stderr.contains("standard input can be read only once"), "{twice}");
     insta::assert_snapshot!("no_tar", run(&["--add-tar", "app/file"]));
     assert!(sandbox.run(&["idpbuilder-list", "-q"]).success().is_empty(), "nothing was saved");
 }

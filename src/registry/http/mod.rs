@@ -42,6 +42,7 @@ use record::Recorder;
 pub use record::Traffic;
 use refusal::Refusals;
 pub(super) use reply::Reply;
+pub(super) use watch::rest;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
@@ -235,15 +236,8 @@ impl Transport {
 
     /// Waits until one more request may go.
     async fn await_turn(&self, interruptible: bool) -> Result<(), RegistryError> {
-        let end = Instant::now() + self.throttle.request(Instant::now());
-        loop {
-            self.check_interrupt(interruptible)?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            tokio::time::sleep(left.min(TICK)).await;
-        }
+        let wait = self.throttle.request(Instant::now());
+        rest(wait, || interruptible && self.is_stopped()).await
     }
 
     /// Waits for the answer's head, however early it comes.

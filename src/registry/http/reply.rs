@@ -17,7 +17,7 @@ use super::super::throttle::Throttle;
 use super::TICK;
 use super::fault::{classify, root_cause};
 use super::record::Record;
-use super::watch::Abandon;
+use super::watch::{Abandon, rest};
 use crate::progress::Interrupt;
 
 /// Bytes of an unwanted body read to keep the connection.
@@ -58,26 +58,12 @@ impl Reply {
             Ok(bytes) => {
                 let count = bytes.as_ref().map_or(0, Bytes::len);
                 self.record.received(count);
-                self.rest(count).await?;
+                let wait = self.throttle.bytes(count, std::time::Instant::now());
+                rest(wait, || self.stop.iter().flatten().any(Interrupt::requested)).await?;
             }
             Err(error) => self.record.failed(error),
         }
         result
-    }
-
-    /// Waits for as long as so many bytes may take.
-    async fn rest(&self, bytes: usize) -> Result<(), RegistryError> {
-        let end = Instant::now() + self.throttle.bytes(bytes, Instant::now().into_std());
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            if self.stop.iter().flatten().any(Interrupt::requested) {
-                return Err(RegistryError::Interrupted);
-            }
-            tokio::time::sleep(left.min(TICK)).await;
-        }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {

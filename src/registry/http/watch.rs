@@ -1,14 +1,31 @@
 //! Requests that are given up: bodies nobody waits for, waits that take too long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
 use super::super::Timeouts;
 use super::super::body::Sending;
-use super::super::error::Wait;
+use super::super::error::{RegistryError, Wait};
+use super::TICK;
 use super::connect::Life;
+
+/// Waits, unless somebody asks to stop.
+pub(in crate::registry) async fn rest(time: Duration, is_stopped: impl Fn() -> bool) -> Result<(), RegistryError> {
+    let end = Instant::now() + time;
+    loop {
+        if is_stopped() {
+            return Err(RegistryError::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        tokio::time::sleep(left.min(TICK)).await;
+    }
+}
 
 /// Stops the sending of a body when its request has ended, so that the connection is not kept.
 pub(super) struct Abandon(pub(super) Option<Arc<Sending>>);
