@@ -210,7 +210,7 @@ async fn everywhere(
     let mut outcomes = Vec::new();
     for group in groups(&clients.config.destinations, tree.root().digest())? {
         let reference = &group[0].reference;
-        let run = clients.run(&registries[reference.registry().unwrap_or_default()], &group, store, &tree);
+        let run = clients.run(client_of(registries, &group), &group, store, &tree);
         outcomes.extend(run.group(clients, &group, ahead.get(&reference.name()).unwrap_or(&nothing)).await?);
     }
     Ok(outcomes)
@@ -224,6 +224,11 @@ async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
 
 /// Destinations that share a repository.
 type Group<'a> = Vec<&'a Destination>;
+
+/// The client of a group's registry.
+fn client_of<'a>(registries: &'a BTreeMap<&str, Registry>, group: &Group<'_>) -> &'a Registry {
+    &registries[group[0].reference.registry().unwrap_or_default()]
+}
 
 /// How the clients of a push are made.
 struct Clients<'a> {

@@ -2,7 +2,7 @@
 
 mod render;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::applet::Run;
@@ -14,7 +14,7 @@ use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
-use crate::push::{Destination, PushConfig, PushOutcome, preview, push};
+use crate::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::registry::Limits;
 
 /// Push a stored image to a registry
@@ -83,16 +83,11 @@ impl Run for Args {
         let references = self.registry.destinations(ui, &name, &self.destinations, store_flag)?;
         let config = PushConfig {
             image: self.image.clone(),
-            destinations: destinations(self.registry.targets(ui, references)?),
             jobs: usize::from(self.jobs),
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
-            timeouts: self.transfer.timeouts(self.registry.timeouts()),
-            retry: self.transfer.retry(),
-            rates: self.transfer.rates(),
             verify: self.verify,
             wait: self.wait,
-            state: Some(ui.settings(store_flag)?.home.value),
-            proxies: proxies(ui),
+            ..push_config(ui, references, &self.registry, &self.transfer, store_flag)?
         };
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         if self.dry_run {
@@ -130,10 +125,28 @@ impl Args {
     }
 }
 
-/// Where to push.
-pub(super) fn destinations(targets: Vec<Target>) -> Vec<Destination> {
+/// A push to `references` by what is said about registries and transfers, of an image that is yet to be named.
+pub(super) fn push_config(
+    ui: &Ui,
+    references: Vec<Reference>,
+    registry: &RegistryArgs,
+    transfer: &TransferArgs,
+    store: Option<&Path>,
+) -> Result<PushConfig, Failure> {
     let destination = |Target { reference, policy, credential }| Destination { reference, policy, credential };
-    targets.into_iter().map(destination).collect()
+    Ok(PushConfig {
+        image: String::new(),
+        destinations: registry.targets(ui, references)?.into_iter().map(destination).collect(),
+        jobs: DEFAULT_JOBS,
+        limits: Limits::default(),
+        timeouts: transfer.timeouts(registry.timeouts()),
+        rates: transfer.rates(),
+        proxies: proxies(ui),
+        retry: transfer.retry(),
+        state: Some(ui.settings(store)?.home.value),
+        verify: false,
+        wait: None,
+    })
 }
 
 /// What was done, for people.

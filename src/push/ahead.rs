@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::courier::Courier;
 use super::plan::BlobStep;
-use super::{BlobOutcome, Clients, Group, PushConfig, PushError, PushOutcome, everywhere, failure, groups_of};
+use super::{
+    BlobOutcome, Clients, Group, PushConfig, PushError, PushOutcome, client_of, everywhere, failure, groups_of, lease,
+};
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Interrupt, Progress};
 use crate::registry::{Registry, RegistryError};
@@ -39,6 +41,8 @@ pub async fn push_ahead(
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<PushOutcome>>, PushError> {
+    // What is on its way stays in the store, whatever becomes of its image.
+    let _lease = lease(store).await?;
     let clients = Clients { config: &config, interrupt, progress: &progress };
     let groups = groups_of(&config.destinations)?;
     let registries = clients.registries(&groups)?;
@@ -96,7 +100,7 @@ async fn everywhere_one(
     let mut outcomes = Vec::new();
     for group in groups {
         let reference = &group[0].reference;
-        let registry = &registries[reference.registry().unwrap_or_default()];
+        let registry = client_of(registries, group);
         let courier = Courier { registry, repository: reference.repository(), store, progress: clients.progress };
         let outcome = bring(&courier, &blob).await.map_err(|error| match error {
             RegistryError::Source { digest, source } => courier.unreadable(digest, source),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::plan::{BlobStep, PushPlan, groups};
-use super::run::names;
-use super::{Clients, PushConfig, PushError, lease};
+use super::run::{names, references};
+use super::{Clients, PushConfig, PushError, client_of, lease};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
@@ -45,10 +45,9 @@ pub async fn preview(
     let registries = clients.registries(&groups)?;
     let mut previews = Vec::new();
     for group in groups {
-        let registry = &registries[group[0].reference.registry().unwrap_or_default()];
+        let registry = client_of(&registries, &group);
         let run = clients.run(registry, &group, store, &tree);
-        let references: Vec<Reference> =
-            group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect();
+        let references = references(&group);
         let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
         let survey = run.survey(&tags).await?;
         let mut plan = PushPlan::new(&tree.blobs, &survey.blobs);

@@ -42,8 +42,7 @@ impl Run<'_> {
         ahead: &Ahead,
     ) -> Result<Vec<PushOutcome>, PushError> {
         let digest = self.tree.root().digest();
-        let references: Vec<Reference> =
-            group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect();
+        let references = references(group);
         let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
         let survey = self.survey(&tags).await?;
         let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
@@ -98,6 +97,11 @@ impl Run<'_> {
             resumed: totals.resumed,
         }));
     }
+}
+
+/// The names that the destinations give the image, tags complete.
+pub(super) fn references(group: &[&Destination]) -> Vec<Reference> {
+    group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect()
 }
 
 /// What the image is to be found under: its tags, or its digest without any.

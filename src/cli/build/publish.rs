@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::failure::{Failure, Kind, Outcome};
-use super::super::push::{destinations, tell};
-use super::super::registry::proxies;
+use super::super::push::{push_config, tell};
 use super::super::ui::Ui;
 use super::{Args, Built, make};
 use crate::build::BuildConfig;
 use crate::image::{Descriptor, Reference};
 use crate::progress::{Event, Progress, Stored};
-use crate::push::{DEFAULT_JOBS, Feed, PushConfig, PushOutcome, push_ahead};
-use crate::registry::Limits;
+use crate::push::{Feed, PushConfig, PushOutcome, push_ahead};
 use crate::store::ImageStore;
 
 /// Passes on each layer that is stored, and everything to whoever shows it.
@@ -49,19 +47,7 @@ impl Args {
                 }
             }
         }
-        Ok(Some(PushConfig {
-            image: String::new(),
-            destinations: destinations(self.registry.targets(ui, references)?),
-            jobs: DEFAULT_JOBS,
-            limits: Limits::default(),
-            timeouts: self.transfer.timeouts(self.registry.timeouts()),
-            rates: self.transfer.rates(),
-            proxies: proxies(ui),
-            retry: self.transfer.retry(),
-            state: Some(ui.settings(store)?.home.value),
-            verify: false,
-            wait: None,
-        }))
+        push_config(ui, references, &self.registry, &self.transfer, store).map(Some)
     }
 
     /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.
