@@ -1,8 +1,10 @@
 //! Where a context is cut into layers: at points that its content chooses, so that a change moves no others.
 //!
 //! What is cut are units: a file with all its names, a link, an empty directory, in the order of their paths.
-//! Between two units there is a cut, or none, by what these two are alone. So one file that is edited, added
-//! or removed changes the layer it is in, and at most the one beside it.
+//! There is a cut where the hash of a path is the highest far and wide: within a number of bytes, the width, to
+//! either side. So no two cuts are nearer to each other than that and few are much further apart, and a file
+//! that is edited, added or removed changes the layer it is in. Only if it moves a cut, which takes one within a
+//! width of it and hashes to match, does it change what is beyond that cut too.
 
 use std::collections::HashMap;
 
@@ -16,12 +18,15 @@ pub const MAX_LAYERS: u8 = 32;
 /// less time than a person notices.
 const SMALL_BYTES: u64 = 32 << 20;
 
-/// How many layers a large context is meant to have, roughly. Cuts are as irregular as hashes are, and files are more
-/// often in the large layers than in the small ones: an edit costs about twice the average layer.
+/// How many layers a large context is meant to have, roughly.
 const USUAL_LAYERS: u64 = 20;
 
-/// The binary logarithm of the smallest usual target: below 8 MiB, a layer costs more requests than it saves bytes.
-const LEAST_TARGET: u32 = 23;
+/// The smallest usual width: a layer of less than 4 MiB costs more requests than it saves bytes.
+const LEAST_WIDTH: u64 = 4 << 20;
+
+/// Files are large from here on, by the binary logarithm of their size: those beside them are better cut off there
+/// than anywhere else. The size of smaller ones says less than their path, and changes more often.
+const LARGE: u32 = LEAST_WIDTH.ilog2();
 
 /// What a name costs in the archive besides content.
 const HEADER_BYTES: u64 = 512;
@@ -43,9 +48,9 @@ struct Unit {
     entries: Vec<usize>,
     /// Bytes of content.
     content: u64,
-    /// The binary logarithm of what it takes in the archive, rounded down: most edits leave it as it is.
-    class: u32,
-    /// The end of a layer may be here. An empty directory ends none, as it is gone with the first file in it.
+    /// Bytes that it takes in the archive, roughly.
+    size: u64,
+    /// Its path may end a layer. That of an empty directory does not: it is gone with the first file in it.
     may_end: bool,
 }
 
@@ -61,12 +66,12 @@ pub fn split(entries: &[Entry], layers: Layers) -> Vec<Vec<&Entry>> {
     }
     let parents = parents(entries);
     let units = units(entries, &parents);
-    let content: u64 = units.iter().map(|unit| unit.content).sum();
+    let content = units.iter().fold(0, |sum: u64, unit| sum.saturating_add(unit.content));
     if layers == Layers::Auto && content < SMALL_BYTES {
         return whole();
     }
     let strengths = strengths(entries, &units);
-    assemble(entries, &parents, &units, &strengths, target(entries.len(), content, &strengths, layers))
+    assemble(entries, &parents, &units, &strengths, width(&units, &strengths, layers))
 }
 
 /// Of each entry, the index of the directory it is in.
@@ -109,10 +114,10 @@ fn units(entries: &[Entry], parents: &[Option<usize>]) -> Vec<Unit> {
             _ => {}
         }
         let may_end = entry.kind != Kind::Directory;
-        units.push(Unit { entries: vec![index], content: entry.size(), class: 0, may_end });
+        units.push(Unit { entries: vec![index], content: entry.size(), size: 0, may_end });
     }
     for unit in &mut units {
-        unit.class = (unit.content + HEADER_BYTES * unit.entries.len() as u64).ilog2();
+        unit.size = unit.content.saturating_add(HEADER_BYTES * unit.entries.len() as u64);
     }
     let path = |unit: &Unit| &entries[unit.entries[0]].path;
     let inside = |unit: &Unit| path(unit).iter().chain((!unit.may_end).then_some(&b'/'));
@@ -123,50 +128,105 @@ fn units(entries: &[Entry], parents: &[Option<usize>]) -> Vec<Unit> {
     units
 }
 
-/// Of the end of each unit but the last, up to which target (its binary logarithm) there is a cut.
+/// Of the end of each unit but the last, up to which width there is a cut.
 ///
-/// A hash of the path that begins with so many zero bits as the target is doublings away from the unit's
-/// class makes one: the chance is the unit's size to the target's, so layers have about the size of the
-/// target. A unit as large as the target is cut off on both sides. Larger targets so have fewer cuts, and
-/// none that a smaller one has not.
-fn strengths(entries: &[Entry], units: &[Unit]) -> Vec<u32> {
-    let pairs = units.windows(2);
-    let strength = |pair: &[Unit]| {
-        let own = if pair[0].may_end { pair[0].class + zeros(&entries[pair[0].entries[0]].path) } else { 0 };
-        own.max(if pair[1].may_end { pair[1].class } else { 0 })
-    };
-    pairs.map(strength).collect()
+/// That is the distance to the next end that ranks higher, on the side where it is nearer: a wider neighbourhood
+/// has it in it. Ends rank by the hash of the path before them, those of large files above all others. Beside a
+/// file of twice the width there is always a cut, so that nothing small is in a layer with it. Larger widths have
+/// no cut that a smaller one has not.
+fn strengths(entries: &[Entry], units: &[Unit]) -> Vec<u64> {
+    let mut place: u64 = 0;
+    let ends: Vec<End> = units
+        .windows(2)
+        .map(|pair| {
+            place = place.saturating_add(pair[0].size);
+            End::between(entries, &pair[0], &pair[1], place)
+        })
+        .collect();
+    let mut reach = vec![u64::MAX; ends.len()];
+    let mut higher: Vec<usize> = Vec::new();
+    for (number, end) in ends.iter().enumerate().filter(|(_, end)| end.rank.is_some()) {
+        while higher.pop_if(|last| ends[*last].rank < end.rank).is_some() {}
+        if let Some(last) = higher.last() {
+            reach[number] = end.place - ends[*last].place;
+        }
+        higher.push(number);
+    }
+    higher.clear();
+    for (number, end) in ends.iter().enumerate().rev().filter(|(_, end)| end.rank.is_some()) {
+        // Of equals, the first is the highest.
+        while higher.pop_if(|last| ends[*last].rank <= end.rank).is_some() {}
+        if let Some(last) = higher.last() {
+            reach[number] = reach[number].min(ends[*last].place - end.place);
+        }
+        higher.push(number);
+    }
+    let strength = |(end, reach): (&End, u64)| (end.beside / 2).max(if end.rank.is_some() { reach } else { 0 });
+    ends.iter().zip(reach).map(strength).collect()
 }
 
-/// Zero bits at the beginning of the path's SHA-256, at most 64: its first eight bytes as a big-endian number.
-fn zeros(path: &[u8]) -> u32 {
+/// The end of a unit, where a cut can be.
+struct End {
+    /// Bytes before it.
+    place: u64,
+    /// The binary logarithm of the large file beside it or 0, then the hash of the path before it; `None` after an
+    /// empty directory, where hardly a cut can be.
+    rank: Option<(u32, u64)>,
+    /// Bytes of the larger file beside it.
+    beside: u64,
+}
+
+impl End {
+    fn between(entries: &[Entry], before: &Unit, after: &Unit, place: u64) -> Self {
+        let beside = [before, after].into_iter().filter(|unit| unit.may_end).map(|unit| unit.size).max().unwrap_or(0);
+        let class = beside.checked_ilog2().filter(|class| *class >= LARGE).unwrap_or(0);
+        let hash = before.may_end.then(|| hash(&entries[before.entries[0]].path));
+        let rank = if class > 0 { Some((class, hash.unwrap_or(0))) } else { hash.map(|hash| (0, hash)) };
+        Self { place, rank, beside }
+    }
+}
+
+/// The first eight bytes of the path's SHA-256, as a big-endian number.
+fn hash(path: &[u8]) -> u64 {
     let digest = Digest::of(path);
     let mut first = [0; 8];
     first.copy_from_slice(&digest.bytes()[..8]);
-    u64::from_be_bytes(first).leading_zeros()
+    u64::from_be_bytes(first)
 }
 
-/// The binary logarithm of the size that layers should have, so that there are not too many.
-fn target(names: usize, content: u64, strengths: &[u32], layers: Layers) -> u32 {
-    let bytes = content + HEADER_BYTES * names as u64;
+/// How far cuts are apart at least, so that there are not too many; layers have about twice that on average.
+fn width(units: &[Unit], strengths: &[u64], layers: Layers) -> u64 {
+    let bytes = units.iter().fold(0, |sum: u64, unit| sum.saturating_add(unit.size));
     let (wished, least, most) = match layers {
-        Layers::Auto => (USUAL_LAYERS, LEAST_TARGET, MAX_LAYERS),
-        Layers::AtMost(most) => (u64::from(most.max(1)), HEADER_BYTES.ilog2(), most.max(1)),
+        Layers::Auto => (USUAL_LAYERS, LEAST_WIDTH, MAX_LAYERS),
+        Layers::AtMost(most) => (u64::from(most.max(1)), HEADER_BYTES, most.max(1)),
     };
-    // Powers of two: while a context grows from one to the next, its cuts stay.
-    let mut target = (bytes / wished).max(1).ilog2().max(least);
-    while strengths.iter().filter(|strength| **strength >= target).count() >= usize::from(most) {
-        target += 1;
+    let mut width = step_down((bytes / (2 * wished)).max(least));
+    while strengths.iter().filter(|strength| **strength >= width).count() >= usize::from(most) {
+        let Some(wider) = step_up(width) else { break };
+        width = wider;
     }
-    target
+    width
+}
+
+/// The largest usual width that is not larger, for widths from 4 on. There are four from each power of two to the
+/// next: while a context grows from one to the next, its cuts stay, and then most of them do.
+fn step_down(width: u64) -> u64 {
+    let shift = width.ilog2() - 2;
+    (width >> shift) << shift
+}
+
+/// The next usual width after one, if numbers go that far.
+fn step_up(width: u64) -> Option<u64> {
+    width.checked_add(1 << (width.ilog2() - 2))
 }
 
 fn assemble<'a>(
     entries: &'a [Entry],
     parents: &[Option<usize>],
     units: &[Unit],
-    strengths: &[u32],
-    target: u32,
+    strengths: &[u64],
+    width: u64,
 ) -> Vec<Vec<&'a Entry>> {
     let mut layers = Vec::new();
     let mut last_layer_of = vec![usize::MAX; entries.len()];
@@ -184,7 +244,7 @@ fn assemble<'a>(
                 above = parents[directory];
             }
         }
-        if strengths.get(number).is_none_or(|strength| *strength >= target) {
+        if strengths.get(number).is_none_or(|strength| *strength >= width) {
             // Entries are sorted, and so are their indices: parents come before what is in them.
             layer.sort_unstable();
             layers.push(layer.drain(..).map(|index| &entries[index]).collect());

@@ -49,11 +49,11 @@ fn entries(tree: &Tree) -> Vec<Entry> {
     tree.iter().enumerate().map(entry).collect()
 }
 
-/// All of a context at a target of one's own.
-fn at_target(entries: &[Entry], target: u32) -> Vec<Vec<&Entry>> {
+/// All of a context at a width of one's own.
+fn at_width(entries: &[Entry], width: u64) -> Vec<Vec<&Entry>> {
     let parents = parents(entries);
     let units = units(entries, &parents);
-    assemble(entries, &parents, &units, &strengths(entries, &units), target)
+    assemble(entries, &parents, &units, &strengths(entries, &units), width)
 }
 
 /// What makes the bytes of each layer, inode numbers aside.
@@ -115,32 +115,37 @@ proptest! {
     }
 
     #[test]
-    fn a_larger_target_has_no_cut_that_a_smaller_one_has_not(tree in trees(), target in 9..24_u32) {
+    fn a_larger_width_has_no_cut_that_a_smaller_one_has_not(tree in trees(), width in 512..(1_u64 << 24)) {
         let entries = entries(&tree);
-        let ends = |layers: &[Vec<&Entry>]| -> BTreeSet<Vec<u8>> {
-            layers.iter().filter_map(|layer| layer.iter().rfind(|entry| entry.kind != Kind::Directory))
-                .map(|entry| entry.path.to_vec()).collect()
-        };
-        let parents = parents(&entries);
-        let units = units(&entries, &parents);
+        let units = units(&entries, &parents(&entries));
         let strengths = strengths(&entries, &units);
-        let cuts = |target: u32| -> BTreeSet<usize> {
-            (0..strengths.len()).filter(|boundary| strengths[*boundary] >= target).collect()
+        prop_assert!(step_down(width) <= width && width < step_up(step_down(width)).expect("small"));
+        let cuts = |width: u64| -> BTreeSet<usize> {
+            (0..strengths.len()).filter(|end| strengths[*end] >= width).collect()
         };
-        prop_assert!(cuts(target + 1).is_subset(&cuts(target)));
-        // Without names that move into another's layer, the ends of the layers say the same.
-        if units.iter().all(|unit| unit.entries.len() == 1 && unit.may_end) {
-            prop_assert!(ends(&at_target(&entries, target + 1)).is_subset(&ends(&at_target(&entries, target))));
+        prop_assert!(cuts(width * 5 / 4).is_subset(&cuts(width)));
+        // What is not beside a large file is far from all others.
+        let large = |unit: &Unit| unit.may_end && unit.size >= 2 * width;
+        let mut since = None;
+        for (number, unit) in units.iter().enumerate() {
+            since = since.map(|bytes: u64| bytes + unit.size);
+            if cuts(width).contains(&number) {
+                prop_assert!(since.is_none_or(|bytes| bytes >= width || units[..=number + 1].iter().any(large)));
+                since = Some(0);
+            }
+        }
+        for pair in units.windows(2).zip(&strengths) {
+            prop_assert!(!pair.0.iter().any(large) || *pair.1 >= width);
         }
     }
 
     #[test]
-    fn a_change_of_one_file_changes_two_layers_at_most(
+    fn a_change_of_one_file_changes_what_is_between_two_cuts(
         mut tree in trees(),
         path in name(),
         pick in any::<proptest::sample::Index>(),
         edited in proptest::option::of(size()),
-        target in 10..20_u32,
+        width in 1_u64 << 10..1 << 20,
     ) {
         // Another name of a file ties two places together; that is not one file's change.
         tree.retain(|_, file| file.is_none_or(|(_, group)| group.is_none()));
@@ -162,17 +167,64 @@ proptest! {
             None => {}
         }
         let after = entries(&changed);
-        let (old, new) = (contents(&at_target(&before, target)), contents(&at_target(&after, target)));
-        // One as large as the target is a layer by itself, between what was before it and what comes after it.
+        let (old, new) = (contents(&at_width(&before, width)), contents(&at_width(&after, width)));
+        // One of twice the width is a layer by itself, between what was before it and what comes after it.
         let alone = |tree: &Tree, other: &Tree| {
-            let large = |file: &(&String, &Planted)| file.1.is_some_and(|(size, _)| (size + 512).ilog2() >= target);
+            let large = |file: &(&String, &Planted)| file.1.is_some_and(|(size, _)| size + 512 >= 2 * width);
             usize::from(tree.iter().filter(large).any(|(path, file)| other.get(path) != Some(file)))
         };
         let made = new.difference(&old).count();
         let gone = old.difference(&new).count();
-        prop_assert!(made <= 2 + alone(&changed, &tree), "{made} made of {old:#?}: {new:#?}");
-        prop_assert!(gone <= 2 + alone(&tree, &changed), "{gone} gone of {old:#?}: {new:#?}");
+        // Of the cuts that a file has within a width, one is before it and one after it.
+        prop_assert!(made <= 3 + alone(&changed, &tree), "{made} made of {old:#?}: {new:#?}");
+        prop_assert!(gone <= 3 + alone(&tree, &changed), "{gone} gone of {old:#?}: {new:#?}");
     }
+}
+
+/// A tree of 3,000 files of up to 64 KiB, and numbers that are as good as random.
+fn usual_tree() -> (Tree, impl FnMut() -> u64) {
+    let mut state: u64 = 1;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    let mut tree = Tree::new();
+    for number in 0..3000 {
+        let size = random() & 0xffff;
+        put(&mut tree, &format!("d{}/f{number}", random() % 20), Some((size, None)));
+    }
+    (tree, random)
+}
+
+#[test]
+fn layers_are_even_and_one_changes_at_a_time() {
+    let (tree, mut random) = usual_tree();
+    let before = entries(&tree);
+    let layers = split(&before, Layers::Auto);
+    assert!((8..=16).contains(&layers.len()), "{}", layers.len());
+    let bytes = |layer: &Vec<&Entry>| layer.iter().map(|entry| entry.size() + 512).sum::<u64>();
+    let all: u64 = layers.iter().map(bytes).sum();
+    let largest = layers.iter().map(bytes).max().expect("layers");
+    assert!(largest < 2 * all / layers.len() as u64, "{largest} of {all} in {}", layers.len());
+    let old = contents(&layers);
+    let paths: Vec<&String> = tree.iter().filter(|(_, file)| file.is_some()).map(|(path, _)| path).collect();
+    let (mut one, mut two) = (0, 0);
+    for number in 0..100 {
+        let mut changed = tree.clone();
+        let path = paths[usize::try_from(random()).expect("small") % paths.len()].clone();
+        match number % 3 {
+            0 => drop(changed.remove(&path)),
+            1 => drop(changed.insert(path, Some((random() & 0xffff, None)))),
+            _ => assert!(put(&mut changed, &format!("{path}-new"), Some((random() & 0xffff, None)))),
+        }
+        let after = entries(&changed);
+        match contents(&split(&after, Layers::Auto)).difference(&old).count() {
+            0 | 1 => one += 1,
+            2 => two += 1,
+            more => panic!("{more} layers changed"),
+        }
+    }
+    assert!(one >= 95, "{one} of 100 changed one layer, {two} two");
 }
 
 /// A file of `size` bytes for each name, by itself.
@@ -205,7 +257,7 @@ fn a_small_context_is_whole_unless_layers_are_asked_for() {
 /// These cuts must never change: with them, what registries have already would be of no use.
 #[test]
 fn cuts_are_where_they_always_were() {
-    assert_eq!(["a", "\u{fc}", "n34", "n1447"].map(|path| zeros(path.as_bytes())), [0, 1, 7, 8]);
+    assert_eq!(["a", "\u{fc}"].map(|path| hash(path.as_bytes())), [14_598_278_634_844_962_250, 6_950_308_537_068_853_028]);
     let names: Vec<String> = (0..2000).map(|number| format!("dir-{}/file-{number}", number % 7)).collect();
     let many: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 100_000)).collect();
     let many = files(&many);
@@ -216,7 +268,7 @@ fn cuts_are_where_they_always_were() {
         .collect();
     assert_eq!(
         ends.iter().map(|end| end.trim_start_matches("dir-")).collect::<Vec<_>>().join(" "),
-        "1/file-1289 1/file-421 2/file-1675 2/file-1703 2/file-590 2/file-646 4/file-1299 4/file-1474 4/file-1719 4/file-1831 5/file-1860 5/file-215 6/file-1077 6/file-1189 6/file-1406 6/file-958 6/file-993"
+        "0/file-1344 0/file-623 1/file-1030 1/file-1450 1/file-1716 1/file-463 1/file-736 2/file-1150 2/file-1619 2/file-296 2/file-674 3/file-1312 3/file-171 3/file-283 3/file-59 4/file-116 4/file-1516 4/file-375 4/file-697 5/file-1181 5/file-1531 5/file-1888 5/file-985 6/file-1665 6/file-202 6/file-552 6/file-993"
     );
 }
 
@@ -234,6 +286,6 @@ fn names_of_one_file_stay_together_and_empty_directories_are_kept() {
         assert!(put(&mut tree, path, file));
     }
     let entries = entries(&tree);
-    assert_eq!(names(&at_target(&entries, 20)), ["a", "b b/first d d/second", "c", "e-f", "e"]);
-    assert_eq!(names(&at_target(&entries, 40)), ["a b b/first c d d/second e e-f"]);
+    assert_eq!(names(&at_width(&entries, 1 << 19)), ["a", "b b/first d d/second", "c", "e-f", "e"]);
+    assert_eq!(names(&at_width(&entries, 1 << 40)), ["a", "b b/first c d d/second e e-f"]);
 }
