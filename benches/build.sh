@@ -1,129 +1,154 @@
 #!/usr/bin/env bash
-# Builds an image layer from the same directory with idpbuilder-build and its peers, in one run, and prints a table of
-# medians. Then builds a context of many files over and over: from nothing, unchanged, and after an edit of one file.
+# Builds an image of the same directory with idpbuilder-build and its peers, in one run, and prints tables of medians:
+# of files of this machine, of many small files, and of noise. Then builds and pushes over and over: from nothing,
+# unchanged, and after edits of one file.
 #
-# Debian packages: umoci, pigz, zstd, time. A peer that is not there is an error, not a gap.
+# Debian packages: docker-registry, curl, openssl, python3, time; peers are umoci, buildah, pigz, zstd, and Docker where an
+# engine answers, whose own processor time and memory are not counted. A peer that is not there is named in the head,
+# never left out in silence. Peak memory is that of the largest process.
 #
-#   RUNS=5                     runs of each, of which the median counts
-#   CONTEXTS='/usr/share ...'  directories to pack, read once before the clock runs; besides them, 500 MiB of noise
-#   FILES=40000                files of the context that is built over and over, of 26 KiB each; 0 leaves it out
-#   BINARY=...                 another build of idpbuilder-oci than target/release
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+#   RUNS=5                 runs of each, of which the median counts
+#   SIZES='100 500 1024'   contexts of so many MiB of real files; the last one is built over and over, too
+#   SOURCES='/usr/...'     directories that these files are copied from
+#   FILES=40000            a context of so many files of 26 KiB, built over and over, too; 0 leaves it out
+#   NOISE_MIB=500          a context of one file that does not compress; 0 leaves it out
+#   CONTEXTS='/usr/share'  further directories, as they are
+#   EDITS=10               files that are edited one after another, with a build each
+#   ROWS='ours umoci ...'  only these of the rows that the head names
+#   BINARY=...             another build of idpbuilder-oci than target/release
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-RUNS=${RUNS:-5}
-CONTEXTS=${CONTEXTS:-/usr/lib/x86_64-linux-gnu /usr/share}
-NOISE_MIB=${NOISE_MIB:-500}
+SIZES=${SIZES-100 500 1024}
 FILES=${FILES:-40000}
+NOISE_MIB=${NOISE_MIB:-500}
+EDITS=${EDITS:-10}
 
-fail() {
-    printf 'benches/build.sh: %s\n' "$*" >&2
-    exit 1
-}
-
-for program in umoci pigz zstd sha256sum; do
-    command -v "$program" >/dev/null || fail "$program is missing"
-done
-[ -x /usr/bin/time ] || fail "Debian's package time is missing"
-if [ -z "${BINARY:-}" ]; then
-    cargo build --locked --release --quiet
-    BINARY=$PWD/target/release/idpbuilder-oci
-fi
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/build-bench.XXXXXX")
-trap 'rm -rf -- "$work"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-export HOME=$work/home BINARY
-mkdir -p "$HOME"
-
-# Each prints the bytes of the layer it made.
 ours() {
-    rm -rf -- "$work/store"
-    "$BINARY" build "$1" -t bench:1 --store "$work/store" --progress none --quiet \
-        --compression-format "$2" --compression-level "$3" >/dev/null
-    du -cb "$work"/store/blobs/sha256/* | tail -n 1 | cut -f 1
+    "$BINARY" build "$1" -t bench:1 --store "$work/made/store" --progress none --quiet "${@:2}"
 }
-# With what earlier builds left, in the number of layers that $2 says; $3 is done first.
+# With what earlier builds left.
 again() {
-    "$3" "$1"
-    "$BINARY" build "$1" -t bench:1 --store "$work/again-$2" --progress none --quiet --layers "$2" >/dev/null
-    du -cb "$work/again-$2"/blobs/sha256/* | tail -n 1 | cut -f 1
+    "$BINARY" build "$1" -t "$host/bench:1" --store "$work/kept" --progress none --quiet "${@:2}"
+}
+buildah_layout() {
+    buildah_bud "$1"
+    buildah_push "oci:$work/made/layout:1"
+}
+# The least that an image of these files can cost: each is read and hashed, by two at the same time.
+floor() {
+    find "$1" -type f -print0 | xargs -0 openssl dgst -sha256 >/dev/null &
+    find "$1" -type f -print0 | xargs -0 openssl dgst -sha256 >/dev/null
+    wait
+}
+
+# The bytes that the last run made.
+made() {
+    local kept=()
+    if [ -d "$work/kept" ]; then kept=("$work/kept/blobs"); fi
+    if wanted docker && docker image inspect "$image" >/dev/null 2>&1; then
+        docker image inspect -f '{{.Size}}' "$image"
+    else
+        find "$work/made" "${kept[@]}" \( -name layer -o -path '*/blobs/*' \) -type f -printf '%s\n' |
+            awk '{ sum += $1 } END { printf "%.0f", sum }'
+    fi
+}
+
+fresh() {
+    cold
 }
 from_nothing() {
-    rm -rf -- "$work"/again-* "$HOME/.idpbuilder/cache"
+    rm -rf -- "$work/kept" "$HOME/.idpbuilder"
 }
 edit() {
-    printf x >>"$1/d1/f200"
+    local file
+    read -r file <&3
+    printf x >>"$file"
 }
-umoci_insert() {
-    rm -rf -- "$work/umoci"
-    umoci init --layout "$work/umoci"
-    umoci new --image "$work/umoci:1"
-    umoci insert --rootless --image "$work/umoci:1" "$1" /
-    du -cb "$work"/umoci/blobs/sha256/* | tail -n 1 | cut -f 1
-}
-# What a shell can do: pack, hash before and after, write.
-piped() {
-    local context=$1
-    shift
-    tar -cf - -C "$context" . | tee >(sha256sum >/dev/null) | "$@" | tee "$work/layer" | sha256sum >/dev/null
-    stat -c %s "$work/layer"
+# The same ones each time, and no file twice.
+to_edit() {
+    find "$1" -type f ! -name $'*\n*' | python3 -c 'import random, sys
+random.seed(1)
+sys.stdout.writelines(random.sample(sorted(sys.stdin), int(sys.argv[1])))' $((2 * EDITS)) >"$work/edits"
 }
 
-# Seconds of wall and processor, peak MiB (of the largest process), bytes.
-measure() {
-    local label=$1
-    shift
-    for _ in $(seq "$RUNS"); do
-        sync
-        /usr/bin/time -o "$work/time" -f '%e %U %S %M' bash -c '"$@"' bench "$@" >"$work/size"
-        printf '%s %s\n' "$(cat "$work/time")" "$(tail -n 1 "$work/size")"
-    done | sort -n | awk -v n="$RUNS" -v label="$label" 'NR == int((n + 1) / 2) {
-        printf "| %s | %.2f | %.2f | %.0f | %.1f |\n", label, $1, $2 + $3, $4 / 1024, $5 / 1048576
-    }'
-}
-export -f ours again from_nothing edit umoci_insert piped
-export work
-
-head -c "${NOISE_MIB}M" /dev/urandom >"$work/noise.bin"
-mkdir "$work/noise"
-mv "$work/noise.bin" "$work/noise/"
-
-printf 'medians of %s, %s processors\n' "$RUNS" "$(nproc)"
-for context in $CONTEXTS "$work/noise"; do
-    bytes=$(tar -cf - -C "$context" . | wc -c)
-    name=${context#"$work/"}
-    printf '\n%s: %.0f MiB, %s entries\n\n' "$name" "$((bytes / 1048576))" "$(find "$context" | wc -l)"
-    printf '| what | wall s | processor s | peak MiB | MiB made |\n|---|---|---|---|---|\n'
+# pack CONTEXT NAME
+pack() {
+    table "$1" "$2" made
+    local level
+    row ours 'ours, gzip (default)' ours "$1"
     for level in 1 4 6 9; do
-        measure "ours, gzip $level" ours "$context" gzip "$level"
+        row "ours-gzip-$level" "ours, gzip $level" ours "$1" --compression-level "$level"
     done
     for level in 1 3; do
-        measure "ours, zstd $level" ours "$context" zstd "$level"
+        row "ours-zstd-$level" "ours, zstd $level" ours "$1" --compression-format zstd --compression-level "$level"
     done
-    measure 'ours, none' ours "$context" none 0
-    measure 'umoci insert' umoci_insert "$context"
-    measure 'tar, pigz' piped "$context" pigz
-    measure 'tar, pigz -1' piped "$context" pigz -1
-    measure 'tar, zstd -3 -T0' piped "$context" zstd -q -3 -T0
-done
+    row ours-none 'ours, none' ours "$1" --compression-format none
+    row floor 'read + two sha256 overlapped' floor "$1"
+    row umoci 'umoci insert' umoci_insert "$1"
+    row buildah "buildah bud, push to a layout ($driver)" buildah_layout "$1"
+    row docker "docker build ($engine)" docker_build "$1"
+    row pigz 'tar, pigz' packed "$1" pigz
+    row pigz-1 'tar, pigz -1' packed "$1" pigz -1
+    row zstd-3 'tar, zstd -3 -T0' packed "$1" zstd -q -3 -T0
+    row zstd-1 'tar, zstd -1 -T0' packed "$1" zstd -q -1 -T0
+}
 
-if [ "$FILES" -gt 0 ]; then
-    for directory in $(seq $((FILES / 400))); do
-        mkdir -p "$work/many/d$directory"
-        # Three quarters of 400 files, which base64 makes whole again.
-        head -c $((300 * 26844)) /dev/urandom | base64 -w 0 | split -b 26844 -a 3 -d - "$work/many/d$directory/f"
-    done
+# over_again CONTEXT NAME
+over_again() {
+    cold
+    wanted again || wanted single || wanted edits || return 0
+    to_edit "$1"
+    exec 3<"$work/edits"
     # Files that were written a moment ago are read again.
     sleep 3
-    bytes=$(tar -cf - -C "$work/many" . | wc -c)
-    printf '\n%s: %.0f MiB, %s entries\n\n' many "$((bytes / 1048576))" "$(find "$work/many" | wc -l)"
-    printf '| what | wall s | processor s | peak MiB | MiB in the store |\n|---|---|---|---|---|\n'
-    for layers in auto single; do
-        measure "$layers, from nothing" again "$work/many" "$layers" from_nothing
-        measure "$layers, unchanged" again "$work/many" "$layers" true
-        measure "$layers, one file edited" again "$work/many" "$layers" edit
+    table "$1" "$2, over and over" 'in the store'
+    if wanted single; then
+        measure 'single, from nothing' from_nothing again "$1" --layers single
+        measure 'single, unchanged' true again "$1" --layers single
+    fi
+    if wanted again; then
+        measure 'auto, from nothing' from_nothing again "$1"
+        measure 'auto, unchanged' true again "$1"
+        RUNS=$EDITS measure "auto, $EDITS edits of one file" edit again "$1"
+    fi
+    if wanted edits; then
+        from_nothing
         sleep 3
-    done
+        start_registry
+        again "$1" --push --plain-http >"$work/out" 2>&1 || fail "a first push: $(tail -n 3 "$work/out")"
+        measure 'auto, unchanged, and push' true again "$1" --push --plain-http
+        RUNS=$EDITS measure "auto, $EDITS edits of one file, and push" edit again "$1" --push --plain-http
+        stop_registry
+    fi
+    from_nothing
+}
+
+rows=(ours ours-gzip-{1,4,6,9} ours-zstd-{1,3} ours-none floor)
+offer umoci umoci
+offer_builders
+offer pigz pigz pigz-1
+offer zstd zstd-3 zstd-1
+rows+=(again single edits)
+choose
+
+for context in ${CONTEXTS:-}; do
+    pack "$context" "$context"
+done
+for size in $SIZES; do
+    real_files "$work/context" "$size"
+    pack "$work/context" "$size MiB of real files"
+    if [ "$size" = "${SIZES##* }" ]; then over_again "$work/context" "$size MiB of real files"; fi
+    rm -rf -- "$work/context"
+done
+if [ "$FILES" -gt 0 ]; then
+    many_files "$work/context" "$FILES"
+    pack "$work/context" "$FILES small files"
+    over_again "$work/context" "$FILES small files"
+    rm -rf -- "$work/context"
+fi
+if [ "$NOISE_MIB" -gt 0 ]; then
+    mkdir "$work/context"
+    head -c "${NOISE_MIB}M" /dev/urandom >"$work/context/noise"
+    pack "$work/context" 'noise'
 fi

@@ -217,6 +217,7 @@ push_curl() {
     manifest=$(sed 's/.*"digest":"sha256:\([0-9a-f]*\)".*/\1/' "$1/index.json")
     export -f curl_blob
     export work
+    # shellcheck disable=SC2016
     find "$1/blobs/sha256" -type f ! -name "$manifest" -print0 |
         xargs -0 -n 1 -P "$3" bash -c 'set -e; curl_blob "$0" "$1"' "$base"
     curl_manifest "$base" "$1"
