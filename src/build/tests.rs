@@ -212,8 +212,8 @@ fn golden_digests() {
         digests.map(|digest| digest.to_string()),
         [
             "sha256:ed02bb6bb3984aa288bfa4cd2749c3c64731734e3ebc1913f15292030d5d733d",
-            "sha256:b78424f6b61ac735ec656ca3738480a544542008abbf2265f32010a05320ae40",
-            "sha256:5f17ce59dc8557e0c3aa7315f5207e76ac082cbd8aa69089764320aeb065dcbe",
+            "sha256:370e9a2ca5b1296308675b04a0f1d0a0f77d53d1306ca9330a0ba635775aad62",
+            "sha256:a481c87a70ad54c24ef0a87624d5e6171266b696429d6ef79059e334813685da",
         ]
     );
 }
