@@ -14,7 +14,6 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::context::{Context, ContextError, Entry, Kind, Listing};
 use crate::image::{
@@ -31,7 +30,7 @@ pub use sources::{ContextSource, CopySource, Sources};
 pub use crate::layer::ForeignError;
 pub use crate::layer::{Compression, Format, LevelError, Owner};
 use crate::layer::{Destination, DestinationError, LayerError, Style};
-pub use crate::layer::{Layers, MAX_LAYERS};
+pub use crate::layer::{Layers, MAX_LAYERS, Settling};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -40,10 +39,6 @@ use sources::Gathered;
 /// 1980-01-01T00:00:01Z in Unix seconds: the earliest time that zip-based tools accept.
 pub const DEFAULT_TIMESTAMP: i64 = 315_532_801;
 
-/// How long a file must have been left alone for its layer to be kept: longer than a tick of the coarsest clock
-/// that file systems take times from.
-pub const SETTLE: Duration = Duration::from_secs(2);
-
 /// Where layers are kept from one build to the next, and whether they are used.
 #[derive(Debug, Clone)]
 pub struct CacheConfig {
@@ -51,8 +46,8 @@ pub struct CacheConfig {
     pub state: PathBuf,
     /// Whether layers of earlier builds are used. What this one packs is kept in any case.
     pub reuse: bool,
-    /// How long a file must have been left alone, [`SETTLE`] unless all clocks are known to be finer.
-    pub settle: Duration,
+    /// How long a file must have been left alone.
+    pub settling: Settling,
 }
 
 /// What to build.

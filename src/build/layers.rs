@@ -3,14 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{BuildError, CacheConfig, Counts, LayerOutcome};
 use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::{
-    Compression, Compressors, Destination, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Style,
-    fingerprint, pack, settled,
+    Compression, Compressors, Destination, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Settled,
+    Style, fingerprint, pack,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -43,18 +43,23 @@ struct Missing<'a> {
 }
 
 impl Layering<'_> {
-    /// Stores a layer of each of `plans`, in this order. The walk that found the files began at `walked`.
-    pub(super) fn put(&self, plans: &[Vec<&Entry>], walked: SystemTime) -> Result<Vec<LayerOutcome>, BuildError> {
+    /// Stores a layer of each of `plans`, in this order.
+    pub(super) fn put(&self, plans: &[Vec<&Entry>]) -> Result<Vec<LayerOutcome>, BuildError> {
         let cache = self.cache.filter(|config| !self.is_in_context(config));
         let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
         let mut missing = Vec::new();
+        let settled = cache.map(|config| Settled::below(self.context.root(), config.settling));
+        let now = SystemTime::now();
+        let mut tick = Duration::ZERO;
         for (number, entries) in plans.iter().enumerate() {
             let known = cache.map(|config| (config, self.fingerprint(entries)));
             let found = known.filter(|(config, _)| config.reuse).map(|(config, key)| self.find(config, key));
             let found = found.transpose()?.flatten();
             if found.is_none() {
-                let kept = known.filter(|(config, _)| settled(entries, walked, config.settle));
-                missing.push(Missing { number, entries, fingerprint: kept.map(|(_, key)| key) });
+                let wait = settled.and_then(|settled| settled.wait(entries, now));
+                tick = tick.max(wait.unwrap_or_default());
+                let fingerprint = wait.and(known).map(|(_, key)| key);
+                missing.push(Missing { number, entries, fingerprint });
             }
             if let Some(found) = &found {
                 tell(self.progress, &found.descriptor);
@@ -62,6 +67,8 @@ impl Layering<'_> {
             layers.push(found);
         }
         if !missing.is_empty() {
+            // A file that is read after the tick it was written in cannot change again unseen.
+            std::thread::sleep(tick);
             let packed = self.pack_missing(&missing, &mut layers);
             if let Some(config) = cache {
                 LayerCache::new(&config.state).tidy();

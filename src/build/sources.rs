@@ -8,7 +8,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
 use super::layers::{self, Layering};
@@ -85,7 +84,6 @@ struct Found {
     label: String,
     context: Context,
     entries: Vec<Entry>,
-    walked: SystemTime,
     destination: Destination,
     style: Style,
     step: String,
@@ -150,7 +148,7 @@ pub(super) fn gather(
             progress,
             interrupt,
         };
-        let layers = layering.put(&split(&source.entries, config.layers), source.walked)?;
+        let layers = layering.put(&split(&source.entries, config.layers))?;
         gathered.steps.extend(std::iter::repeat_n(source.step, layers.len()));
         gathered.layers.extend(layers);
     }
@@ -216,7 +214,6 @@ impl Look<'_> {
             label: context.given().display().to_string(),
             context,
             entries: listing.entries,
-            walked: listing.began,
             destination: self.request.destination.clone(),
             style: Style { mode: config.mode, ..self.request.style },
             step: format!("idpbuilder-build COPY . {}", self.request.destination),
@@ -264,21 +261,20 @@ impl Look<'_> {
             _ => ContextError::Unreadable { path: copy.path.clone(), source }.into(),
         };
         let is_directory = std::fs::metadata(&copy.path).map_err(unreadable)?.is_dir();
-        let (context, entries, walked, destination, what) = if is_directory {
+        let (context, entries, destination, what) = if is_directory {
             let destination = Destination::parse(&copy.destination).map_err(refused)?;
             let context = Context::open(&copy.path)?;
             let listing = self.list(&context, context.ignore_file(None)?.as_deref(), &[])?;
             self.warn(&copy_warnings(&listing, &context, &self.store_root));
-            (context, listing.entries, listing.began, destination, ".".to_owned())
+            (context, listing.entries, destination, ".".to_owned())
         } else {
             let own = copy.path.file_name().unwrap_or_default().as_bytes();
             let destination = Destination::parse_file(&copy.destination, own).map_err(refused)?;
-            let walked = SystemTime::now();
             let (context, name) = beside(&copy.path).map_err(unreadable)?;
             let entry = context.entry(Path::new(&name))?;
             // Where the file is does not show, and what it is called only where it keeps the name.
             let what = destination.to_string().rsplit('/').next().unwrap_or_default().to_owned();
-            (context, vec![entry], walked, destination, what)
+            (context, vec![entry], destination, what)
         };
         let style = Style {
             owner: copy.owner.unwrap_or(self.request.style.owner),
@@ -292,7 +288,6 @@ impl Look<'_> {
             step: format!("idpbuilder-build COPY {what} {destination}"),
             context,
             entries,
-            walked,
             destination,
             style,
         })

@@ -25,8 +25,8 @@ use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::build::{
-    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, IndexOutcome, Layers, SETTLE,
-    build, build_index,
+    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, IndexOutcome, Layers,
+    Settling, build, build_index,
 };
 use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
@@ -318,7 +318,7 @@ impl Args {
             cache: Some(CacheConfig {
                 state: ui.settings(self.store.store.as_deref())?.home.value,
                 reuse: !self.no_cache,
-                settle: SETTLE,
+                settling: Settling::default(),
             }),
             built_at: now(),
             conditions: None,

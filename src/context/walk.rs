@@ -7,7 +7,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
 
@@ -22,8 +21,6 @@ use crate::progress::Interrupt;
 pub struct Listing {
     /// What goes into the image, sorted by the bytes of the path.
     pub entries: Vec<Entry>,
-    /// When the walk began, by this machine's clock.
-    pub began: SystemTime,
     /// How many things the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
     /// Whether the path to skip was met.
@@ -36,7 +33,6 @@ pub(super) fn walk(
     skip: Option<&Path>,
     interrupt: &Interrupt,
 ) -> Result<Listing, ContextError> {
-    let began = SystemTime::now();
     let root = context.root();
     let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.map(Path::to_owned))));
     let keeper = Arc::clone(&gate);
@@ -72,7 +68,7 @@ pub(super) fn walk(
     // Each share is sorted: only they have to be merged.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let gate = locked(&gate);
-    Ok(Listing { entries, began, excluded: gate.excluded, skipped: gate.skipped })
+    Ok(Listing { entries, excluded: gate.excluded, skipped: gate.skipped })
 }
 
 /// Nobody panics while holding it; the lock only satisfies the walker's bounds.

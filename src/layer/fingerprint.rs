@@ -1,9 +1,7 @@
 //! What decides a layer's bytes, without reading a file.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use super::{Compression, Format, LayerPlan};
-use crate::context::{Entry, Kind, Stamp};
+use crate::context::{Entry, Kind};
 use crate::image::{Digest, Hasher};
 
 /// Another number for every change of this program, or of a library, that gives a layer other bytes.
@@ -42,24 +40,6 @@ pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) ->
     }
     text.hasher.update(&text.pending);
     text.hasher.finish().0
-}
-
-/// Whether all files had been left alone for `settle` when the walk began, at `walked`.
-///
-/// A file that was written a moment ago can be written again within one tick of the clock that its times are
-/// taken from, and would look the same. Times that lie in the future, or are none, say nothing about changes.
-pub fn settled(entries: &[&Entry], walked: SystemTime, settle: Duration) -> bool {
-    let Some(limit) = walked.duration_since(UNIX_EPOCH).ok().and_then(|since| since.checked_sub(settle)) else {
-        return false;
-    };
-    let Ok(seconds) = i64::try_from(limit.as_secs()) else { return false };
-    let limit = (seconds, i64::from(limit.subsec_nanos()));
-    let left_alone = |stamp: &Stamp| stamp.modified <= limit && stamp.changed <= limit && stamp.changed > (0, 0);
-    entries.iter().all(|entry| match &entry.kind {
-        Kind::File { stamp, .. } => left_alone(stamp),
-        // All that the layer has of these, the walk has read.
-        Kind::Directory | Kind::Symlink { .. } => true,
-    })
 }
 
 /// What is hashed: numbers of a fixed length, texts after theirs, so that no two inputs are the same text.
@@ -114,7 +94,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Context;
+    use crate::context::{Context, Stamp};
     use crate::layer::{Destination, Directories, Owner, Style};
 
     fn file(path: &str, stamp: Stamp) -> Entry {
@@ -186,25 +166,5 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), count);
-    }
-
-    #[test]
-    fn files_are_settled_when_nothing_happened_to_them_for_long_enough() {
-        let at = |seconds, nanoseconds| UNIX_EPOCH + Duration::new(seconds, nanoseconds);
-        let settle = Duration::from_secs(2);
-        let of = |stamp: Stamp, walked| settled(&[&file("a", stamp)], walked, settle);
-        assert!(of(stamp(), at(202, 7)));
-        assert!(!of(stamp(), at(202, 6)));
-        // A clock that was set back, and one that never ran.
-        assert!(!of(stamp(), at(150, 0)));
-        assert!(!of(stamp(), UNIX_EPOCH));
-        assert!(!of(stamp(), UNIX_EPOCH - settle));
-        assert!(!of(Stamp { modified: (300, 0), ..stamp() }, at(202, 7)));
-        assert!(!of(Stamp { changed: (0, 0), ..stamp() }, at(202, 7)));
-        assert!(of(Stamp { modified: (-5, 0), ..stamp() }, at(202, 7)));
-        let directory = Entry { kind: Kind::Directory, ..file("d", stamp()) };
-        assert!(settled(&[&directory], at(1, 0), Duration::ZERO));
-        // With nothing but directories there is nothing to wait for, unless the clock makes no sense at all.
-        assert!(!settled(&[&directory], UNIX_EPOCH, settle));
     }
 }

@@ -257,7 +257,10 @@ fn a_small_context_is_whole_unless_layers_are_asked_for() {
 /// These cuts must never change: with them, what registries have already would be of no use.
 #[test]
 fn cuts_are_where_they_always_were() {
-    assert_eq!(["a", "\u{fc}"].map(|path| hash(path.as_bytes())), [14_598_278_634_844_962_250, 6_950_308_537_068_853_028]);
+    assert_eq!(
+        ["a", "\u{fc}"].map(|path| hash(path.as_bytes())),
+        [14_598_278_634_844_962_250, 6_950_308_537_068_853_028]
+    );
     let names: Vec<String> = (0..2000).map(|number| format!("dir-{}/file-{number}", number % 7)).collect();
     let many: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 100_000)).collect();
     let many = files(&many);

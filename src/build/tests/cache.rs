@@ -8,6 +8,8 @@ use super::*;
 /// Longer than a tick of the clock that a local file system takes its times from (10 ms at 100 Hz).
 pub(super) const TICK: Duration = Duration::from_millis(12);
 
+const HOUR: Duration = Duration::from_hours(1);
+
 /// How long the tests wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +41,11 @@ pub(super) fn settle(root: &Path) {
 
 impl Bench {
     pub(super) fn cached(&self) -> BuildConfig {
-        let cache = CacheConfig { state: self.dir.path().join("home"), reuse: true, settle: TICK };
+        let cache = CacheConfig {
+            state: self.dir.path().join("home"),
+            reuse: true,
+            settling: Settling { coarse: TICK, fine: TICK },
+        };
         BuildConfig { layers: Layers::AtMost(8), cache: Some(cache), ..self.config() }
     }
 
@@ -77,7 +83,7 @@ fn only_files_that_were_left_alone_are_trusted() {
     assert_eq!(bench.reused(&bench.cached()), count);
     // A window that no file of this test can have waited for.
     let mut patient = bench.cached();
-    patient.cache.as_mut().expect("set").settle = Duration::from_hours(1);
+    patient.cache.as_mut().expect("set").settling = Settling { coarse: HOUR, fine: HOUR };
     patient.cache.as_mut().expect("set").state = bench.dir.path().join("other-home");
     assert_eq!((bench.reused(&patient), bench.reused(&patient)), (0, 0));
     assert!(!bench.dir.path().join("other-home").exists());
@@ -88,6 +94,17 @@ fn only_files_that_were_left_alone_are_trusted() {
     set_modified(&files[7], UNIX_EPOCH);
     settle(&bench.context());
     assert_eq!((bench.reused(&bench.cached()), bench.reused(&bench.cached())), (count - 1, count));
+}
+
+#[test]
+fn a_file_of_this_very_moment_is_waited_for_and_then_trusted() {
+    let bench = Bench::new();
+    let (files, count) = settled(&bench);
+    assert_eq!(bench.reused(&bench.cached()), count);
+    for content in ["edited", "edited once more"] {
+        fs::write(&files[7], content).expect("written");
+        assert_eq!((bench.reused(&bench.cached()), bench.reused(&bench.cached())), (count - 1, count));
+    }
 }
 
 #[test]
