@@ -205,7 +205,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
             self.imported.files += 1;
             self.below.remove(&name);
             match entry.kind {
-                EntryKind::HardLink => self.tar.hard_link(&name, mode, &original),
+                EntryKind::HardLink => self.tar.hard_link(&name, mode, &original, entry.capability.as_deref()),
                 _ => self.tar.symlink(&name, &original),
             }
         };

@@ -33,6 +33,12 @@ pub struct LayerPlan<'a> {
     pub style: Style,
 }
 
+/// A file that has further names, as it is in the archive under its first.
+struct Original<'a> {
+    entry: &'a Entry,
+    capability: Option<Vec<u8>>,
+}
+
 /// Who hears of the bytes that were read, and who may stop the work.
 pub struct Monitor<'a> {
     progress: &'a dyn Progress,
@@ -86,7 +92,7 @@ pub fn pack<W: Write + Send + 'static>(
     let writer = LayerWriter::new(sink, compressors).map_err(LayerError::Write)?;
     let mut tar = TarWriter::new(writer, plan.style);
     let mut buffer = vec![0; READ_BYTES];
-    let mut originals: HashMap<(u64, u64), &Entry> = HashMap::new();
+    let mut originals: HashMap<(u64, u64), Original<'_>> = HashMap::new();
     for directory in plan.destination.directories() {
         // Others may have something in these: they are nobody's in particular.
         let above = plan.style.above.filter(|_| !plan.destination.is(directory));
@@ -104,11 +110,9 @@ pub fn pack<W: Write + Send + 'static>(
             Kind::Directory => tar.directory(&name, mode),
             Kind::Symlink { target } => tar.symlink(&name, target),
             Kind::File { stamp, links } => {
-                let original = (*links > 1).then(|| originals.insert(stamp.identity, entry)).flatten();
-                if let Some(original) = original {
-                    // The first name stays the one that the others refer to.
-                    originals.insert(stamp.identity, original);
-                    tar.hard_link(&name, mode, &plan.destination.name(&original.path))
+                let original = (*links > 1).then(|| originals.get(&stamp.identity)).flatten();
+                if let Some(Original { entry, capability }) = original {
+                    tar.hard_link(&name, mode, &plan.destination.name(&entry.path), capability.as_deref())
                 } else {
                     let file = source.open(entry, *stamp)?;
                     let capability = file.capability().map_err(|error| source.unreadable(entry, error))?;
@@ -119,6 +123,9 @@ pub fn pack<W: Write + Send + 'static>(
                         CopyError::Write(error) => LayerError::Write(error),
                         CopyError::Interrupted => LayerError::Interrupted,
                     })?;
+                    if *links > 1 {
+                        originals.insert(stamp.identity, Original { entry, capability });
+                    }
                     tar.end_file(stamp.size)
                 }
             }

@@ -62,7 +62,17 @@ impl<W: Write> TarWriter<W> {
     }
 
     /// Writes another name of the file that is in the archive as `original`.
-    pub(super) fn hard_link(&mut self, name: &[u8], mode: u32, original: &[u8]) -> io::Result<()> {
+    ///
+    /// The file's capabilities are said again: engines set the owner at every name, and the system takes the
+    /// capabilities away when that is done.
+    pub(super) fn hard_link(
+        &mut self,
+        name: &[u8],
+        mode: u32,
+        original: &[u8],
+        capability: Option<&[u8]>,
+    ) -> io::Result<()> {
+        self.capability(capability)?;
         self.entry(EntryType::Link, name, mode, original, 0)
     }
 
@@ -74,10 +84,7 @@ impl<W: Write> TarWriter<W> {
         size: u64,
         capability: Option<&[u8]>,
     ) -> io::Result<()> {
-        if let Some(capability) = capability {
-            let key = format!("SCHILY.xattr.{CAPABILITY}");
-            self.builder.append_pax_extensions([(key.as_str(), capability)])?;
-        }
+        self.capability(capability)?;
         self.entry(EntryType::Regular, name, mode, b"", size)
     }
 
@@ -96,6 +103,13 @@ impl<W: Write> TarWriter<W> {
     /// Ends the archive and gives the writer back.
     pub(super) fn finish(self) -> io::Result<W> {
         self.builder.into_inner()
+    }
+
+    /// Says which capabilities the next entry has.
+    fn capability(&mut self, capability: Option<&[u8]>) -> io::Result<()> {
+        let Some(capability) = capability else { return Ok(()) };
+        let key = format!("SCHILY.xattr.{CAPABILITY}");
+        self.builder.append_pax_extensions([(key.as_str(), capability)])
     }
 
     fn entry(&mut self, kind: EntryType, name: &[u8], mode: u32, link: &[u8], size: u64) -> io::Result<()> {

@@ -361,24 +361,35 @@ fn capabilities_travel_as_a_pax_record() {
     tar.begin_file(&name, 0o755, 2, Some(capability)).expect("written");
     tar.content().write_all(b"hi").expect("written");
     tar.end_file(2).expect("padded");
+    tar.hard_link(b"other", 0o755, &name, Some(capability)).expect("written");
     let written = tar.finish().expect("finished");
     let mut archive = ::tar::Archive::new(&written[..]);
-    let mut entry = archive.entries().expect("an archive").next().expect("one").expect("an entry");
-    assert_eq!(*entry.path_bytes(), name);
-    let records: Vec<(String, Vec<u8>)> = entry
-        .pax_extensions()
-        .expect("read")
-        .expect("there")
-        .map(|record| record.expect("a record"))
-        .map(|record| (record.key().expect("text").to_owned(), record.value_bytes().to_vec()))
-        .collect();
-    assert_eq!(records, [("SCHILY.xattr.security.capability".to_owned(), capability.to_vec())]);
+    let mut entries = archive.entries().expect("an archive").map(|entry| entry.expect("an entry"));
+    // At every name: whoever sets the owner at one takes away what was set at those before.
+    for expected in [&name[..], b"other"] {
+        let mut entry = entries.next().expect("another");
+        assert_eq!(*entry.path_bytes(), *expected);
+        let records: Vec<(String, Vec<u8>)> = entry
+            .pax_extensions()
+            .expect("read")
+            .expect("there")
+            .map(|record| record.expect("a record"))
+            .map(|record| (record.key().expect("text").to_owned(), record.value_bytes().to_vec()))
+            .collect();
+        assert_eq!(records, [("SCHILY.xattr.security.capability".to_owned(), capability.to_vec())]);
+    }
     // The file's own attribute, where this user and file system can set one.
     let fixture = Fixture::new();
     fixture.write("tool", b"hi");
-    let plain = fixture.archive("/");
+    fs::hard_link(fixture.path("tool"), fixture.path("too")).expect("linked");
     let set = xattr::set(fixture.path("tool"), "security.capability", capability);
-    assert_eq!(fixture.archive("/") != plain, set.is_ok(), "{set:?}");
+    let archive = fixture.archive("/");
+    let mut reader = read::TarReader::new(&archive[..]);
+    let expected = set.is_ok().then(|| capability.to_vec());
+    for name in ["too", "tool"] {
+        let entry = reader.next_entry().expect("an archive").expect("another");
+        assert_eq!((entry.path, entry.capability), (name.into(), expected.clone()), "{set:?}");
+    }
 }
 
 #[test]

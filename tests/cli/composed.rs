@@ -15,7 +15,7 @@ fn file(sandbox: &Sandbox, path: &str, content: &str) {
 }
 
 /// A tar archive of files, as archivers write it.
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();

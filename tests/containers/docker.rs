@@ -3,14 +3,14 @@
 use std::process::Command;
 
 use idpbuilder_oci::archive::ArchiveFormat;
-use idpbuilder_oci::image::{ContainerConfig, Digest};
+use idpbuilder_oci::image::Digest;
 use testcontainers::core::WaitFor;
 use testcontainers::core::wait::ExitWaitStrategy;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
 
-use super::images::{Sandbox, build, busybox, tree, unique};
-use super::programs::{load_from, run, save_into, text};
+use super::images::{Sandbox, busybox, tree, unique};
+use super::programs::{load_from, save_into, text};
 
 /// An image in the engine, removed when the test ends.
 pub(crate) struct Loaded(pub(crate) String);
@@ -96,24 +96,5 @@ fn docker_takes_an_image_without_a_name() {
     assert_eq!(outcome.images[0].0, None);
     back.store.prune().expect("pruned");
     back.store.resolve(&id).expect("kept by its id");
-    drop(loaded);
-}
-
-#[test]
-#[ignore = "needs a Docker Engine; bin/test runs it"]
-fn docker_unpacks_the_tree_we_packed() {
-    let sandbox = Sandbox::new();
-    let name = unique("tree");
-    let (root, _) = tree(&sandbox, &["layers"]);
-    build(&sandbox, &root, ContainerConfig::default(), &[&name]);
-    let loaded = Loaded(name.clone());
-    save_into(&sandbox.store, &[&name], ArchiveFormat::Docker, docker().arg("load"));
-    let container = text(docker().args(["create", &name, "/never-started"]));
-    let tar = run(docker().args(["export", &container]));
-    run(docker().args(["rm", &container]));
-    let exported = super::trees::of_tar(&tar);
-    for (path, node) in super::trees::snapshot(&root) {
-        assert_eq!(exported.get(&path), Some(&node), "{}", path.display());
-    }
     drop(loaded);
 }

@@ -43,9 +43,7 @@ pub(crate) fn here() -> Platform {
 
 /// One layer's tar: the content of `root`, names sorted, owned by nobody in particular.
 fn layer(root: &Path) -> Vec<u8> {
-    use std::os::unix::fs::MetadataExt;
     let mut builder = tar::Builder::new(Vec::new());
-    let mut inodes: BTreeMap<u64, std::path::PathBuf> = BTreeMap::new();
     for (path, node) in super::trees::snapshot(root) {
         let mut header = tar::Header::new_gnu();
         header.set_mtime(315_532_801);
@@ -61,17 +59,16 @@ fn layer(root: &Path) -> Vec<u8> {
                 header.set_mode(0o777);
                 builder.append_link(&mut header, &path, target).expect("written");
             }
-            super::trees::Node::File { mode, content, .. } => {
+            super::trees::Node::File { mode, first, .. } if first != path => {
                 header.set_mode(mode);
-                let inode = std::fs::metadata(root.join(&path)).expect("there").ino();
-                if let Some(first) = inodes.get(&inode) {
-                    header.set_entry_type(tar::EntryType::Link);
-                    builder.append_link(&mut header, &path, first).expect("written");
-                } else {
-                    header.set_size(content.len() as u64);
-                    builder.append_data(&mut header, &path, content.as_slice()).expect("written");
-                    inodes.insert(inode, path);
-                }
+                header.set_entry_type(tar::EntryType::Link);
+                builder.append_link(&mut header, &path, first).expect("written");
+            }
+            super::trees::Node::File { mode, size, .. } => {
+                header.set_mode(mode);
+                header.set_size(size);
+                let content = std::fs::File::open(root.join(&path)).expect("opened");
+                builder.append_data(&mut header, &path, content).expect("written");
             }
         }
     }

@@ -15,10 +15,9 @@ mod schemas;
 
 mod bases;
 mod composed;
-mod compression;
 mod docker;
 mod images;
-mod layers;
+mod matrix;
 mod measured;
 mod podman;
 mod programs;

@@ -3,16 +3,10 @@
 //! From a directory over the store and a registry to another program's unpacked files, and to a container,
 //! with nothing lost on the way and memory that does not grow with the tree.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use idpbuilder_oci::image::{Digest, Hasher};
 
 use super::docker::Loaded;
 use super::docker_registry::{DockerRegistry, Options};
@@ -21,6 +15,7 @@ use super::measured::{self, Measured};
 use super::programs::{run, text};
 use super::sandbox::{SECRETS, Sandbox};
 use super::schemas::check_layout;
+use super::trees::{Node, assert_same, mode, plant_oddities, snapshot};
 
 /// A smaller tree proves nothing.
 const LEAST_BYTES: u64 = 500 << 20;
@@ -31,89 +26,6 @@ const ENOUGH_BYTES: u64 = 640 << 20;
 const MOST_MEMORY: u64 = 64 << 20;
 
 const USER: &str = "giteaAdmin";
-
-/// A file, by what an image keeps of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
-    /// `first` is the first path of those that are the same file.
-    File {
-        mode: u32,
-        size: u64,
-        content: Digest,
-        first: PathBuf,
-    },
-    Directory {
-        mode: u32,
-    },
-    Symlink {
-        target: PathBuf,
-    },
-}
-
-/// Everything below a directory.
-fn survey(root: &Path) -> BTreeMap<PathBuf, Node> {
-    let mut paths = Vec::new();
-    let mut pending = vec![root.to_owned()];
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory).expect("listed") {
-            let entry = entry.expect("an entry");
-            if entry.file_type().expect("a type").is_dir() {
-                pending.push(entry.path());
-            }
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    let mut files = BTreeMap::new();
-    let mut nodes = BTreeMap::new();
-    for path in paths {
-        let name = path.strip_prefix(root).expect("below").to_owned();
-        let metadata = fs::symlink_metadata(&path).expect("there");
-        let mode = metadata.mode() & 0o7777;
-        let node = if metadata.is_symlink() {
-            Node::Symlink { target: fs::read_link(&path).expect("read") }
-        } else if metadata.is_dir() {
-            Node::Directory { mode }
-        } else {
-            assert!(metadata.is_file(), "{}", path.display());
-            let identity = (metadata.dev(), metadata.ino());
-            let (content, first) = files.entry(identity).or_insert_with(|| (digest(&path), name.clone())).clone();
-            Node::File { mode, size: metadata.len(), content, first }
-        };
-        nodes.insert(name, node);
-    }
-    nodes
-}
-
-fn digest(path: &Path) -> Digest {
-    let mut file = File::open(path).expect("opened");
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer).expect("read") {
-            0 => return hasher.finish().0,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
-
-/// Fails unless two trees are the same, naming the first paths that differ.
-fn assert_same(found: &BTreeMap<PathBuf, Node>, expected: &BTreeMap<PathBuf, Node>) {
-    let paths = expected.keys().chain(found.keys().filter(|path| !expected.contains_key(*path)));
-    let differences: Vec<String> = paths
-        .filter(|path| found.get(*path) != expected.get(*path))
-        .map(|path| {
-            let name = path.as_os_str().as_bytes().escape_ascii();
-            format!("{name}: {:?} instead of {:?}", found.get(path), expected.get(path))
-        })
-        .collect();
-    let some = differences.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} of {} paths differ:\n{some}", differences.len(), expected.len());
-}
-
-fn mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode set");
-}
 
 /// Copies files, sorted by path, until there are enough bytes. Links stay links.
 fn copy(from: &Path, to: &Path, bytes: &mut u64) {
@@ -138,54 +50,6 @@ fn copy(from: &Path, to: &Path, bytes: &mut u64) {
     fs::set_permissions(to, fs::metadata(from).expect("there").permissions()).expect("mode set");
 }
 
-/// Names, links and modes that toolchains do not have.
-fn plant_oddities(odd: &Path, large: &Path) {
-    let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-    let (long, deep) = ("l".repeat(255), "d".repeat(90));
-    // Of more than 100 bytes, which is where tar needs other means, that are not text.
-    let unprintable = bytes(&[b"\xff\xfe".as_slice(), &[b'x'; 120], b"\x80"].concat());
-    fs::create_dir(odd).expect("created");
-    for name in ["empty", "shared", "common"] {
-        fs::create_dir(odd.join(name)).expect("created");
-    }
-    let below = odd.join(&deep).join(&deep).join(&deep).join(&unprintable);
-    fs::create_dir_all(&below).expect("created");
-    let file = |path: &Path, content: &str, bits: u32| {
-        fs::write(path, content).expect("written");
-        mode(path, bits);
-    };
-    for (name, bits) in
-        [("setuid", 0o4755), ("setgid", 0o2755), ("all-bits", 0o7777), ("secret", 0o600), ("read-only", 0o444)]
-    {
-        file(&odd.join(name), name, bits);
-    }
-    file(&odd.join("empty-file"), "", 0o644);
-    file(&odd.join(" -name with\ttabs, ü and \u{1f980} "), "text", 0o640);
-    file(&odd.join(&long), "a name as long as they get", 0o644);
-    file(&odd.join(bytes(b"not \xc3\x28 text")), "not text", 0o644);
-    file(&below.join(&long), "far below", 0o755);
-    for (target, link) in [
-        (OsStr::new("setuid"), "relative"),
-        (OsStr::new("../bin/busybox"), "upward"),
-        (OsStr::new("/odd/empty"), "absolute"),
-        (OsStr::new("nowhere/to be found"), "dangling"),
-        (OsStr::new("loop"), "loop"),
-        (unprintable.as_os_str(), "not-text"),
-        (OsStr::new(&"../odd/".repeat(100)), "long"),
-    ] {
-        symlink(target, odd.join(link)).expect("linked");
-    }
-    for link in ["common/first", "empty-file-too", "shared/zz-last"] {
-        let original = if link == "empty-file-too" { "empty-file" } else { "read-only" };
-        fs::hard_link(odd.join(original), odd.join(link)).expect("linked");
-    }
-    // Its first name is then one here, and the toolchain's a link to it.
-    fs::hard_link(large, odd.join("large")).expect("linked");
-    for (name, bits) in [("empty", 0o1777), ("shared", 0o2775), ("common", 0o700)] {
-        mode(&odd.join(name), bits);
-    }
-}
-
 /// A tree as people have them, with a shell to run. Answers the path of its largest file, relative.
 fn plant(root: &Path) -> PathBuf {
     fs::create_dir_all(root.join("bin")).expect("created");
@@ -197,9 +61,10 @@ fn plant(root: &Path) -> PathBuf {
     let mut bytes = 0;
     copy(&sysroot, &root.join("toolchain"), &mut bytes);
     assert!(bytes >= LEAST_BYTES, "{} has only {bytes} bytes", sysroot.display());
-    let nodes = survey(root);
+    let nodes = snapshot(root);
     let size = |node: &Node| if let Node::File { size, .. } = node { *size } else { 0 };
     let (largest, _) = nodes.iter().max_by_key(|(_, node)| size(node)).expect("files");
+    // Its first name is then one of the oddities, and the toolchain's a link to it.
     plant_oddities(&root.join("odd"), &root.join(largest));
     largest.clone()
 }
@@ -271,7 +136,7 @@ fn a_real_tree_arrives_whole_in_little_memory() {
     let path = |name: &str| scratch.path().join(name);
     let tree = path("tree");
     let largest = plant(&tree);
-    let planted = survey(&tree);
+    let planted = snapshot(&tree);
     println!("{} paths below {}", planted.len(), tree.display());
     let (certificate, key) = certificate();
     fs::create_dir(path("certificates")).expect("created");
@@ -322,7 +187,7 @@ fn a_real_tree_arrives_whole_in_little_memory() {
     assert_eq!(fetch(&source, &path("certificates"), &path("layout")), digest);
     drop(registry);
     unpack(&path("layout"), &path("bundle"));
-    assert_same(&survey(&path("bundle/rootfs")), &planted);
+    assert_same(&snapshot(&path("bundle/rootfs")), &planted);
 
     let loaded = load(&sandbox, &name);
     let count = |wanted: fn(&Node) -> bool| planted.values().filter(|node| wanted(node)).count();

@@ -241,10 +241,15 @@ fn files_with_holes_are_written_whole() {
 #[test]
 fn capabilities_stay_and_content_is_bounded() {
     let capability = record("SCHILY.xattr.security.capability", b"\x01\n\0=");
-    let bytes = [entry(EntryType::XHeader, "x", 0, "", &capability), file("tool", b"")].concat();
+    let header = entry(EntryType::XHeader, "x", 0, "", &capability);
+    let link = entry(EntryType::Link, "link", 0o644, "tool", b"");
+    let bytes = [header.clone(), file("tool", b""), header, link].concat();
     let layer = pack(&stream(&[bytes]), &PLAIN).expect("an archive").0.inner;
-    let entry = TarReader::new(&layer[..]).next_entry().expect("an archive").expect("an entry");
-    assert_eq!(entry.capability.as_deref(), Some(&b"\x01\n\0="[..]));
+    let mut reader = TarReader::new(&layer[..]);
+    for kind in [EntryKind::File, EntryKind::HardLink] {
+        let entry = reader.next_entry().expect("an archive").expect("an entry");
+        assert_eq!((entry.kind, entry.capability.as_deref()), (kind, Some(&b"\x01\n\0="[..])));
+    }
     let huge = [record("GNU.sparse.size", b"1099511627777"), record("GNU.sparse.map", b"0,0")].concat();
     let bytes = [self::entry(EntryType::XHeader, "x", 0, "", &huge), file("a", b"")].concat();
     assert!(matches!(pack(&stream(&[bytes]), &PLAIN), Err(ForeignError::TooLarge { .. })));
