@@ -33,7 +33,7 @@ impl Format {
     /// The default level, then the lowest and the highest.
     const fn levels(self) -> (u8, u8, u8) {
         match self {
-            Self::Gzip => (4, 1, 12),
+            Self::Gzip => (1, 1, 12),
             Self::Zstd => (3, 1, 19),
             Self::None => (0, 0, 0),
         }

@@ -159,7 +159,7 @@ mod tests {
         }
         seen.push(of(&base, "/", Style { owner: Owner { uid: 9, gid: 0 }, ..style }, compression, 0));
         seen.push(of(&base, "/", Style { owner: Owner { uid: 0, gid: 9 }, ..style }, compression, 0));
-        for (format, level) in [(Format::Gzip, 1), (Format::Zstd, 1), (Format::Zstd, 6), (Format::None, 0)] {
+        for (format, level) in [(Format::Gzip, 6), (Format::Zstd, 1), (Format::Zstd, 6), (Format::None, 0)] {
             seen.push(of(&base, "/", style, Compression::new(format, Some(level)).expect("there"), 0));
         }
         let count = seen.len();

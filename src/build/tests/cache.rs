@@ -158,7 +158,7 @@ fn options_and_rules_that_change_layers_change_what_is_reused() {
         BuildConfig { owner: Owner { uid: 1, gid: 0 }, ..base.clone() },
         BuildConfig { owner: Owner { uid: 0, gid: 1 }, ..base.clone() },
         BuildConfig { timestamp: 86_400, ..base.clone() },
-        BuildConfig { compression: Compression::new(Format::Gzip, Some(1)).expect("a level"), ..base.clone() },
+        BuildConfig { compression: Compression::new(Format::Gzip, Some(6)).expect("a level"), ..base.clone() },
         BuildConfig { compression: Compression::new(Format::Zstd, None).expect("a level"), ..base.clone() },
         BuildConfig { compression: Compression::new(Format::None, None).expect("a level"), ..base.clone() },
     ] {
