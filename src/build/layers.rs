@@ -9,7 +9,7 @@ use super::{BuildError, CacheConfig, Counts, LayerOutcome};
 use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::{
-    Compression, Compressors, Destination, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Style,
+    Compression, Compressors, KnownLayer, Landing, LayerCache, LayerError, LayerPlan, Monitor, Packed, Style,
     fingerprint, pack, settled,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
@@ -21,7 +21,7 @@ pub(super) struct Layering<'a> {
     pub(super) key: &'a str,
     pub(super) label: &'a str,
     pub(super) context: &'a Context,
-    pub(super) destination: &'a Destination,
+    pub(super) landing: &'a Landing,
     pub(super) style: Style,
     pub(super) compression: Compression,
     pub(super) store: &'a ImageStore,
@@ -45,11 +45,10 @@ struct Missing<'a> {
 impl Layering<'_> {
     /// Stores a layer of each of `plans`, in this order. The walk that found the files began at `walked`.
     pub(super) fn put(&self, plans: &[Vec<&Entry>], walked: SystemTime) -> Result<Vec<LayerOutcome>, BuildError> {
-        let cache = self.cache.filter(|config| !self.is_in_context(config));
         let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
         let mut missing = Vec::new();
         for (number, entries) in plans.iter().enumerate() {
-            let known = cache.map(|config| (config, self.fingerprint(entries)));
+            let known = self.cache.map(|config| (config, self.fingerprint(entries)));
             let found = known.filter(|(config, _)| config.reuse).map(|(config, key)| self.find(config, key));
             let found = found.transpose()?.flatten();
             if found.is_none() {
@@ -63,7 +62,7 @@ impl Layering<'_> {
         }
         if !missing.is_empty() {
             let packed = self.pack_missing(&missing, &mut layers);
-            if let Some(config) = cache {
+            if let Some(config) = self.cache {
                 LayerCache::new(&config.state).tidy();
             }
             packed?;
@@ -71,15 +70,8 @@ impl Layering<'_> {
         Ok(layers.into_iter().flatten().collect())
     }
 
-    /// Whether keeping a layer would itself change the context.
-    fn is_in_context(&self, config: &CacheConfig) -> bool {
-        // What does not exist yet would be made where its first parent that does exist is.
-        let real = config.state.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
-        real.is_none_or(|real| real.starts_with(self.context.root()))
-    }
-
     fn plan<'a>(&'a self, entries: &'a [&'a Entry]) -> LayerPlan<'a> {
-        LayerPlan { context: self.context, entries, destination: self.destination, style: self.style }
+        LayerPlan { context: self.context, entries, landing: self.landing, style: self.style }
     }
 
     fn fingerprint(&self, entries: &[&Entry]) -> Digest {

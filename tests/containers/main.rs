@@ -18,6 +18,7 @@ mod composed;
 mod compression;
 mod docker;
 mod images;
+mod landing;
 mod layers;
 mod measured;
 mod podman;
