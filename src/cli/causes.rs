@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
-use crate::build::{BaseError, BuildError, ForeignError};
+use crate::build::{BaseError, BuildError, ForeignError, LandingError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
@@ -112,6 +112,9 @@ impl From<RemoveError> for Failure {
     }
 }
 
+/// What helps where the layers below are in the way.
+const OTHER_DESTINATION: &str = "give another destination; idpbuilder-inspect IMAGE --files shows what the base has";
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
@@ -130,6 +133,12 @@ impl From<BuildError> for Failure {
             BuildError::Destination { .. } => {
                 Self::new(Kind::Usage, error).hint("give an absolute path of the image, for example /srv/app")
             }
+            BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
+                .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
+            BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
+            BuildError::BaseLayer { .. } => {
+                Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
+            }
             BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
             BuildError::Archive { ref source, .. } => {
                 let hint = match **source {
@@ -137,6 +146,7 @@ impl From<BuildError> for Failure {
                     ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
                         Some("make sure that the archive is whole: tar -tf FILE lists it")
                     }
+                    ForeignError::Landing(_) => Some(OTHER_DESTINATION),
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
                         Some("pack it again without this entry, for example with tar --exclude")
                     }

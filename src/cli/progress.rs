@@ -136,6 +136,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn verb(phase: Phase) -> &'static str {
     match phase {
         Phase::Pack => "packing",
+        Phase::Read => "reading",
         Phase::Upload => "uploading",
         Phase::Download => "downloading",
         Phase::Verify => "reading back",
@@ -150,6 +151,7 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
         (Outcome::Mounted, _) => "mounted",
         (Outcome::Failed, _) => "failed",
         (Outcome::Done, Phase::Pack) => "packed",
+        (Outcome::Done, Phase::Read) => "read",
         (Outcome::Done, Phase::Upload) => "uploaded",
         (Outcome::Done, Phase::Download) => "downloaded",
         (Outcome::Done, Phase::Verify) => "read back",

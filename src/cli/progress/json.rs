@@ -81,6 +81,7 @@ impl<'a> JsonLine<'a> {
     fn of(event: &'static str, key: &'a str, transfer: &'a Transfer) -> Self {
         let phase = match transfer.phase {
             Phase::Pack => "pack",
+            Phase::Read => "read",
             Phase::Upload => "upload",
             Phase::Download => "download",
             Phase::Verify => "verify",
