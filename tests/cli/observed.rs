@@ -105,8 +105,14 @@ fn a_trace_has_every_exchange_and_no_secret() {
     };
     assert!(lines.iter().all(hidden), "{text}");
 
+    // Somebody made it readable, and put a link in its place.
+    std::fs::rename(&path, sandbox.work().join("elsewhere.jsonl")).expect("renamed");
+    std::os::unix::fs::symlink("elsewhere.jsonl", &path).expect("linked");
     let words = ["idpbuilder-pull", &destination, "--plain-http", "--trace", "trace.jsonl", "--store", "other", "-q"];
     sandbox.run(&words).success();
+    let there = std::fs::symlink_metadata(&path).expect("there");
+    assert!(there.is_file() && std::os::unix::fs::PermissionsExt::mode(&there.permissions()) & 0o777 == 0o600);
+    assert_eq!(std::fs::read_to_string(sandbox.work().join("elsewhere.jsonl")).expect("text"), text);
     let pulled = json_lines(&std::fs::read_to_string(&path).expect("text"));
     valid("trace-1", &pulled);
     assert!(pulled.iter().all(|line| line["method"] == "GET" || line["method"] == "HEAD"), "replaced");
