@@ -229,6 +229,10 @@ impl From<ArchiveError> for Failure {
             | ArchiveError::Path(_)
             | ArchiveError::Link { .. }
             | ArchiveError::Kind { .. }
+            ArchiveError::TornLayer { .. } | ArchiveError::LayerDiffers { .. } | ArchiveError::LayersDiffer { .. } => {
+                Self::new(Kind::Image, error)
+                    .hint("build the image again with --no-cache, load or pull it; --format oci-archive keeps layers as they are")
+            }
             | ArchiveError::Duplicate(_)
             | ArchiveError::TooMany { .. }
             | ArchiveError::TooLarge { .. }
