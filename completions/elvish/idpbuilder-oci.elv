@@ -127,8 +127,8 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
         &'idpbuilder-oci;push'= {
             cand -j 'Blobs to send at the same time'
             cand --jobs 'Blobs to send at the same time'
-            cand --chunk-size 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]'
-            cand --wait 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]'
+            cand --chunk-size 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]'
+            cand --wait 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]'
             cand --format 'How to print what was done, or would be'
             cand --digestfile 'Write the manifest''s digest to FILE'
             cand --digest-file 'Write the manifest''s digest to FILE'

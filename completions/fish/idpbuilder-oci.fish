@@ -121,8 +121,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
 json\t'An array with an object a destination'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F

@@ -132,8 +132,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
         'idpbuilder-oci;push' {
             [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'Blobs to send at the same time')
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Blobs to send at the same time')
-            [CompletionResult]::new('--chunk-size', '--chunk-size', [CompletionResultType]::ParameterName, 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]')
-            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]')
+            [CompletionResult]::new('--chunk-size', '--chunk-size', [CompletionResultType]::ParameterName, 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print what was done, or would be')
             [CompletionResult]::new('--digestfile', '--digestfile', [CompletionResultType]::ParameterName, 'Write the manifest''s digest to FILE')
             [CompletionResult]::new('--digest-file', '--digest-file', [CompletionResultType]::ParameterName, 'Write the manifest''s digest to FILE')

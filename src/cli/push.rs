@@ -1,6 +1,7 @@
 //! `idpbuilder-push`.
 
 mod render;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +19,11 @@ use crate::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, p
 use crate::registry::Limits;
 
 /// Push a stored image to a registry
+pub(super) use report::Report;
 ///
 /// Sends what the registry lacks, then the manifest by digest and by tag, and asks the registry whether the tag
-/// stands for that digest. Prints REPOSITORY@DIGEST of each destination last.
+/// stands for that digest. Prints REPOSITORY@DIGEST of each destination last. A destination that fails does not keep
+/// the others from being tried: what stands is printed, and the error names what does not.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Name, digest or id of a stored image
@@ -38,7 +41,8 @@ pub(super) struct Args {
     /// Read everything back from the registry in the end and compare the digests
     #[arg(long)]
     verify: bool,
-    /// Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]
+    /// Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is
+    /// kept [default of TIME: 60s]
     #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
     /// Say what would be skipped, mounted and uploaded, and whether it would be permitted; send nothing
@@ -98,8 +102,10 @@ impl Run for Args {
                 Format::Text => render::previews_as_text(&previews),
             });
         }
-        let outcomes = ui.block_on(push(config, &store, progress, &ui.interrupt))?;
-        self.tell(ui, &outcomes)
+        let (ended, signal) = ui.drive(push(config, &store, progress, &ui.interrupt))?;
+        let told = ended.map_or(Ok(()), |result| self.tell(ui, result.into()));
+        // What stands stands, also for whoever lost patience.
+        signal.map_or(told, |signal| Err(Failure::stopped_by(signal)))
     }
 }
 
@@ -113,15 +119,16 @@ impl Args {
         })
     }
 
-    fn tell(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
-        let digests: Vec<String> = outcomes.iter().map(|outcome| outcome.digest.to_string()).collect();
-        write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
-        tell(ui, &self.registry, outcomes);
-        if self.format == Format::Json {
-            return ui.data(&render::outcomes_as_json(outcomes));
+    fn tell(&self, ui: &Ui, report: Report) -> Outcome {
+        if let Some(first) = report.done.first() {
+            write_result(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
-        let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
-        ui.data(&lines.join("\n"))
+        tell(ui, &self.registry, &report.done);
+        ui.data(&match self.format {
+            Format::Json => render::report_as_json(&report),
+            Format::Text => report.pinned(),
+        })?;
+        report.end()
     }
 }
 

@@ -50,6 +50,12 @@ impl From<PushError> for Failure {
             }
         };
         advice.failure(error)
+            PushError::NotPullable { source: RegistryError::DigestMismatch { .. }, .. } => Advice::new(Kind::Deadline)
+                .hint(
+                    "the registry, or a cache before it, gives other content than it was given; --verify asks as you",
+                ),
+            PushError::NotPullable { source, .. } => Advice { kind: Kind::Deadline, ..advise(source) },
+            PushError::HalfPulled { .. } => Advice::new(Kind::Deadline).hint("give it longer, for example --wait=10m"),
     }
 }
 

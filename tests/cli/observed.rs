@@ -183,3 +183,49 @@ fn a_dry_run_without_permission_fails_as_the_push_would() {
     let output = sandbox.run(&["idpbuilder-push", "app:v1", &destination, "--dry-run", "--verify"]);
     assert_eq!(output.code, Some(64), "{output}");
 }
+
+#[test]
+fn what_stands_is_told_although_another_destination_failed() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let at = |name: &str| format!("{}/demo/{name}", server.address);
+    let (first, last) = (at("first:v1"), at("last:v1"));
+    let words = |first: &str, last: &str, rest: &[&str]| -> Vec<String> {
+        let words = ["idpbuilder-push", "app:v1", first, "127.0.0.1:1/demo/app:v1", "127.0.0.1:1/demo/app:v2", last];
+        words.iter().chain(&["--plain-http", "--jobs", "1"]).chain(rest).map(|word| (*word).to_owned()).collect()
+    };
+    let run = |words: Vec<String>| sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = run(words(&first, &last, &["--quiet", "--digestfile", "digest"]));
+    let digest = std::fs::read_to_string(sandbox.work().join("digest")).expect("written");
+    let pinned = |name: &str| format!("{}@{digest}", at(name));
+    assert_eq!(output.stdout, format!("{}\n{}\n", pinned("first"), pinned("last")), "{output}");
+    assert_eq!(output.code, Some(3), "{output}");
+    let error: Vec<&str> = output.stderr.lines().skip_while(|line| !line.starts_with("error:")).collect();
+    snapshot("some_destinations_failed", &error.join("\n"), &server.address);
+
+    let output = run(words(&first, &at("new:v1"), &["--format", "json"]));
+    assert_eq!(output.code, Some(3), "{output}");
+    let rows: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    valid("push-1", std::slice::from_ref(&rows));
+    let rows = rows.as_array().expect("rows");
+    let of = |name: &str| rows.iter().find(|row| row["reference"] == name).expect("a row each");
+    assert_eq!(of(&first)["pinned"], pinned("first"));
+    assert_eq!(of(&at("new:v1"))["pinned"], pinned("new"));
+    for name in ["127.0.0.1:1/demo/app:v1", "127.0.0.1:1/demo/app:v2"] {
+        let error = of(name)["error"].as_str().expect("a reason");
+        assert!(error.contains("connection refused") && of(name)["digest"].is_null(), "{error}");
+    }
+    assert!(output.stderr.contains("Pushed ") && output.stderr.contains("new:v1"), "{output}");
+}
+
+#[test]
+fn a_build_that_reaches_one_of_two_registries_says_so() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let push = format!("--push={}/demo/built:v1", server.address);
+    let words = ["idpbuilder-build", "app", "-t", "app:v1", "--push=127.0.0.1:1/demo/app:v1", &push, "--plain-http"];
+    let output = sandbox.run(&words);
+    assert_eq!(output.code, Some(3), "{output}");
+    assert!(output.stdout.contains(&format!("{}/demo/built@sha256:", server.address)), "{output}");
+    assert!(output.stderr.contains("cannot push to `127.0.0.1:1/demo/app:v1`"), "{output}");
+}
