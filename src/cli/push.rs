@@ -6,6 +6,8 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indicatif::HumanBytes;
+
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::build::write_result;
@@ -17,9 +19,9 @@ use super::ui::Ui;
 use crate::image::Reference;
 use crate::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::registry::Limits;
+pub(super) use report::Report;
 
 /// Push a stored image to a registry
-pub(super) use report::Report;
 ///
 /// Sends what the registry lacks, then the manifest by digest and by tag, and asks the registry whether the tag
 /// stands for that digest. Prints REPOSITORY@DIGEST of each destination last. A destination that fails does not keep
@@ -35,7 +37,7 @@ pub(super) struct Args {
     /// Blobs to send at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]
+    /// Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     chunk_size: Option<u64>,
     /// Read everything back from the registry in the end and compare the digests
@@ -93,6 +95,9 @@ impl Run for Args {
             wait: self.wait,
             ..push_config(ui, references, &self.registry, &self.transfer, store_flag)?
         };
+        if self.chunk_size.is_some_and(|size| size < Limits::MIN_CHUNK) {
+            ui.warn(&format!("pieces are of {} at least", HumanBytes(Limits::MIN_CHUNK)));
+        }
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         if self.dry_run {
             let previews = ui.block_on(preview(config, &store, progress, &ui.interrupt))?;

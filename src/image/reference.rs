@@ -74,6 +74,12 @@ pub enum ReferenceError {
         /// The part that is wrong.
         tag: String,
     },
+    /// A user name or password stands in front of the registry. It is not kept.
+    #[error("there is a user name or password in front of `@{rest}`, where none belongs")]
+    UserInfo {
+        /// What follows it.
+        rest: String,
+    },
     /// The digest is malformed.
     #[error("the digest in `{given}` is not valid")]
     Digest {
@@ -83,6 +89,12 @@ pub enum ReferenceError {
         #[source]
         source: DigestError,
     },
+}
+
+impl ReferenceError {
+    fn user_info(text: &str) -> Self {
+        Self::UserInfo { rest: shown(text.rsplit('@').next().unwrap_or_default()) }
+    }
 }
 
 const MAX_REFERENCE_BYTES: usize = 1024;
@@ -197,6 +209,11 @@ impl FromStr for Reference {
         }
         let mut digest = None;
         if let Some((name, text)) = rest.split_once('@') {
+            // No digest has a slash, and no name without a registry has a colon and then something else than a digest.
+            let is_digest = text.parse::<Digest>().is_ok() || text.starts_with("sha256:");
+            if text.contains('/') || (name.contains(':') && !name.contains('/') && !is_digest) {
+                return Err(ReferenceError::user_info(rest));
+            }
             digest = Some(text.parse().map_err(|source| ReferenceError::Digest { given: given.clone(), source })?);
             rest = name;
         }
@@ -244,6 +261,9 @@ fn shown(text: &str) -> String {
 }
 
 fn check_registry(registry: &str, given: &str) -> Result<(), ReferenceError> {
+    if registry.contains('@') {
+        return Err(ReferenceError::user_info(registry));
+    }
     let (host, port) = match registry.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, "")) => (address, None),
@@ -381,8 +401,22 @@ mod tests {
 
     #[test]
     fn messages_never_carry_userinfo() {
-        let error = "https://user:hunter2@host.example/App".parse::<Reference>().expect_err("userinfo");
-        assert!(!error.to_string().contains("hunter2"), "{error}");
+        for text in [
+            "https://user:hunter2@host.example/App",
+            "http://user:hunter2@host.example:5000/a/b:v1",
+            "user:hunter2@host/a/b",
+            "user@corp:hunter2@host/a/b:v1",
+            "user:hunter2@host",
+            "user:hunter2@host:5000",
+        ] {
+            let error = text.parse::<Reference>().expect_err("userinfo");
+            assert!(matches!(&error, ReferenceError::UserInfo { rest } if rest.starts_with("host")), "{error:?}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error}");
+        }
+        for registry in ["user:hunter2@host", "user:hunter2@host:5000"] {
+            let error = Reference::from_parts(Some(registry), "x", None).expect_err("userinfo");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     #[test]
