@@ -91,12 +91,6 @@ pub enum ReferenceError {
     },
 }
 
-impl ReferenceError {
-    fn user_info(text: &str) -> Self {
-        Self::UserInfo { rest: shown(text.rsplit('@').next().unwrap_or_default()) }
-    }
-}
-
 const MAX_REFERENCE_BYTES: usize = 1024;
 
 impl Reference {
@@ -208,12 +202,10 @@ impl FromStr for Reference {
             return Err(ReferenceError::TooLong(rest.len()));
         }
         let mut digest = None;
+        if let Some(after) = after_user_info(rest) {
+            return Err(ReferenceError::UserInfo { rest: shown(after) });
+        }
         if let Some((name, text)) = rest.split_once('@') {
-            // No digest has a slash, and no name without a registry has a colon and then something else than a digest.
-            let is_digest = text.parse::<Digest>().is_ok() || text.starts_with("sha256:");
-            if text.contains('/') || (name.contains(':') && !name.contains('/') && !is_digest) {
-                return Err(ReferenceError::user_info(rest));
-            }
             digest = Some(text.parse().map_err(|source| ReferenceError::Digest { given: given.clone(), source })?);
             rest = name;
         }
@@ -245,24 +237,29 @@ impl FromStr for Reference {
     }
 }
 
-/// What was typed, cut to a length fit for a message, without userinfo or control characters.
-fn shown(text: &str) -> String {
-    let text = match text.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('/').map_or((rest, ""), |(host, path)| (host, path)) {
-            (host, path) if host.contains('@') && !host.contains("@sha256:") => {
-                let host = host.rsplit('@').next().unwrap_or_default();
-                format!("{scheme}://{host}/{path}")
-            }
-            _ => text.to_owned(),
-        },
+/// What follows a user name or password in front of a registry, if there is one. No digest has a slash, and no name
+/// without a registry has a colon and then something else than a digest.
+fn after_user_info(text: &str) -> Option<&str> {
+    let (name, after) = text.split_once('@')?;
+    let is_digest = after.starts_with("sha256:");
+    let is_user_info = after.contains('/') || (name.contains(':') && !name.contains('/') && !is_digest);
+    is_user_info.then(|| text.rsplit('@').next().unwrap_or_default())
+}
+
+/// What was typed where a name or an address belongs, cut to a length fit for a message, without a user name,
+/// a password or control characters.
+pub fn shown(text: &str) -> String {
+    let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
+    let text = match after_user_info(rest) {
+        Some(after) => format!("{scheme}[hidden]@{after}"),
         None => text.to_owned(),
     };
     text.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn check_registry(registry: &str, given: &str) -> Result<(), ReferenceError> {
-    if registry.contains('@') {
-        return Err(ReferenceError::user_info(registry));
+    if let Some((_, after)) = registry.rsplit_once('@') {
+        return Err(ReferenceError::UserInfo { rest: shown(after) });
     }
     let (host, port) = match registry.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -413,6 +410,9 @@ mod tests {
             assert!(matches!(&error, ReferenceError::UserInfo { rest } if rest.starts_with("host")), "{error:?}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error}");
         }
+        assert_eq!(shown("http://user:hunter2@host/App"), "http://[hidden]@host/App");
+        let pinned = format!("app:v1@{}", Digest::of(b""));
+        assert_eq!([shown(&pinned), shown("host:5000/app@x")], [pinned, "host:5000/app@x".to_owned()]);
         for registry in ["user:hunter2@host", "user:hunter2@host:5000"] {
             let error = Reference::from_parts(Some(registry), "x", None).expect_err("userinfo");
             assert!(!format!("{error:?}").contains("hunter2"), "{error}");

@@ -301,6 +301,14 @@ fn a_password_in_a_reference_is_neither_used_nor_repeated() {
     }
     let output = sandbox.run(&["idpbuilder-push", "app:v1", "127.0.0.1:1/a/b", "--registry", "u:PWPW@127.0.0.1:1"]);
     assert!(!output.stderr.contains("PWPW") && output.stderr.contains("--creds NAME:PASSWORD"), "{output}");
+    for words in [
+        ["idpbuilder-push", "u:PWPW@host/a/b", "127.0.0.1:1/a/b"],
+        ["idpbuilder-trust", "show", "u:PWPW@host:5000"],
+        ["idpbuilder-inspect", "http://u:PWPW@host/a/b", "--layers"],
+    ] {
+        let output = sandbox.run(&words);
+        assert!(!output.stderr.contains("PWPW") && output.stderr.contains("[hidden]@host"), "{output}");
+    }
 }
 
 #[test]
