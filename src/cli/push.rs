@@ -108,9 +108,11 @@ impl Run for Args {
             });
         }
         let (ended, signal) = ui.drive(push(config, &store, progress, &ui.interrupt))?;
-        let told = ended.map_or(Ok(()), |result| self.tell(ui, result.into()));
-        // What stands stands, also for whoever lost patience.
-        signal.map_or(told, |signal| Err(Failure::stopped_by(signal)))
+        let report = match (ended, signal) {
+            (None, Some(signal)) => Report::failed(Failure::stopped_by(signal)),
+            (ended, signal) => Report::from(ended.expect("nothing else stops it")).stopped_by(signal),
+        };
+        self.tell(ui, report)
     }
 }
 

@@ -1,10 +1,14 @@
 //! What a push tells to those who look on: every line as its schema says, and nothing secret in any.
 
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
-use crate::server::Server;
+use crate::server::{Server, send};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -228,4 +232,39 @@ fn a_build_that_reaches_one_of_two_registries_says_so() {
     assert_eq!(output.code, Some(3), "{output}");
     assert!(output.stdout.contains(&format!("{}/demo/built@sha256:", server.address)), "{output}");
     assert!(output.stderr.contains("cannot push to `127.0.0.1:1/demo/app:v1`"), "{output}");
+}
+
+#[test]
+fn what_stands_is_told_although_somebody_stopped_the_rest() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    silent.set_nonblocking(true).expect("set");
+    let destinations =
+        [format!("{}/demo/app:v1", server.address), format!("{}/a/b", silent.local_addr().expect("bound"))];
+    let push = ["idpbuilder-push", "app:v1", &destinations[0], &destinations[1], "--plain-http", "-q"];
+    let stopped = |words: &[&str]| {
+        let mut command = sandbox.command(words);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        // Destinations go one after the other: the first is done when the second is reached.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let _open = loop {
+            if let Ok((stream, _)) = silent.accept() {
+                break stream;
+            }
+            assert!(Instant::now() < deadline, "the second is never reached");
+            std::thread::yield_now();
+        };
+        send(&child, rustix::process::Signal::INT);
+        let output = child.wait_with_output().expect("it ends");
+        let told = sandbox.neutral(&output.stderr);
+        assert_eq!((output.status.code(), told.ends_with("error: interrupted\n")), (Some(130), true), "{told}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let pinned = format!("{}/demo/app@sha256:", server.address);
+    let shown = stopped(&push);
+    assert!(shown.starts_with(&pinned) && shown.lines().count() == 1, "{shown}");
+    let rows: Value = serde_json::from_str(&stopped(&[&push[..], &["--format", "json"]].concat())).expect("JSON");
+    valid("push-1", std::slice::from_ref(&rows));
+    assert_eq!((rows[0]["reference"].as_str(), &rows[1]["error"]), (Some(&*destinations[0]), &"interrupted".into()));
 }

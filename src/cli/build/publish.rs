@@ -63,7 +63,7 @@ impl Args {
         let (finished, image) = oneshot::channel();
         let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
         let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
-        ui.block_on(async {
+        let (ended, signal) = ui.drive(async {
             let building = tokio::task::spawn_blocking(move || {
                 let built = make(&configs, verify, &builder, &following, &interrupt)?;
                 // Whoever waited for it may be gone.
@@ -84,8 +84,13 @@ impl Args {
                 Some(pushed) => pushed.into(),
                 None => Report::failed(Failure::new(Kind::Failed, "the image was built and not pushed")),
             };
-            Ok::<_, Failure>((built, report))
-        })
+            Ok((built, report))
+        })?;
+        match (ended, signal) {
+            (Some(Ok((built, report))), signal) => Ok((built, report.stopped_by(signal))),
+            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
+            (ended, None) => ended.expect("nothing else stops it"),
+        }
     }
 
     /// What became of the push: the references to deploy are the last lines.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::super::failure::{Failure, Outcome};
+use super::super::ui::Signal;
 use crate::image::Reference;
 use crate::push::{Incomplete, PushError, PushOutcome, Undone};
 
@@ -19,6 +20,15 @@ impl Report {
     /// A push that came to nothing.
     pub(in crate::cli) fn failed(failure: Failure) -> Self {
         Self { done: Vec::new(), undone: Vec::new(), failure: Some(failure) }
+    }
+
+    /// The same, stopped by somebody: what stands stands, also for whoever lost patience.
+    #[must_use]
+    pub(in crate::cli) fn stopped_by(self, signal: Option<Signal>) -> Self {
+        match signal {
+            Some(signal) => Self { failure: Some(Failure::stopped_by(signal)), ..self },
+            None => self,
+        }
     }
 
     /// `REPOSITORY@DIGEST` a line of what stands.
