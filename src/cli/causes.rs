@@ -35,6 +35,10 @@ impl From<ReferenceError> for Failure {
     fn from(error: ReferenceError) -> Self {
         let hint = match &error {
             ReferenceError::UpperCase { lower, .. } => Some(format!("use `{lower}`; the login name may keep its case")),
+            ReferenceError::UserInfo { .. } => Some(
+                "keep it with idpbuilder-login, or give it with --creds NAME:PASSWORD; change it if others saw this command"
+                    .to_owned(),
+            ),
             ReferenceError::Empty => Some("name the image, for example app:v1".to_owned()),
             ReferenceError::Registry { .. }
             | ReferenceError::Repository { .. }
@@ -234,6 +238,10 @@ impl From<ArchiveError> for Failure {
             }
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
+            }
+            ArchiveError::TornLayer { .. } | ArchiveError::LayerDiffers { .. } | ArchiveError::LayersDiffer { .. } => {
+                Self::new(Kind::Image, error)
+                    .hint("build the image again with --no-cache, load or pull it; --format oci-archive keeps layers as they are")
             }
             ArchiveError::Tar(_)
             | ArchiveError::Path(_)

@@ -160,7 +160,7 @@ impl Progress for Json {
             }
             Event::Advance { key, bytes } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
-                transfer.done += bytes;
+                transfer.advance(bytes);
                 if transfer.shown.elapsed() >= JSON_EVERY {
                     transfer.shown = Instant::now();
                     JsonLine::of("advance", key, transfer).write();
