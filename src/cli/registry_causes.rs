@@ -126,9 +126,9 @@ fn advise(error: &RegistryError) -> Advice {
             .hint("a token needs permission to write packages"),
         RegistryError::NotFound(_) => Advice::new(Kind::Registry)
             .hint("check the owner in the repository's name: the registry may know no such user or organisation"),
-        RegistryError::TooLarge(_) => {
-            Advice::new(Kind::Registry).hint("send smaller pieces, for example with --chunk-size 32MiB")
-        }
+        // Smaller pieces have been tried already.
+        RegistryError::TooLarge(refused) if refused.request.path().contains("/uploads/") => Advice::new(Kind::Registry)
+            .hint("small pieces are too large for it as well: a quota may be used up, or its disk be full"),
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
             Advice::new(Kind::Registry).hint("try again; what arrived is not sent twice")
         }
@@ -140,7 +140,8 @@ fn advise(error: &RegistryError) -> Advice {
         {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
-        RegistryError::Refused(_)
+        RegistryError::TooLarge(_)
+        | RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }
         | RegistryError::DigestMismatch { .. }

@@ -211,7 +211,8 @@ impl Registry {
         self.gate = Gate::new(persistence.first_pause());
         let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.host, jiff::Timestamp::now()));
         if let Some(memory) = &memory {
-            *self.pace.get_mut().unwrap_or_else(PoisonError::into_inner).learned_mut() = memory.learned();
+            let pace = self.pace.get_mut().unwrap_or_else(PoisonError::into_inner);
+            *pace = pace.knowing(memory.learned());
         }
         self.memory = Mutex::new(memory);
         self.transport.tell(std::sync::Arc::clone(&persistence.progress));

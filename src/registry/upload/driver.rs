@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::limits::{Learned, Pace};
+use super::limits::{Learned, Pace, Sent};
 use super::open::Begun;
 use super::range::Count;
 use super::session::{Step, UploadSession};
@@ -158,7 +158,7 @@ impl Registry {
                 session
                     .accepted(answer.0, answer.1)
                     .map_err(|violation| failed(Operation::Send)(RegistryError::Protocol { request, violation }))?;
-                self.arrived(end - start, began, upload);
+                self.arrived(Sent::Chunk(end - start), began, upload);
                 upload.got_to(end);
             }
             Step::Commit { location, start } => {
@@ -174,7 +174,7 @@ impl Registry {
                     // Too much beside others, and possible again.
                     self.learn(|pace| pace.learned_mut().serial = true);
                 }
-                self.arrived(upload.blob.size - start, began, upload);
+                self.arrived(Sent::Rest(upload.blob.size - start), began, upload);
                 let _ = session.accepted(None, Count::Unsaid);
             }
             Step::Inquire { location } => {
@@ -287,9 +287,10 @@ impl Registry {
         }
     }
 
-    fn arrived(&self, bytes: u64, began: Instant, upload: &mut Upload<'_>) {
+    fn arrived(&self, sent: Sent, began: Instant, upload: &mut Upload<'_>) {
+        let (Sent::Chunk(bytes) | Sent::Rest(bytes)) = sent;
         upload.between += bytes;
-        self.learn(|pace| pace.arrived(bytes, began.elapsed()));
+        self.learn(|pace| pace.arrived(sent, began.elapsed()));
     }
 
     /// What is known of the registry.

@@ -1,5 +1,6 @@
 //! Uploads: what a session means, what one request carries, and the driver that performs them.
 
+mod ceiling;
 mod driver;
 mod limits;
 mod open;

@@ -8,5 +8,6 @@ mod order;
 mod referrers;
 mod resume;
 mod retries;
+mod sizes;
 mod tls;
 mod told;
