@@ -13,6 +13,7 @@ mod flight;
 mod http;
 mod journal;
 mod memory;
+mod meter;
 mod origin;
 mod persist;
 mod places;
@@ -33,10 +34,11 @@ use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
 pub use answer::{OciFault, Refusal};
-pub use body::{BlobSource, Meter};
+pub use body::BlobSource;
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use meter::Meter;
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
@@ -341,7 +343,12 @@ impl Registry {
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
             again |= shown.is_made_for_it();
             match verdict {
-                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {}
+                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {
+                    if let Payload::Part(part) = &call.payload {
+                        let error = RegistryError::refused(reply.facts(), refusal, true);
+                        self.sent_for_nothing(part, &error, sent);
+                    }
+                }
                 Verdict::Denied => {
                     return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
                 }

@@ -5,6 +5,7 @@ mod driver;
 mod limits;
 mod open;
 mod range;
+mod recovery;
 mod resume;
 mod session;
 mod transfer;

@@ -9,11 +9,11 @@ use super::driver::{Upload, Uploaded};
 use super::session::UploadSession;
 use super::transfer::octets;
 use crate::image::Hasher;
-use crate::registry::body::{Meter, Part, Payload};
+use crate::registry::body::{Part, Payload};
 use crate::registry::http::{Call, Reply};
 use crate::registry::reaction::Operation;
 use crate::registry::{
-    Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
+    Access, Meter, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
 };
 
 /// The largest blob that is sent with the POST, where that is known to work: larger ones are better off with a

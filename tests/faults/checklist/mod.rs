@@ -6,6 +6,7 @@ mod limits;
 mod mounts;
 mod order;
 mod referrers;
+mod restarts;
 mod resume;
 mod retries;
 mod sizes;
