@@ -45,7 +45,7 @@ pub(super) struct Upload<'a> {
     pub(super) entry: Option<Entry>,
     /// First requests so far: those after the first are plain.
     pub(super) starts: u32,
-    /// Whether a mount was answered with less than it promised.
+    /// Whether more than a session was asked for in vain, for a reason that says nothing about the registry.
     pub(super) misled: bool,
     /// Bytes that an earlier run had sent.
     pub(super) resumed: u64,

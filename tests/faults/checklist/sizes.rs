@@ -6,7 +6,7 @@ use crate::fixture::noise;
 use crate::killed;
 use crate::lab::profile;
 use crate::lab::record::{Exchange, blob_bytes, carries_blobs};
-use crate::lab::script::{self, Answer, Fault, Op};
+use crate::lab::script::{self, Answer, Fault, On, Op, Rule};
 use crate::lab::serve::{Lab, Setup};
 use crate::pushing::{KIB, MIB, Pushing};
 
@@ -105,4 +105,23 @@ async fn a_size_that_is_refused_in_the_middle_costs_that_request_and_no_more() {
         assert!(told[0].starts_with("retry 1 of 16: "), "{told:?}");
         assert_eq!(told[1], format!("rewind to {}", 4 * MIB));
     }
+}
+
+#[tokio::test]
+async fn a_registry_without_chunks_gets_blobs_whole() {
+    for status in [405, 501] {
+        let script = [script::always(Op::Patch, Fault::Refuse(Answer::of(status)))];
+        let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[4 * MIB]).in_chunks_of(MIB);
+        pushing.succeeds().await;
+        assert_eq!(pushing.of_op(Op::Patch).len(), 1, "it is learned");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_at_mounts_is_asked_for_sessions() {
+    let mounts = On::At(Op::Open, "mount=".to_owned());
+    let fails = Rule { on: mounts, nth: script::Nth::From(1), fault: Fault::Refuse(Answer::json(500, "UNKNOWN")) };
+    let pushing = Pushing::of(Setup::of(profile::PLAIN).script([fails]), &[4 * MIB, 100]);
+    pushing.succeeds().await;
+    assert!(pushing.of_op(Op::Open).len() <= 6, "{:?}", pushing.lab.lines());
 }
