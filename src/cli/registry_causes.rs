@@ -141,9 +141,9 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::NotFound(refused) | RegistryError::Refused(refused) if lost_something(refused) => {
             Advice::new(Kind::Registry).hint("push again: the registry lost something that it had taken")
         }
-        RegistryError::TooLarge(_) => {
-            Advice::new(Kind::Registry).hint("send smaller pieces, for example with --chunk-size 32MiB")
-        }
+        // Smaller pieces have been tried already.
+        RegistryError::TooLarge(refused) if refused.request.path().contains("/uploads/") => Advice::new(Kind::Registry)
+            .hint("small pieces are too large for it as well: a quota may be used up, or its disk be full"),
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
             let advice = Advice::new(Kind::Registry);
             match error.retry_after().filter(|wait| *wait >= Duration::from_secs(1)) {
@@ -164,6 +164,7 @@ fn advise(error: &RegistryError) -> Advice {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
         RegistryError::NotFound(_)
+        | RegistryError::TooLarge(_)
         | RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }

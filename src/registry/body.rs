@@ -17,9 +17,9 @@ use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::meter::Meter;
 use super::throttle::Throttle;
 use crate::image::{Digest, Hasher};
-use crate::progress::{Event, Progress};
 
 /// Bytes read from a source at a time.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -40,54 +40,6 @@ where
 {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         self(offset)
-    }
-}
-
-/// Reports how far the transfer of one blob is.
-#[derive(Clone)]
-pub struct Meter {
-    progress: Arc<dyn Progress>,
-    key: Arc<str>,
-    position: Arc<AtomicU64>,
-}
-
-impl Meter {
-    /// A meter at zero for the transfer `key`, whose begin and end are the caller's to report.
-    pub fn new(progress: Arc<dyn Progress>, key: &str) -> Self {
-        Self { progress, key: key.into(), position: Arc::default() }
-    }
-
-    /// A meter nobody looks at.
-    pub fn silent() -> Self {
-        Self::new(Arc::new(crate::progress::Silent), "")
-    }
-
-    pub(super) fn advance(&self, bytes: u64) {
-        self.position.fetch_add(bytes, Ordering::Relaxed);
-        self.progress.emit(Event::Advance { key: &self.key, bytes });
-    }
-
-    /// The transfer's key, if it has one.
-    pub(super) fn key(&self) -> Option<&str> {
-        Some(&*self.key).filter(|key| !key.is_empty())
-    }
-
-    /// Where the transfer is, by what was handed to the connection.
-    pub(super) fn position(&self) -> u64 {
-        self.position.load(Ordering::Relaxed)
-    }
-
-    /// The transfer begins at `offset`, where an earlier run stopped.
-    pub(super) fn resume(&self, offset: u64) {
-        self.position.store(offset, Ordering::Relaxed);
-        self.progress.emit(Event::Resume { key: &self.key, offset });
-    }
-
-    /// The transfer goes on at `offset`, wherever it was.
-    pub(super) fn set(&self, offset: u64) {
-        if self.position.swap(offset, Ordering::Relaxed) != offset {
-            self.progress.emit(Event::Rewind { key: &self.key, offset });
-        }
     }
 }
 
@@ -190,7 +142,7 @@ impl SendBody {
             Payload::Empty => (Pieces::Ready(None), None),
             Payload::Bytes(bytes) => (Pieces::Ready(Some(bytes.clone()).filter(|bytes| !bytes.is_empty())), None),
             Payload::Part(part) => {
-                part.meter.set(part.start);
+                part.meter.detour(part.start);
                 let (sender, receiver) = mpsc::channel(QUEUE);
                 let meter = part.meter.clone();
                 let (part, throttle) = (part.clone(), Arc::clone(throttle));

@@ -13,6 +13,7 @@ mod flight;
 mod http;
 mod journal;
 mod memory;
+mod meter;
 mod origin;
 mod persist;
 mod places;
@@ -33,10 +34,11 @@ use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
 pub use answer::{OciFault, Refusal};
-pub use body::{BlobSource, Meter};
+pub use body::BlobSource;
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use meter::Meter;
 pub use oci_client::errors::OciErrorCode;
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
@@ -212,7 +214,8 @@ impl Registry {
         self.gate = Gate::new(persistence.first_pause());
         let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.host, jiff::Timestamp::now()));
         if let Some(memory) = &memory {
-            *self.pace.get_mut().unwrap_or_else(PoisonError::into_inner).learned_mut() = memory.learned();
+            let pace = self.pace.get_mut().unwrap_or_else(PoisonError::into_inner);
+            *pace = pace.knowing(memory.learned());
         }
         self.memory = Mutex::new(memory);
         self.transport.tell(std::sync::Arc::clone(&persistence.progress));
@@ -341,7 +344,12 @@ impl Registry {
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
             again |= shown.is_made_for_it();
             match verdict {
-                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {}
+                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {
+                    if let Payload::Part(part) = &call.payload {
+                        let error = RegistryError::refused(reply.facts(), refusal, true);
+                        self.sent_for_nothing(part, &error, sent);
+                    }
+                }
                 Verdict::Denied => {
                     return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
                 }

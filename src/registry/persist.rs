@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::body::Part;
 use super::http::{Call, Reply, rest};
 use super::reaction::{Fault, Operation, Reaction, reaction};
 use super::retry::{Budget, RetryPolicy};
-use super::{Registry, RegistryError};
+use super::{MAX_AUTHORIZATIONS, Registry, RegistryError};
 use crate::progress::{Event, Progress, Silent};
 
 /// How often a wait looks at the interrupt.
@@ -88,6 +89,17 @@ impl Registry {
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
         self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
         self.rest(pause.wait).await.map(|()| true)
+    }
+
+    /// Tells that a part of a blob is sent again for a new token.
+    pub(super) fn sent_for_nothing(&self, part: &Part, error: &RegistryError, attempt: usize) {
+        let Some(key) = part.meter.key() else { return };
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (attempt, of) = (count(attempt), count(MAX_AUTHORIZATIONS - 1));
+        let cause = error.to_string();
+        let progress = &self.persistence.progress;
+        progress.emit(Event::Retry { key: Some(key), cause: &cause, wait: Duration::ZERO, attempt, of });
+        part.meter.set(part.start);
     }
 
     /// Waits, unless somebody asks to stop.

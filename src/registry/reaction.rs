@@ -110,6 +110,7 @@ impl Fault {
                     {
                         Self::Misused
                     }
+                    StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Self::Unsupported,
                     _ if says(&OciErrorCode::Unsupported) => Self::Unsupported,
                     status => Self::Status(status),
                 }
@@ -179,10 +180,8 @@ mod tests {
             Fault::Ours,
             Fault::Stopped,
         ];
-        let statuses = [
-            301, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 416, 425, 429, 499, 500, 501, 502, 503, 504,
-            507, 522,
-        ];
+        let statuses =
+            [301, 400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 416, 425, 429, 499, 500, 502, 503, 504, 507, 522];
         let status = |code| Fault::Status(StatusCode::from_u16(code).expect("a status"));
         faults.extend(statuses.map(status));
         let mut table = String::new();
@@ -221,7 +220,6 @@ mod tests {
         401          Fail     Fail     Fail     Fail     Fail     Fail
         403          Fail     Fail     Fail     Fail     Fail     Fail
         404          Fail     Fail     Gone     Gone     Gone     Fail
-        405          Fail     Fail     Fail     Fail     Fail     Fail
         408          Again    Again    Inquire  Again    Inquire  Again
         409          Fail     Fail     Fail     Fail     Fail     Fail
         410          Fail     Fail     Gone     Gone     Gone     Fail
@@ -233,7 +231,6 @@ mod tests {
         429          Again    Again    Inquire  Again    Inquire  Again
         499          Again    Again    Inquire  Again    Inquire  Again
         500          Again    Again    Inquire  Again    Inquire  Again
-        501          Fail     Fail     Fail     Fail     Fail     Fail
         502          Again    Again    Inquire  Again    Inquire  Again
         503          Again    Again    Inquire  Again    Inquire  Again
         504          Again    Again    Inquire  Again    Inquire  Again
@@ -266,5 +263,12 @@ mod tests {
         assert_eq!(coded("NAME_INVALID"), Fault::Status(StatusCode::BAD_REQUEST));
         assert_eq!(refused(500, "DIGEST_INVALID"), Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
         assert_eq!(refused(202, ""), Fault::Early);
+    }
+
+    #[test]
+    fn what_a_registry_does_not_do_is_told_by_status_or_code() {
+        for status in [405, 501] {
+            assert_eq!(refused(status, ""), Fault::Unsupported);
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! One image on its way to a laboratory.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use idpbuilder_oci::credentials::Credential;
 use idpbuilder_oci::image::Document;
-use idpbuilder_oci::push::{PushConfig, PushError, PushOutcome};
+use idpbuilder_oci::progress::{Interrupt, Progress};
+use idpbuilder_oci::push::{Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{Limits, RegistryError};
 
-use crate::fixture::{TestStore, login, noise, push_config};
+use crate::fixture::{TestStore, Told, login, noise, push_config};
 use crate::lab::access::Login;
 use crate::lab::invariants;
 use crate::lab::record::Exchange;
@@ -82,6 +85,21 @@ impl Pushing {
         config: PushConfig,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<PushOutcome>, PushError>> + '_>> {
         Box::pin(self.local.push(config))
+    }
+
+    /// Pushes with other settings; answers also what was told, a line each.
+    pub(crate) async fn push_told(&self, config: PushConfig) -> (Result<Vec<PushOutcome>, PushError>, Vec<String>) {
+        let told = Arc::new(Told::default());
+        let (progress, interrupt) = (Arc::clone(&told) as Arc<dyn Progress>, Interrupt::default());
+        let result =
+            Box::pin(push(config, &self.local.store, progress, &interrupt)).await.map_err(Incomplete::into_first);
+        (result, told.lines())
+    }
+
+    /// Sessions that got bytes of a layer, which is more than anybody sends with one POST.
+    pub(crate) fn sessions(&self) -> usize {
+        let large = self.lab.seen().into_iter().filter(|exchange| exchange.announced() > 128 * KIB);
+        large.filter_map(|exchange| exchange.session).collect::<BTreeSet<_>>().len()
     }
 
     /// Pushes; everything that has to hold afterwards does.

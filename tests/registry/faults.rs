@@ -173,6 +173,25 @@ async fn a_registry_that_counts_otherwise_is_not_believed() {
     let config = registry_config(&server.host(), None);
     let limits = idpbuilder_oci::registry::Limits::chunks_of(64 << 10);
     let registry = Registry::open(RegistryConfig { limits, ..config }).expect("an address");
+    let content = noise(45, 200_000);
+    upload(&registry, &content).await.expect("sent");
+    // Chunks are not its way: one is enough to see that, and what it got of it is given up.
+    let patches = server.log().iter().filter(|line| line.starts_with("PATCH ")).count();
+    let last = server.seen().pop().expect("asked");
+    assert_eq!((patches, last.method.as_str()), (1, "PUT"));
+    assert!(last.header("content-range").is_none() && last.body == content);
+}
+
+#[tokio::test]
+async fn a_registry_that_counts_otherwise_and_takes_nothing_whole_is_told() {
+    let server = taking(|request| match request.method.as_str() {
+        "PATCH" => Some(with(202, "Range", "0-99".to_owned())),
+        "PUT" => Some(answer(413, "")),
+        _ => None,
+    });
+    let config = registry_config(&server.host(), None);
+    let limits = idpbuilder_oci::registry::Limits::chunks_of(64 << 10);
+    let registry = Registry::open(RegistryConfig { limits, ..config }).expect("an address");
     let error = upload(&registry, &noise(45, 200_000)).await.expect_err("miscounted");
     let RegistryError::Protocol { violation, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*violation, Violation::Offset { expected: 65536, found: 100 });

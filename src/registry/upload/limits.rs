@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ceiling::Ceiling;
+
 /// A request that takes longer is likelier than others to meet a proxy's time limit, often a minute.
 const LONGEST_REQUEST: Duration = Duration::from_secs(20);
 /// Chunks do not become smaller than this because of a bad link.
@@ -46,9 +48,9 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::registry) struct Learned {
-    /// Larger bodies are not tried: twice as large was too large (413).
+    /// Larger bodies were too large (413), and this was not.
     pub(in crate::registry) body: Option<u64>,
-    /// Larger chunks are not tried, though larger bodies may be.
+    /// Larger chunks were too large (416), though larger bodies may not be.
     pub(in crate::registry) chunk: Option<u64>,
     /// Smaller chunks are not wanted, except the last (`OCI-Chunk-Min-Length`).
     pub(in crate::registry) least: Option<u64>,
@@ -75,11 +77,23 @@ pub(super) struct Requests {
     pub(super) chunk: Option<u64>,
 }
 
+/// Bytes that the registry took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// A chunk.
+    Chunk(u64),
+    /// All that was left, with the commit.
+    Rest(u64),
+}
+
 /// The sizes of requests to one registry, adapted to what happens to them.
 #[derive(Debug, Clone)]
 pub(in crate::registry) struct Pace {
     wish: Limits,
     learned: Learned,
+    /// The largest body, and the largest chunk.
+    body: Ceiling,
+    chunk: Ceiling,
     /// The chunk that a bad link is worth.
     torn: Option<u64>,
     /// Chunks that arrived since that was set.
@@ -90,7 +104,22 @@ pub(in crate::registry) struct Pace {
 
 impl Pace {
     pub(in crate::registry) fn new(wish: Limits, learned: Learned) -> Self {
-        Self { wish, learned, torn: None, proven: 0, rate: None }
+        let mut pace = Self {
+            wish,
+            learned,
+            body: Ceiling::of(learned.body, Limits::MIN_CHUNK),
+            chunk: Ceiling::of(learned.chunk, Limits::MIN_CHUNK),
+            torn: None,
+            proven: 0,
+            rate: None,
+        };
+        pace.keep();
+        pace
+    }
+
+    /// The same wish, with what an earlier run learned.
+    pub(in crate::registry) fn knowing(&self, learned: Learned) -> Self {
+        Self::new(self.wish, learned)
     }
 
     pub(in crate::registry) fn learned(&self) -> &Learned {
@@ -103,8 +132,8 @@ impl Pace {
 
     /// How to send a blob of `size` bytes.
     pub(super) fn requests(&self, size: u64) -> Requests {
-        let Learned { body, chunk: ceiling, least, timely, whole, .. } = self.learned;
-        let body = body.unwrap_or(u64::MAX);
+        let Learned { least, timely, whole, .. } = self.learned;
+        let (body, ceiling) = (self.body.limit().unwrap_or(u64::MAX), self.chunk.limit());
         if whole && size <= body {
             return Requests { whole: u64::MAX, chunk: None };
         }
@@ -122,16 +151,22 @@ impl Pace {
 
     /// A request with `bytes` was too large; false when no smaller one makes sense.
     pub(super) fn too_large(&mut self, bytes: u64) -> bool {
-        let smaller = bytes / 2;
-        self.learned.body = Some(self.learned.body.unwrap_or(u64::MAX).min(smaller));
-        smaller >= Limits::MIN_CHUNK
+        self.body.refused(bytes / 2, self.least())
     }
 
     /// A chunk of `bytes` was refused although it began where it should; false when no smaller one makes sense.
     pub(super) fn chunk_too_large(&mut self, bytes: u64) -> bool {
-        let smaller = if bytes > KNOWN_CHUNK_CEILING { KNOWN_CHUNK_CEILING } else { bytes / 2 };
-        self.learned.chunk = Some(self.learned.chunk.unwrap_or(u64::MAX).min(smaller));
-        smaller >= Limits::MIN_CHUNK
+        let known = KNOWN_CHUNK_CEILING.max(self.least());
+        self.chunk.refused(if bytes > known { known } else { bytes / 2 }, self.least())
+    }
+
+    /// The smallest chunk that is worth a request and wanted.
+    fn least(&self) -> u64 {
+        self.learned.least.unwrap_or_default().max(Limits::MIN_CHUNK)
+    }
+
+    fn keep(&mut self) {
+        (self.learned.body, self.learned.chunk) = (self.body.known(), self.chunk.known());
     }
 
     /// Chunks were taken and are not there.
@@ -158,7 +193,16 @@ impl Pace {
     }
 
     /// A request with `bytes` was answered well after `time`.
-    pub(super) fn arrived(&mut self, bytes: u64, time: Duration) {
+    pub(super) fn arrived(&mut self, sent: Sent, time: Duration) {
+        let (Sent::Chunk(bytes) | Sent::Rest(bytes)) = sent;
+        self.body.accepted(bytes, self.wish.monolithic.max(self.wish.chunk));
+        match sent {
+            Sent::Chunk(bytes) => self.chunk.accepted(bytes, self.wish.chunk),
+            // So it is chunks that have to be small.
+            Sent::Rest(bytes) if self.chunk.limit().is_some_and(|limit| bytes > limit) => self.chunk.avoided(),
+            Sent::Rest(_) => {}
+        }
+        self.keep();
         if bytes >= Limits::MIN_CHUNK {
             let now = per_second(bytes, time);
             self.rate = Some(self.rate.map_or(now, |rate| rate / 2 + now / 2));
@@ -210,7 +254,56 @@ mod tests {
         assert_eq!(pace.requests(1), halved);
         assert!(pace.too_large(100 * MEBI));
         assert_eq!(pace.requests(1), halved);
-        assert!(!pace.too_large(Limits::MIN_CHUNK));
+    }
+
+    #[test]
+    fn a_refused_size_is_kept_only_when_half_of_it_is_taken() {
+        let mut pace = pace();
+        assert!(pace.too_large(40 * MEBI));
+        assert_eq!(pace.learned().body, None);
+        pace.arrived(Sent::Chunk(20 * MEBI), SECOND);
+        assert_eq!(pace.learned().body, Some(20 * MEBI));
+        // Whatever was refused for another reason than its size teaches nothing.
+        for bytes in [0, 284, Limits::MIN_CHUNK] {
+            assert!(!pace.too_large(bytes) && !pace.chunk_too_large(bytes), "{bytes}");
+            assert_eq!(pace.requests(1).chunk, Some(20 * MEBI));
+        }
+        assert_eq!(*pace.knowing(*pace.learned()).learned(), *pace.learned());
+        let poisoned = Learned { body: Some(41), chunk: Some(142), ..Learned::default() };
+        assert_eq!(*pace.knowing(poisoned).learned(), Learned::default());
+    }
+
+    #[test]
+    fn a_small_ceiling_is_left_behind_when_larger_requests_are_taken() {
+        let mut pace = Pace::new(Limits::default(), Learned { body: Some(Limits::MIN_CHUNK), ..Learned::default() });
+        let mut sent = 0;
+        for _ in 0..44 {
+            let chunk = chunk(&pace);
+            pace.arrived(Sent::Chunk(chunk), Duration::from_millis(1));
+            sent += chunk;
+        }
+        assert_eq!(chunk(&pace), Limits::default().chunk);
+        assert!(sent < 600 * MEBI, "{sent}");
+    }
+
+    #[test]
+    fn chunks_above_the_least_that_is_wanted_are_not_made_smaller_than_that() {
+        let mut pace = pace();
+        pace.at_least(10 * MEBI);
+        assert!(pace.chunk_too_large(64 * MEBI));
+        assert_eq!(chunk(&pace), 10 * MEBI);
+        assert!(!pace.chunk_too_large(10 * MEBI), "the registry contradicts itself");
+    }
+
+    #[test]
+    fn one_request_with_everything_proves_that_only_chunks_have_to_be_small() {
+        let mut pace = pace();
+        assert!(pace.chunk_too_large(64 * MEBI));
+        assert_eq!(pace.learned().chunk, None);
+        pace.arrived(Sent::Rest(284), SECOND);
+        assert_eq!(pace.learned().chunk, None);
+        pace.arrived(Sent::Rest(900 * MEBI), SECOND);
+        assert_eq!(pace.learned().chunk, Some(4 * MEBI));
     }
 
     #[test]
@@ -241,11 +334,11 @@ mod tests {
         pace.broke(200 * MEBI, SECOND, 200 * MEBI);
         assert_eq!(chunk(&pace), 200 * MEBI / 16);
         for _ in 0..4 {
-            pace.arrived(100 * MEBI, SECOND);
+            pace.arrived(Sent::Chunk(100 * MEBI), SECOND);
         }
         assert_eq!(chunk(&pace), 200 * MEBI / 8);
         for _ in 0..12 {
-            pace.arrived(100 * MEBI, SECOND);
+            pace.arrived(Sent::Chunk(100 * MEBI), SECOND);
         }
         assert_eq!(pace.requests(1), Requests { whole: 512 * MEBI, chunk: Some(64 * MEBI) });
         pace.broke(0, SECOND, 0);
@@ -265,7 +358,7 @@ mod tests {
     #[test]
     fn chunks_take_seconds_not_minutes() {
         let mut pace = pace();
-        pace.arrived(MEBI, SECOND);
+        pace.arrived(Sent::Chunk(MEBI), SECOND);
         assert_eq!(chunk(&pace), 20 * MEBI);
         pace.at_least(30 * MEBI);
         assert_eq!(chunk(&pace), 30 * MEBI);
@@ -273,17 +366,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_is_always_a_next_request(faults in proptest::collection::vec((0u8..6, any::<u64>(), 0u64..100), 0..20), size: u64) {
+        fn there_is_always_a_next_request(faults in proptest::collection::vec((0u8..7, any::<u64>(), 0u64..100), 0..20), size: u64) {
             let mut pace = pace();
             for (fault, bytes, seconds) in faults {
                 let time = Duration::from_secs(seconds);
                 match fault {
-                    0 => drop(pace.too_large(bytes.max(Limits::MIN_CHUNK * 2))),
-                    1 => drop(pace.chunk_too_large(bytes.max(Limits::MIN_CHUNK * 2))),
+                    0 => drop(pace.too_large(bytes)),
+                    1 => drop(pace.chunk_too_large(bytes)),
                     2 => pace.broke(bytes, time, bytes),
                     3 => pace.at_least(bytes),
                     4 => pace.not_put_together(),
-                    _ => pace.arrived(bytes, time),
+                    5 => pace.arrived(Sent::Rest(bytes), time),
+                    _ => pace.arrived(Sent::Chunk(bytes), time),
                 }
             }
             let requests = pace.requests(size);

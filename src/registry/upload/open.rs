@@ -9,11 +9,11 @@ use super::driver::{Upload, Uploaded};
 use super::session::UploadSession;
 use super::transfer::octets;
 use crate::image::Hasher;
-use crate::registry::body::{Meter, Part, Payload};
+use crate::registry::body::{Part, Payload};
 use crate::registry::http::{Call, Reply};
 use crate::registry::reaction::Operation;
 use crate::registry::{
-    Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
+    Access, Meter, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
 };
 
 /// The largest blob that is sent with the POST, where that is known to work: larger ones are better off with a
@@ -54,10 +54,10 @@ impl Registry {
         }
         let opened = self.open_session(upload.repository, upload.blob.size).await?;
         // The plain question is understood: it was the other one that was not.
-        if at_once {
-            self.learn(|pace| pace.learned_mut().single = Some(false));
-        } else if mounting && !upload.misled {
-            self.learn(|pace| pace.learned_mut().mounts = Some(false));
+        match (upload.misled, at_once, mounting) {
+            (false, true, _) => self.learn(|pace| pace.learned_mut().single = Some(false)),
+            (false, false, true) => self.learn(|pace| pace.learned_mut().mounts = Some(false)),
+            _ => {}
         }
         Ok(opened.map_or(Begun::Done(Uploaded::Exists), Begun::Session))
     }
@@ -99,13 +99,17 @@ impl Registry {
         let post = async || {
             let payload = Payload::Part(part.clone());
             let call = Call { method: Method::POST, uri: uri.clone(), headers: octets(), payload };
-            let mut reply = self.call(Access::Push, upload.repository, call).await?;
-            if is_stored(reply.status) { Ok(reply) } else { Err(self.refused(&mut reply).await) }
+            self.attempted(self.call(Access::Push, upload.repository, call).await?).await
         };
-        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await {
+        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
             // What the registry says to the other way is the better explanation.
             Err(error) if is_misunderstood(&error) => return Ok(None),
+            // A bad moment, perhaps: nothing is learned from it.
+            Err(error) if is_internal(&error) => {
+                upload.misled = true;
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let taken = reply.status != StatusCode::ACCEPTED;
@@ -133,13 +137,15 @@ impl Registry {
             scope = format!("{scope} repository:{from}:pull");
         }
         let uri = self.uploads(upload.repository, &query)?;
-        let post = async || {
-            let mut reply = self.call_within(&scope, empty(Method::POST, uri.clone())).await?;
-            if is_stored(reply.status) { Ok(reply) } else { Err(self.refused(&mut reply).await) }
-        };
-        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await {
+        let post = async || self.attempted(self.call_within(&scope, empty(Method::POST, uri.clone())).await?).await;
+        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
             Err(error) if is_misunderstood(&error) => return Ok(None),
+            // A bad moment, perhaps: nothing is learned from it.
+            Err(error) if is_internal(&error) => {
+                upload.misled = true;
+                return Ok(None);
+            }
             // Not permitted to look there.
             Err(error) if from.is_some() && error.refusal().is_some() => {
                 upload.misled = true;
@@ -167,6 +173,16 @@ impl Registry {
         Ok(Some(Begun::Done(Uploaded::Mounted)))
     }
 
+    /// What came of a POST that asks for more than a session. One that fails inside of the registry is not repeated:
+    /// asked for less, it may work.
+    async fn attempted(&self, mut reply: Reply) -> Result<Result<Reply, RegistryError>, RegistryError> {
+        match reply.status {
+            StatusCode::INTERNAL_SERVER_ERROR => Ok(Err(self.refused(&mut reply).await)),
+            status if is_stored(status) => Ok(Ok(reply)),
+            _ => Err(self.refused(&mut reply).await),
+        }
+    }
+
     fn uploads(&self, repository: &str, query: &[(&str, &str)]) -> Result<Uri, RegistryError> {
         let mut uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
         for (key, value) in query {
@@ -175,6 +191,11 @@ impl Registry {
         }
         Ok(uri)
     }
+}
+
+/// Whether something failed inside of the registry.
+fn is_internal(error: &RegistryError) -> bool {
+    error.refusal().is_some_and(|refused| refused.refusal.status == StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Whether a refusal may be about the form of the question alone.

@@ -5,7 +5,7 @@
 //! some say it wrongly. Only a count well beyond ours is believed, because it saves sending those bytes
 //! again and the digest at the end tells a lie. A session in which a registry fails twice at the same
 //! byte is poisoned: only a new session from the first byte helps. A lost one is unknown to the
-//! registry and needs no clean-up.
+//! registry and needs no clean-up. One in which nothing was acknowledged is given up without a loss.
 
 use http::{StatusCode, Uri};
 
@@ -25,6 +25,8 @@ pub(in crate::registry) struct UploadSession {
     /// Where the registry did not take our count for its own, and whether its own is asked for since.
     refused: Option<u64>,
     doubted: bool,
+    /// Bytes of the chunk that was refused there.
+    oversized: Option<u64>,
 }
 
 /// Where a session stands.
@@ -42,6 +44,8 @@ pub(super) enum State {
     Vanished,
     /// The registry has the blob.
     Committed,
+    /// Nothing was acknowledged, and what was on its way may have left a trace: a new session has none.
+    Unused { location: Uri },
     /// The session exists but will never become this blob.
     Poisoned { location: Uri },
     /// The registry knows no such session.
@@ -61,6 +65,8 @@ pub(super) enum Step {
     Look,
     /// Nothing: the blob is there.
     Done,
+    /// Nothing: a new session is as good, and nothing is lost.
+    Renew,
     /// Nothing: only a new session can go on.
     StartOver,
 }
@@ -75,13 +81,14 @@ impl UploadSession {
             told: false,
             refused: None,
             doubted: false,
+            oversized: None,
         }
     }
 
     /// A session of an earlier run, in which `offset` bytes were acknowledged.
     pub(super) fn remembered(location: Uri, size: u64, offset: u64) -> Self {
         let state = State::Unsure { location, offset, committing: false };
-        Self { size, state, trouble: None, told: false, refused: None, doubted: false }
+        Self { size, state, trouble: None, told: false, refused: None, doubted: false, oversized: None }
     }
 
     /// Where the session stands.
@@ -97,6 +104,7 @@ impl UploadSession {
             | State::Sending { location, .. }
             | State::Committing { location, .. }
             | State::Unsure { location, .. }
+            | State::Unused { location }
             | State::Poisoned { location } => Some(location),
             State::Vanished | State::Committed | State::Lost => None,
         }
@@ -109,7 +117,7 @@ impl UploadSession {
             | State::Sending { offset, .. }
             | State::Committing { offset, .. }
             | State::Unsure { offset, .. } => Some(*offset),
-            State::Vanished | State::Committed | State::Poisoned { .. } | State::Lost => None,
+            State::Vanished | State::Committed | State::Unused { .. } | State::Poisoned { .. } | State::Lost => None,
         }
     }
 
@@ -145,6 +153,7 @@ impl UploadSession {
             State::Unsure { location, .. } => Step::Inquire { location: location.clone() },
             State::Vanished => Step::Look,
             State::Committed => Step::Done,
+            State::Unused { .. } => Step::Renew,
             State::Sending { .. } | State::Committing { .. } | State::Poisoned { .. } | State::Lost => Step::StartOver,
         }
     }
@@ -192,12 +201,23 @@ impl UploadSession {
         self.state = State::Unsure { location, offset, committing };
     }
 
+    /// What was on its way was refused for its size, and some of it may have been taken in all the same.
+    pub(super) fn too_large(&mut self) {
+        let (State::Sending { location, offset, .. } | State::Committing { location, offset }) = &self.state else {
+            return;
+        };
+        let (location, offset) = (location.clone(), *offset);
+        self.state = match offset {
+            0 => State::Unused { location },
+            _ => State::Unsure { location, offset, committing: false },
+        };
+    }
+
     /// The registry says that the bytes do not begin where its own end.
     pub(super) fn misaligned(&mut self) {
-        let (location, offset) = match &self.state {
-            State::Sending { location, offset, .. } | State::Committing { location, offset } => {
-                (location.clone(), *offset)
-            }
+        let (location, offset, chunk) = match &self.state {
+            State::Sending { location, offset, end } => (location.clone(), *offset, Some(end - offset)),
+            State::Committing { location, offset } => (location.clone(), *offset, None),
             _ => return,
         };
         self.state = if self.told && offset > 1 {
@@ -207,32 +227,38 @@ impl UploadSession {
         } else if offset == 0 || self.refused.replace(offset) == Some(offset) {
             State::Poisoned { location }
         } else {
-            self.doubted = true;
+            (self.doubted, self.oversized) = (true, chunk);
             State::Unsure { location, offset, committing: false }
         };
     }
 
     /// The registry answered how much it has; nothing at all counts as not having said it.
-    pub(super) fn answered(&mut self, location: Option<Uri>, count: Count) {
-        let State::Unsure { location: old, offset, .. } = &self.state else { return };
+    ///
+    /// Answers the bytes of a chunk that it refused although it began where the registry itself says: its size was the
+    /// reason.
+    pub(super) fn answered(&mut self, location: Option<Uri>, count: Count) -> Option<u64> {
+        let State::Unsure { location: old, offset, .. } = &self.state else { return None };
         let (location, ours) = (location.unwrap_or_else(|| old.clone()), *offset);
+        let oversized = self.oversized.take().filter(|_| count == Count::Bytes(ours));
         let offset = match count {
             Count::Bytes(held) if held == self.size.saturating_add(1) => self.size,
             Count::Bytes(held) if held > self.size => {
                 self.state = State::Poisoned { location };
-                return;
+                return None;
             }
             Count::Bytes(held) if held > ours.saturating_add(1) || held == self.size || self.doubted => held,
             Count::Bytes(_) | Count::AtMostOne | Count::Unsaid => ours,
         };
         self.told = offset != ours;
         self.doubted = false;
-        self.state = if offset == 0 && self.size > 0 {
-            // Nothing is lost with it, and a new one is not torn.
-            State::Poisoned { location }
-        } else {
-            State::Open { location, offset }
-        };
+        self.state =
+            if offset == 0 && self.size > 0 { State::Unused { location } } else { State::Open { location, offset } };
+        oversized
+    }
+
+    /// A chunk was refused for its size alone: its offset is beyond doubt again.
+    pub(super) fn begins_right(&mut self) {
+        self.refused = None;
     }
 
     /// The registry knows no such session.
@@ -249,6 +275,16 @@ impl UploadSession {
         if self.state == State::Vanished {
             self.state = if found { State::Committed } else { State::Lost };
         }
+    }
+
+    /// Whether only a new session can go on.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Poisoned { .. } | State::Lost)
+    }
+
+    /// Whether it is gone, and the commit may be why.
+    pub(super) fn has_vanished(&self) -> bool {
+        self.state == State::Vanished
     }
 
     /// Nothing but a new session helps.

@@ -108,7 +108,46 @@ fn a_fresh_session_is_better_than_one_that_may_be_torn_at_its_first_byte() {
         session.step(REQUESTS);
         session.unanswered(None);
         session.answered(Some(at(2)), count);
-        assert_eq!(session.state(), &State::Poisoned { location: at(2) }, "{count:?}");
+        assert_eq!(session.state(), &State::Unused { location: at(2) }, "{count:?}");
+        assert_eq!(session.step(REQUESTS), Step::Renew);
+    }
+}
+
+#[test]
+fn after_a_size_that_was_too_large_the_registry_says_where_to_go_on() {
+    for (count, expected) in [(Count::Bytes(8), 8), (Count::Unsaid, 8), (Count::Bytes(12), 12)] {
+        let mut session = under_way();
+        session.too_large();
+        assert!(inquires(&mut session));
+        session.answered(None, count);
+        assert_eq!(sends_from(&mut session), Some(expected), "{count:?}");
+    }
+    let mut session = under_way();
+    session.too_large();
+    session.gone();
+    assert_eq!(session.step(REQUESTS), Step::StartOver);
+    // At the first byte there is nothing to ask for.
+    let mut session = opened(20);
+    session.step(REQUESTS);
+    session.too_large();
+    assert_eq!(session.step(REQUESTS), Step::Renew);
+}
+
+#[test]
+fn a_chunk_that_begins_where_the_registry_ends_was_refused_for_its_size() {
+    for (count, expected) in [(Count::Bytes(8), Some(8)), (Count::Bytes(5), None), (Count::Unsaid, None)] {
+        let mut session = under_way();
+        session.misaligned();
+        assert!(inquires(&mut session));
+        assert_eq!(session.answered(None, count), expected, "{count:?}");
+    }
+    // As often as it takes, once it is known to be the size.
+    let mut session = under_way();
+    for _ in 0..3 {
+        session.misaligned();
+        assert_eq!(session.answered(None, Count::Bytes(8)), Some(8));
+        session.begins_right();
+        assert_eq!(sends_from(&mut session), Some(8));
     }
 }
 
@@ -277,13 +316,16 @@ proptest! {
                     }
                 }
                 Step::Inquire { .. } if committed => session.gone(),
-                Step::Inquire { .. } => match held {
-                    0 => session.answered(None, Count::Unsaid),
-                    1 => session.answered(None, Count::AtMostOne),
-                    n => session.answered(None, Count::Bytes(n)),
-                },
+                Step::Inquire { .. } => {
+                    let count = match held {
+                        0 => Count::Unsaid,
+                        1 => Count::AtMostOne,
+                        n => Count::Bytes(n),
+                    };
+                    prop_assert_eq!(session.answered(None, count), None);
+                }
                 Step::Look => session.looked(committed),
-                Step::StartOver => {
+                Step::Renew => {
                     // A single byte cannot be told from none.
                     prop_assert!(held <= 1, "nothing that arrived is given up");
                     starts += 1;
@@ -291,6 +333,7 @@ proptest! {
                     session = opened(size);
                     prop_assert!(starts < 40);
                 }
+                Step::StartOver => prop_assert!(false, "it is honest"),
                 Step::Done => break,
             }
         }

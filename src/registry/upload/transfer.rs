@@ -106,6 +106,7 @@ impl Registry {
             let range = HeaderValue::from_str(&format!("{start}-{}", end - 1)).expect("digits and a dash");
             headers.insert(CONTENT_RANGE, range);
         }
+        upload.meter.set(start);
         let part = upload.part(start, end);
         let advanced = Arc::clone(&part.advanced);
         let call = Call { method, uri, headers, payload: Payload::Part(part) };

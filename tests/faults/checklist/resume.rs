@@ -13,12 +13,6 @@ fn broken(profile: Profile, how: Break) -> Pushing {
     Pushing::of(setup, &[8 * MIB]).in_chunks_of(MIB)
 }
 
-/// Sessions that got bytes of the layer.
-fn sessions(pushing: &Pushing) -> usize {
-    let large = pushing.lab.seen().into_iter().filter(|exchange| exchange.announced() > 128 * KIB);
-    large.filter_map(|exchange| exchange.session).collect::<std::collections::BTreeSet<_>>().len()
-}
-
 #[tokio::test]
 async fn a_broken_upload_goes_on_at_the_acknowledged_offset() {
     for how in [Break::Reset, Break::Close] {
@@ -27,7 +21,7 @@ async fn a_broken_upload_goes_on_at_the_acknowledged_offset() {
             pushing.succeeds().await;
             let sent = blob_bytes(&pushing.lab.seen());
             assert!(sent <= pushing.size() + MIB, "{}: {sent} bytes", profile.name);
-            assert_eq!(sessions(&pushing), 1, "{}", profile.name);
+            assert_eq!(pushing.sessions(), 1, "{}", profile.name);
         }
     }
 }
@@ -40,7 +34,7 @@ async fn a_poisoned_session_is_cancelled_and_sent_once_more_from_the_start() {
         let sent = blob_bytes(&pushing.lab.seen());
         // Six chunks until the break, one that is refused, then all eight.
         assert!(sent <= pushing.size() + 7 * MIB, "{}: {sent} bytes", profile.name);
-        assert_eq!(sessions(&pushing), 2, "{}", profile.name);
+        assert_eq!(pushing.sessions(), 2, "{}", profile.name);
         assert_eq!(invariants::tidy(&pushing.lab), Vec::<String>::new(), "{}", profile.name);
     }
 }
@@ -58,12 +52,12 @@ async fn a_session_that_vanished_is_sent_once_more_from_the_start() {
     for profile in [profile::DISTRIBUTION_2_8, profile::ZOT, profile::HARBOR, profile::DOCKER_HUB] {
         let pushing = broken(profile, Break::Reset);
         pushing.succeeds().await;
-        assert_eq!(sessions(&pushing), 2, "{}", profile.name);
+        assert_eq!(pushing.sessions(), 2, "{}", profile.name);
     }
     let forgotten = [script::nth(Op::Patch, 4, Fault::ForgetSessions)];
     let pushing = Pushing::of(Setup::of(profile::PLAIN).script(forgotten), &[8 * MIB]).in_chunks_of(MIB);
     pushing.succeeds().await;
-    assert_eq!(sessions(&pushing), 2);
+    assert_eq!(pushing.sessions(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,298 @@
+//! How an upload goes on after a fault, and how often it may.
+//!
+//! Three things are counted, each apart from the others, and each comes back with progress, which is getting further
+//! than ever before. Faults that may pass are tried again as the caller's policy says. Requests that were wrong in
+//! their form are made otherwise, at once. And a session that is no good any more is replaced once by one from the
+//! first byte; that comes back only while less than the blob has been given up so, which bounds what is sent in all.
+
+use std::time::{Duration, Instant};
+
+use super::driver::Upload;
+use super::limits::Pace;
+use super::range::Count;
+use super::session::UploadSession;
+use crate::registry::error::{RegistryError, Violation};
+use crate::registry::journal::Entry;
+use crate::registry::reaction::{Fault, Operation, Reaction};
+use crate::registry::retry::{Budget, RetryPolicy};
+use crate::registry::{Registry, Uri};
+
+/// Requests that are made otherwise without progress between them: a size halves no more often.
+const MOST_ADJUSTMENTS: u32 = 16;
+/// The shortest patience with them: each may carry a lot of bytes.
+const ADJUSTING: Duration = Duration::from_hours(1);
+/// Times a blob's size that may be given up with sessions that broke, whatever the progress.
+const MOST_GIVEN_UP: u64 = 6;
+
+/// An error and what it happened to.
+pub(super) struct Mishap {
+    pub(super) operation: Operation,
+    pub(super) error: RegistryError,
+    pub(super) began: Instant,
+}
+
+/// Why an upload is not where it should be.
+struct Cause {
+    error: RegistryError,
+    /// Whether it was told and counted.
+    paid: bool,
+}
+
+/// What an upload may still try.
+pub(super) struct Attempts {
+    /// The same again, after a fault that may pass.
+    retries: Budget,
+    /// The same bytes in requests of another size or from another offset.
+    adjustments: Budget,
+    /// A new session, where the old one is no good any more.
+    restarts: Budget,
+    /// The last fault of a transfer.
+    cause: Option<Cause>,
+    /// Whether the session met a fault that is not its own since the last progress.
+    torn: bool,
+    /// Whether the registry was asked for its count since then, because ours was not its own.
+    realigned: bool,
+    /// The blob's size, the farthest that any session came, and bytes that were given up with sessions.
+    size: u64,
+    best: u64,
+    given_up: u64,
+}
+
+impl Attempts {
+    /// Those of a blob with `size` bytes.
+    pub(super) fn new(policy: RetryPolicy, size: u64) -> Self {
+        let patience = policy.patience.max(ADJUSTING);
+        let adjusting = RetryPolicy { attempts: MOST_ADJUSTMENTS, delay: Duration::ZERO, patience };
+        Self {
+            retries: Budget::new(policy),
+            adjustments: Budget::new(adjusting),
+            restarts: Budget::new(RetryPolicy { attempts: 1, ..policy }),
+            cause: None,
+            torn: false,
+            realigned: false,
+            size,
+            best: 0,
+            given_up: 0,
+        }
+    }
+
+    /// The registry has so many bytes: more than ever is progress.
+    pub(super) fn got_to(&mut self, offset: u64) {
+        if offset <= self.best {
+            return;
+        }
+        self.best = offset;
+        (self.cause, self.torn, self.realigned) = (None, false, false);
+        self.retries.recover();
+        self.adjustments.recover();
+        if self.given_up < self.size {
+            self.restarts.recover();
+        }
+    }
+
+    /// A session ends in which so many bytes were sent.
+    fn gave_up(&mut self, bytes: u64) {
+        self.given_up = self.given_up.saturating_add(bytes);
+        (self.torn, self.realigned) = (false, false);
+    }
+}
+
+impl Registry {
+    /// Decides how to go on, waits if there is something to wait for, and brings the session there.
+    pub(super) async fn react(
+        &self,
+        Mishap { operation, error, began }: Mishap,
+        session: &mut UploadSession,
+        upload: &mut Upload<'_>,
+    ) -> Result<(), RegistryError> {
+        let in_flight = session.in_flight();
+        match self.reaction(operation, &error) {
+            // Not every registry tells how far it is; our own count has to do.
+            Reaction::Fail if operation == Operation::Status && is_unknown(&error) => {
+                self.told(session, upload, (None, Count::Unsaid));
+                return Ok(());
+            }
+            Reaction::Fail => return Err(error),
+            Reaction::Shrink => {
+                if !self.learn(|pace| pace.too_large(in_flight)) {
+                    return Err(error);
+                }
+                session.too_large();
+                return self.adjust(upload, error).await.map(drop);
+            }
+            Reaction::Realign if operation == Operation::Send && session.offset() == Some(0) => {
+                // It begins where it should: what is wrong is its size.
+                if !self.learn(|pace| pace.chunk_too_large(in_flight)) {
+                    return Err(error);
+                }
+                session.too_large();
+                return self.adjust(upload, error).await.map(drop);
+            }
+            Reaction::Realign => {
+                session.misaligned();
+                // A registry may still have been taking in what was on the way when it was asked: ask at once.
+                if !session.is_over() && !std::mem::replace(&mut upload.attempts.realigned, true) {
+                    return self.adjust(upload, error).await.map(drop);
+                }
+            }
+            Reaction::Inquire => {
+                let sent = upload.meter.position().saturating_sub(session.offset().unwrap_or(0)).min(in_flight);
+                if in_flight > 0 && !matches!(Fault::of(&error), Fault::Status(status) if status.as_u16() < 500) {
+                    let between = upload.between + sent;
+                    self.learn(|pace| pace.broke(sent, began.elapsed(), between));
+                    upload.between = 0;
+                }
+                let status = error.refusal().map(|refused| refused.refusal.status);
+                upload.attempts.torn |= status.is_none_or(|status| status.as_u16() != 500);
+                session.unanswered(status);
+            }
+            Reaction::Gone => session.gone(),
+            Reaction::Restart => {
+                session.spoiled();
+                let chunks = matches!(Fault::of(&error), Fault::Unsupported)
+                    || matches!(&error, RegistryError::Protocol { violation: Violation::Offset { .. }, .. });
+                if chunks {
+                    self.learn(Pace::not_put_together);
+                }
+                if chunks && self.pace(|pace| pace.requests(upload.blob.size)).chunk.is_none() {
+                    let error = self.adjust(upload, error).await?;
+                    upload.attempts.cause = Some(Cause { error, paid: true });
+                    return Ok(());
+                }
+            }
+            Reaction::Again => {}
+        }
+        let asked = matches!(operation, Operation::Status | Operation::Ask);
+        if session.is_over() || session.has_vanished() {
+            // Where a question found it out, what led to the question was paid for.
+            if !asked || upload.attempts.cause.is_none() {
+                upload.attempts.cause = Some(Cause { error, paid: false });
+            }
+            return Ok(());
+        }
+        let paused = self.pause(&mut upload.attempts.retries, upload.meter.key(), &error).await?;
+        // What happened to the bytes says more than what happened to a question about them.
+        let error = match upload.attempts.cause.take() {
+            Some(cause) if asked => cause.error,
+            _ => error,
+        };
+        if !paused {
+            return Err(error);
+        }
+        upload.attempts.cause = Some(Cause { error, paid: true });
+        Ok(())
+    }
+
+    /// Tells why the next request is made otherwise.
+    async fn adjust(&self, upload: &mut Upload<'_>, error: RegistryError) -> Result<RegistryError, RegistryError> {
+        upload.attempts.cause = None;
+        let may = self.pause(&mut upload.attempts.adjustments, upload.meter.key(), &error).await?;
+        if may { Ok(error) } else { Err(error) }
+    }
+
+    /// Takes in the registry's answer to how much it has.
+    pub(super) fn told(
+        &self,
+        session: &mut UploadSession,
+        upload: &mut Upload<'_>,
+        (location, count): (Option<Uri>, Count),
+    ) {
+        if let Some(bytes) = session.answered(location, count)
+            && self.learn(|pace| pace.chunk_too_large(bytes))
+        {
+            session.begins_right();
+            upload.attempts.realigned = false;
+        }
+    }
+
+    /// Whether an upload whose session is no good any more may begin again, and waits for it; else the reason.
+    pub(super) async fn start_over(&self, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
+        let (sent, key) = (upload.meter.position(), upload.meter.key());
+        let attempts = &mut upload.attempts;
+        if let Some(Cause { error, paid }) = attempts.cause.take() {
+            let may = attempts.given_up < attempts.size.saturating_mul(MOST_GIVEN_UP)
+                && (paid
+                    || (attempts.torn && self.pause(&mut attempts.retries, key, &error).await?)
+                    || self.pause(&mut attempts.restarts, key, &error).await?);
+            if !may {
+                return Err(error);
+            }
+        }
+        attempts.gave_up(sent);
+        if upload.starts == 0 {
+            // It was another run's.
+            attempts.restarts.recover();
+        }
+        Ok(())
+    }
+
+    /// The end of an upload that failed. What the next run can go on with is kept.
+    pub(super) async fn give_up(&self, session: &UploadSession, upload: &mut Upload<'_>, error: &RegistryError) {
+        let passing = match Fault::of(error) {
+            Fault::Stopped | Fault::Unreachable | Fault::Late | Fault::Cut | Fault::Misplaced => true,
+            Fault::Status(status) => status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429),
+            _ => false,
+        };
+        let kept = upload.entry.as_ref().is_some_and(Entry::is_kept);
+        if passing && kept && session.offset().is_some() {
+            return;
+        }
+        self.cancel(upload.repository, session).await;
+        if let Some(entry) = &mut upload.entry {
+            entry.forget();
+        }
+    }
+}
+
+/// Whether a status request was refused for what it is.
+fn is_unknown(error: &RegistryError) -> bool {
+    let status = error.refusal().map(|refused| refused.refusal.status.as_u16());
+    status.is_some_and(|status| !matches!(status, 401 | 403))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1) };
+
+    fn spends(budget: &mut Budget) -> bool {
+        budget.spend(None, Instant::now(), 0.5).is_some()
+    }
+
+    #[test]
+    fn one_restart_is_apart_from_the_retries() {
+        for policy in [POLICY, RetryPolicy::NEVER] {
+            let mut attempts = Attempts::new(policy, 100);
+            assert!(spends(&mut attempts.restarts));
+            assert!(!spends(&mut attempts.restarts));
+            assert_eq!(spends(&mut attempts.retries), policy.attempts > 0);
+            assert!(spends(&mut attempts.adjustments));
+        }
+    }
+
+    #[test]
+    fn progress_brings_a_restart_back_until_a_blob_has_been_given_up() {
+        let mut attempts = Attempts::new(POLICY, 100);
+        let mut restarts = 0;
+        for offset in 40..200 {
+            attempts.got_to(offset);
+            if spends(&mut attempts.restarts) {
+                restarts += 1;
+                attempts.gave_up(offset);
+            }
+        }
+        // 40, 41 and 42 bytes; nothing comes back after them.
+        assert_eq!((restarts, attempts.given_up), (3, 123));
+    }
+
+    #[test]
+    fn only_what_was_never_reached_is_progress() {
+        let mut attempts = Attempts::new(POLICY, 100);
+        attempts.got_to(40);
+        assert!(spends(&mut attempts.restarts));
+        attempts.gave_up(40);
+        attempts.got_to(40);
+        assert!(!spends(&mut attempts.restarts));
+    }
+}
