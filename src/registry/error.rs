@@ -9,6 +9,7 @@ use oci_client::errors::OciErrorCode;
 
 use super::answer::Refusal;
 use super::origin::Misdirection;
+use super::text;
 use crate::image::{Digest, DocumentError};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};
 
@@ -32,7 +33,7 @@ impl RequestFacts {
         Self(Box::new(Facts {
             method: method.clone(),
             host,
-            path: uri.path().chars().take(400).collect(),
+            path: text::plain(uri.path(), 400),
             plain: uri.scheme_str() == Some("http"),
         }))
     }

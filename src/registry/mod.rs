@@ -20,6 +20,7 @@ mod probe;
 mod reaction;
 mod referrers;
 mod retry;
+mod text;
 mod throttle;
 mod token;
 mod upload;

@@ -9,6 +9,7 @@ use http::{StatusCode, Uri, Version};
 
 use super::super::body::Sending;
 use super::super::error::RegistryError;
+use super::super::text;
 use super::Call;
 use crate::progress::{Event, Exchange, Progress, Silent};
 
@@ -213,7 +214,7 @@ fn without_user(address: &str) -> String {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_VALUE_CHARACTERS).collect()
+    text::plain(text, MAX_VALUE_CHARACTERS)
 }
 
 #[cfg(test)]
