@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::pull::PullError;
 use crate::push::PushError;
-use crate::registry::{NetworkFault, RegistryError};
+use crate::registry::{Misdirection, NetworkFault, RegistryError, Violation};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
 use crate::trust::{AskFailure, TrustError};
 
@@ -139,6 +139,11 @@ fn advise(error: &RegistryError) -> Advice {
                 && refused.refusal.errors.is_empty() =>
         {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
+        }
+        RegistryError::Protocol { violation: Violation::Realm(Misdirection::Unprotected { .. }), .. } => {
+            Advice::new(Kind::Registry)
+                .hint("the password does not go there: use the registry by https, without --plain-http")
+                .hint("or have the registry name its token service by https, or at its own host")
         }
         RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
