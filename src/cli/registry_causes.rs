@@ -169,7 +169,7 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             advice.hint(format!("nothing listens on {host}: check the port, and that the registry runs"))
         }
         NetworkFault::Unreachable => advice.hint("check the network and the address"),
-        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Other => {
+        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => {
             advice.hint("try again; what arrived is not sent twice")
         }
         NetworkFault::Timeout { .. } => {

@@ -97,7 +97,7 @@ pub enum Wait {
 }
 
 /// Why a request did not get an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NetworkFault {
     /// The host's name has no address.
     Dns,
@@ -109,6 +109,8 @@ pub enum NetworkFault {
     Reset,
     /// The connection was closed in the middle or before an answer.
     Closed,
+    /// The connection was kept from an earlier request, and ended before a byte of this answer.
+    Stale,
     /// No TLS connection.
     Tls {
         /// Why.
@@ -145,6 +147,7 @@ impl fmt::Display for NetworkFault {
             Self::Unreachable => f.write_str("no route to it"),
             Self::Reset => f.write_str("the connection was cut"),
             Self::Closed => f.write_str("the connection was closed before the answer was complete"),
+            Self::Stale => f.write_str("the connection, kept from an earlier request, was closed"),
             Self::Tls { fault, .. } => match fault {
                 HandshakeFault::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
                 HandshakeFault::CaUsedAsEndEntity => {

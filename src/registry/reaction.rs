@@ -82,7 +82,7 @@ impl Fault {
                 | NetworkFault::Proxy { .. }
                 | NetworkFault::Timeout { wait: Wait::Connect, .. } => Self::Unreachable,
                 NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer, .. } => Self::Late,
-                NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Other => Self::Cut,
+                NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => Self::Cut,
                 NetworkFault::Tls { .. } | NetworkFault::NotHttp => Self::Misplaced,
             },
             RegistryError::Protocol { violation, .. } => match violation {

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use hyper_util::client::legacy;
+
 use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::connect::{DialError, DialFault};
@@ -23,7 +25,7 @@ pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<Regist
     }
 }
 
-/// What of an error concerns the network, by type.
+/// What of an error concerns the network, by type; limits are for the caller to fill in.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     if let Some(fault) = tls::classify(error) {
         return NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
@@ -57,8 +59,13 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
                 return NetworkFault::Unreachable;
             }
+            // The system's limit on unacknowledged bytes: on a connection that was made, a stall like any other.
             io::ErrorKind::TimedOut => {
-                return NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO };
+                let connecting = |link: &(dyn Error + 'static)| {
+                    link.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect)
+                };
+                let wait = if links(error).any(connecting) { Wait::Connect } else { Wait::Stall };
+                return NetworkFault::Timeout { wait, limit: Duration::ZERO };
             }
             _ => {}
         }

@@ -1,9 +1,13 @@
 //! The transport: the one folder that names the HTTP library.
 //!
-//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs always by HTTP/1.1, either way, where
+//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs by HTTP/1.1, either way, where
 //! each has a connection of its own: HTTP/2 would put them all behind one window and lose them all with one connection.
-//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while a body is still being sent is read and
-//! returned, also when the peer has closed its side. Everything read is bounded.
+//! Where a server offers nothing else, they go by HTTP/2 too.
+//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while
+//! a body is still being sent is read and returned, also when the peer has closed its side. Everything read is bounded.
+//!
+//! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
+//! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
 mod connect;
 mod fault;
@@ -30,13 +34,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Payload, SendBody, Sending};
-use super::error::{NetworkFault, RegistryError, RequestFacts, Violation};
+use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::origin::Origin;
 use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
-use crate::tls::{self, ClientTls, TlsPolicy};
-use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
+use crate::tls::{self, ClientTls, HandshakeFault, TlsPolicy};
+use connect::{Dial, Dialer, Dialing, Life, Resolver, lookup, proxy_for};
 use fault::{classify, root_cause, source_error};
 use record::Recorder;
 pub use record::Traffic;
@@ -68,6 +72,23 @@ impl Call {
             _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
         }
     }
+
+    /// Whether it may be sent twice without asking first what came of it. Some of a blob may have been taken, and a
+    /// session is then torn, which has to be asked how far it is.
+    fn repeats(&self) -> bool {
+        !matches!(self.payload, Payload::Part(_))
+    }
+}
+
+/// By which connections a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Road {
+    /// Kept ones, HTTP/2 where it is offered.
+    Kept,
+    /// HTTP/1.1, where the kept ones are HTTP/2.
+    Bulk,
+    /// A new one.
+    New,
 }
 
 /// The client for one host and whom it sends us to.
@@ -75,8 +96,14 @@ pub(super) struct Transport {
     client: Client<Dialer, SendBody>,
     /// For the bytes of blobs, where `client` speaks HTTP/2.
     bulk: Client<Dialer, SendBody>,
+    /// Keeps no connection.
+    fresh: Client<Dialer, SendBody>,
     /// Whether a server answered by HTTP/2.
     multiplexes: AtomicBool,
+    /// Whether it refused to speak anything else.
+    insists: AtomicBool,
+    /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
+    burnt: AtomicBool,
     tls: Option<ClientTls>,
     proxies: Arc<Matcher>,
     dialing: Dialing,
@@ -113,22 +140,27 @@ impl Transport {
         let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
         let dialing = Dialing::default();
         let refusals = Refusals::default();
-        let client = |protocols: &[&str]| {
+        let client = |protocols: &[&str], kept: usize| {
             let https = tls.as_ref().map(|tls| https(dial.clone(), tls, protocols));
             let (dial, dialing, refusals) = (dial.clone(), dialing.clone(), refusals.clone());
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(Duration::from_secs(30))
+                .pool_max_idle_per_host(kept)
                 .http2_keep_alive_interval(timeouts.stall / 3)
                 .http2_keep_alive_timeout(timeouts.stall / 3)
                 .build(Dialer { dial, https, limit: timeouts.connect, dialing, refusals })
         };
-        let (client, bulk) = (client(&["h2", "http/1.1"]), client(&["http/1.1"]));
+        let all: &[&str] = &["h2", "http/1.1"];
+        let (client, bulk, fresh) = (client(all, usize::MAX), client(&["http/1.1"], usize::MAX), client(all, 0));
         Ok(Self {
             client,
             bulk,
+            fresh,
             multiplexes: AtomicBool::new(false),
+            insists: AtomicBool::new(false),
+            burnt: AtomicBool::new(false),
             tls,
             proxies,
             dialing,
@@ -190,7 +222,34 @@ impl Transport {
         Err(RegistryError::protocol(&call.method, &call.uri, Violation::Redirections(MAX_REDIRECTIONS)))
     }
 
+    /// One request, although a connection may be closed as it is used again and a server may speak HTTP/2 alone.
     async fn once(&self, call: &Call, bulk: bool, interruptible: bool) -> Result<Reply, RegistryError> {
+        let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.insists.load(Ordering::Relaxed);
+        let mut road = if apart { Road::Bulk } else { Road::Kept };
+        if !call.repeats() && self.burnt.swap(false, Ordering::Relaxed) {
+            road = Road::New;
+        }
+        loop {
+            let error = match self.attempt(call, road, interruptible).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            road = match (road, &error) {
+                (Road::Bulk, error) if speaks_http2_alone(error) => {
+                    self.insists.store(true, Ordering::Relaxed);
+                    Road::Kept
+                }
+                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Road::New,
+                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
+                    self.burnt.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+                _ => return Err(error),
+            };
+        }
+    }
+
+    async fn attempt(&self, call: &Call, road: Road, interruptible: bool) -> Result<Reply, RegistryError> {
         self.await_turn(interruptible).await?;
         let (body, sending) = SendBody::start(&call.payload, &self.throttle);
         let mut request = http::Request::new(body);
@@ -211,7 +270,11 @@ impl Transport {
         // Names are for the registry's logs; others have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
-        let client = if bulk && self.multiplexes.load(Ordering::Relaxed) { &self.bulk } else { &self.client };
+        let client = match road {
+            Road::Kept => &self.client,
+            Road::Bulk => &self.bulk,
+            Road::New => &self.fresh,
+        };
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
@@ -253,19 +316,23 @@ impl Transport {
         let mut abandon = Abandon(Some(Arc::clone(sending)));
         let mut orphan = Orphan::new(capture_connection(&mut request));
         let mut answer = pin!(client.request(request));
-        let mut watch = Watch::new(sending);
+        // What is put is committed with it.
+        let mut watch = Watch::new(sending, self.timeouts, call.method == Method::PUT);
         let response = loop {
             match tokio::time::timeout(TICK, &mut answer).await {
                 Ok(Ok(response)) => break response,
-                Ok(Err(error)) => return Err(self.failed(facts(), sending, &call.payload, &error)),
+                Ok(Err(error)) => {
+                    let error = self.failed(facts(), sending, &call.payload, &error);
+                    return Err(kept_too_long(error, orphan.life().as_ref()));
+                }
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
                     if orphan.is_one(self.dialing.is_under_way()) {
                         let fault = NetworkFault::Closed;
-                        return Err(self.explained(RegistryError::Network { request: facts(), fault, source: None }));
+                        let error = self.explained(RegistryError::Network { request: facts(), fault, source: None });
+                        return Err(kept_too_long(error, orphan.life().as_ref()));
                     }
-                    if let Some(wait) = watch.overdue(sending, &self.timeouts) {
-                        let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
+                    if let Some(fault) = watch.overdue(sending) {
                         return Err(RegistryError::Network { request: facts(), fault, source: None });
                     }
                 }
@@ -275,11 +342,19 @@ impl Transport {
         if let Some(fault) = sending.take_fault() {
             return Err(source_error(fault, &call.payload).unwrap_or(RegistryError::Interrupted));
         }
+        if let Some(life) = orphan.life() {
+            life.answer();
+        }
         // Whoever answers has not refused.
         self.refusals.take();
         // Who has the answer decides what becomes of the rest of the body.
         abandon.0 = None;
         Ok(response)
+    }
+
+    /// How long making a connection may take.
+    pub(super) fn connect_limit(&self) -> Duration {
+        self.timeouts.connect
     }
 
     /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
@@ -354,11 +429,39 @@ impl Transport {
                 *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
                 *chosen = self.tls.as_ref().map(|tls| tls.chosen.clone()).unwrap_or_default();
             }
-            NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.connect,
+            // The system knows one limit for a connection and for its making.
+            NetworkFault::Timeout { wait: Wait::Connect, limit }
+                if source.as_ref().is_some_and(|source| source.kind() == std::io::ErrorKind::TimedOut) =>
+            {
+                *limit = self.timeouts.connect.min(self.timeouts.stall);
+            }
+            NetworkFault::Timeout { wait: Wait::Connect, limit } => *limit = self.timeouts.connect,
+            NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.stall,
             _ => {}
         }
         error
     }
+}
+
+/// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
+/// one is of no use before it has answered, so that it cannot be that twice.
+fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> RegistryError {
+    if let RegistryError::Network { fault: fault @ (NetworkFault::Closed | NetworkFault::Reset), .. } = &mut error
+        && life.is_some_and(Life::has_answered)
+    {
+        *fault = NetworkFault::Stale;
+    }
+    error
+}
+
+/// Whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
+fn speaks_http2_alone(error: &RegistryError) -> bool {
+    let RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::PeerRefused(alert), .. }, .. } =
+        error
+    else {
+        return false;
+    };
+    alert == "NoApplicationProtocol"
 }
 
 /// TLS over the dialer's connections, by the first of `protocols` that the server speaks.
