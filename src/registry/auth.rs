@@ -268,7 +268,7 @@ pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryErr
 /// What a refusing answer says.
 pub(super) async fn refusal(reply: &mut Reply) -> Refusal {
     let body = reply.beginning().await;
-    Refusal::read(reply.status, &reply.headers, &body, jiff::Timestamp::now())
+    Refusal::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {

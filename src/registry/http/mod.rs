@@ -14,6 +14,7 @@ mod fault;
 mod record;
 mod refusal;
 mod reply;
+mod secrets;
 mod watch;
 
 use std::error::Error;

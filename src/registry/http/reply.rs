@@ -113,8 +113,8 @@ impl Reply {
         Ok(bytes.freeze())
     }
 
-    /// What there is of the body before long, up to the size of an error message.
-    pub(in crate::registry) async fn beginning(&mut self) -> Vec<u8> {
+    /// What there is of the body before long, up to the size of an error message, without what we showed.
+    pub(in crate::registry) async fn beginning(&mut self) -> String {
         let mut bytes = Vec::new();
         let limit = PATIENCE.min(self.stall);
         let reading = async {
@@ -127,7 +127,7 @@ impl Reply {
         // What came by then has to do.
         let _ = tokio::time::timeout(limit, reading).await;
         bytes.truncate(MAX_BODY_BYTES);
-        bytes
+        self.record.hide(&String::from_utf8_lossy(&bytes))
     }
 
     /// Reads a short body to its end, so that the connection can be used again.
