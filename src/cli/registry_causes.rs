@@ -132,12 +132,7 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
             Advice::new(Kind::Registry).hint("try again; what arrived is not sent twice")
         }
-        // What servers with TLS say to who speaks without, none of them in the form that registries have for errors.
-        RegistryError::Refused(refused)
-            if refused.request.is_plain()
-                && refused.refusal.status.as_u16() == 400
-                && refused.refusal.errors.is_empty() =>
-        {
+        RegistryError::Refused(refused) if refused.request.is_plain() && refused.refusal.asks_for_tls() => {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
         RegistryError::Protocol { violation: Violation::Realm(Misdirection::Unprotected { .. }), .. } => {
@@ -176,6 +171,7 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout SECONDS")
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
+        NetworkFault::Verbose => advice,
         NetworkFault::NotHttp => advice.hint("if the registry speaks TLS, leave out --plain-http"),
         NetworkFault::Tls { fault, chain, chosen } => handshake(host, fault, chain, chosen, advice),
     }

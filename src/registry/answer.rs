@@ -85,6 +85,12 @@ impl Refusal {
         self.errors.is_empty() && self.text.is_none()
     }
 
+    /// Whether it is what servers with TLS say to who speaks without: Go's, nginx's and Apache's name it.
+    pub fn asks_for_tls(&self) -> bool {
+        let names = |text: &str| ["https", "ssl", "tls"].iter().any(|name| text.to_ascii_lowercase().contains(name));
+        self.status == StatusCode::BAD_REQUEST && self.errors.is_empty() && self.text.as_deref().is_some_and(names)
+    }
+
     /// Whether the envelope names `code`.
     pub fn names(&self, code: &OciErrorCode) -> bool {
         self.errors.iter().any(|error| error.code == *code)
@@ -201,6 +207,21 @@ mod tests {
         );
         assert!(refusal.names(&OciErrorCode::BlobUnknown));
         assert_eq!(refusal.to_string(), "404 Not Found; BLOB_UNKNOWN: blob unknown to registry; ODD");
+    }
+
+    #[test]
+    fn only_who_says_so_asks_for_tls() {
+        for (status, body, expected) in [
+            (400, "Client sent an HTTP request to an HTTPS server.\n", true),
+            (400, "<html><title>400 The plain HTTP request was sent to HTTPS port</title>", true),
+            (400, "<html><body>You're speaking plain HTTP to an SSL-enabled server port.</body>", true),
+            (400, r#"{"errors":[{"code":"UNKNOWN","message":"use https"}]}"#, false),
+            (400, r#"{"errors":[{"code":"#, false),
+            (400, "", false),
+            (403, "https only", false),
+        ] {
+            assert_eq!(read(status, &[], body).asks_for_tls(), expected, "{status} {body}");
+        }
     }
 
     #[test]

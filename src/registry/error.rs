@@ -134,6 +134,8 @@ pub enum NetworkFault {
     },
     /// What answered does not speak HTTP.
     NotHttp,
+    /// The answer has more headers, or longer ones, than are read.
+    Verbose,
     /// Anything else.
     Other,
 }
@@ -173,6 +175,7 @@ impl fmt::Display for NetworkFault {
             Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
             Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),
             Self::Proxy { proxy } => write!(f, "the proxy {proxy} did not connect"),
+            Self::Verbose => f.write_str("the answer has more headers than are read"),
             Self::NotHttp => f.write_str("what answered does not speak HTTP"),
             Self::Other => f.write_str("the connection failed"),
         }
@@ -183,7 +186,7 @@ impl fmt::Display for NetworkFault {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A status that means nothing here.
-    #[error("status {0} is no answer to this request")]
+    #[error("status {0} is no answer to this request, or comes before all of it was sent")]
     Status(StatusCode),
     /// An upload without the address of its session.
     #[error("the answer has no Location")]
@@ -379,6 +382,11 @@ impl RegistryError {
             | Self::Refused(refused) => Some(refused),
             _ => None,
         }
+    }
+
+    /// Whether a connection was kept too long, which says nothing about the registry.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Network { fault: NetworkFault::Stale, .. })
     }
 
     /// Whether a manifest was refused because of what it names.

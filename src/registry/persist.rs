@@ -80,7 +80,7 @@ impl Registry {
         key: Option<&str>,
         error: &RegistryError,
     ) -> Result<bool, RegistryError> {
-        if is_stale(error) && budget.forgive() {
+        if error.is_stale() && budget.forgive() {
             return Ok(true);
         }
         if let Some(fault) = silence(error) {
@@ -93,7 +93,7 @@ impl Registry {
         let Some(pause) = budget.spend(error.retry_after(), Instant::now(), fastrand::f64()) else {
             return Ok(false);
         };
-        let cause = error.to_string();
+        let cause = cause(error);
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
         self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
         self.rest(pause.wait).await.map(|()| true)
@@ -112,8 +112,7 @@ impl Registry {
         }
         let result = self.transport.send(call).await;
         match &result {
-            // It says nothing about the registry.
-            Err(error) if is_stale(error) => {}
+            Err(error) if error.is_stale() => {}
             Err(error) if silence(error).is_some() => {
                 // Who does not try again is told each time what happened.
                 if self.persistence.retry.attempts > 0 {
@@ -188,13 +187,31 @@ impl Registry {
     }
 }
 
-/// Whether a connection was kept too long.
-fn is_stale(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::Network { fault: NetworkFault::Stale, .. })
+/// What people are told of an error that is not the end: one line, and what is wrong with an answer.
+fn cause(error: &RegistryError) -> String {
+    match error {
+        RegistryError::Protocol { request, violation } => format!("{request}: {violation}"),
+        error => error.to_string(),
+    }
 }
 
 /// Why there was no answer, where that may be so for everybody and may pass.
 fn silence(error: &RegistryError) -> Option<NetworkFault> {
     let RegistryError::Network { fault, .. } = error else { return None };
     matches!(Fault::of(error), Fault::Unreachable | Fault::Late | Fault::Cut).then(|| fault.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Violation;
+    use super::*;
+
+    #[test]
+    fn people_are_told_what_is_wrong_with_an_answer() {
+        let uri = "http://h/v2/a/blobs/uploads/1".parse().expect("a URI");
+        let violation = Violation::Offset { expected: 200, found: 100 };
+        let error = RegistryError::protocol(&Method::PATCH, &uri, violation);
+        let expected = "PATCH h/v2/a/blobs/uploads/1: it counts 100 bytes of the upload where 200 were taken";
+        assert_eq!(cause(&error), expected);
+    }
 }

@@ -83,7 +83,7 @@ impl Fault {
                 | NetworkFault::Timeout { wait: Wait::Connect, .. } => Self::Unreachable,
                 NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer, .. } => Self::Late,
                 NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => Self::Cut,
-                NetworkFault::Tls { .. } | NetworkFault::NotHttp => Self::Misplaced,
+                NetworkFault::Tls { .. } | NetworkFault::NotHttp | NetworkFault::Verbose => Self::Misplaced,
             },
             RegistryError::Protocol { violation, .. } => match violation {
                 Violation::Offset { .. } => Self::Miscounted,

@@ -262,6 +262,9 @@ async fn the_networks_faults_are_told_apart() {
     let ssh = Scripted::start(|_| Reply::Garbage);
     let garbage = ping(ssh.host()).await;
     assert!(matches!(garbage, NetworkFault::NotHttp), "{garbage:?}");
+    let many = Scripted::start(|_| Reply::Answer(200, vec![("X-Many", "x".to_owned()); 200], Vec::new()));
+    let verbose = ping(many.host()).await;
+    assert!(matches!(verbose, NetworkFault::Verbose), "{verbose:?}");
 }
 
 /// Nothing takes that long.

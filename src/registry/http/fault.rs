@@ -42,6 +42,9 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
             if error.is_incomplete_message() {
                 return NetworkFault::Closed;
             }
+            if error.is_parse_too_large() {
+                return NetworkFault::Verbose;
+            }
             if error.is_parse() {
                 return NetworkFault::NotHttp;
             }

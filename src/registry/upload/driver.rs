@@ -266,7 +266,7 @@ impl Registry {
         if !paused {
             return Err(cause);
         }
-        upload.cause = Some(cause);
+        upload.cause = Some(cause).filter(|cause| !cause.is_stale());
         Ok(())
     }
 
