@@ -9,8 +9,8 @@ use hyper_util::client::legacy;
 
 use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
-use super::connect::{DialError, DialFault};
-use crate::tls;
+use super::connect::{DialError, DialFault, Life};
+use crate::tls::{self, HandshakeFault};
 
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
@@ -74,6 +74,27 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
         }
     }
     NetworkFault::Other
+}
+
+/// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
+/// one is of no use before it has answered, so that it cannot be that twice.
+pub(super) fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> RegistryError {
+    if let RegistryError::Network { fault: fault @ (NetworkFault::Closed | NetworkFault::Reset), .. } = &mut error
+        && life.is_some_and(Life::has_answered)
+    {
+        *fault = NetworkFault::Stale;
+    }
+    error
+}
+
+/// Whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
+pub(super) fn speaks_http2_alone(error: &RegistryError) -> bool {
+    let RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::PeerRefused(alert), .. }, .. } =
+        error
+    else {
+        return false;
+    };
+    alert == "NoApplicationProtocol"
 }
 
 /// The chain of sources, through `io::Error` too, whose content is not its source.

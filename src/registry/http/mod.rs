@@ -9,6 +9,7 @@
 //! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
 //! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
+mod call;
 mod connect;
 mod fault;
 mod record;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
@@ -40,9 +41,10 @@ use super::origin::Origin;
 use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
-use crate::tls::{self, ClientTls, HandshakeFault, TlsPolicy};
-use connect::{Dial, Dialer, Dialing, Life, Resolver, lookup, proxy_for};
-use fault::{classify, root_cause, source_error};
+use crate::tls::{self, ClientTls, TlsPolicy};
+pub(super) use call::Call;
+use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
+use fault::{classify, kept_too_long, root_cause, source_error, speaks_http2_alone};
 use record::Recorder;
 pub use record::Traffic;
 use refusal::Refusals;
@@ -51,35 +53,8 @@ pub(super) use watch::rest;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
-/// So many bytes of a blob are not worth a connection of their own.
-const SMALL: u64 = 64 << 10;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A request that can be sent again.
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Payload,
-}
-
-impl Call {
-    /// Whether most of a blob goes this way or that: worth a connection of its own.
-    fn moves_a_blob(&self) -> bool {
-        let path = self.uri.path();
-        match self.payload {
-            Payload::Part(_) => self.payload.len() > SMALL,
-            _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
-        }
-    }
-
-    /// Whether it may be sent twice without asking first what came of it. Some of a blob may have been taken, and a
-    /// session is then torn, which has to be asked how far it is.
-    fn repeats(&self) -> bool {
-        !matches!(self.payload, Payload::Part(_))
-    }
-}
 
 /// By which connections a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -442,27 +417,6 @@ impl Transport {
         }
         error
     }
-}
-
-/// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
-/// one is of no use before it has answered, so that it cannot be that twice.
-fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> RegistryError {
-    if let RegistryError::Network { fault: fault @ (NetworkFault::Closed | NetworkFault::Reset), .. } = &mut error
-        && life.is_some_and(Life::has_answered)
-    {
-        *fault = NetworkFault::Stale;
-    }
-    error
-}
-
-/// Whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
-fn speaks_http2_alone(error: &RegistryError) -> bool {
-    let RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::PeerRefused(alert), .. }, .. } =
-        error
-    else {
-        return false;
-    };
-    alert == "NoApplicationProtocol"
 }
 
 /// TLS over the dialer's connections, by the first of `protocols` that the server speaks.
