@@ -189,12 +189,12 @@ async fn what_a_server_says_back_of_a_credential_is_not_told() {
     let server = Scripted::start(|request| match request.header("authorization") {
         None => with(401, "WWW-Authenticate", "Basic realm=\"r\""),
         Some(shown) => {
-            answer(403, &format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{shown}, hunter2\"}}]}}"))
+            answer(403, &format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{shown}, correct-horse\"}}]}}"))
         }
     });
-    let registry = registry(&server.host(), Some(login("giteaAdmin", "hunter2")));
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "correct-horse")));
     let error = registry.get_manifest("team/app", Target::Tag("v1")).await.expect_err("not permitted");
     let text = format!("{error} {error:?}");
     assert!(text.contains("DENIED: Basic [hidden], [hidden]"), "{text}");
-    assert!(!text.contains("hunter2") && !text.contains(&STANDARD.encode("giteaAdmin:hunter2")), "{text}");
+    assert!(!text.contains("correct-horse") && !text.contains(&STANDARD.encode("giteaAdmin:correct-horse")), "{text}");
 }
