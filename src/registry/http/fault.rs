@@ -115,3 +115,32 @@ pub(super) fn root_cause(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
     Some(io::Error::new(kind, root.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::error::RequestFacts;
+    use super::*;
+
+    #[test]
+    fn the_systems_limit_on_unacknowledged_bytes_is_a_stall() {
+        let late = io::Error::other(io::Error::from(io::ErrorKind::TimedOut));
+        let fault = classify(&late);
+        assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Stall, .. }), "{fault:?}");
+        let late = DialError(DialFault::Timeout, None);
+        let fault = classify(&late);
+        assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Connect, .. }), "{fault:?}");
+    }
+
+    #[test]
+    fn only_a_connection_of_use_was_kept_too_long() {
+        let uri = "http://h/".parse().expect("a URI");
+        let ended =
+            |fault| RegistryError::Network { request: RequestFacts::of(&http::Method::GET, &uri), fault, source: None };
+        let (young, old) = (Life::default(), Life::default());
+        old.answer();
+        assert!(!kept_too_long(ended(NetworkFault::Closed), None).is_stale());
+        assert!(!kept_too_long(ended(NetworkFault::Reset), Some(&young)).is_stale());
+        assert!(kept_too_long(ended(NetworkFault::Reset), Some(&old)).is_stale());
+        assert!(!kept_too_long(ended(NetworkFault::Refused), Some(&old)).is_stale());
+    }
+}
