@@ -78,7 +78,7 @@ pub enum AuditError {
     },
     /// Somebody else writes and does not end.
     #[error("the audit log is in use")]
-    Lock(#[from] LockError),
+    Lock(#[source] LockError),
 }
 
 /// The log in the program's directory.
@@ -100,7 +100,10 @@ impl AuditLog {
         line.push(b'\n');
         fs::create_private_dir(fs::parent(&self.path)).map_err(io)?;
         let lock = self.path.with_file_name(".audit.lock");
-        let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE)?;
+        let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE).map_err(|error| match error {
+            LockError::Io { source, .. } => io(source),
+            busy => AuditError::Lock(busy),
+        })?;
         self.rotate(line.len() as u64).map_err(io)?;
         self.write(line).map_err(io)
     }
@@ -174,6 +177,15 @@ mod tests {
         );
         let mode = std::fs::metadata(home.join("audit.jsonl")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_is_not_held_by_somebody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join(".audit.lock")).expect("made");
+        let error = AuditLog::new(dir.path()).append(&record("host")).expect_err("a directory is no lock");
+        let AuditError::Io { path, source } = error else { panic!("{error:?}") };
+        assert_eq!((path, source.kind()), (dir.path().join("audit.jsonl"), io::ErrorKind::IsADirectory));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod advice;
 mod again;
 mod archives;
 mod base;
+mod below;
 mod layers;
 mod platforms;
 mod rebase;
@@ -28,8 +29,9 @@ pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebase
 pub use sources::{ContextSource, CopySource, Sources};
 
 pub use crate::layer::ForeignError;
+pub use crate::layer::LandingError;
 pub use crate::layer::{Compression, Format, LevelError, Owner};
-use crate::layer::{Destination, DestinationError, LayerError, Style};
+use crate::layer::{Destination, DestinationError, LayerError, OutlineError, Style};
 pub use crate::layer::{Layers, MAX_LAYERS, Settling};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -158,6 +160,26 @@ pub enum BuildError {
         /// Why not.
         #[source]
         source: DestinationError,
+    },
+    /// A source cannot land there on the layers below.
+    #[error("cannot put `{label}` at `{destination}` of the image")]
+    Landing {
+        /// The source.
+        label: String,
+        /// Where it should land.
+        destination: String,
+        /// Why not.
+        #[source]
+        source: LandingError,
+    },
+    /// A layer of the base is damaged.
+    #[error("layer {digest} of the base cannot be read")]
+    BaseLayer {
+        /// The layer.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: OutlineError,
     },
     /// A time before 1970 or after the year 9999.
     #[error("timestamp {0} is not between the years 1970 and 9999")]

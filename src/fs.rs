@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// How the names of files begin that are not whole yet.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
+/// Links one after the other that the system follows.
+const MAX_LINKS: usize = 40;
+
 /// Creates `path` and its missing parents for the owner alone (0700), and makes them durable.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     let create = || DirBuilder::new().mode(0o700).create(path);
@@ -124,6 +127,32 @@ impl Write for Replacement {
             Target::Special(file) => file.flush(),
         }
     }
+}
+
+/// Begins `path` anew, for the owner alone (0600): a new file takes the place of one that is there, or of a link, which
+/// is not followed; what has the old one open keeps it. What is no file, such as a pipe or a terminal, and what a
+/// process has open (`/dev/stderr`), is written to as it is, at its end.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
+    if is_special || leads_to_an_open_file(path) {
+        return OpenOptions::new().append(true).open(path);
+    }
+    let file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(parent(path))?;
+    file.persist(path).map_err(|error| error.error)
+}
+
+/// Whether links lead from `path` to a file that a process has open.
+fn leads_to_an_open_file(path: &Path) -> bool {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(directory) = parent(&path).canonicalize() else { return false };
+        if directory.starts_with("/proc") {
+            return true;
+        }
+        let Ok(target) = std::fs::read_link(&path) else { return false };
+        path = directory.join(target);
+    }
+    false
 }
 
 /// Makes the entries of a directory durable.
@@ -282,6 +311,43 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
         let refused = Replacement::create(dir.path()).expect_err("a directory");
         assert_eq!(refused.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_file_begun_anew_is_nobody_elses() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let write = |name: &str| create_private_file(&at(name)).and_then(|mut file| file.write_all(b"new"));
+        let read = |name: &str| std::fs::read_to_string(at(name)).expect("read");
+        for name in ["file", "kept"] {
+            std::fs::write(at(name), "a longer one").expect("written");
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o644)).expect("mode");
+        }
+        std::os::unix::fs::symlink("kept", at("link")).expect("linked");
+        std::os::unix::fs::symlink("nothing", at("dangling")).expect("linked");
+        for name in ["file", "link", "dangling", "absent"] {
+            write(name).expect("begun");
+            let there = std::fs::symlink_metadata(at(name)).expect("there");
+            assert!(there.is_file() && there.mode() & 0o7777 == 0o600, "{name}: {there:?}");
+            assert_eq!(read(name), "new", "{name}");
+        }
+        assert_eq!(read("kept"), "a longer one");
+        std::fs::create_dir(at("directory")).expect("made");
+        assert_eq!(write("directory").expect_err("a directory").kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 6);
+    }
+
+    #[test]
+    fn what_is_open_or_no_file_is_not_begun_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let mut log = File::create(&path).expect("made");
+        log.write_all(b"before ").expect("written");
+        let open = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&log));
+        create_private_file(Path::new(&open)).and_then(|mut file| file.write_all(b"after")).expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), b"before after");
+        create_private_file(Path::new("/dev/null")).and_then(|mut file| file.write_all(b"gone")).expect("written");
+        assert!(!Path::new("/dev/null").is_file());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use serde::Serialize;
 
-use crate::image::{ContainerConfig, Content, Descriptor, Digest, Document, Platform, media_type};
+use crate::image::{ContainerConfig, Content, Descriptor, Digest, Document, Platform};
 use crate::layer::read::{TarEntry, TarError, TarReader};
 use crate::layer::{Decoder, Format};
 use crate::progress::Interrupt;
@@ -352,15 +352,9 @@ impl LayerFiles {
 
 /// A layer's tar.
 fn uncompressed(store: &ImageStore, layer: &Descriptor) -> Result<Decoder<BlobReader>, InspectError> {
-    /// Docker's names for what OCI calls `tar` and `tar+gzip`.
-    const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-    const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
     let digest = layer.digest;
-    let format = match layer.media_type.as_str() {
-        media_type::IMAGE_LAYER | DOCKER_LAYER => Format::None,
-        media_type::IMAGE_LAYER_GZIP | DOCKER_LAYER_GZIP => Format::Gzip,
-        media_type::IMAGE_LAYER_ZSTD => Format::Zstd,
-        other => return Err(InspectError::MediaType { digest, media_type: other.chars().take(120).collect() }),
+    let Some(format) = Format::of(&layer.media_type) else {
+        return Err(InspectError::MediaType { digest, media_type: layer.media_type.chars().take(120).collect() });
     };
     Decoder::new(format, store.read_blob(layer)?).map_err(|error| decompress_error(digest, error))
 }

@@ -5,6 +5,8 @@
 pub enum Phase {
     /// Reading the context and compressing it into a layer.
     Pack,
+    /// Reading a layer that others will go over.
+    Read,
     /// Sending a blob.
     Upload,
     /// Receiving a blob.

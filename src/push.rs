@@ -2,6 +2,7 @@
 
 mod ahead;
 mod courier;
+mod incomplete;
 mod plan;
 mod preview;
 mod proof;
@@ -23,10 +24,12 @@ use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy};
 use ahead::Ahead;
 pub use ahead::{Feed, push_ahead};
+use incomplete::Tally;
+pub use incomplete::{Incomplete, Undone};
 pub use plan::{BlobStep, PushPlan};
 use plan::{groups, groups_of};
 pub use preview::{Preview, preview};
-use run::Run;
+use run::{Run, references};
 
 /// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.
 pub const DEFAULT_JOBS: usize = 3;
@@ -41,6 +44,13 @@ pub struct Destination {
     pub policy: TlsPolicy,
     /// Who we are to the registry.
     pub credential: Option<Credential>,
+}
+
+impl Destination {
+    /// The reference with the tag that is used.
+    fn name(&self) -> Reference {
+        self.reference.clone().with_default_tag()
+    }
 }
 
 /// What to push and where.
@@ -96,6 +106,14 @@ pub struct BlobOutcome {
     pub how: Uploaded,
     /// Bytes of it that this push sent, each counted once: fewer than its size where an earlier one had sent the beginning.
     pub uploaded: u64,
+}
+
+impl BlobOutcome {
+    /// The same once it was sent again. Each time that was from somewhere to its end, so that the longer one has every
+    /// byte that was sent.
+    fn repaired(self, again: Self) -> Self {
+        Self { uploaded: self.uploaded.max(again.uploaded), ..again }
+    }
 }
 
 /// Bytes of blobs by what was done about them; together they are the image's.
@@ -164,6 +182,21 @@ pub enum PushError {
         /// What is there.
         found: Option<Digest>,
     },
+    /// Pushed and verified, but there was no time to pull all of it without a credential.
+    #[error(
+        "`{destination}` is pushed, but only {read} of {size} bytes could be pulled without a credential in {} s",
+        waited.as_secs()
+    )]
+    HalfPulled {
+        /// The destination.
+        destination: Box<Reference>,
+        /// How long it was tried.
+        waited: Duration,
+        /// Bytes of blobs that came and were what they should be, or may have become that.
+        read: u64,
+        /// Bytes of all blobs.
+        size: u64,
+    },
     /// Pushed and verified, but nobody without a credential can pull it yet.
     #[error("`{destination}` is pushed, but cannot be pulled without a credential after {} s", waited.as_secs())]
     NotPullable {
@@ -184,36 +217,61 @@ pub enum PushError {
 /// manifests, children before parents, by digest and then by tag; at last each tag is asked for. Where the
 /// first look finds everything in its place, nothing is sent.
 ///
-/// The first failure ends it; what was pushed stays. Needs a runtime with I/O and time.
+/// What was pushed stays, and a destination that fails does not keep the others from being tried; an interrupt
+/// does. Needs a runtime with I/O and time.
 pub async fn push(
     config: PushConfig,
     store: &ImageStore,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Vec<PushOutcome>, PushError> {
+) -> Result<Vec<PushOutcome>, Incomplete> {
     let clients = Clients { config: &config, interrupt, progress: &progress };
-    let registries = clients.registries(&groups_of(&config.destinations)?)?;
-    Box::pin(everywhere(&clients, &registries, store, &BTreeMap::new())).await
+    let nothing = |error| Incomplete::nothing(&config.destinations, error);
+    let groups = groups_of(&config.destinations).map_err(nothing)?;
+    let registries = clients.registries(&groups).map_err(nothing)?;
+    Box::pin(everywhere(&clients, registries, store, BTreeMap::new())).await
 }
 
-/// The push of a stored image; `ahead` has what was done about its blobs already, by the repository's name.
+/// The push of a stored image; `ahead` has what was done about its blobs already, by the repository's name, or
+/// why that failed.
 async fn everywhere(
     clients: &Clients<'_>,
-    registries: &BTreeMap<&str, Registry>,
+    mut registries: Registries<'_>,
     store: &ImageStore,
-    ahead: &BTreeMap<String, Ahead>,
-) -> Result<Vec<PushOutcome>, PushError> {
-    let _lease = lease(store).await?;
-    let selection = store.resolve(&clients.config.image)?;
-    let tree = store.tree(&selection.descriptor)?;
-    let nothing = Ahead::new();
-    let mut outcomes = Vec::new();
-    for group in groups(&clients.config.destinations, tree.root().digest())? {
-        let reference = &group[0].reference;
-        let run = clients.run(client_of(registries, &group), &group, store, &tree);
-        outcomes.extend(run.group(clients, &group, ahead.get(&reference.name()).unwrap_or(&nothing)).await?);
+    mut ahead: BTreeMap<String, Result<Ahead, PushError>>,
+) -> Result<Vec<PushOutcome>, Incomplete> {
+    let destinations = &clients.config.destinations;
+    let nothing = |error: PushError| Incomplete::nothing(destinations, error);
+    let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
+    let tree = store
+        .resolve(&clients.config.image)
+        .and_then(|selection| store.tree(&selection.descriptor))
+        .map_err(|error| nothing(error.into()))?;
+    let mut tally = Tally::default();
+    let mut waiting = groups(destinations, tree.root().digest()).map_err(nothing)?.into_iter();
+    for group in waiting.by_ref() {
+        let before = tally.failed.len();
+        match ahead.remove(&group[0].reference.name()).unwrap_or_else(|| Ok(Ahead::new())) {
+            Ok(ahead) => {
+                let run = clients.run(client_of(&registries, &group), &group, store, &tree);
+                run.group(clients, &group, &ahead, &mut tally).await;
+            }
+            Err(error) => tally.failed.push(Undone::new(references(&group), error)),
+        }
+        if tally.is_over() {
+            break;
+        }
+        if tally.failed.len() > before {
+            // What failed may have ended everything that this client could do.
+            clients.renew(&mut registries, group[0]);
+        }
     }
-    Ok(outcomes)
+    // Nobody tried the rest.
+    let untried: Vec<Reference> = waiting.flat_map(|group| references(&group)).collect();
+    if let Some(last) = tally.failed.last_mut() {
+        last.references.extend(untried);
+    }
+    tally.result()
 }
 
 async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
@@ -225,8 +283,11 @@ async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
 /// Destinations that share a repository.
 type Group<'a> = Vec<&'a Destination>;
 
+/// The clients of registries by `host[:port]`.
+type Registries<'a> = BTreeMap<&'a str, Registry>;
+
 /// The client of a group's registry.
-fn client_of<'a>(registries: &'a BTreeMap<&str, Registry>, group: &Group<'_>) -> &'a Registry {
+fn client_of<'a>(registries: &'a Registries<'_>, group: &Group<'_>) -> &'a Registry {
     &registries[group[0].reference.registry().unwrap_or_default()]
 }
 
@@ -239,8 +300,8 @@ struct Clients<'a> {
 
 impl Clients<'_> {
     /// One client a registry: what one repository taught it, or got, the next one makes use of.
-    fn registries<'g>(&self, groups: &[Group<'g>]) -> Result<BTreeMap<&'g str, Registry>, PushError> {
-        let mut registries = BTreeMap::new();
+    fn registries<'g>(&self, groups: &[Group<'g>]) -> Result<Registries<'g>, PushError> {
+        let mut registries = Registries::new();
         for group in groups {
             let first = group[0];
             let host = first.reference.registry().unwrap_or_default();
@@ -250,6 +311,16 @@ impl Clients<'_> {
             }
         }
         Ok(registries)
+    }
+
+    /// Gives the destination's registry a new client, for the destinations that are yet to come.
+    fn renew(&self, registries: &mut Registries<'_>, destination: &Destination) {
+        let host = destination.reference.registry().unwrap_or_default();
+        if let Some(client) = registries.get_mut(host)
+            && let Ok(renewed) = self.open(destination, destination.credential.clone())
+        {
+            *client = renewed;
+        }
     }
 
     fn run<'a>(

@@ -29,7 +29,7 @@ set edit:completion:arg-completer[idpbuilder-login] = {|@words|
             cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'
             cand --insecure 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal'
             cand --tls-verify '--tls-verify=false is the same as --insecure'
-            cand --timeout 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte'
+            cand --timeout 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte'
             cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
             cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'

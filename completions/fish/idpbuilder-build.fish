@@ -21,7 +21,7 @@ complete -c idpbuilder-build -l healthcheck-cmd -d 'Command that tells whether t
 complete -c idpbuilder-build -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-build -l chown -d 'Owner of all files, as numbers' -r
 complete -c idpbuilder-build -l chmod -d 'Permissions of the context\'s files and directories alike, in octal, as docker\'s COPY --chmod' -r
-complete -c idpbuilder-build -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image: for a file its new name, or the directory if it ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
+complete -c idpbuilder-build -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image, through the links of the layers below: for a file its new name, or the directory if it is one or ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-build -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files unless `keep` is said. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-build -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
@@ -58,7 +58,7 @@ complete -c idpbuilder-build -l cert-dir -d 'Directory with *.crt to trust and *
 complete -c idpbuilder-build -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-build -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-build -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-build -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-build -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-build -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r

@@ -69,7 +69,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chown -d 'Owner of all files, as numbers' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chmod -d 'Permissions of the context\'s files and directories alike, in octal, as docker\'s COPY --chmod' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image: for a file its new name, or the directory if it ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image, through the links of the layers below: for a file its new name, or the directory if it is one or ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files unless `keep` is said. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
@@ -106,7 +106,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
@@ -121,8 +121,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
 json\t'An array with an object a destination'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
@@ -148,7 +148,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l c
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
@@ -186,7 +186,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l c
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
@@ -328,7 +328,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
@@ -356,7 +356,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r

@@ -1,6 +1,6 @@
 complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]' -r
-complete -c idpbuilder-push -l wait -d 'Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]' -r
+complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-push -l wait -d 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]' -r
 complete -c idpbuilder-push -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
 json\t'An array with an object a destination'"
 complete -c idpbuilder-push -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
@@ -26,7 +26,7 @@ complete -c idpbuilder-push -l cert-dir -d 'Directory with *.crt to trust and *.
 complete -c idpbuilder-push -l insecure -d 'Do not verify the certificate of the registry, or of HOST alone (still TLS); asks first on a terminal' -r
 complete -c idpbuilder-push -l tls-verify -d '--tls-verify=false is the same as --insecure' -r -f -a "true\t''
 false\t''"
-complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection and for the next byte' -r
+complete -c idpbuilder-push -l timeout -d 'Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection and for the next byte' -r
 complete -c idpbuilder-push -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-push -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-push -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r

@@ -1,17 +1,17 @@
 //! Images of Docker's `manifest.json`, turned into OCI manifests over the blobs as they are.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use super::contents::{Compression, Contents, Stored};
 use super::load::{Found, reference};
+use super::unpacked::decompress;
 use super::{ArchiveError, DockerImage, oci};
 use crate::image::{
     Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type,
 };
-use crate::layer::{Decoder, Format};
+use crate::layer::Format;
 use crate::progress::Interrupt;
-use crate::store::{ImageStore, Lease, StoreError};
+use crate::store::{ImageStore, Lease};
 
 /// The images of `manifest.json`.
 ///
@@ -106,25 +106,11 @@ impl Converter<'_> {
         }
         let blob = self.store.read_blob(&Descriptor::new("", stored.digest, stored.size))?;
         let torn = |source| ArchiveError::Decompress { path: path.to_owned(), source };
-        let mut decoder = Decoder::new(format, blob).map_err(torn)?;
         let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            if self.interrupt.requested() {
-                return Err(ArchiveError::Interrupted);
-            }
-            match decoder.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(match error.downcast::<StoreError>() {
-                        Ok(damaged) => damaged.into(),
-                        Err(source) => torn(source),
-                    });
-                }
-            }
-        }
+        decompress(blob, format, self.interrupt, torn, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
         let (diff_id, _) = hasher.finish();
         self.diff_ids.insert(stored.digest, diff_id);
         Ok(diff_id)

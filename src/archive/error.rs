@@ -127,6 +127,37 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// A layer to be saved cannot be decompressed.
+    #[error("layer {layer} cannot be decompressed")]
+    TornLayer {
+        /// The layer.
+        layer: Digest,
+        /// The decoder's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A layer to be saved is not the one its configuration means.
+    #[error(
+        "layer {layer} is not what its image's configuration says: uncompressed it hashes to {found}, not {expected}"
+    )]
+    LayerDiffers {
+        /// The layer.
+        layer: Digest,
+        /// The configuration's digest of its tar.
+        expected: Digest,
+        /// The digest of its tar.
+        found: Digest,
+    },
+    /// The number of layers differs between a manifest to be saved and its configuration.
+    #[error("the configuration of {image} describes {diff_ids} layers, its manifest has {layers}")]
+    LayersDiffer {
+        /// The image.
+        image: Digest,
+        /// Layers of the configuration.
+        diff_ids: usize,
+        /// Layers of the manifest.
+        layers: usize,
+    },
     /// An image in the archive has a name that is not a reference.
     #[error("the archive has an image with an invalid name `{name}`")]
     Name {

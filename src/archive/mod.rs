@@ -1,7 +1,8 @@
 //! Images as single files: `docker save` archives and OCI archives, written and read as streams.
 //!
 //! Neither direction seeks or recompresses. Writing copies blobs as they are stored and checks each
-//! while it passes. Reading stores blobs as they come and changes the index last, after everything
+//! while it passes; for Docker's format, whose readers need not know zstd, layers of zstd become the tars they are.
+//! Reading stores blobs as they come and changes the index last, after everything
 //! the archive promises has been found: what is refused leaves unreferenced blobs at most, which
 //! pruning removes.
 
@@ -11,6 +12,7 @@ mod error;
 mod load;
 mod oci;
 mod save;
+mod unpacked;
 
 pub use error::ArchiveError;
 pub use load::{Found, LoadOutcome, load, unpack};

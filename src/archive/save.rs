@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use super::unpacked::{Unpacked, is_zstd};
 use super::{ArchiveError, ArchiveFormat, DockerImage, blob_path};
 use crate::image::{Descriptor, Digest, Index, Platform, Reference, annotation};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
-use crate::store::{ImageStore, Selection};
+use crate::store::{Image, ImageStore, Selection};
 
 /// Seconds since 1970 given to every entry: 1980-01-01T00:00:01Z, as in the layers.
 const MTIME: u64 = 315_532_801;
@@ -56,7 +57,7 @@ pub fn save<W: Write>(
         }
     }
     match format {
-        ArchiveFormat::Docker => plan.add_docker(store, &chosen, platform)?,
+        ArchiveFormat::Docker => plan.add_docker(store, &chosen, platform, interrupt)?,
         ArchiveFormat::Oci => plan.add_oci(store, &chosen, platform)?,
     }
     let mut output = Output { writer, bytes: 0, progress, interrupt };
@@ -73,6 +74,17 @@ pub fn save<W: Write>(
 enum Content {
     Bytes(Vec<u8>),
     Blob(Box<Descriptor>),
+    Unpacked(Box<Unpacked>),
+}
+
+impl Content {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Blob(descriptor) => descriptor.size,
+            Self::Unpacked(unpacked) => unpacked.size,
+        }
+    }
 }
 
 /// What goes into the archive, by path.
@@ -89,6 +101,38 @@ impl Plan {
         path
     }
 
+    /// The layers of an image in the order of its manifest, those of zstd as their tars.
+    fn layers(
+        &mut self,
+        store: &ImageStore,
+        image: &Image,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<String>, ArchiveError> {
+        let (layers, diff_ids) = (&image.manifest.layers, &image.config.rootfs.diff_ids);
+        let mut paths = Vec::new();
+        for (at, layer) in layers.iter().enumerate() {
+            if !is_zstd(store, layer)? {
+                paths.push(self.blob(layer));
+                continue;
+            }
+            let Some(diff_id) = diff_ids.get(at).filter(|_| layers.len() == diff_ids.len()) else {
+                return Err(ArchiveError::LayersDiffer {
+                    image: image.document.digest(),
+                    diff_ids: diff_ids.len(),
+                    layers: layers.len(),
+                });
+            };
+            let path = blob_path(*diff_id);
+            // Where the tar is in the archive as it is, there is no need for another.
+            if !self.entries.contains_key(&path) {
+                let unpacked = Unpacked::measure(store, layer, *diff_id, interrupt)?;
+                self.entries.insert(path.clone(), Content::Unpacked(Box::new(unpacked)));
+            }
+            paths.push(path);
+        }
+        Ok(paths)
+    }
+
     fn json(&mut self, path: &str, document: &impl serde::Serialize) {
         let bytes = serde_json::to_vec(document).expect("documents of strings and numbers serialise");
         self.entries.insert(path.to_owned(), Content::Bytes(bytes));
@@ -99,6 +143,7 @@ impl Plan {
         store: &ImageStore,
         chosen: &[(Option<String>, Selection)],
         platform: Option<&Platform>,
+        interrupt: &Interrupt,
     ) -> Result<(), ArchiveError> {
         let mut documents: Vec<(Digest, DockerImage)> = Vec::new();
         for (name, selection) in chosen {
@@ -106,12 +151,14 @@ impl Plan {
             let image = store.image(&shown, &selection.descriptor, platform)?;
             let digest = image.document.digest();
             self.images.push((name.clone(), digest));
-            let at = documents.iter().position(|(known, _)| *known == digest).unwrap_or_else(|| {
+            let at = if let Some(at) = documents.iter().position(|(known, _)| *known == digest) {
+                at
+            } else {
                 let config = self.blob(&image.manifest.config);
-                let layers = image.manifest.layers.iter().map(|layer| self.blob(layer)).collect();
+                let layers = self.layers(store, &image, interrupt)?;
                 documents.push((digest, DockerImage { config, repo_tags: None, layers: Some(layers) }));
                 documents.len() - 1
-            });
+            };
             if let Some(tag) = name.as_deref().and_then(repo_tag) {
                 documents[at].1.repo_tags.get_or_insert_default().push(tag);
             }
@@ -190,29 +237,43 @@ impl<W: Write> Output<'_, W> {
     }
 
     fn entry(&mut self, store: &ImageStore, path: &str, content: &Content) -> Result<(), ArchiveError> {
-        let size = match content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Blob(descriptor) => descriptor.size,
-        };
+        let size = content.size();
         self.header(path, tar::EntryType::Regular, 0o644, size)?;
         match content {
             Content::Bytes(bytes) => self.write(bytes)?,
             Content::Blob(descriptor) => {
-                let (key, label) = (descriptor.digest.to_string(), descriptor.digest.short());
-                self.progress.emit(Event::Begin {
-                    key: &key,
-                    label: &label,
-                    phase: Phase::Save,
-                    total: Some(descriptor.size),
-                });
-                let copied = self.blob(store, descriptor, &key);
-                let outcome = if copied.is_ok() { Outcome::Done } else { Outcome::Failed };
-                self.progress.emit(Event::End { key: &key, outcome });
-                copied?;
+                self.told(descriptor.digest, size, |output, key| output.blob(store, descriptor, key))?;
+            }
+            Content::Unpacked(unpacked) => {
+                self.told(unpacked.layer.digest, size, |output, key| {
+                    let interrupt = output.interrupt;
+                    unpacked.copy(store, interrupt, |bytes| output.advance(bytes, key))
+                })?;
             }
         }
         let used = usize::try_from(size % BLOCK as u64).expect("less than a block");
         self.write(&[0; BLOCK][..(BLOCK - used) % BLOCK])
+    }
+
+    /// Copies a blob, with its beginning and end told.
+    fn told(
+        &mut self,
+        digest: Digest,
+        size: u64,
+        copy: impl FnOnce(&mut Self, &str) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        let (key, label) = (digest.to_string(), digest.short());
+        self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Save, total: Some(size) });
+        let copied = copy(self, &key);
+        let outcome = if copied.is_ok() { Outcome::Done } else { Outcome::Failed };
+        self.progress.emit(Event::End { key: &key, outcome });
+        copied
+    }
+
+    fn advance(&mut self, bytes: &[u8], key: &str) -> Result<(), ArchiveError> {
+        self.write(bytes)?;
+        self.progress.emit(Event::Advance { key, bytes: bytes.len() as u64 });
+        Ok(())
     }
 
     fn blob(&mut self, store: &ImageStore, descriptor: &Descriptor, key: &str) -> Result<(), ArchiveError> {
@@ -228,8 +289,7 @@ impl<W: Write> Output<'_, W> {
                 Ok(0) => return Ok(()),
                 Ok(count) => count,
             };
-            self.write(&buffer[..count])?;
-            self.progress.emit(Event::Advance { key, bytes: count as u64 });
+            self.advance(&buffer[..count], key)?;
         }
     }
 

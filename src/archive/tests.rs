@@ -14,6 +14,7 @@ use super::*;
 
 mod damaged;
 mod foreign;
+mod unpacked;
 
 fn open() -> (tempfile::TempDir, ImageStore) {
     let dir = tempfile::tempdir().expect("a directory");

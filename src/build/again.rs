@@ -1,18 +1,16 @@
 //! The same image a second time, in other conditions: what it depends on besides its input would show.
 
-use std::path::PathBuf;
-
 use super::{BuildConfig, BuildError, BuildOutcome, make};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::ImageStore;
 
 /// What a build happens in. None of it shows in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Conditions {
     /// How many threads compress, and how many layers are packed at a time, at least one.
     pub threads: usize,
-    /// The store that stays out of the image, in place of the one that is written to.
-    pub left_out: PathBuf,
+    /// The store that has the base's layers and stays out of the image, in place of the one that is written to.
+    pub store: ImageStore,
 }
 
 /// Leaves out what was told the first time, and layers that are nowhere but in a scratch store.
@@ -26,7 +24,7 @@ impl Progress for Aside<'_> {
     }
 }
 
-/// Builds what was built into `store` again, into `scratch`: every file is read, by one thread, and no layer of an
+/// Builds what was built into `store` again, into `scratch`: every file is read, by one thread, and nothing of an
 /// earlier build is taken. The image gets no name. Warnings are those of the first build and not repeated, and no layer
 /// is reported as stored.
 pub fn build_again(
@@ -36,7 +34,7 @@ pub fn build_again(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<BuildOutcome, BuildError> {
-    let conditions = Conditions { threads: 1, left_out: store.root().to_owned() };
+    let conditions = Conditions { threads: 1, store: store.clone() };
     let config = BuildConfig { cache: None, conditions: Some(conditions), ..config.clone() };
     make(&config, scratch, &scratch.lease()?, &Aside(progress), interrupt)
 }

@@ -11,8 +11,8 @@ use super::{BuildError, Counts, LayerOutcome};
 use crate::context::IgnoreRules;
 use crate::image::Descriptor;
 use crate::layer::{
-    Compression, Compressors, Destination, Directories, ForeignError, ForeignPlan, Imported, LayerError, Monitor,
-    Packed, Style, import,
+    Below, Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, Monitor, Packed,
+    Style, import,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -103,8 +103,8 @@ pub(super) struct Importing<'a> {
 }
 
 impl Importing<'_> {
-    /// Stores the archive's layer over those that have the directories of `below`.
-    pub(super) fn put(&self, archive: Opened, below: &mut Directories) -> Result<(LayerOutcome, Imported), BuildError> {
+    /// Stores the archive's layer over those of `below`, and what it has in there.
+    pub(super) fn put(&self, archive: Opened, below: &mut Below) -> Result<(LayerOutcome, Imported), BuildError> {
         let label = archive.shown.display().to_string();
         let key = archive.key.clone();
         self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Pack, total: None });
@@ -114,9 +114,8 @@ impl Importing<'_> {
         imported
     }
 
-    fn import(&self, archive: Opened, below: &mut Directories) -> Result<(LayerOutcome, Imported), BuildError> {
+    fn import(&self, archive: Opened, below: &mut Below) -> Result<(LayerOutcome, Imported), BuildError> {
         let Opened { key, shown, reader, destination, style, keep, rules, .. } = archive;
-        let destination = destination.over(below);
         let plan = ForeignPlan { destination: &destination, style, keep, rules: &rules };
         let unwritten = |source| StoreError::io("write a blob in", self.store.root(), source);
         let compressors = match self.threads {

@@ -9,8 +9,8 @@ use super::{BuildError, CacheConfig, Counts, LayerOutcome};
 use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::{
-    Compression, Compressors, Destination, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Settled,
-    Style, fingerprint, pack,
+    Compression, Compressors, KnownLayer, Landing, LayerCache, LayerError, LayerPlan, Monitor, Packed, Settled, Style,
+    fingerprint, pack,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -21,7 +21,7 @@ pub(super) struct Layering<'a> {
     pub(super) key: &'a str,
     pub(super) label: &'a str,
     pub(super) context: &'a Context,
-    pub(super) destination: &'a Destination,
+    pub(super) landing: &'a Landing,
     pub(super) style: Style,
     pub(super) compression: Compression,
     pub(super) store: &'a ImageStore,
@@ -45,14 +45,13 @@ struct Missing<'a> {
 impl Layering<'_> {
     /// Stores a layer of each of `plans`, in this order.
     pub(super) fn put(&self, plans: &[Vec<&Entry>]) -> Result<Vec<LayerOutcome>, BuildError> {
-        let cache = self.cache.filter(|config| !self.is_in_context(config));
         let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
         let mut missing = Vec::new();
-        let settled = cache.map(|config| Settled::below(self.context.root(), config.settling));
+        let settled = self.cache.map(|config| Settled::below(self.context.root(), config.settling));
         let now = SystemTime::now();
         let mut tick = Duration::ZERO;
         for (number, entries) in plans.iter().enumerate() {
-            let known = cache.map(|config| (config, self.fingerprint(entries)));
+            let known = self.cache.map(|config| (config, self.fingerprint(entries)));
             let found = known.filter(|(config, _)| config.reuse).map(|(config, key)| self.find(config, key));
             let found = found.transpose()?.flatten();
             if found.is_none() {
@@ -70,7 +69,7 @@ impl Layering<'_> {
             // A file that is read after the tick it was written in cannot change again unseen.
             std::thread::sleep(tick);
             let packed = self.pack_missing(&missing, &mut layers);
-            if let Some(config) = cache {
+            if let Some(config) = self.cache {
                 LayerCache::new(&config.state).tidy();
             }
             packed?;
@@ -78,15 +77,8 @@ impl Layering<'_> {
         Ok(layers.into_iter().flatten().collect())
     }
 
-    /// Whether keeping a layer would itself change the context.
-    fn is_in_context(&self, config: &CacheConfig) -> bool {
-        // What does not exist yet would be made where its first parent that does exist is.
-        let real = config.state.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
-        real.is_none_or(|real| real.starts_with(self.context.root()))
-    }
-
     fn plan<'a>(&'a self, entries: &'a [&'a Entry]) -> LayerPlan<'a> {
-        LayerPlan { context: self.context, entries, destination: self.destination, style: self.style }
+        LayerPlan { context: self.context, entries, landing: self.landing, style: self.style }
     }
 
     fn fingerprint(&self, entries: &[&Entry]) -> Digest {

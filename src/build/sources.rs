@@ -10,10 +10,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
+use super::below;
 use super::layers::{self, Layering};
 use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root, warnings};
 use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, rules};
-use crate::layer::{Destination, Directories, Imported, Owner, Style, split};
+use crate::layer::{Below, Destination, Imported, Landing, Owner, Style, split};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 
@@ -99,7 +100,7 @@ pub(super) fn gather(
     interrupt: &Interrupt,
 ) -> Result<Gathered, BuildError> {
     let conditions = config.conditions.as_ref();
-    let store_root = store_root(conditions.map_or(store.root(), |conditions| conditions.left_out.as_path()))?;
+    let store_root = store_root(conditions.map_or(store, |conditions| &conditions.store).root())?;
     let threads = conditions.map(|conditions| conditions.threads);
     let look = Look { config, request, store_root, progress, interrupt };
     let mut gathered = Gathered::default();
@@ -119,7 +120,15 @@ pub(super) fn gather(
     for layer in config.base.iter().flat_map(|base| &base.layers) {
         layers::tell(progress, layer);
     }
-    let mut below = Directories::default();
+    let needs_below = first.is_some() || !archives.is_empty() || sources.iter().any(Found::needs_below);
+    let mut below = match &config.base {
+        Some(base) if needs_below => {
+            let cache = config.cache.as_ref().filter(|cache| !sources.iter().any(|source| source.has(&cache.state)));
+            let store = conditions.map_or(store, |conditions| &conditions.store);
+            below::of_base(base, store, cache, progress, interrupt)?
+        }
+        _ => Below::default(),
+    };
     let importing = Importing { compression: request.compression, threads, store, lease, progress, interrupt };
     if let Some(archive) = first {
         let imported = gathered.take(archive, &importing, &mut below)?;
@@ -130,20 +139,23 @@ pub(super) fn gather(
             ));
         }
     }
-    for source in sources {
-        let destination = source.destination.over(&below);
-        note(&mut below, &destination, &source.entries);
+    let mut sources = sources.into_iter().peekable();
+    while let Some(source) = sources.next() {
+        let landing = source.landing(&below, progress)?;
+        if sources.peek().is_some() || !archives.is_empty() {
+            landing.lay_over(&source.entries, &mut below);
+        }
         gathered.counts.add(&Counts::of(&source.entries));
         let layering = Layering {
             key: &source.key,
             label: &source.label,
             context: &source.context,
-            destination: &destination,
+            landing: &landing,
             style: source.style,
             compression: request.compression,
             store,
             lease,
-            cache: config.cache.as_ref(),
+            cache: config.cache.as_ref().filter(|cache| !source.has(&cache.state)),
             threads,
             progress,
             interrupt,
@@ -164,12 +176,7 @@ pub(super) fn gather(
 }
 
 impl Gathered {
-    fn take(
-        &mut self,
-        archive: Opened,
-        importing: &Importing<'_>,
-        below: &mut Directories,
-    ) -> Result<Imported, BuildError> {
+    fn take(&mut self, archive: Opened, importing: &Importing<'_>, below: &mut Below) -> Result<Imported, BuildError> {
         let step = archive.step.clone();
         let (layer, imported) = importing.put(archive, below)?;
         self.steps.push(step);
@@ -179,15 +186,31 @@ impl Gathered {
     }
 }
 
-/// Notes the directories that a source brings, and those whose place something else takes.
-fn note(below: &mut Directories, destination: &Destination, entries: &[Entry]) {
-    destination.directories().for_each(|directory| below.add(directory.as_bytes()));
-    for entry in entries {
-        let name = destination.name(&entry.path);
-        match entry.kind {
-            Kind::Directory => below.add(&name),
-            Kind::File { .. } | Kind::Symlink { .. } => below.remove(&name),
+impl Found {
+    /// Whether it matters what is below: for a directory, and for a file whose destination may be one.
+    fn needs_below(&self) -> bool {
+        !self.destination.is_root() || self.entries.iter().any(|entry| entry.kind == Kind::Directory)
+    }
+
+    /// Whether the program's directory is in it, so that to keep something would itself change the source.
+    fn has(&self, state: &Path) -> bool {
+        // What does not exist yet would be made where its first parent that does exist is.
+        let real = state.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
+        !self.destination.is_file() && real.is_none_or(|real| real.starts_with(self.context.root()))
+    }
+
+    /// Where it lands over the layers below.
+    fn landing(&self, below: &Below, progress: &dyn Progress) -> Result<Landing, BuildError> {
+        let refused = |source| BuildError::Landing {
+            label: self.label.clone(),
+            destination: self.destination.to_string(),
+            source,
+        };
+        let mut landing = Landing::new(&self.destination, self.style, below).map_err(refused)?;
+        for followed in landing.follow(&self.entries, below).map_err(refused)? {
+            progress.emit(Event::Warning(&followed.to_string()));
         }
+        Ok(landing)
     }
 }
 

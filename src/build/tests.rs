@@ -1,5 +1,5 @@
 use std::fs::{self, Permissions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Mutex;
 
@@ -7,6 +7,7 @@ use super::*;
 use crate::progress::{Event, Outcome, Silent};
 
 mod again;
+mod bases;
 mod cache;
 mod edits;
 mod layers;

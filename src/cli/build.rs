@@ -198,7 +198,7 @@ impl Run for Args {
             verify::tell(ui, &built.images());
         }
         self.tell(ui, &built, base.as_ref(), &store, pushed.is_some())?;
-        pushed.map_or(Ok(()), |outcomes| self.tell_push(ui, &outcomes?))
+        pushed.map_or(Ok(()), |report| self.tell_push(ui, report))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
-use crate::build::{BaseError, BuildError, ForeignError};
+use crate::build::{BaseError, BuildError, ForeignError, LandingError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
@@ -35,6 +35,10 @@ impl From<ReferenceError> for Failure {
     fn from(error: ReferenceError) -> Self {
         let hint = match &error {
             ReferenceError::UpperCase { lower, .. } => Some(format!("use `{lower}`; the login name may keep its case")),
+            ReferenceError::UserInfo { .. } => Some(
+                "keep it with idpbuilder-login, or give it with --creds NAME:PASSWORD; change it if others saw this command"
+                    .to_owned(),
+            ),
             ReferenceError::Empty => Some("name the image, for example app:v1".to_owned()),
             ReferenceError::Registry { .. }
             | ReferenceError::Repository { .. }
@@ -112,6 +116,9 @@ impl From<RemoveError> for Failure {
     }
 }
 
+/// What helps where the layers below are in the way.
+const OTHER_DESTINATION: &str = "give another destination; idpbuilder-inspect IMAGE --files shows what the base has";
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
@@ -130,6 +137,12 @@ impl From<BuildError> for Failure {
             BuildError::Destination { .. } => {
                 Self::new(Kind::Usage, error).hint("give an absolute path of the image, for example /srv/app")
             }
+            BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
+                .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
+            BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
+            BuildError::BaseLayer { .. } => {
+                Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
+            }
             BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
             BuildError::Archive { ref source, .. } => {
                 let hint = match **source {
@@ -137,6 +150,7 @@ impl From<BuildError> for Failure {
                     ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
                         Some("make sure that the archive is whole: tar -tf FILE lists it")
                     }
+                    ForeignError::Landing(_) => Some(OTHER_DESTINATION),
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
                         Some("pack it again without this entry, for example with tar --exclude")
                     }
@@ -224,6 +238,10 @@ impl From<ArchiveError> for Failure {
             }
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
+            }
+            ArchiveError::TornLayer { .. } | ArchiveError::LayerDiffers { .. } | ArchiveError::LayersDiffer { .. } => {
+                Self::new(Kind::Image, error)
+                    .hint("build the image again with --no-cache, load or pull it; --format oci-archive keeps layers as they are")
             }
             ArchiveError::Tar(_)
             | ArchiveError::Path(_)

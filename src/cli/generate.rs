@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Command;
+use clap::{ArgAction, Command};
 use clap_complete::Shell;
 
 use super::applet::{APPLETS, EXECUTABLE, Run, front};
@@ -83,7 +83,22 @@ fn commands() -> Vec<Command> {
 
 fn page(command: Command) -> Vec<u8> {
     let mut content = Vec::new();
+    let repeated = repeated(&command);
     let man = clap_mangen::Man::new(command).date("").source(format!("{EXECUTABLE} {}", env!("CARGO_PKG_VERSION")));
     man.render(&mut content).expect("a vector takes every byte");
-    content
+    let mut text = String::from_utf8(content).expect("help is text");
+    for name in repeated {
+        // The synopsis is what comes first; its maker knows no repetition.
+        for (open, close) in [('<', '>'), ('[', ']')] {
+            let once = format!("{open}\\fI{name}\\fR{close} ");
+            text = text.replacen(&once, &format!("{open}\\fI{name}\\fR{close}... "), 1);
+        }
+    }
+    text.into_bytes()
+}
+
+/// Names of the positional arguments that can be given more than once.
+fn repeated(command: &Command) -> Vec<String> {
+    let several = command.get_positionals().filter(|argument| matches!(argument.get_action(), ArgAction::Append));
+    several.filter_map(|argument| argument.get_value_names()?.first().map(ToString::to_string)).collect()
 }

@@ -1,5 +1,6 @@
 //! Progress for people (bars or lines) and for programs (JSON lines), all on standard error.
 
+mod bars;
 mod exchange;
 mod json;
 
@@ -8,15 +9,14 @@ use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration};
 
 use super::failure::Paint;
 use crate::progress::{Event, Outcome, Phase, Progress};
+pub(super) use bars::Bars;
 pub(super) use exchange::Traced;
 pub(super) use json::Json;
 
-/// Work that ends sooner shows no bars.
-const QUIET_FOR: Duration = Duration::from_millis(250);
 /// How often plain lines report a transfer that goes on.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -44,6 +44,8 @@ struct Transfer {
     done: u64,
     /// Bytes that an earlier run moved.
     resumed: u64,
+    /// Bytes that were moved here, those that had to be moved again among them.
+    moved: u64,
     /// How often something about it was tried again.
     retries: u32,
     started: Instant,
@@ -52,15 +54,28 @@ struct Transfer {
 
 impl Transfer {
     fn rate(&self) -> Option<u64> {
-        let millis = self.started.elapsed().as_millis();
-        let moved = u128::from(self.done.saturating_sub(self.resumed));
-        (millis > 0).then(|| u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX))
+        rate(self.moved, self.started.elapsed())
     }
 
     /// How long the rest takes if it goes on like this.
     fn eta(&self) -> Option<Duration> {
         let left = self.total?.saturating_sub(self.done);
         left.checked_div(self.rate()?).map(Duration::from_secs)
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        self.moved += bytes;
+    }
+
+    /// How far a transfer came that failed, if it came anywhere.
+    fn reached(&self) -> Option<String> {
+        let total = self.total.filter(|total| self.done < *total);
+        match (self.done, total) {
+            (0, _) => None,
+            (done, Some(total)) => Some(format!(" after {} of {}", HumanBytes(done), HumanBytes(total))),
+            (done, None) => Some(format!(" after {}", HumanBytes(done))),
+        }
     }
 
     fn resume(&mut self, offset: u64) {
@@ -70,6 +85,12 @@ impl Transfer {
     fn rewind(&mut self, offset: u64) {
         (self.done, self.resumed) = (offset, self.resumed.min(offset));
     }
+}
+
+/// Bytes a second.
+fn rate(bytes: u64, time: Duration) -> Option<u64> {
+    let millis = time.as_millis();
+    (millis > 0).then(|| u64::try_from(u128::from(bytes) * 1000 / millis).unwrap_or(u64::MAX))
 }
 
 /// Why and when something is tried again, in one line.
@@ -95,6 +116,7 @@ impl Ledger {
             total,
             done: 0,
             resumed: 0,
+            moved: 0,
             retries: 0,
             started: now,
             shown: now,
@@ -136,6 +158,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn verb(phase: Phase) -> &'static str {
     match phase {
         Phase::Pack => "packing",
+        Phase::Read => "reading",
         Phase::Upload => "uploading",
         Phase::Download => "downloading",
         Phase::Verify => "reading back",
@@ -150,6 +173,7 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
         (Outcome::Mounted, _) => "mounted",
         (Outcome::Failed, _) => "failed",
         (Outcome::Done, Phase::Pack) => "packed",
+        (Outcome::Done, Phase::Read) => "read",
         (Outcome::Done, Phase::Upload) => "uploaded",
         (Outcome::Done, Phase::Download) => "downloaded",
         (Outcome::Done, Phase::Verify) => "read back",
@@ -206,7 +230,7 @@ impl Progress for Lines {
             }
             Event::Advance { key, bytes } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
-                transfer.done += bytes;
+                transfer.advance(bytes);
                 if transfer.shown.elapsed() < LINE_EVERY {
                     return;
                 }
@@ -244,7 +268,7 @@ impl Progress for Lines {
                     Outcome::Exists | Outcome::Mounted => {
                         transfer.total.map_or_else(String::new, |total| format!(" ({})", HumanBytes(total)))
                     }
-                    Outcome::Failed => String::new(),
+                    Outcome::Failed => transfer.reached().unwrap_or_default(),
                 };
                 say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
             }
@@ -295,137 +319,23 @@ fn long_line(transfer: &Transfer) -> String {
     }
 }
 
-/// Bars on a terminal: one a transfer and one for all of them.
-pub(super) struct Bars {
-    paint: Paint,
-    verbose: bool,
-    screen: MultiProgress,
-    state: Mutex<BarState>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-struct BarState {
-    started: Instant,
-    ledger: Ledger,
-    shown: BTreeMap<String, ProgressBar>,
-    overall: Option<ProgressBar>,
-}
-
-impl Bars {
-    pub(super) fn new(paint: Paint, verbose: bool) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let state =
-            BarState { started: Instant::now(), ledger: Ledger::default(), shown: BTreeMap::new(), overall: None };
-        Self { paint, verbose, screen, state: Mutex::new(state) }
-    }
-
-    fn style(total: Option<u64>) -> ProgressStyle {
-        let template = if total.is_some() {
-            "{prefix:24!} [{bar:24}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4}"
-        } else {
-            "{prefix:24!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}"
-        };
-        ProgressStyle::with_template(template).expect("a constant template").progress_chars("=> ")
-    }
-
-    /// Draws what runs, once the work has lasted long enough to be worth it.
-    fn draw(&self, state: &mut BarState) {
-        if state.started.elapsed() < QUIET_FOR {
-            return;
-        }
-        for (key, transfer) in &state.ledger.active {
-            let bar = state.shown.entry(key.clone()).or_insert_with(|| {
-                let bar = transfer.total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-                let bar = self.screen.insert(0, bar);
-                bar.set_style(Self::style(transfer.total));
-                bar.set_prefix(transfer.label.clone());
-                bar
-            });
-            bar.set_position(transfer.done);
-        }
-        if state.overall.is_none() && state.ledger.active.len() > 1 {
-            let bar = self.screen.add(ProgressBar::new(0));
-            bar.set_style(Self::style(Some(0)));
-            bar.set_prefix("total");
-            state.overall = Some(bar);
-        }
-        if let Some(overall) = &state.overall {
-            overall.set_length(state.ledger.total());
-            overall.set_position(state.ledger.done());
-        }
-    }
-}
-
-impl Progress for Bars {
-    fn emit(&self, event: Event<'_>) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        match event {
-            Event::Begin { key, label, phase, total } => {
-                if state.ledger.active.is_empty() && state.shown.is_empty() {
-                    state.started = Instant::now();
-                }
-                state.ledger.begin(key, label, phase, total);
-            }
-            Event::Advance { key, bytes } => {
-                if let Some(transfer) = state.ledger.active.get_mut(key) {
-                    transfer.done += bytes;
-                }
-            }
-            Event::Rewind { key, offset } => {
-                if let Some(transfer) = state.ledger.active.get_mut(key) {
-                    transfer.rewind(offset);
-                }
-            }
-            Event::Resume { key, offset } => {
-                if let Some(transfer) = state.ledger.active.get_mut(key) {
-                    transfer.resume(offset);
-                    let line = resumed(transfer);
-                    self.screen.suspend(|| say(&line));
-                }
-            }
-            Event::Retry { key, cause, wait, attempt, of } => {
-                let line = again(state.ledger.label(key), cause, wait, (attempt, of));
-                self.screen.suspend(|| say(&line));
-            }
-            Event::End { key, outcome } => {
-                let transfer = state.ledger.end(key);
-                if let Some(bar) = state.shown.remove(key) {
-                    bar.finish_and_clear();
-                }
-                if let Some(transfer) = transfer
-                    && (self.verbose || state.started.elapsed() >= QUIET_FOR)
-                {
-                    let size = HumanBytes(transfer.total.unwrap_or(transfer.done));
-                    let line = format!("{}: {} {size}", transfer.label, past(transfer.phase, &outcome));
-                    self.screen.suspend(|| say(&line));
-                }
-                if state.ledger.active.is_empty()
-                    && let Some(overall) = state.overall.take()
-                {
-                    overall.finish_and_clear();
-                }
-            }
-            Event::Warning(text) => {
-                self.screen.suspend(|| say(&format!("{} {text}", self.paint.warning("warning:"))));
-            }
-            Event::Summary(_) | Event::Stored(_) => {}
-            Event::Exchange(exchange) => {
-                if self.verbose {
-                    self.screen.suspend(|| say(&exchange::line(exchange)));
-                }
-            }
-            Event::Detail(text) => {
-                if self.verbose {
-                    self.screen.suspend(|| say(text));
-                }
-            }
-        }
-        self.draw(state);
-    }
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        let _ = self.screen.clear();
+    #[test]
+    fn what_moved_twice_counts_for_the_rate_and_once_for_the_rest() {
+        let mut ledger = Ledger::default();
+        ledger.begin("a", "a", Phase::Upload, Some(1000));
+        let transfer = ledger.active.get_mut("a").expect("begun");
+        transfer.started -= Duration::from_secs(1);
+        transfer.resume(200);
+        transfer.advance(600);
+        transfer.rewind(0);
+        transfer.advance(100);
+        let near = |found: Option<u64>, expected: u64| found.is_some_and(|found| found.abs_diff(expected) < 70);
+        assert!(near(transfer.rate(), 700), "{transfer:?}");
+        assert_eq!(transfer.eta(), Some(Duration::from_secs(1)));
+        assert_eq!(transfer.reached().as_deref(), Some(" after 100 B of 1000 B"));
     }
 }

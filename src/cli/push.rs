@@ -1,9 +1,12 @@
 //! `idpbuilder-push`.
 
 mod render;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use indicatif::HumanBytes;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
@@ -16,11 +19,13 @@ use super::ui::Ui;
 use crate::image::Reference;
 use crate::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::registry::Limits;
+pub(super) use report::Report;
 
 /// Push a stored image to a registry
 ///
 /// Sends what the registry lacks, then the manifest by digest and by tag, and asks the registry whether the tag
-/// stands for that digest. Prints REPOSITORY@DIGEST of each destination last.
+/// stands for that digest. Prints REPOSITORY@DIGEST of each destination last. A destination that fails does not keep
+/// the others from being tried: what stands is printed, and the error names what does not.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Name, digest or id of a stored image
@@ -32,13 +37,14 @@ pub(super) struct Args {
     /// Blobs to send at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// Send blobs larger than this in pieces of this size [default: 64 MiB for blobs over 512 MiB]
+    /// Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     chunk_size: Option<u64>,
     /// Read everything back from the registry in the end and compare the digests
     #[arg(long)]
     verify: bool,
-    /// Wait until the image can be pulled without a credential, at most for TIME [default of TIME: 60s]
+    /// Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is
+    /// kept [default of TIME: 60s]
     #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
     /// Say what would be skipped, mounted and uploaded, and whether it would be permitted; send nothing
@@ -89,6 +95,9 @@ impl Run for Args {
             wait: self.wait,
             ..push_config(ui, references, &self.registry, &self.transfer, store_flag)?
         };
+        if self.chunk_size.is_some_and(|size| size < Limits::MIN_CHUNK) {
+            ui.warn(&format!("pieces are of {} at least", HumanBytes(Limits::MIN_CHUNK)));
+        }
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         if self.dry_run {
             let previews = ui.block_on(preview(config, &store, progress, &ui.interrupt))?;
@@ -98,8 +107,12 @@ impl Run for Args {
                 Format::Text => render::previews_as_text(&previews),
             });
         }
-        let outcomes = ui.block_on(push(config, &store, progress, &ui.interrupt))?;
-        self.tell(ui, &outcomes)
+        let (ended, signal) = ui.drive(push(config, &store, progress, &ui.interrupt))?;
+        let report = match (ended, signal) {
+            (None, Some(signal)) => Report::failed(Failure::stopped_by(signal)),
+            (ended, signal) => Report::from(ended.expect("nothing else stops it")).stopped_by(signal),
+        };
+        self.tell(ui, report)
     }
 }
 
@@ -113,15 +126,16 @@ impl Args {
         })
     }
 
-    fn tell(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
-        let digests: Vec<String> = outcomes.iter().map(|outcome| outcome.digest.to_string()).collect();
-        write_result(ui, self.digestfile.as_deref(), &digests.first().cloned().unwrap_or_default())?;
-        tell(ui, &self.registry, outcomes);
-        if self.format == Format::Json {
-            return ui.data(&render::outcomes_as_json(outcomes));
+    fn tell(&self, ui: &Ui, report: Report) -> Outcome {
+        if let Some(first) = report.done.first() {
+            write_result(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
-        let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
-        ui.data(&lines.join("\n"))
+        tell(ui, &self.registry, &report.done);
+        ui.data(&match self.format {
+            Format::Json => render::report_as_json(&report),
+            Format::Text => report.pinned(),
+        })?;
+        report.end()
     }
 }
 

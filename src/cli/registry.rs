@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::cluster::ClusterArgs;
 use super::failure::{Failure, Kind};
+use super::size::time;
 use super::sources::{chain, password_from_stdin, resolve, tell};
 use super::trust::{ends_soon, in_one_line};
 use super::ui::Ui;
 use crate::audit::Event;
 use crate::credentials::{Credential, Secret};
-use crate::image::Reference;
+use crate::image::{Reference, ReferenceError};
 use crate::registry::{Proxies, Timeouts};
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
 use crate::trust::ask;
@@ -62,10 +63,10 @@ pub(super) struct RegistryArgs {
     /// Answer yes to questions
     #[arg(short = 'y', long)]
     yes: bool,
-    /// Longest wait for an answer of the registry [default: 600]; a short one also limits the wait for a connection
+    /// Longest wait for an answer of the registry [default: 10m]; a short one also limits the wait for a connection
     /// and for the next byte
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
-    pub(super) timeout: Option<u64>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) timeout: Option<Duration>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
     /// Registries whose certificate's end was told.
@@ -197,7 +198,7 @@ impl RegistryArgs {
     /// How long to wait.
     pub(super) fn timeouts(&self) -> Timeouts {
         let default = Timeouts::default();
-        match self.timeout.map(Duration::from_secs) {
+        match self.timeout {
             Some(limit) => {
                 Timeouts { connect: limit.min(default.connect), answer: limit, stall: limit.min(default.stall) }
             }
@@ -401,8 +402,10 @@ pub(super) fn bare_registry(text: &str) -> Result<String, Failure> {
     let bare = bare.trim_end_matches('/');
     let bare = bare.strip_suffix("/v2").unwrap_or(bare);
     // A reference is the one place that knows what an address looks like.
-    Reference::from_parts(Some(bare), "x", None)
-        .map_err(|_| Failure::usage(format!("`{bare}` is not a registry address (expected host or host:port)")))?;
+    Reference::from_parts(Some(bare), "x", None).map_err(|error| match error {
+        ReferenceError::UserInfo { .. } => error.into(),
+        _ => Failure::usage(format!("`{bare}` is not a registry address (expected host or host:port)")),
+    })?;
     Ok(bare.to_owned())
 }
 

@@ -1,9 +1,12 @@
 //! Advice about registries: from what a push, a pull or a connection met to the fix.
 
+use std::time::Duration;
+
 use super::failure::{Failure, Kind};
+use super::size::spelled;
 use crate::pull::PullError;
 use crate::push::PushError;
-use crate::registry::{Misdirection, NetworkFault, RegistryError, Violation};
+use crate::registry::{Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
 use crate::trust::{AskFailure, TrustError};
 
@@ -42,8 +45,17 @@ impl From<PushError> for Failure {
             PushError::DigestDiffers { .. } => Advice::new(Kind::Image).hint("push to a tag instead of a digest"),
             PushError::NotVerified { .. } => Advice::new(Kind::Registry)
                 .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
-            PushError::NotPullable { .. } => Advice::new(Kind::Deadline)
+            PushError::NotPullable {
+                source: RegistryError::Unauthorized { .. } | RegistryError::Denied(_) | RegistryError::NotFound(_),
+                ..
+            } => Advice::new(Kind::Deadline)
                 .hint("make the package or its owner public, or give whoever pulls a credential (imagePullSecrets)"),
+            PushError::NotPullable { source: RegistryError::DigestMismatch { .. }, .. } => Advice::new(Kind::Deadline)
+                .hint(
+                    "the registry, or a cache before it, gives other content than it was given; --verify asks as you",
+                ),
+            PushError::NotPullable { source, .. } => Advice { kind: Kind::Deadline, ..advise(source) },
+            PushError::HalfPulled { .. } => Advice::new(Kind::Deadline).hint("give it longer, for example --wait=10m"),
             PushError::Store(_) => {
                 let PushError::Store(error) = error else { unreachable!("matched above") };
                 return error.into();
@@ -124,15 +136,27 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::Denied(_) => Advice::new(Kind::Auth)
             .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
             .hint("a token needs permission to write packages"),
-        RegistryError::NotFound(_) => Advice::new(Kind::Registry)
+        RegistryError::NotFound(refused) if is_about_the_name(refused) => Advice::new(Kind::Registry)
             .hint("check the owner in the repository's name: the registry may know no such user or organisation"),
+        RegistryError::NotFound(refused) | RegistryError::Refused(refused) if lost_something(refused) => {
+            Advice::new(Kind::Registry).hint("push again: the registry lost something that it had taken")
+        }
         RegistryError::TooLarge(_) => {
             Advice::new(Kind::Registry).hint("send smaller pieces, for example with --chunk-size 32MiB")
         }
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
-            Advice::new(Kind::Registry).hint("try again; what arrived is not sent twice")
+            let advice = Advice::new(Kind::Registry);
+            match error.retry_after().filter(|wait| *wait >= Duration::from_secs(1)) {
+                Some(wait) => advice.hint(format!(
+                    "it asked to wait for {}; try again then, what arrived is not sent twice",
+                    spelled(wait)
+                )),
+                None => advice.hint("try again; what arrived is not sent twice"),
+            }
         }
-        RegistryError::Refused(refused) if refused.request.is_plain() && refused.refusal.asks_for_tls() => {
+        RegistryError::Refused(refused)
+            if may_be_the_first(&refused.request) && refused.request.is_plain() && refused.refusal.asks_for_tls() =>
+        {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
         RegistryError::Protocol { violation: Violation::Realm(Misdirection::Unprotected { .. }), .. } => {
@@ -140,13 +164,18 @@ fn advise(error: &RegistryError) -> Advice {
                 .hint("the password does not go there: use the registry by https, without --plain-http")
                 .hint("or have the registry name its token service by https, or at its own host")
         }
-        RegistryError::Refused(_)
+        RegistryError::NotFound(_)
+        | RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
         | RegistryError::Document { .. }
         | RegistryError::DigestMismatch { .. }
         | RegistryError::Referrers { .. }
         | RegistryError::Stale { .. } => Advice::new(Kind::Registry),
         RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
+        // It spoke HTTP before.
+        RegistryError::Network { request, fault: NetworkFault::NotHttp, .. } if !may_be_the_first(request) => {
+            Advice::new(Kind::Network).hint("try again; what arrived is not sent twice")
+        }
         RegistryError::Network { request, fault, .. } => network(request.host(), fault),
         RegistryError::Source { .. } | RegistryError::SourceDigest { .. } => Advice::new(Kind::Image)
             .hint("build the image again with --no-cache, load or pull it: that repairs its blobs"),
@@ -154,6 +183,24 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::Tls(_) => Advice::new(Kind::Failed),
         RegistryError::Interrupted => Advice::new(Kind::Interrupted),
     }
+}
+
+/// Whether a 404 says that there is no such repository, or that there can be none: where something is to begin, and
+/// where the registry says so itself.
+fn is_about_the_name(refused: &Refused) -> bool {
+    let begins = refused.request.method() == "POST" && refused.request.path().ends_with("/blobs/uploads/");
+    refused.refusal.names(&OciErrorCode::NameUnknown) || (begins && refused.refusal.errors.is_empty())
+}
+
+/// Whether the registry misses what it has had.
+fn lost_something(refused: &Refused) -> bool {
+    let codes = [OciErrorCode::BlobUploadUnknown, OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown];
+    codes.iter().any(|code| refused.refusal.names(code))
+}
+
+/// Whether a request may be the first one that the registry gets: a question. Nothing is sent before one is answered.
+fn may_be_the_first(request: &RequestFacts) -> bool {
+    (request.method() == "HEAD" || request.method() == "GET") && !request.path().contains("/blobs/uploads/")
 }
 
 fn network(host: &str, fault: &NetworkFault) -> Advice {
@@ -168,7 +215,7 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             advice.hint("try again; what arrived is not sent twice")
         }
         NetworkFault::Timeout { .. } => {
-            Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout SECONDS")
+            Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout TIME")
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
         NetworkFault::Verbose => advice,

@@ -14,7 +14,7 @@ use crate::image::Platform;
 /// Save images as one file
 ///
 /// Writes an archive that `docker load`, `podman load` and skopeo accept, to FILE or to a pipe. The same images
-/// give the same bytes.
+/// give the same bytes. Layers of zstd, which older engines do not read, are tars in a docker-archive.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Names, digests or ids of stored images

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entries::own_entries;
 use super::failure::{Failure, Kind};
+use super::trust::in_one_line;
 use super::ui::Ui;
 use crate::credentials::{
     AuthPlaces, CredentialChain, DockerConfig, Environment, Given, Helpers, Resolution, Secret, auth_files,
@@ -95,7 +96,7 @@ pub(super) fn resolve(
 /// Names the winner in verbose output, and what went wrong before it in any.
 pub(super) fn tell(ui: &Ui, registry: &str, resolution: &Resolution) {
     for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
-        ui.warn(&format!("no credential from {source}: {error}"));
+        ui.warn(&format!("no credential from {source}: {}", in_one_line(error)));
     }
     match &resolution.source {
         Some(source) => ui.detail(&format!("credential for {registry} from {source}")),

@@ -1,7 +1,5 @@
 //! Arguments about transfers: how patient and how fast they are, and who may look on.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +8,7 @@ use super::failure::{Failure, Kind};
 use super::progress::Traced;
 use super::size::{bytes, time};
 use super::ui::Ui;
+use crate::fs::create_private_file;
 use crate::progress::Progress;
 use crate::registry::{RateLimits, RetryPolicy, Timeouts};
 
@@ -54,10 +53,9 @@ impl TransferArgs {
         let Some(path) = &self.trace else { return Ok(progress) };
         let path = ui.absolute(path);
         // Nothing in it is secret, but where somebody pushes to is not everybody's business.
-        let file =
-            File::options().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(|source| {
-                Failure::new(Kind::Failed, format!("cannot write the trace `{}`: {source}", path.display()))
-            })?;
+        let file = create_private_file(&path).map_err(|source| {
+            Failure::new(Kind::Failed, format!("cannot write the trace `{}`: {source}", path.display()))
+        })?;
         Ok(Arc::new(Traced::new(progress, file)))
     }
 

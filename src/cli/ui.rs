@@ -225,26 +225,35 @@ impl Ui {
     where
         Failure: From<E>,
     {
+        match self.drive(work)? {
+            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
+            (ended, None) => ended.expect("nothing else stops it").map_err(Failure::from),
+        }
+    }
+
+    /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
+    /// time, and the signal that asked it to.
+    pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
         let runtime = runtime()?;
         let mut signals = StopSignals::listen(&runtime);
-        let result = runtime.block_on(async {
+        let ended = runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
-                result = &mut work => result.map_err(Failure::from),
+                result = &mut work => (Some(result), None),
                 signal = signals.next() => {
                     self.interrupt.request();
-                    tokio::select! {
-                        _ = &mut work => {}
-                        _ = signals.next() => {}
-                        () = tokio::time::sleep(TIDY_UP) => {}
-                    }
-                    Err(Failure::stopped_by(signal))
+                    let result = tokio::select! {
+                        result = &mut work => Some(result),
+                        _ = signals.next() => None,
+                        () = tokio::time::sleep(TIDY_UP) => None,
+                    };
+                    (result, Some(signal))
                 }
             }
         });
         // A blocking read in flight must not keep a stopped command alive.
         runtime.shutdown_background();
-        result
+        Ok(ended)
     }
 
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it

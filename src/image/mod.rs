@@ -14,4 +14,4 @@ pub use descriptor::{Descriptor, media_type};
 pub use digest::{Digest, DigestError, Hasher};
 pub use document::{Content, Document, DocumentError, Index, MAX_DOCUMENT_BYTES, Manifest};
 pub use platform::{Platform, PlatformError};
-pub use reference::{Reference, ReferenceError, annotation};
+pub use reference::{Reference, ReferenceError, annotation, shown};

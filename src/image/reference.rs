@@ -74,6 +74,12 @@ pub enum ReferenceError {
         /// The part that is wrong.
         tag: String,
     },
+    /// A user name or password stands in front of the registry. It is not kept.
+    #[error("there is a user name or password in front of `@{rest}`, where none belongs")]
+    UserInfo {
+        /// What follows it.
+        rest: String,
+    },
     /// The digest is malformed.
     #[error("the digest in `{given}` is not valid")]
     Digest {
@@ -196,6 +202,9 @@ impl FromStr for Reference {
             return Err(ReferenceError::TooLong(rest.len()));
         }
         let mut digest = None;
+        if let Some(after) = after_user_info(rest) {
+            return Err(ReferenceError::UserInfo { rest: shown(after) });
+        }
         if let Some((name, text)) = rest.split_once('@') {
             digest = Some(text.parse().map_err(|source| ReferenceError::Digest { given: given.clone(), source })?);
             rest = name;
@@ -228,22 +237,30 @@ impl FromStr for Reference {
     }
 }
 
-/// What was typed, cut to a length fit for a message, without userinfo or control characters.
-fn shown(text: &str) -> String {
-    let text = match text.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('/').map_or((rest, ""), |(host, path)| (host, path)) {
-            (host, path) if host.contains('@') && !host.contains("@sha256:") => {
-                let host = host.rsplit('@').next().unwrap_or_default();
-                format!("{scheme}://{host}/{path}")
-            }
-            _ => text.to_owned(),
-        },
+/// What follows a user name or password in front of a registry, if there is one. No digest has a slash, and no name
+/// without a registry has a colon and then something else than a digest.
+fn after_user_info(text: &str) -> Option<&str> {
+    let (name, after) = text.split_once('@')?;
+    let is_digest = after.starts_with("sha256:");
+    let is_user_info = after.contains('/') || (name.contains(':') && !name.contains('/') && !is_digest);
+    is_user_info.then(|| text.rsplit('@').next().unwrap_or_default())
+}
+
+/// What was typed where a name or an address belongs, cut to a length fit for a message, without a user name,
+/// a password or control characters.
+pub fn shown(text: &str) -> String {
+    let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
+    let text = match after_user_info(rest) {
+        Some(after) => format!("{scheme}[hidden]@{after}"),
         None => text.to_owned(),
     };
     text.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn check_registry(registry: &str, given: &str) -> Result<(), ReferenceError> {
+    if let Some((_, after)) = registry.rsplit_once('@') {
+        return Err(ReferenceError::UserInfo { rest: shown(after) });
+    }
     let (host, port) = match registry.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, "")) => (address, None),
@@ -381,8 +398,25 @@ mod tests {
 
     #[test]
     fn messages_never_carry_userinfo() {
-        let error = "https://user:hunter2@host.example/App".parse::<Reference>().expect_err("userinfo");
-        assert!(!error.to_string().contains("hunter2"), "{error}");
+        for text in [
+            "https://user:hunter2@host.example/App",
+            "http://user:hunter2@host.example:5000/a/b:v1",
+            "user:hunter2@host/a/b",
+            "user@corp:hunter2@host/a/b:v1",
+            "user:hunter2@host",
+            "user:hunter2@host:5000",
+        ] {
+            let error = text.parse::<Reference>().expect_err("userinfo");
+            assert!(matches!(&error, ReferenceError::UserInfo { rest } if rest.starts_with("host")), "{error:?}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error}");
+        }
+        assert_eq!(shown("http://user:hunter2@host/App"), "http://[hidden]@host/App");
+        let pinned = format!("app:v1@{}", Digest::of(b""));
+        assert_eq!([shown(&pinned), shown("host:5000/app@x")], [pinned, "host:5000/app@x".to_owned()]);
+        for registry in ["user:hunter2@host", "user:hunter2@host:5000"] {
+            let error = Reference::from_parts(Some(registry), "x", None).expect_err("userinfo");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

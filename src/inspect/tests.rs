@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::*;
-use crate::image::{Index, Manifest, Reference};
+use crate::image::{Index, Manifest, Reference, media_type};
 use crate::layer::read::EntryKind;
 
 mod first;

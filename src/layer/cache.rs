@@ -1,7 +1,8 @@
-//! Layers that were packed before, kept so that the same files need not be read again.
+//! What earlier builds learned of layers: those that were packed, so that the same files need not be read again, and
+//! outlines of those that others were built on.
 //!
-//! One small file for each, named by the layer's fingerprint. It is written once and never changed, so that
-//! processes need no lock. What cannot be read, or does not prove itself, is not known.
+//! One small file for each, named by a digest. It is written once and never changed, so that processes need no lock.
+//! What cannot be read, or does not prove itself, is not known.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,23 +10,37 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::Outline;
+use super::outline::MAX_OUTLINE_BYTES;
 use crate::fs;
-use crate::image::Digest;
+use crate::image::{Digest, Hasher};
 
 /// What nobody asked for in this time is forgotten.
 const AGE: Duration = Duration::from_hours(30 * 24);
-/// A layer that is used is noted to be no more often than this.
+/// A file that is used is noted to be no more often than this.
 const REFRESH: Duration = Duration::from_hours(24);
-/// Files that are kept: a hundred contexts of many layers.
-const MAX_FILES: usize = 4096;
-/// A file of ours is shorter.
-const MAX_FILE_BYTES: u64 = 4 << 10;
+/// Layers that are kept: a hundred contexts of many layers.
+const MAX_LAYERS: usize = 4096;
+/// The file of one is shorter.
+const MAX_LAYER_BYTES: u64 = 4 << 10;
+/// Outlines that are kept: some dozens of bases.
+const MAX_OUTLINES: usize = 512;
+/// Another number for every change of what an outline's bytes mean, or of what is read of a layer.
+const OUTLINE_FORMAT: u32 = 1;
+
+/// Files by digest.
+#[derive(Debug, Clone)]
+struct Files {
+    directory: PathBuf,
+}
 
 /// The layers that one person's builds have packed.
 #[derive(Debug, Clone)]
-pub struct LayerCache {
-    directory: PathBuf,
-}
+pub struct LayerCache(Files);
+
+/// The outlines of layers that one person's builds were built on.
+#[derive(Debug, Clone)]
+pub struct OutlineCache(Files);
 
 /// A layer that was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,42 +72,89 @@ impl KnownLayer {
 impl LayerCache {
     /// The cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
-        Self { directory: state.join("cache/layers") }
+        Self(Files { directory: state.join("cache/layers") })
     }
 
     /// The layer that has this fingerprint, if it is known.
     pub fn find(&self, fingerprint: Digest) -> Option<KnownLayer> {
-        let path = self.path(fingerprint);
-        let opened = std::fs::File::open(&path).ok()?;
-        let changed = opened.metadata().and_then(|metadata| metadata.modified());
-        let mut bytes = Vec::new();
-        opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let bytes = self.0.read(fingerprint, MAX_LAYER_BYTES)?;
         let File { layer, check } = serde_json::from_slice(&bytes).ok()?;
-        if check != layer.check(fingerprint) {
-            return None;
-        }
-        let now = SystemTime::now();
-        if changed.ok().and_then(|changed| now.duration_since(changed).ok()).is_none_or(|age| age > REFRESH) {
-            // Otherwise it is forgotten in time, and packed anew.
-            let _ = std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
-        }
-        Some(layer)
+        (check == layer.check(fingerprint)).then_some(layer)
     }
 
     /// Keeps a layer by its fingerprint. What cannot be kept is packed again, and that is all.
     pub fn keep(&self, fingerprint: Digest, layer: &KnownLayer) {
         let file = File { layer: *layer, check: layer.check(fingerprint) };
-        let text = serde_json::to_vec(&file).expect("plain fields");
-        let _ = fs::create_private_dir(&self.directory).and_then(|()| replace(&self.path(fingerprint), &text));
+        self.0.write(fingerprint, &serde_json::to_vec(&file).expect("plain fields"));
     }
 
     /// Forgets what is too old, or too much.
     pub fn tidy(&self) {
-        self.prune(SystemTime::now(), MAX_FILES);
+        self.0.prune(SystemTime::now(), MAX_LAYERS);
+    }
+}
+
+impl OutlineCache {
+    /// The cache in the program's directory, which is made when there is something to keep.
+    pub fn new(state: &Path) -> Self {
+        Self(Files { directory: state.join("cache/trees") })
     }
 
-    fn path(&self, fingerprint: Digest) -> PathBuf {
-        self.directory.join(fingerprint.hex())
+    /// The outline of the layer that has this digest, if it is known.
+    pub fn find(&self, layer: Digest) -> Option<Outline> {
+        let mut bytes = self.0.read(layer, MAX_OUTLINE_BYTES as u64 + 32)?;
+        if bytes.len() < 32 {
+            return None;
+        }
+        let outline = bytes.split_off(32);
+        if bytes != outline_check(layer, &outline).bytes() {
+            return None;
+        }
+        Outline::from_bytes(outline)
+    }
+
+    /// Keeps a layer's outline. What cannot be kept is read again, and that is all.
+    pub fn keep(&self, layer: Digest, outline: &Outline) {
+        let bytes = outline.as_bytes();
+        self.0.write(layer, &[outline_check(layer, bytes).bytes(), bytes].concat());
+    }
+
+    /// Forgets what is too old, or too much.
+    pub fn tidy(&self) {
+        self.0.prune(SystemTime::now(), MAX_OUTLINES);
+    }
+}
+
+/// Damage, or a file under another's name, must not go unnoticed.
+fn outline_check(layer: Digest, bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.update(format!("outline {OUTLINE_FORMAT} {layer}\n").as_bytes());
+    hasher.update(bytes);
+    hasher.finish().0
+}
+
+impl Files {
+    /// A file's content, if it is not longer than `limit`.
+    fn read(&self, name: Digest, limit: u64) -> Option<Vec<u8>> {
+        let path = self.path(name);
+        let opened = std::fs::File::open(&path).ok()?;
+        let changed = opened.metadata().and_then(|metadata| metadata.modified());
+        let mut bytes = Vec::new();
+        opened.take(limit).read_to_end(&mut bytes).ok()?;
+        let now = SystemTime::now();
+        if changed.ok().and_then(|changed| now.duration_since(changed).ok()).is_none_or(|age| age > REFRESH) {
+            // Otherwise it is forgotten in time, and made anew.
+            let _ = std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(now));
+        }
+        Some(bytes)
+    }
+
+    fn write(&self, name: Digest, bytes: &[u8]) {
+        let _ = fs::create_private_dir(&self.directory).and_then(|()| replace(&self.path(name), bytes));
+    }
+
+    fn path(&self, name: Digest) -> PathBuf {
+        self.directory.join(name.hex())
     }
 
     /// Removes what is too old, and the oldest of more than `most`.
@@ -161,7 +223,7 @@ mod tests {
         assert_eq!(cache.find(layer("two").0), Some(layer("two").1));
         assert_eq!(cache.find(layer("three").0), None);
         let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode(&cache.directory), mode(&cache.path(fingerprint))), (0o700, 0o600));
+        assert_eq!((mode(&cache.0.directory), mode(&cache.0.path(fingerprint))), (0o700, 0o600));
         // Where nothing can be written, nothing is kept and nothing fails.
         std::fs::write(state.path().join("file"), "").expect("written");
         let nowhere = LayerCache::new(&state.path().join("file"));
@@ -177,7 +239,7 @@ mod tests {
         let now = SystemTime::now();
         let ages = [("new", 0), ("used", 29 * 24), ("old", 31 * 24), ("older", 32 * 24)];
         let set = |name: &str, hours: u64| {
-            let file = std::fs::File::options().append(true).open(cache.path(layer(name).0)).expect("kept");
+            let file = std::fs::File::options().append(true).open(cache.0.path(layer(name).0)).expect("kept");
             file.set_modified(now - Duration::from_hours(hours)).expect("set");
         };
         for (name, hours) in ages {
@@ -186,14 +248,14 @@ mod tests {
         }
         // To be looked for is to be used.
         assert!(cache.find(layer("older").0).is_some());
-        cache.prune(now, 10);
+        cache.0.prune(now, 10);
         assert_eq!(ages.map(|(name, _)| cache.find(layer(name).0).is_some()), [true, true, false, true]);
         for (age, name) in ["older", "used", "new"].iter().enumerate() {
             set(name, age as u64);
         }
-        cache.prune(now, 2);
+        cache.0.prune(now, 2);
         assert_eq!(ages.map(|(name, _)| cache.find(layer(name).0).is_some()), [false, true, false, true]);
-        cache.prune(now, 0);
+        cache.0.prune(now, 0);
         assert_eq!(files(state.path()), 0);
     }
 
@@ -202,11 +264,40 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         let cache = LayerCache::new(state.path());
         keep(&cache, "one");
-        std::fs::copy(cache.path(layer("one").0), cache.path(layer("two").0)).expect("copied");
+        std::fs::copy(cache.0.path(layer("one").0), cache.0.path(layer("two").0)).expect("copied");
         assert_eq!(cache.find(layer("two").0), None);
-        std::fs::create_dir(cache.path(layer("three").0)).expect("made");
+        std::fs::create_dir(cache.0.path(layer("three").0)).expect("made");
         assert_eq!(cache.find(layer("three").0), None);
         keep(&cache, "three");
+    }
+
+    #[test]
+    fn outlines_prove_themselves() {
+        let state = tempfile::tempdir().expect("a directory");
+        let cache = OutlineCache::new(state.path());
+        let outline = Outline::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        assert_eq!(cache.find(one), None);
+        cache.keep(one, &outline);
+        cache.keep(other, &Outline::default());
+        assert_eq!((cache.find(one), cache.find(other)), (Some(outline.clone()), Some(Outline::default())));
+        let whole = std::fs::read(cache.0.path(one)).expect("kept");
+        assert_eq!(std::fs::metadata(cache.0.path(one)).expect("there").permissions().mode() & 0o777, 0o600);
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            for bytes in [&bytes[..], &whole[..at]] {
+                std::fs::write(cache.0.path(one), bytes).expect("written");
+                assert_eq!(cache.find(one), None, "{at}");
+            }
+        }
+        // Under another's name, and proved but no outline.
+        std::fs::write(cache.0.path(other), &whole).expect("written");
+        assert_eq!(cache.find(other), None);
+        std::fs::write(cache.0.path(one), [outline_check(one, b"x").bytes(), &b"x"[..]].concat()).expect("written");
+        assert_eq!(cache.find(one), None);
+        cache.tidy();
+        assert_eq!(std::fs::read_dir(state.path().join("cache/trees")).expect("there").count(), 2);
     }
 
     proptest! {
@@ -220,7 +311,7 @@ mod tests {
             let cache = LayerCache::new(state.path());
             let (fingerprint, known) = layer("one");
             cache.keep(fingerprint, &known);
-            let path = cache.path(fingerprint);
+            let path = cache.0.path(fingerprint);
             let whole = std::fs::read(&path).expect("kept");
             let mut bytes = whole.clone();
             let at = at.index(bytes.len());

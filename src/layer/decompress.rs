@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 
 use super::Format;
+use crate::image::media_type;
 
 /// Compressed bytes read at a time.
 const READ_BYTES: usize = 128 << 10;
@@ -20,6 +21,18 @@ pub fn detect(start: &[u8]) -> Result<Format, &'static str> {
         [b'B', b'Z', b'h', ..] => Err("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Err("xz"),
         _ => Ok(Format::None),
+    }
+}
+
+impl Format {
+    /// What the media type of a layer says, OCI's or Docker's; none for a layer that we cannot read.
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            media_type::IMAGE_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),
+            media_type::IMAGE_LAYER_GZIP | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Some(Self::Gzip),
+            media_type::IMAGE_LAYER_ZSTD | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Some(Self::Zstd),
+            _ => None,
+        }
     }
 }
 
@@ -79,6 +92,24 @@ mod tests {
             let mut text = String::new();
             Decoder::new(format, &bytes[..]).and_then(|mut d| d.read_to_string(&mut text)).expect("read");
             assert_eq!(text, "one, two", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn media_types_say_how_a_layer_is_compressed() {
+        let docker = "application/vnd.docker.image.rootfs.diff.tar";
+        for (media_type, format) in [
+            (media_type::IMAGE_LAYER, Some(Format::None)),
+            (media_type::IMAGE_LAYER_GZIP, Some(Format::Gzip)),
+            (media_type::IMAGE_LAYER_ZSTD, Some(Format::Zstd)),
+            (docker, Some(Format::None)),
+            (&format!("{docker}.gzip"), Some(Format::Gzip)),
+            (&format!("{docker}.zstd"), Some(Format::Zstd)),
+            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", None),
+            ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", None),
+            ("", None),
+        ] {
+            assert_eq!(Format::of(media_type), format, "{media_type}");
         }
     }
 

@@ -1,9 +1,6 @@
 //! Where in the image a source lands.
 
-use std::collections::HashSet;
 use std::fmt;
-
-use crate::image::Digest;
 
 /// The longest destination accepted, in bytes.
 const MAX_DESTINATION_BYTES: usize = 4096;
@@ -15,8 +12,8 @@ pub struct Destination {
     path: String,
     /// What a single file is called there.
     file: Option<Vec<u8>>,
-    /// How many of the directories on the way, from the outermost on, the layers below have.
-    present: usize,
+    /// What it is called by itself, where the path is not known to be a directory's.
+    own: Option<Vec<u8>>,
 }
 
 /// Why a text is not a destination.
@@ -31,32 +28,6 @@ pub enum DestinationError {
     /// It is longer than a path can be.
     #[error("the path has {0} bytes, more than the {MAX_DESTINATION_BYTES} allowed")]
     TooLong(usize),
-}
-
-/// Directories that an image's layers have so far, by name in the archive.
-#[derive(Debug, Clone, Default)]
-pub struct Directories(HashSet<Digest>);
-
-impl Directories {
-    /// Notes a directory.
-    pub fn add(&mut self, name: &[u8]) {
-        self.0.insert(Digest::of(name));
-    }
-
-    /// Notes that something else took a directory's name. What is below it is not looked for any more.
-    pub fn remove(&mut self, name: &[u8]) {
-        self.0.remove(&Digest::of(name));
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains(&Digest::of(name.as_bytes()))
-    }
-}
-
-impl<'a> FromIterator<&'a str> for Directories {
-    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
-        Self(names.into_iter().map(|name| Digest::of(name.as_bytes())).collect())
-    }
 }
 
 impl Destination {
@@ -75,54 +46,41 @@ impl Destination {
         Ok(Self { path: names.join("/"), ..Self::default() })
     }
 
-    /// Reads the path of one file called `own`, which keeps its name in a directory: a path that ends with a slash.
+    /// Reads the path of one file called `own`, which keeps its name in a directory: a path that ends with a slash, or
+    /// turns out to be a directory's.
     pub fn parse_file(path: &str, own: &[u8]) -> Result<Self, DestinationError> {
         let parsed = Self::parse(path)?;
         if parsed.path.is_empty() || matches!(path.rsplit('/').next(), Some("" | ".")) {
             return Ok(Self { file: Some(own.to_vec()), ..parsed });
         }
         let (directory, name) = parsed.path.rsplit_once('/').unwrap_or(("", &parsed.path));
-        Ok(Self { path: directory.to_owned(), file: Some(name.as_bytes().to_vec()), present: 0 })
+        let (file, own) = (Some(name.as_bytes().to_vec()), Some(own.to_vec()));
+        Ok(Self { path: directory.to_owned(), file, own })
     }
 
-    /// The same over layers that have some directories: those on the way stay as they are there.
-    #[must_use]
-    pub fn over(mut self, below: &Directories) -> Self {
-        self.present = 0;
-        self.present = self.directories().take_while(|name| below.has(name)).count();
-        self
+    /// Whether things land at the image's root under their own names.
+    pub fn is_root(&self) -> bool {
+        self.path.is_empty() && self.own.is_none()
     }
 
-    /// The directories on the way that have to be made, outermost first, the destination itself last; none for the
-    /// root.
-    pub fn directories(&self) -> impl Iterator<Item = &str> {
-        let ends = self.path.match_indices('/').map(|(end, _)| end);
-        let own = (!self.path.is_empty()).then_some(self.path.len());
-        ends.chain(own).map(|end| &self.path[..end]).skip(self.present)
+    /// Whether it is that of a single file.
+    pub fn is_file(&self) -> bool {
+        self.file.is_some()
     }
 
-    /// Whether the name in the archive is that of the directory where a source's content lands.
-    pub(super) fn is(&self, directory: &str) -> bool {
-        self.file.is_none() && self.path == directory
+    /// The directory, without a slash at either end; empty for the image's root.
+    pub(super) fn directory(&self) -> &[u8] {
+        self.path.as_bytes()
     }
 
-    /// The name in the archive of something at the relative path in its source.
-    pub fn name(&self, relative: &[u8]) -> Vec<u8> {
-        let relative = self.file.as_deref().unwrap_or(relative);
-        if self.path.is_empty() {
-            return relative.to_vec();
-        }
-        [self.path.as_bytes(), relative].join(&b'/')
-    }
-
-    /// What a single file is called; `None` where things keep their names.
-    pub(super) fn file_name(&self) -> Option<&[u8]> {
+    /// What a single file is called there; `None` where things keep their names.
+    pub(super) fn file(&self) -> Option<&[u8]> {
         self.file.as_deref()
     }
 
-    /// How many directories on the way need not be made.
-    pub(super) fn present(&self) -> usize {
-        self.present
+    /// What the single file is called in a directory that has the path, if that can be.
+    pub(super) fn own(&self) -> Option<&[u8]> {
+        self.own.as_deref()
     }
 }
 
@@ -130,7 +88,8 @@ impl Destination {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
-            Some(file) => write!(f, "/{}", String::from_utf8_lossy(&self.name(file))),
+            Some(file) if self.path.is_empty() => write!(f, "/{}", String::from_utf8_lossy(file)),
+            Some(file) => write!(f, "/{}/{}", self.path, String::from_utf8_lossy(file)),
             None => write!(f, "/{}", self.path),
         }
     }
@@ -143,52 +102,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_cleaned_and_listed_from_the_outside() {
-        for (given, shown, directories) in [
-            ("/", "/", &[][..]),
-            ("", "/", &[]),
-            (".", "/", &[]),
-            ("/app", "/app", &["app"]),
-            ("app/", "/app", &["app"]),
-            ("//srv/./data/", "/srv/data", &["srv", "srv/data"]),
-        ] {
+    fn paths_are_cleaned() {
+        for (given, shown) in
+            [("/", "/"), ("", "/"), (".", "/"), ("/app", "/app"), ("app/", "/app"), ("//srv/./data/", "/srv/data")]
+        {
             let destination = Destination::parse(given).expect(given);
             assert_eq!(destination.to_string(), shown);
-            assert_eq!(destination.directories().collect::<Vec<_>>(), directories, "{given}");
+            assert_eq!([b"/", destination.directory()].concat(), shown.as_bytes());
         }
-        assert_eq!(Destination::parse("/a").expect("valid").name(b"b\xff"), b"a/b\xff");
-        assert_eq!(Destination::default().name(b"b"), b"b");
     }
 
     #[test]
     fn a_file_lands_under_its_name_or_another() {
-        for (given, name, directories) in [
-            ("/", "own", &[][..]),
-            ("/srv/", "srv/own", &["srv"]),
-            ("/srv/.", "srv/own", &["srv"]),
-            ("/srv", "srv", &[]),
-            ("/etc/app/conf", "etc/app/conf", &["etc", "etc/app"]),
+        for (given, directory, name, own) in [
+            ("/", "", "own", false),
+            ("/srv/", "srv", "own", false),
+            ("/srv/.", "srv", "own", false),
+            ("/srv", "", "srv", true),
+            ("/etc/app/conf", "etc/app", "conf", true),
         ] {
             let destination = Destination::parse_file(given, b"own").expect(given);
-            assert_eq!(destination.name(b"wherever/own"), name.as_bytes());
-            assert_eq!(destination.to_string(), format!("/{name}"));
-            assert_eq!(destination.directories().collect::<Vec<_>>(), directories, "{given}");
+            assert_eq!(destination.to_string(), format!("/{directory}/{name}").replace("//", "/"));
+            assert_eq!((destination.directory(), destination.file()), (directory.as_bytes(), Some(name.as_bytes())));
+            assert_eq!(destination.own(), own.then_some(&b"own"[..]), "{given}");
         }
         assert!(matches!(Destination::parse_file("/a/..", b"own"), Err(DestinationError::Upward(_))));
-    }
-
-    #[test]
-    fn directories_that_are_there_are_not_made_again() {
-        let mut below = Directories::from_iter(["a", "a/b", "a/b/c"]);
-        let made = |below: &Directories| {
-            let destination = Destination::parse("/a/b/c/d").expect("valid").over(below);
-            destination.directories().map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(made(&below), ["a/b/c/d"]);
-        // A file in a directory's place took along what was below.
-        below.remove(b"a/b");
-        assert_eq!(made(&below), ["a/b", "a/b/c", "a/b/c/d"]);
-        assert_eq!(made(&Directories::default()).len(), 4);
     }
 
     #[test]
@@ -205,7 +143,8 @@ mod tests {
                 prop_assert_eq!(Destination::parse(&destination.to_string()), Ok(destination));
             }
             if let Ok(destination) = Destination::parse_file(&text, b"own") {
-                prop_assert_eq!(Destination::parse_file(&destination.to_string(), b"own"), Ok(destination));
+                let again = Destination::parse_file(&destination.to_string(), b"own").map(|again| again.to_string());
+                prop_assert_eq!(again, Ok(destination.to_string()));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What decides a layer's bytes, without reading a file.
 
-use super::{Compression, Format, LayerPlan};
+use super::landing::Item;
+use super::{Attributes, Compression, Format, LayerPlan};
 use crate::context::{Entry, Kind};
 use crate::image::{Digest, Hasher};
 
@@ -28,16 +29,16 @@ pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) ->
     text.number(plan.style.owner.uid);
     text.number(plan.style.owner.gid);
     text.number(plan.style.modified);
-    text.number(plan.style.above.map_or(u64::MAX, |owner| owner.uid));
-    text.number(plan.style.above.map_or(u64::MAX, |owner| owner.gid));
     text.number(plan.style.mode.map_or(u64::MAX, u64::from));
-    text.bytes(plan.destination.to_string().as_bytes());
-    text.number(plan.destination.present() as u64);
-    text.bytes(plan.destination.file_name().unwrap_or_default());
     text.number(u64::from(user));
-    for entry in plan.entries {
-        text.entry(entry);
-    }
+    let Ok(()) = plan.landing.each::<std::convert::Infallible>(plan.entries, |name, item| {
+        text.bytes(name);
+        match item {
+            Item::Way(attributes) => text.way(attributes),
+            Item::Entry(entry) => text.entry(entry),
+        }
+        Ok(())
+    });
     text.hasher.update(&text.pending);
     text.hasher.finish().0
 }
@@ -68,8 +69,14 @@ impl Text {
         }
     }
 
+    fn way(&mut self, attributes: Attributes) {
+        let Attributes { mode, owner, modified } = attributes;
+        for number in [u64::from(mode), 4, owner.uid, owner.gid, modified] {
+            self.number(number);
+        }
+    }
+
     fn entry(&mut self, entry: &Entry) {
-        self.bytes(&entry.path);
         self.number(u64::from(entry.mode));
         match &entry.kind {
             Kind::Directory => self.number(1),
@@ -95,7 +102,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::context::{Context, Stamp};
-    use crate::layer::{Destination, Directories, Owner, Style};
+    use crate::layer::{Below, Destination, Landing, Owner, Style, Thing};
 
     fn file(path: &str, stamp: Stamp) -> Entry {
         Entry { path: path.as_bytes().into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } }
@@ -109,10 +116,18 @@ mod tests {
     fn everything_that_shows_in_a_layer_shows_in_its_fingerprint() {
         let dir = tempfile::tempdir().expect("a directory");
         let context = Context::open(dir.path()).expect("there");
+        let over = |below: &Below, entries: &[Entry], destination: &Destination, style: Style| {
+            let mut landing = Landing::new(destination, style, below).expect("lands");
+            landing.follow(entries, below).expect("lands");
+            let entries: Vec<Entry> = entries.to_vec();
+            let context = &context;
+            move |compression: Compression, user: u32| {
+                let entries: Vec<&Entry> = entries.iter().collect();
+                fingerprint(&LayerPlan { context, entries: &entries, landing: &landing, style }, compression, user)
+            }
+        };
         let at = |entries: &[Entry], destination: &Destination, style: Style, compression: Compression, user: u32| {
-            let entries: Vec<&Entry> = entries.iter().collect();
-            let plan = LayerPlan { context: &context, entries: &entries, destination, style };
-            fingerprint(&plan, compression, user)
+            over(&Below::default(), entries, destination, style)(compression, user)
         };
         let of = |entries: &[Entry], destination: &str, style: Style, compression: Compression, user: u32| {
             at(entries, &Destination::parse(destination).expect("valid"), style, compression, user)
@@ -144,15 +159,38 @@ mod tests {
         let (style, compression) = (Style::default(), Compression::default());
         seen.push(of(&base, "/srv", style, compression, 0));
         seen.push(of(&base, "/", style, compression, 1));
-        let there = Directories::from_iter(["srv"]);
-        seen.push(at(&base, &Destination::parse("/srv").expect("valid").over(&there), style, compression, 0));
+        let below = |things: &[(&[u8], Thing<'_>)]| {
+            let mut below = Below::default();
+            for (path, thing) in things {
+                below.put(path, *thing);
+            }
+            below
+        };
+        let attributes = Attributes { mode: 0o755, owner: Owner::default(), modified: 1 };
+        for attributes in [
+            attributes,
+            Attributes { mode: 0o1777, ..attributes },
+            Attributes { modified: 2, ..attributes },
+            Attributes { owner: Owner { uid: 9, gid: 0 }, ..attributes },
+            Attributes { owner: Owner { uid: 0, gid: 9 }, ..attributes },
+        ] {
+            let below = below(&[(b"srv", Thing::Directory(attributes))]);
+            seen.push(over(&below, &base, &Destination::parse("/srv").expect("valid"), style)(compression, 0));
+        }
+        let linked = below(&[(b"srv", Thing::Link(b"opt"))]);
+        seen.push(over(&linked, &base, &Destination::parse("/srv").expect("valid"), style)(compression, 0));
+        let inside = [Entry { kind: Kind::Directory, ..file("srv", stamp()) }, file("srv/a", stamp())];
+        seen.push(plain(&inside));
+        let linked = below(&[(b"srv", Thing::Link(b"opt")), (b"opt", Thing::Directory(attributes))]);
+        seen.push(over(&linked, &inside, &Destination::default(), style)(compression, 0));
         // A file of that name, or one in a directory of that name.
         seen.push(at(&base[..1], &Destination::parse_file("/srv", b"a").expect("valid"), style, compression, 0));
         seen.push(of(&base[..1], "/srv", style, compression, 0));
         seen.push(at(&base[..1], &Destination::parse_file("/srv/b", b"a").expect("valid"), style, compression, 0));
         seen.push(of(&base, "/", Style { modified: 9, ..style }, compression, 0));
-        for above in [Owner::default(), Owner { uid: 9, gid: 0 }, Owner { uid: 0, gid: 9 }] {
-            seen.push(of(&base, "/", Style { above: Some(above), ..style }, compression, 0));
+        seen.push(of(&base, "/srv/x", style, compression, 0));
+        for above in [Owner { uid: 9, gid: 0 }, Owner { uid: 0, gid: 9 }] {
+            seen.push(of(&base, "/srv/x", Style { above: Some(above), ..style }, compression, 0));
         }
         for mode in [0, 0o600] {
             seen.push(of(&base, "/", Style { mode: Some(mode), ..style }, compression, 0));

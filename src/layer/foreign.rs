@@ -6,18 +6,20 @@
 mod error;
 mod names;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Cursor, Read, Write};
 use std::sync::Arc;
 
 pub use error::{ForeignError, NameError};
 use names::{Names, clean};
 
+use super::below::{ends, parted};
 use super::read::{EntryKind, TarEntry, TarReader};
 use super::source::{CopyError, copy_exactly};
 use super::tar::TarWriter;
 use super::{
-    Compressors, Decoder, Destination, Directories, LayerWriter, MARK_BYTES, Monitor, Owner, Packed, Style, detect,
+    Attributes, Below, Compressors, Decoder, Destination, Landing, LayerWriter, MARK_BYTES, Monitor, Owner, Packed,
+    Style, Thing, detect,
 };
 use crate::context::{IGNORE_FILES, IgnoreRules};
 
@@ -26,9 +28,6 @@ const READ_BYTES: usize = 256 << 10;
 
 /// The most bytes that the files of an archive may have together.
 const MAX_CONTENT_BYTES: u64 = 1 << 40;
-
-/// Permissions of directories that the archive does not have.
-const PARENT_MODE: u32 = 0o755;
 
 /// How a stream becomes a layer.
 #[derive(Debug, Clone, Copy)]
@@ -60,21 +59,25 @@ pub struct Imported {
 
 /// Makes a layer in `sink` of a tar stream that is plain or compressed with gzip or zstd, in one pass.
 ///
-/// The layer's bytes depend on the stream's entries and the plan alone. `below` gets the layer's directories.
+/// The layer's bytes depend on the stream's entries and the plan alone. What it has is put over `below`.
 pub fn import<R: Read, W: Write + Send + 'static>(
     source: R,
     plan: &ForeignPlan<'_>,
     compressors: &Arc<Compressors>,
     sink: W,
     monitor: &mut Monitor<'_>,
-    below: &mut Directories,
+    below: &mut Below,
 ) -> Result<(Packed<W>, Imported), ForeignError> {
+    let landing = Landing::new(plan.destination, plan.style, below)?;
     let writer = LayerWriter::new(sink, compressors).map_err(ForeignError::Write)?;
     let importer = Importer {
         reader: TarReader::new(decoded(source)?),
         tar: TarWriter::new(writer, plan.style),
         plan,
+        landing,
         names: Names::default(),
+        implied: BTreeMap::new(),
+        last: Vec::new(),
         waiting: HashMap::new(),
         imported: Imported::default(),
         below,
@@ -97,19 +100,24 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     reader: TarReader<Decoded<R>>,
     tar: TarWriter<LayerWriter<W>>,
     plan: &'a ForeignPlan<'a>,
+    landing: Landing,
     names: Names,
+    /// Directories that are below and that the archive has something in, without having had them so far.
+    implied: BTreeMap<Vec<u8>, Attributes>,
+    /// The directory of the archive that something was in last.
+    last: Vec<u8>,
     /// Directories that are left out unless something below them is not.
     waiting: HashMap<Vec<u8>, TarEntry>,
     imported: Imported,
-    below: &'a mut Directories,
+    below: &'a mut Below,
     buffer: Vec<u8>,
 }
 
 impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     fn run(mut self, monitor: &mut Monitor<'_>) -> Result<(Packed<W>, Imported), ForeignError> {
-        for directory in self.plan.destination.directories() {
-            self.tar.directory(directory.as_bytes(), PARENT_MODE).map_err(ForeignError::Write)?;
-            self.below.add(directory.as_bytes());
+        for (name, attributes) in self.landing.way() {
+            self.tar.directory_as(name, attributes).map_err(ForeignError::Write)?;
+            self.below.put(name, Thing::Directory(attributes));
         }
         let may_return = self.plan.rules.rules().iter().any(|rule| rule.exception);
         while let Some(entry) = self.reader.next_entry()? {
@@ -132,27 +140,30 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 self.imported.excluded += u64::from(!again);
                 continue;
             }
-            self.return_directories(&path)?;
+            self.return_directories(&path, monitor)?;
             self.put(&path, &entry, monitor)?;
         }
         if !self.reader.has_ended() {
             return Err(ForeignError::NoEnd(self.reader.offset()));
         }
         self.reader.finish()?;
+        for (name, attributes) in &self.implied {
+            self.tar.directory_as(name, *attributes).map_err(ForeignError::Write)?;
+        }
         monitor.report();
         let packed = self.tar.finish().and_then(LayerWriter::finish).map_err(ForeignError::Write)?;
         Ok((packed, self.imported))
     }
 
     /// Puts the directories that `path` is in back in, outermost first.
-    fn return_directories(&mut self, path: &[u8]) -> Result<(), ForeignError> {
+    fn return_directories(&mut self, path: &[u8], monitor: &Monitor<'_>) -> Result<(), ForeignError> {
         if self.waiting.is_empty() {
             return Ok(());
         }
         for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             if let Some(entry) = self.waiting.remove(&path[..end]) {
                 self.imported.excluded -= 1;
-                self.put_header(&path[..end], &entry)?;
+                self.put_header(&path[..end], &entry, monitor)?;
             }
         }
         Ok(())
@@ -160,14 +171,14 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
 
     fn put(&mut self, path: &[u8], entry: &TarEntry, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
         if entry.kind != EntryKind::File {
-            return self.put_header(path, entry);
+            return self.put_header(path, entry, monitor);
         }
-        self.names.add(path, false).map_err(|why| why.of(path))?;
+        let Some(name) = self.place(path, false, monitor)? else { return Ok(()) };
         let total = self.imported.bytes.checked_add(entry.size).filter(|total| *total <= MAX_CONTENT_BYTES);
         self.imported.bytes = total.ok_or(ForeignError::TooLarge { limit: MAX_CONTENT_BYTES })?;
         self.imported.files += 1;
-        let name = self.begin(path, entry);
-        self.below.remove(&name);
+        self.begin(entry);
+        self.below.put(&name, Thing::Other);
         self.tar
             .begin_file(&name, self.mode(entry), entry.size, entry.capability.as_deref())
             .map_err(ForeignError::Write)?;
@@ -176,7 +187,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     /// Puts something in that has no content.
-    fn put_header(&mut self, path: &[u8], entry: &TarEntry) -> Result<(), ForeignError> {
+    fn put_header(&mut self, path: &[u8], entry: &TarEntry, monitor: &Monitor<'_>) -> Result<(), ForeignError> {
         let is_directory = entry.kind == EntryKind::Directory;
         let original = match entry.kind {
             EntryKind::Directory => Vec::new(),
@@ -186,41 +197,89 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
             },
             EntryKind::HardLink => {
                 let original = entry.link.as_deref().and_then(|link| clean(link).ok());
+                let original = original.map(|original| self.landing.name(&original, false).into_owned());
                 let original = original.filter(|original| self.names.has_file(original));
-                self.plan.destination.name(&original.ok_or_else(|| ForeignError::link(path, entry))?)
+                original.ok_or_else(|| ForeignError::link(path, entry))?
             }
             kind => return Err(ForeignError::special(path, kind)),
         };
-        if !self.names.add(path, is_directory).map_err(|why| why.of(path))? {
-            // Said before, and that counts.
-            return Ok(());
-        }
-        let name = self.begin(path, entry);
+        let Some(name) = self.place(path, is_directory, monitor)? else { return Ok(()) };
+        let Style { owner, modified, .. } = self.begin(entry);
         let mode = self.mode(entry);
-        let written = if is_directory {
+        if is_directory {
             self.imported.directories += 1;
-            self.below.add(&name);
-            self.tar.directory(&name, mode)
         } else {
             self.imported.files += 1;
-            self.below.remove(&name);
-            match entry.kind {
-                EntryKind::HardLink => self.tar.hard_link(&name, mode, &original, entry.capability.as_deref()),
-                _ => self.tar.symlink(&name, &original),
+        }
+        let (thing, written) = match entry.kind {
+            EntryKind::Directory => {
+                (Thing::Directory(Attributes { mode, owner, modified }), self.tar.directory(&name, mode))
             }
+            EntryKind::HardLink => {
+                (Thing::Other, self.tar.hard_link(&name, mode, &original, entry.capability.as_deref()))
+            }
+            _ => (Thing::Link(&original), self.tar.symlink(&name, &original)),
         };
+        self.below.put(&name, thing);
         written.map_err(ForeignError::Write)
     }
 
-    /// Sets whose the entry is; answers its name in the layer.
-    fn begin(&mut self, path: &[u8], entry: &TarEntry) -> Vec<u8> {
-        if self.plan.keep {
-            let owner = Owner { uid: entry.uid, gid: entry.gid };
-            // Tar's times are unsigned here: what is older than 1970 is of 1970.
-            let modified = u64::try_from(entry.mtime).unwrap_or_default();
-            self.tar.restyle(Style { owner, modified, ..self.plan.style });
+    /// The entry's name in the layer; none for a directory that is there already.
+    fn place(
+        &mut self,
+        path: &[u8],
+        is_directory: bool,
+        monitor: &Monitor<'_>,
+    ) -> Result<Option<Vec<u8>>, ForeignError> {
+        let own = self.landing.unfollowed(path);
+        let is_new = self.names.add(&own, is_directory).map_err(|why| why.of(path))?;
+        let directory = if is_directory { path } else { parted(path).0 };
+        let is_known = directory == self.last;
+        for end in ends(directory).filter(|_| !is_known) {
+            if let Some(followed) = self.landing.enter(&path[..end], self.below) {
+                monitor.warn(&followed);
+            }
         }
-        self.plan.destination.name(path)
+        let name = self.landing.name(path, is_directory).into_owned();
+        let is_followed = is_directory && self.landing.is_followed(path);
+        let is_new = if is_followed || name == own {
+            is_new && !is_followed
+        } else {
+            self.names.add(&name, is_directory).map_err(|why| why.of(path))?
+        };
+        if !is_known {
+            self.imply(if is_followed { &name } else { parted(&name).0 });
+            self.last = directory.to_vec();
+        }
+        if is_new && is_directory {
+            self.implied.remove(&name);
+        }
+        Ok(is_new.then_some(name))
+    }
+
+    /// Notes that the archive has something in a directory.
+    fn imply(&mut self, directory: &[u8]) {
+        for end in ends(directory) {
+            let name = &directory[..end];
+            if !self.names.is_directory(name)
+                && !self.landing.is_on_the_way(name)
+                && let Some(attributes) = self.below.attributes(name)
+            {
+                self.implied.insert(name.to_vec(), attributes);
+            }
+        }
+    }
+
+    /// Sets whose the entry is.
+    fn begin(&mut self, entry: &TarEntry) -> Style {
+        let mut style = self.plan.style;
+        if self.plan.keep {
+            style.owner = Owner { uid: entry.uid, gid: entry.gid };
+            // Tar's times are unsigned here: what is older than 1970 is of 1970.
+            style.modified = u64::try_from(entry.mtime).unwrap_or_default();
+        }
+        self.tar.restyle(style);
+        style
     }
 
     fn mode(&self, entry: &TarEntry) -> u32 {

@@ -4,6 +4,7 @@
 //! Neither machine, clock, thread count nor order of creation show in the bytes. Nothing wrong is ever
 //! finished: a file that is not what the walk saw ends the layer with an error.
 
+mod below;
 mod cache;
 mod compress;
 mod decompress;
@@ -11,6 +12,8 @@ mod destination;
 mod error;
 mod fingerprint;
 mod foreign;
+mod landing;
+mod outline;
 mod pack;
 mod parallel;
 pub mod read;
@@ -20,13 +23,16 @@ mod split;
 mod tar;
 mod writer;
 
-pub use cache::{KnownLayer, LayerCache};
+pub use below::{Attributes, Below, Thing};
+pub use cache::{KnownLayer, LayerCache, OutlineCache};
 pub use compress::{Compression, Format, LevelError};
 pub use decompress::{Decoder, MARK_BYTES, detect};
-pub use destination::{Destination, DestinationError, Directories};
+pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
 pub use fingerprint::fingerprint;
 pub use foreign::{ForeignError, ForeignPlan, Imported, NameError, import};
+pub use landing::{Followed, Landing, LandingError};
+pub use outline::{MAX_NAMES, Outline, OutlineError};
 pub use pack::{LayerPlan, Monitor, pack};
 pub use parallel::Compressors;
 pub use settled::{Settled, Settling};

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::landing::Item;
 use super::source::{CopyError, Source};
 use super::tar::TarWriter;
-use super::{Compressors, Destination, LayerError, LayerWriter, Packed, Style};
+use super::{Compressors, Followed, Landing, LayerError, LayerWriter, Packed, Style};
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};
 
@@ -17,9 +18,6 @@ const READ_BYTES: usize = 256 << 10;
 /// Fewer bytes than this are not worth a report of their own.
 const REPORT_BYTES: u64 = 64 << 10;
 
-/// Permissions of directories on the way to the destination.
-const PARENT_MODE: u32 = 0o755;
-
 /// What a layer is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerPlan<'a> {
@@ -28,14 +26,14 @@ pub struct LayerPlan<'a> {
     /// The entries, parents before children.
     pub entries: &'a [&'a Entry],
     /// Where in the image they land.
-    pub destination: &'a Destination,
+    pub landing: &'a Landing,
     /// What all have in common.
     pub style: Style,
 }
 
 /// A file that has further names, as it is in the archive under its first.
-struct Original<'a> {
-    entry: &'a Entry,
+struct Original {
+    name: Vec<u8>,
     capability: Option<Vec<u8>>,
 }
 
@@ -66,6 +64,11 @@ impl<'a> Monitor<'a> {
         self.interrupt.requested() || self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
+    /// Says that a link was followed.
+    pub(super) fn warn(&self, followed: &Followed) {
+        self.progress.emit(Event::Warning(&followed.to_string()));
+    }
+
     pub(super) fn advance(&mut self, bytes: u64) {
         self.unreported += bytes;
         if self.unreported >= REPORT_BYTES {
@@ -92,31 +95,26 @@ pub fn pack<W: Write + Send + 'static>(
     let writer = LayerWriter::new(sink, compressors).map_err(LayerError::Write)?;
     let mut tar = TarWriter::new(writer, plan.style);
     let mut buffer = vec![0; READ_BYTES];
-    let mut originals: HashMap<(u64, u64), Original<'_>> = HashMap::new();
-    for directory in plan.destination.directories() {
-        // Others may have something in these: they are nobody's in particular.
-        let above = plan.style.above.filter(|_| !plan.destination.is(directory));
-        tar.restyle(Style { owner: above.unwrap_or(plan.style.owner), ..plan.style });
-        tar.directory(directory.as_bytes(), PARENT_MODE).map_err(LayerError::Write)?;
-    }
-    tar.restyle(plan.style);
-    for entry in plan.entries {
+    let mut originals: HashMap<(u64, u64), Original> = HashMap::new();
+    plan.landing.each(plan.entries, |name, item| {
         if monitor.stopped() {
             return Err(LayerError::Interrupted);
         }
-        let name = plan.destination.name(&entry.path);
+        let entry = match item {
+            Item::Way(attributes) => return tar.directory_as(name, attributes).map_err(LayerError::Write),
+            Item::Entry(entry) => entry,
+        };
         let mode = plan.style.mode.unwrap_or(entry.mode);
         let written = match &entry.kind {
-            Kind::Directory => tar.directory(&name, mode),
-            Kind::Symlink { target } => tar.symlink(&name, target),
+            Kind::Directory => tar.directory(name, mode),
+            Kind::Symlink { target } => tar.symlink(name, target),
             Kind::File { stamp, links } => {
-                let original = (*links > 1).then(|| originals.get(&stamp.identity)).flatten();
-                if let Some(Original { entry, capability }) = original {
-                    tar.hard_link(&name, mode, &plan.destination.name(&entry.path), capability.as_deref())
+                if let Some(Original { name: original, capability }) = originals.get(&stamp.identity) {
+                    tar.hard_link(name, mode, original, capability.as_deref())
                 } else {
                     let file = source.open(entry, *stamp)?;
                     let capability = file.capability().map_err(|error| source.unreadable(entry, error))?;
-                    tar.begin_file(&name, mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
+                    tar.begin_file(name, mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
                     file.copy(tar.content(), &mut buffer, monitor).map_err(|error| match error {
                         CopyError::Changed => source.changed(entry),
                         CopyError::Read(error) => source.unreadable(entry, error),
@@ -124,14 +122,14 @@ pub fn pack<W: Write + Send + 'static>(
                         CopyError::Interrupted => LayerError::Interrupted,
                     })?;
                     if *links > 1 {
-                        originals.insert(stamp.identity, Original { entry, capability });
+                        originals.insert(stamp.identity, Original { name: name.to_vec(), capability });
                     }
                     tar.end_file(stamp.size)
                 }
             }
         };
-        written.map_err(LayerError::Write)?;
-    }
+        written.map_err(LayerError::Write)
+    })?;
     monitor.report();
     tar.finish().and_then(LayerWriter::finish).map_err(LayerError::Write)
 }

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 
+use super::Attributes;
+
 /// Numeric owner of everything in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owner {
@@ -54,6 +56,16 @@ impl<W: Write> TarWriter<W> {
     pub(super) fn directory(&mut self, name: &[u8], mode: u32) -> io::Result<()> {
         let name = [name, b"/"].concat();
         self.entry(EntryType::Directory, &name, mode, b"", 0)
+    }
+
+    /// Writes a directory that has attributes of its own.
+    pub(super) fn directory_as(&mut self, name: &[u8], attributes: Attributes) -> io::Result<()> {
+        let Attributes { mode, owner, modified } = attributes;
+        let style = self.style;
+        self.restyle(Style { owner, modified, ..style });
+        let written = self.directory(name, mode);
+        self.restyle(style);
+        written
     }
 
     /// Writes a symbolic link with its target verbatim.

@@ -66,7 +66,8 @@ impl Fixture {
     fn pack_entries(&self, entries: &[Entry], destination: &str) -> Result<Packed<Vec<u8>>, LayerError> {
         let destination = Destination::parse(destination).expect("valid");
         let entries: Vec<&Entry> = entries.iter().collect();
-        let plan = LayerPlan { context: &self.context, entries: &entries, destination: &destination, style: STYLE };
+        let landing = Landing::new(&destination, STYLE, &Below::default()).expect("lands");
+        let plan = LayerPlan { context: &self.context, entries: &entries, landing: &landing, style: STYLE };
         pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&Silent, "layer", &Interrupt::default()))
     }
 
@@ -266,12 +267,8 @@ fn a_file_that_changes_while_it_is_read_ends_the_layer() {
         file.set_modified(std::time::UNIX_EPOCH).expect("set");
         let entries = fixture.entries();
         let entries: Vec<&Entry> = entries.iter().collect();
-        let plan = LayerPlan {
-            context: &fixture.context,
-            entries: &entries,
-            destination: &Destination::default(),
-            style: STYLE,
-        };
+        let landing = Landing::new(&Destination::default(), STYLE, &Below::default()).expect("lands");
+        let plan = LayerPlan { context: &fixture.context, entries: &entries, landing: &landing, style: STYLE };
         let meddler = Meddler { path: &path, content: &content };
         let ended =
             pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&meddler, "layer", &Interrupt::default()));
@@ -411,8 +408,8 @@ fn progress_adds_up_and_an_interrupt_ends_the_layer() {
     }
     let entries = fixture.entries();
     let entries: Vec<&Entry> = entries.iter().collect();
-    let plan =
-        LayerPlan { context: &fixture.context, entries: &entries, destination: &Destination::default(), style: STYLE };
+    let landing = Landing::new(&Destination::default(), STYLE, &Below::default()).expect("lands");
+    let plan = LayerPlan { context: &fixture.context, entries: &entries, landing: &landing, style: STYLE };
     let run = |limit| {
         let interrupt = Interrupt::default();
         let sum = Sum(0.into(), interrupt.clone(), limit);

@@ -10,12 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::courier::Courier;
 use super::plan::BlobStep;
+use super::run::references;
 use super::{
-    BlobOutcome, Clients, Group, PushConfig, PushError, PushOutcome, client_of, everywhere, failure, groups_of, lease,
+    BlobOutcome, Clients, Group, Incomplete, PushConfig, PushError, PushOutcome, Registries, Undone, client_of,
+    everywhere, failure, groups_of, lease,
 };
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Interrupt, Progress};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::RegistryError;
 use crate::store::ImageStore;
 
 /// An image in the making.
@@ -40,75 +42,95 @@ pub async fn push_ahead(
     feed: Feed,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Option<Vec<PushOutcome>>, PushError> {
+) -> Result<Option<Vec<PushOutcome>>, Incomplete> {
+    let nothing = |error| Incomplete::nothing(&config.destinations, error);
     // What is on its way stays in the store, whatever becomes of its image.
-    let _lease = lease(store).await?;
+    let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
     let clients = Clients { config: &config, interrupt, progress: &progress };
-    let groups = groups_of(&config.destinations)?;
-    let registries = clients.registries(&groups)?;
+    let groups = groups_of(&config.destinations).map_err(nothing)?;
+    let registries = clients.registries(&groups).map_err(nothing)?;
     let Feed { blobs, image } = feed;
-    let ahead = Box::pin(send(&clients, &groups, &registries, store, blobs)).await?;
+    let ahead = Box::pin(send(&clients, &groups, &registries, store, blobs)).await;
+    if groups.iter().all(|group| matches!(ahead.get(&group[0].reference.name()), Some(Err(_)))) {
+        return Err(all_failed(&groups, ahead));
+    }
     let Ok(digest) = image.await else { return Ok(None) };
     let config = PushConfig { image: digest.to_string(), ..config.clone() };
     let clients = Clients { config: &config, interrupt, progress: &progress };
-    Box::pin(everywhere(&clients, &registries, store, &ahead)).await.map(Some)
+    Box::pin(everywhere(&clients, registries, store, ahead)).await.map(Some)
 }
 
-/// Brings each blob to each repository; the answers by name of the repository.
+fn all_failed(groups: &[Group<'_>], mut ahead: BTreeMap<String, Result<Ahead, PushError>>) -> Incomplete {
+    let undone = groups.iter().filter_map(|group| match ahead.remove(&group[0].reference.name()) {
+        Some(Err(error)) => Some(Undone::new(references(group), error)),
+        _ => None,
+    });
+    Incomplete { done: Vec::new(), failed: undone.collect() }
+}
+
+/// Brings each blob to each repository; the answers, or what failed first, by name of the repository. Nothing more is
+/// sent to a repository once something failed.
 async fn send(
     clients: &Clients<'_>,
     groups: &[Group<'_>],
-    registries: &BTreeMap<&str, Registry>,
+    registries: &Registries<'_>,
     store: &ImageStore,
     blobs: mpsc::UnboundedReceiver<Descriptor>,
-) -> Result<BTreeMap<String, Ahead>, PushError> {
-    let stopped = AtomicBool::new(false);
-    let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
+) -> BTreeMap<String, Result<Ahead, PushError>> {
+    let given_up: Vec<AtomicBool> = groups.iter().map(|_| AtomicBool::new(false)).collect();
+    let is_given_up = |at: usize| given_up[at].load(Ordering::Relaxed);
+    let is_over = || (0..groups.len()).all(is_given_up);
+    let unless_over = |_: &_| std::future::ready(!is_over());
     let blobs = stream::unfold(blobs, async |mut blobs| blobs.recv().await.map(|blob| (blob, blobs)));
-    let work =
-        blobs.take_while(unless_stopped).map(|blob| Box::pin(everywhere_one(clients, groups, registries, store, blob)));
-    let mut running = pin!(work.buffer_unordered(clients.config.jobs.max(1)));
-    let mut ahead: BTreeMap<String, Ahead> = BTreeMap::new();
-    let mut failed = None;
-    while let Some(result) = running.next().await {
-        match result {
-            Ok(outcomes) => {
-                for (name, outcome) in outcomes {
-                    ahead.entry(name).or_default().insert(outcome.digest, outcome);
-                }
+    let bring_everywhere = |blob: Descriptor| {
+        Box::pin(async move {
+            let mut results = Vec::new();
+            for (at, group) in groups.iter().enumerate().filter(|(at, _)| !is_given_up(*at)) {
+                results.push((at, bring_to(clients, group, registries, store, &blob).await));
             }
-            Err(error) => {
-                stopped.store(true, Ordering::Relaxed);
-                registries.values().for_each(Registry::abandon);
+            results
+        })
+    };
+    let work = blobs.take_while(unless_over).map(bring_everywhere);
+    let mut running = pin!(work.buffer_unordered(clients.config.jobs.max(1)));
+    let mut ahead: BTreeMap<String, Result<Ahead, PushError>> = BTreeMap::new();
+    while let Some(results) = running.next().await {
+        for (at, result) in results {
+            let known = ahead.entry(groups[at][0].reference.name()).or_insert_with(|| Ok(Ahead::new()));
+            match (result, &mut *known) {
+                (Ok(outcome), Ok(known)) => drop(known.insert(outcome.digest, outcome)),
                 // What the stop does to the others is not what went wrong.
-                if matches!(failed, None | Some(PushError::Interrupted)) {
-                    failed = Some(error);
+                (Err(error), Ok(_) | Err(PushError::Interrupted)) => *known = Err(error),
+                (_, Err(_)) => {}
+            }
+            if known.is_err() && !given_up[at].swap(true, Ordering::Relaxed) {
+                // A client is of no use to anybody when all that it was for has failed.
+                let host = groups[at][0].reference.registry();
+                let shared =
+                    |(other, group): (usize, &Group<'_>)| group[0].reference.registry() == host && !is_given_up(other);
+                if !groups.iter().enumerate().any(shared) {
+                    client_of(registries, &groups[at]).abandon();
                 }
             }
         }
     }
-    failed.map_or(Ok(ahead), Err)
+    ahead
 }
 
-async fn everywhere_one(
+async fn bring_to(
     clients: &Clients<'_>,
-    groups: &[Group<'_>],
-    registries: &BTreeMap<&str, Registry>,
+    group: &Group<'_>,
+    registries: &Registries<'_>,
     store: &ImageStore,
-    blob: Descriptor,
-) -> Result<Vec<(String, BlobOutcome)>, PushError> {
-    let mut outcomes = Vec::new();
-    for group in groups {
-        let reference = &group[0].reference;
-        let registry = client_of(registries, group);
-        let courier = Courier { registry, repository: reference.repository(), store, progress: clients.progress };
-        let outcome = bring(&courier, &blob).await.map_err(|error| match error {
-            RegistryError::Source { digest, source } => courier.unreadable(digest, source),
-            error => failure(reference, error),
-        })?;
-        outcomes.push((reference.name(), outcome));
-    }
-    Ok(outcomes)
+    blob: &Descriptor,
+) -> Result<BlobOutcome, PushError> {
+    let reference = &group[0].reference;
+    let registry = client_of(registries, group);
+    let courier = Courier { registry, repository: reference.repository(), store, progress: clients.progress };
+    bring(&courier, blob).await.map_err(|error| match error {
+        RegistryError::Source { digest, source } => courier.unreadable(digest, source),
+        error => failure(reference, error),
+    })
 }
 
 async fn bring(courier: &Courier<'_>, blob: &Descriptor) -> Result<BlobOutcome, RegistryError> {

@@ -11,10 +11,10 @@ use futures_util::{StreamExt as _, stream};
 use super::ahead::Ahead;
 use super::courier::Courier;
 use super::plan::{BlobStep, PushPlan, Survey};
-use super::{BlobOutcome, Clients, Destination, PushError, PushOutcome, failure};
+use super::{BlobOutcome, Clients, Destination, PushError, PushOutcome, Tally, Undone, failure};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Event, Progress, Summary};
-use crate::registry::{Registry, RegistryError, Target, Uploaded};
+use crate::registry::{Registry, RegistryError, Target, Traffic, Uploaded};
 use crate::store::{ImageStore, ImageTree};
 
 /// Questions at the same time: they cost the registry little, and one round of them is all that a push of
@@ -35,56 +35,89 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// The work for all destinations of one repository: blobs and manifests once, then each name.
-    pub(super) async fn group(
-        &self,
-        clients: &Clients<'_>,
-        group: &[&Destination],
-        ahead: &Ahead,
-    ) -> Result<Vec<PushOutcome>, PushError> {
-        let digest = self.tree.root().digest();
+    pub(super) async fn group(&self, clients: &Clients<'_>, group: &[&Destination], ahead: &Ahead, tally: &mut Tally) {
         let references = references(group);
-        let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
+        let (blobs, complete) = match self.content(&references, ahead).await {
+            Ok(found) => found,
+            Err(error) => return tally.failed.push(Undone::new(references, error)),
+        };
+        let mut named = Vec::new();
+        for reference in references {
+            match if complete { Ok(()) } else { self.name(&reference).await } {
+                Ok(()) => named.push((reference, self.registry.new_traffic())),
+                Err(error) => tally.failed.push(Undone::new(vec![reference], error)),
+            }
+        }
+        if named.is_empty() {
+            return;
+        }
+        if let Err(error) = self.prove(clients, group[0], &named).await {
+            let named = named.into_iter().map(|(reference, _)| reference).collect();
+            return tally.failed.push(Undone::new(named, error));
+        }
+        // The proof is of the content, which is told with the first.
+        let proof = self.registry.new_traffic();
+        named[0].1.requests += proof.requests;
+        named[0].1.sent += proof.sent;
+        self.tell(named, blobs, tally);
+    }
+
+    /// Brings blobs and manifests to where they are to be named: what became of the blobs, and whether the names are
+    /// there as well.
+    async fn content(&self, names: &[Reference], ahead: &Ahead) -> Result<(Vec<BlobOutcome>, bool), PushError> {
+        let tags: Vec<&str> = names.iter().filter_map(Reference::tag).collect();
         let survey = self.survey(&tags).await?;
         let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
-        let complete = survey.is_complete(&plan, &self.tree.documents, &names(&tags, digest));
+        let complete = survey.is_complete(&plan, &self.tree.documents, &self::names(&tags, self.tree.root().digest()));
         let mut blobs = self.blobs(&plan, ahead).await?;
         if !complete {
             for repaired in self.documents().await? {
                 let of_it = |blob: &&mut BlobOutcome| blob.digest == repaired.digest;
                 if let Some(blob) = blobs.iter_mut().find(of_it) {
-                    *blob = BlobOutcome { uploaded: blob.uploaded + repaired.uploaded, ..repaired };
+                    *blob = blob.repaired(repaired);
                 }
             }
         }
-        let mut outcomes = Vec::new();
-        for reference in references {
-            if !complete {
-                self.name(&reference).await?;
-            }
-            if clients.config.verify {
-                self.read_back().await?;
-            }
-            if let Some(patience) = clients.config.wait {
-                let anonymous = clients.open(group[0], None).map_err(|error| failure(&reference, error))?;
-                self.wait_for(&anonymous, &reference, patience).await?;
-            }
+        Ok((blobs, complete))
+    }
+
+    /// Makes sure of what was asked for beyond the registry's word.
+    async fn prove(
+        &self,
+        clients: &Clients<'_>,
+        destination: &Destination,
+        named: &[(Reference, Traffic)],
+    ) -> Result<(), PushError> {
+        if clients.config.verify {
+            self.read_back().await?;
+        }
+        if let Some(patience) = clients.config.wait {
+            let anonymous = clients.open(destination, None).map_err(|error| self.failed(error))?;
+            let references: Vec<&Reference> = named.iter().map(|(reference, _)| reference).collect();
+            self.wait_for(&anonymous, &references, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// What was done for each name; the blobs with the first.
+    fn tell(&self, named: Vec<(Reference, Traffic)>, mut blobs: Vec<BlobOutcome>, tally: &mut Tally) {
+        for (reference, traffic) in named {
             let outcome = PushOutcome {
                 reference,
-                digest,
-                traffic: self.registry.new_traffic(),
+                digest: self.tree.root().digest(),
+                traffic,
                 certificate: self.registry.own_certificate(),
                 blobs: blobs.clone(),
             };
-            self.tell(&outcome);
-            outcomes.push(outcome);
+            self.summarise(&outcome);
+            tally.done.push(outcome);
             for blob in &mut blobs {
                 (blob.how, blob.uploaded) = (Uploaded::Exists, 0);
             }
         }
-        Ok(outcomes)
     }
 
-    fn tell(&self, outcome: &PushOutcome) {
+    fn summarise(&self, outcome: &PushOutcome) {
         let totals = outcome.totals();
         self.progress.emit(Event::Summary(&Summary {
             destination: outcome.reference.to_string(),
@@ -101,7 +134,7 @@ impl Run<'_> {
 
 /// The names that the destinations give the image, tags complete.
 pub(super) fn references(group: &[&Destination]) -> Vec<Reference> {
-    group.iter().map(|destination| destination.reference.clone().with_default_tag()).collect()
+    group.iter().map(|destination| destination.name()).collect()
 }
 
 /// What the image is to be found under: its tags, or its digest without any.

@@ -38,6 +38,7 @@ pub use body::{BlobSource, Meter};
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
 pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use oci_client::errors::OciErrorCode;
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};

@@ -1,7 +1,7 @@
 //! From what a person typed to an entry of the store.
 
 use super::{Entry, ImageStore, StoreError};
-use crate::image::{Descriptor, Digest, Reference};
+use crate::image::{Descriptor, Digest, Reference, shown};
 
 /// The shortest id prefix accepted: shorter ones are typing errors more often than ids.
 const MIN_ID_PREFIX: usize = 4;
@@ -55,9 +55,7 @@ impl ImageStore {
         }
         match self.by_id(text, &entries)? {
             Some(selection) => Ok(selection),
-            None => {
-                Err(StoreError::NotFound { name: text.chars().take(200).collect(), known: suggestions(text, &entries) })
-            }
+            None => Err(StoreError::NotFound { name: shown(text), known: suggestions(text, &entries) }),
         }
     }
 

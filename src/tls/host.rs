@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
 
-use crate::image::Reference;
+use crate::image::{Reference, shown};
 
 /// The port of https.
 const DEFAULT_PORT: u16 = 443;
@@ -61,7 +61,7 @@ impl FromStr for RegistryHost {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let invalid = || InvalidHost(text.chars().filter(|letter| !letter.is_control()).take(100).collect());
+        let invalid = || InvalidHost(shown(text).chars().take(100).collect());
         let bare = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
         // References have the one grammar of addresses; none of it can leave a directory.
         Reference::from_parts(Some(bare), "x", None).map_err(|_| invalid())?;

@@ -28,6 +28,7 @@ mod helper;
 mod indexes;
 mod insecure;
 mod keyring;
+mod landing;
 mod layers;
 mod login;
 mod multicall;

@@ -1,10 +1,14 @@
 //! What a push tells to those who look on: every line as its schema says, and nothing secret in any.
 
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
-use crate::server::Server;
+use crate::server::{Server, send};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -105,8 +109,14 @@ fn a_trace_has_every_exchange_and_no_secret() {
     };
     assert!(lines.iter().all(hidden), "{text}");
 
+    // Somebody made it readable, and put a link in its place.
+    std::fs::rename(&path, sandbox.work().join("elsewhere.jsonl")).expect("renamed");
+    std::os::unix::fs::symlink("elsewhere.jsonl", &path).expect("linked");
     let words = ["idpbuilder-pull", &destination, "--plain-http", "--trace", "trace.jsonl", "--store", "other", "-q"];
     sandbox.run(&words).success();
+    let there = std::fs::symlink_metadata(&path).expect("there");
+    assert!(there.is_file() && std::os::unix::fs::PermissionsExt::mode(&there.permissions()) & 0o777 == 0o600);
+    assert_eq!(std::fs::read_to_string(sandbox.work().join("elsewhere.jsonl")).expect("text"), text);
     let pulled = json_lines(&std::fs::read_to_string(&path).expect("text"));
     valid("trace-1", &pulled);
     assert!(pulled.iter().all(|line| line["method"] == "GET" || line["method"] == "HEAD"), "replaced");
@@ -176,4 +186,85 @@ fn a_dry_run_without_permission_fails_as_the_push_would() {
     assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output}");
     let output = sandbox.run(&["idpbuilder-push", "app:v1", &destination, "--dry-run", "--verify"]);
     assert_eq!(output.code, Some(64), "{output}");
+}
+
+#[test]
+fn what_stands_is_told_although_another_destination_failed() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let at = |name: &str| format!("{}/demo/{name}", server.address);
+    let (first, last) = (at("first:v1"), at("last:v1"));
+    let words = |first: &str, last: &str, rest: &[&str]| -> Vec<String> {
+        let words = ["idpbuilder-push", "app:v1", first, "127.0.0.1:1/demo/app:v1", "127.0.0.1:1/demo/app:v2", last];
+        words.iter().chain(&["--plain-http", "--jobs", "1"]).chain(rest).map(|word| (*word).to_owned()).collect()
+    };
+    let run = |words: Vec<String>| sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = run(words(&first, &last, &["--quiet", "--digestfile", "digest"]));
+    let digest = std::fs::read_to_string(sandbox.work().join("digest")).expect("written");
+    let pinned = |name: &str| format!("{}@{digest}", at(name));
+    assert_eq!(output.stdout, format!("{}\n{}\n", pinned("first"), pinned("last")), "{output}");
+    assert_eq!(output.code, Some(3), "{output}");
+    let error: Vec<&str> = output.stderr.lines().skip_while(|line| !line.starts_with("error:")).collect();
+    snapshot("some_destinations_failed", &error.join("\n"), &server.address);
+
+    let output = run(words(&first, &at("new:v1"), &["--format", "json"]));
+    assert_eq!(output.code, Some(3), "{output}");
+    let rows: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    valid("push-1", std::slice::from_ref(&rows));
+    let rows = rows.as_array().expect("rows");
+    let of = |name: &str| rows.iter().find(|row| row["reference"] == name).expect("a row each");
+    assert_eq!(of(&first)["pinned"], pinned("first"));
+    assert_eq!(of(&at("new:v1"))["pinned"], pinned("new"));
+    for name in ["127.0.0.1:1/demo/app:v1", "127.0.0.1:1/demo/app:v2"] {
+        let error = of(name)["error"].as_str().expect("a reason");
+        assert!(error.contains("connection refused") && of(name)["digest"].is_null(), "{error}");
+    }
+    assert!(output.stderr.contains("Pushed ") && output.stderr.contains("new:v1"), "{output}");
+}
+
+#[test]
+fn a_build_that_reaches_one_of_two_registries_says_so() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let push = format!("--push={}/demo/built:v1", server.address);
+    let words = ["idpbuilder-build", "app", "-t", "app:v1", "--push=127.0.0.1:1/demo/app:v1", &push, "--plain-http"];
+    let output = sandbox.run(&words);
+    assert_eq!(output.code, Some(3), "{output}");
+    assert!(output.stdout.contains(&format!("{}/demo/built@sha256:", server.address)), "{output}");
+    assert!(output.stderr.contains("cannot push to `127.0.0.1:1/demo/app:v1`"), "{output}");
+}
+
+#[test]
+fn what_stands_is_told_although_somebody_stopped_the_rest() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    silent.set_nonblocking(true).expect("set");
+    let destinations =
+        [format!("{}/demo/app:v1", server.address), format!("{}/a/b", silent.local_addr().expect("bound"))];
+    let push = ["idpbuilder-push", "app:v1", &destinations[0], &destinations[1], "--plain-http", "-q"];
+    let stopped = |words: &[&str]| {
+        let mut command = sandbox.command(words);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        // Destinations go one after the other: the first is done when the second is reached.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let _open = loop {
+            if let Ok((stream, _)) = silent.accept() {
+                break stream;
+            }
+            assert!(Instant::now() < deadline, "the second is never reached");
+            std::thread::yield_now();
+        };
+        send(&child, rustix::process::Signal::INT);
+        let output = child.wait_with_output().expect("it ends");
+        let told = sandbox.neutral(&output.stderr);
+        assert_eq!((output.status.code(), told.ends_with("error: interrupted\n")), (Some(130), true), "{told}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let pinned = format!("{}/demo/app@sha256:", server.address);
+    let shown = stopped(&push);
+    assert!(shown.starts_with(&pinned) && shown.lines().count() == 1, "{shown}");
+    let rows: Value = serde_json::from_str(&stopped(&[&push[..], &["--format", "json"]].concat())).expect("JSON");
+    valid("push-1", std::slice::from_ref(&rows));
+    assert_eq!((rows[0]["reference"].as_str(), &rows[1]["error"]), (Some(&*destinations[0]), &"interrupted".into()));
 }

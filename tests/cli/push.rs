@@ -187,12 +187,13 @@ fn scripted(answer: Option<&'static str>) -> String {
     address
 }
 
-fn read_head(stream: &mut TcpStream) {
+fn read_head(stream: &mut TcpStream) -> Vec<u8> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
         head.push(byte[0]);
     }
+    head
 }
 
 #[test]
@@ -275,4 +276,89 @@ fn serving_says_what_is_wrong() {
 /// Pruning a store that a server uses; it would wait for half a minute.
 fn prune(sandbox: &Sandbox) -> Output {
     sandbox.run(&["idpbuilder-rm", "--prune", "--store", "served", "--lock-timeout", "1"])
+}
+
+#[test]
+fn a_wait_longer_than_anybody_has_is_told() {
+    let sandbox = sandbox();
+    let answer =
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let address = scripted(Some(answer));
+    let output = sandbox.run(&["idpbuilder-push", "app:v1", &format!("{address}/app"), "--plain-http"]);
+    assert_eq!(output.code, Some(5), "{output}");
+    assert!(output.stderr.contains("hint: it asked to wait for 1 hour; try again then"), "{output}");
+}
+
+#[test]
+fn a_password_in_a_reference_is_neither_used_nor_repeated() {
+    let sandbox = sandbox();
+    for destination in ["u:PWPW@127.0.0.1:1/a/b", "http://u:PWPW@127.0.0.1:1/a/b:v1", "https://u:PWPW@127.0.0.1:1"] {
+        let output = sandbox.run(&["idpbuilder-push", "app:v1", destination]);
+        assert!(!output.stderr.contains("PWPW") && output.stdout.is_empty(), "{output}");
+        assert!(output.stderr.contains("a user name or password in front of `@127.0.0.1:1"), "{output}");
+        assert!(output.stderr.contains("--creds NAME:PASSWORD"), "{output}");
+        assert_eq!(output.code, Some(4), "{output}");
+    }
+    let output = sandbox.run(&["idpbuilder-push", "app:v1", "127.0.0.1:1/a/b", "--registry", "u:PWPW@127.0.0.1:1"]);
+    assert!(!output.stderr.contains("PWPW") && output.stderr.contains("--creds NAME:PASSWORD"), "{output}");
+    for words in [
+        ["idpbuilder-push", "u:PWPW@host/a/b", "127.0.0.1:1/a/b"],
+        ["idpbuilder-trust", "show", "u:PWPW@host:5000"],
+        ["idpbuilder-inspect", "http://u:PWPW@host/a/b", "--layers"],
+    ] {
+        let output = sandbox.run(&words);
+        assert!(!output.stderr.contains("PWPW") && output.stderr.contains("[hidden]@host"), "{output}");
+    }
+}
+
+#[test]
+fn what_is_missing_in_the_middle_is_not_about_the_name() {
+    let sandbox = sandbox();
+    for (answer, told, untold) in [
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 63\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"BLOB_UPLOAD_UNKNOWN\",\"message\":\"unknown\"}]}",
+            "the registry lost something",
+            "owner",
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 56\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"NAME_UNKNOWN\",\"message\":\"unknown\"}]}",
+            "check the owner",
+            "lost",
+        ),
+    ] {
+        let address = scripted_after_questions(answer);
+        let words = ["idpbuilder-push", "app:v1", &format!("{address}/app"), "--plain-http", "--retry", "0"];
+        let output = sandbox.run(&words);
+        assert!(output.stderr.contains(told) && !output.stderr.contains(untold), "{output}");
+    }
+}
+
+/// A registry that has nothing, and answers whatever else it is asked for.
+fn scripted_after_questions(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let asks = read_head(&mut stream).starts_with(b"HEAD ");
+            let nothing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(if asks { nothing } else { answer }.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_credentials_file_that_cannot_be_read_says_why() {
+    let sandbox = sandbox();
+    let words = ["idpbuilder-push", "app:v1", "127.0.0.1:1/a/b", "--plain-http", "--authfile", "nope.json"];
+    let output = sandbox.run(&words);
+    assert!(output.stderr.contains("nope.json") && output.stderr.contains("No such file or directory"), "{output}");
+}
+
+#[test]
+fn pieces_that_are_too_small_are_told() {
+    let sandbox = sandbox();
+    let words = ["idpbuilder-push", "app:v1", "127.0.0.1:1/a/b", "--plain-http", "--chunk-size", "1"];
+    let output = sandbox.run(&words);
+    assert!(output.stderr.contains("warning: pieces are of 64.00 KiB at least"), "{output}");
 }

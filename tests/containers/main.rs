@@ -17,6 +17,7 @@ mod bases;
 mod composed;
 mod docker;
 mod images;
+mod landing;
 mod matrix;
 mod measured;
 mod podman;

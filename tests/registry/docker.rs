@@ -196,6 +196,6 @@ async fn an_interrupt_stops_before_anything_is_sent() {
     let interrupt = Interrupt::default();
     interrupt.request();
     let config = push_config("app", &[&format!("{}/team/app", server.host())], None);
-    let error = push(config, &local.store, Arc::new(Silent), &interrupt).await.expect_err("interrupted");
+    let error = push(config, &local.store, Arc::new(Silent), &interrupt).await.expect_err("interrupted").into_first();
     assert!(matches!(error, PushError::Interrupted), "{error:?}");
 }

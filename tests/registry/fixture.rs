@@ -9,7 +9,7 @@ use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
 use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
 use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushError, PushOutcome, push};
+use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{
     BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
     Timeouts, Uploaded,
@@ -88,7 +88,7 @@ impl TestStore {
     }
 
     pub(crate) async fn push(&self, config: PushConfig) -> Result<Vec<PushOutcome>, PushError> {
-        push(config, &self.store, Arc::new(Silent), &Interrupt::default()).await
+        push(config, &self.store, Arc::new(Silent), &Interrupt::default()).await.map_err(Incomplete::into_first)
     }
 
     pub(crate) async fn pull(&self, config: PullConfig) -> Result<PullOutcome, PullError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use idpbuilder_oci::progress::Interrupt;
 use idpbuilder_oci::push::{PushConfig, PushError, push};
-use idpbuilder_oci::registry::RegistryError;
+use idpbuilder_oci::registry::{RateLimits, RegistryError};
 
 use crate::docker_registry::{DockerRegistry, Options};
 use crate::fixture::{TestStore, Told, noise, push_config, registry};
@@ -103,7 +103,12 @@ async fn blobs_that_were_there_and_are_not_are_sent_again_once() {
         let outcome = push(config(&server), &local.store, Arc::clone(&told) as _, &Interrupt::default()).await;
         let outcome = outcome.expect("repaired").remove(0);
         assert_eq!(told.lines().len(), 1, "{:?}", told.lines());
-        assert_eq!(outcome.totals().uploaded, 2 * outcome.blobs.iter().map(|blob| blob.size).sum::<u64>());
+        assert_eq!(
+            outcome.totals().uploaded,
+            outcome.blobs.iter().map(|blob| blob.size).sum::<u64>(),
+            "each byte counts once"
+        );
+        assert!(outcome.traffic.sent > 2 * outcome.totals().uploaded, "and went twice");
         for blob in &outcome.blobs {
             let found = registry(&server.host(), None).head_blob("team/app", blob.digest).await.expect("an answer");
             assert_eq!(found, Some(blob.size));
@@ -173,6 +178,56 @@ async fn an_image_is_waited_for_until_anybody_can_pull_it() {
     let wait = Some(Duration::from_millis(600));
     let error = local.push(PushConfig { wait, ..config(&private) }).await.expect_err("never");
     let PushError::NotPullable { source: RegistryError::Unauthorized { .. }, .. } = error else { panic!("{error:?}") };
+}
+
+#[tokio::test]
+async fn what_is_waited_for_is_pulled_to_its_end() {
+    let read_to_the_end = |request: &Request| request.method == "GET" && request.path().contains("/blobs/");
+    let damaged = AtomicUsize::new(0);
+    let server = keeping(move |request, kept| {
+        let name = request.path().rsplit('/').next().unwrap_or_default();
+        let bytes = kept.blobs.get(name).filter(|bytes| bytes.len() == 700_000)?;
+        // Twice the last byte is not what it was.
+        (read_to_the_end(request) && damaged.fetch_add(1, Ordering::Relaxed) < 2).then(|| {
+            let mut bytes = bytes.clone();
+            *bytes.last_mut().expect("not empty") ^= 1;
+            Reply::Answer(200, Vec::new(), bytes)
+        })
+    });
+    let local = TestStore::new();
+    local.image("app", &[noise(90, 700_000), noise(91, 500)]);
+    local.push(PushConfig { wait: Some(Duration::from_secs(20)), ..config(&server) }).await.expect("in the end");
+    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    for request in server.seen().iter().filter(|request| read_to_the_end(request)) {
+        *asked.entry(request.path().to_owned()).or_default() += 1;
+    }
+    let mut asked: Vec<usize> = asked.into_values().collect();
+    asked.sort_unstable();
+    assert_eq!(asked, [1, 1, 3], "what came once is not asked for again");
+
+    let damaging = keeping(move |request, kept| {
+        let name = request.path().rsplit('/').next().unwrap_or_default();
+        let bytes = kept.blobs.get(name).filter(|_| read_to_the_end(request))?;
+        Some(Reply::Answer(200, Vec::new(), vec![0; bytes.len()]))
+    });
+    let wait = Some(Duration::from_millis(600));
+    let error = local.push(PushConfig { wait, ..config(&damaging) }).await.expect_err("never whole");
+    let PushError::NotPullable { source: RegistryError::DigestMismatch { .. }, .. } = error else {
+        panic!("{error:?}")
+    };
+}
+
+#[tokio::test]
+async fn a_pull_that_does_not_end_in_time_says_how_far_it_came() {
+    let server = keeping(|_, _| None);
+    let local = TestStore::new();
+    local.image("app", &[noise(92, 400_000)]);
+    let rates = RateLimits { bytes: Some(100_000), requests: None };
+    local.push(config(&server)).await.expect("pushed");
+    let wait = Some(Duration::from_millis(1500));
+    let error = local.push(PushConfig { wait, rates, ..config(&server) }).await.expect_err("too slow");
+    let PushError::HalfPulled { read, size, .. } = error else { panic!("{error:?}") };
+    assert!(read > 0 && read < size && size > 400_000, "{read} of {size}");
 }
 
 #[tokio::test]

@@ -45,6 +45,12 @@ fn temporary_files(server: &Running) -> usize {
     std::fs::read_dir(server.store.root().join(".tmp")).expect("listed").count()
 }
 
+/// Bytes of uploads that are on the disk.
+fn stored_so_far(server: &Running) -> u64 {
+    let files = std::fs::read_dir(server.store.root().join(".tmp")).expect("listed");
+    files.map(|file| file.expect("an entry").metadata().map_or(0, |metadata| metadata.len())).sum()
+}
+
 #[test]
 fn at_once() {
     let server = Running::start();
@@ -202,9 +208,13 @@ fn a_new_request_takes_over_from_one_that_hangs() {
     let mut hanging = server.connect();
     hanging.send_head("PATCH", &location, &[("content-range", "0-599999")], Some(content.len()));
     hanging.stream.write_all(&content[..300_000]).expect("sent");
+    let deadline = Instant::now() + PATIENCE;
+    while stored_so_far(&server) == 0 {
+        assert!(Instant::now() < deadline, "the request is not taken up");
+        std::thread::yield_now();
+    }
     // The connection stays open, as one does whose other end has lost its network.
     let mut refused = patch(&server, &location, "300000-599999", &content[300_000..]);
-    let deadline = Instant::now() + PATIENCE;
     let mut offset = 300_000;
     while refused.status == 416 {
         // Bytes were still on their way when the hanging request was stopped.

@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::*;
 
 /// Longer than a tick of the clock that a local file system takes its times from (10 ms at 100 Hz).
-pub(super) const TICK: Duration = Duration::from_millis(12);
+const TICK: Duration = Duration::from_millis(12);
+
+/// For all file systems.
+pub(super) const TICKS: Settling = Settling { coarse: TICK, fine: TICK };
 
 const HOUR: Duration = Duration::from_hours(1);
 

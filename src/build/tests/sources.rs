@@ -81,12 +81,17 @@ fn each_source_is_a_layer_over_those_before() {
         [
             "750 3 srv/",
             "750 3 srv/index",
+            // What is there keeps its permissions and owner.
+            "750 3 srv/",
             "755 3 srv/more/",
             "644 3 srv/more/one",
-            // What is there keeps its permissions and owner.
+            "750 3 srv/",
             "755 3 srv/etc/",
             "400 7 srv/etc/link",
+            "750 3 srv/",
             "644 3 srv/index",
+            "750 3 srv/",
+            "755 3 srv/more/",
             "755 3 srv/more/deep/",
             "600 3 srv/more/deep/x/y",
         ]

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::failure::{Failure, Kind, Outcome};
-use super::super::push::{push_config, tell};
+use super::super::push::{Report, push_config, tell};
 use super::super::ui::Ui;
 use super::{Args, Built, make};
 use crate::build::BuildConfig;
 use crate::image::{Descriptor, Reference};
 use crate::progress::{Event, Progress, Stored};
-use crate::push::{Feed, PushConfig, PushOutcome, push_ahead};
+use crate::push::{Feed, PushConfig, push_ahead};
 use crate::store::ImageStore;
 
 /// Passes on each layer that is stored, and everything to whoever shows it.
@@ -58,12 +58,12 @@ impl Args {
         push: PushConfig,
         store: &ImageStore,
         progress: &Arc<dyn Progress>,
-    ) -> Result<(Built, Result<Vec<PushOutcome>, Failure>), Failure> {
+    ) -> Result<(Built, Report), Failure> {
         let (layers, blobs) = mpsc::unbounded_channel();
         let (finished, image) = oneshot::channel();
         let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
         let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
-        ui.block_on(async {
+        let (ended, signal) = ui.drive(async {
             let building = tokio::task::spawn_blocking(move || {
                 let built = make(&configs, verify, &builder, &following, &interrupt)?;
                 // Whoever waited for it may be gone.
@@ -80,15 +80,23 @@ impl Args {
             };
             let (built, pushed) = tokio::join!(building, pushing);
             let built = built.expect("building does not panic")?;
-            let missing = || Failure::new(Kind::Failed, "the image was built and not pushed");
-            Ok::<_, Failure>((built, pushed.map_err(Failure::from).and_then(|outcomes| outcomes.ok_or_else(missing))))
-        })
+            let report = match pushed.transpose() {
+                Some(pushed) => pushed.into(),
+                None => Report::failed(Failure::new(Kind::Failed, "the image was built and not pushed")),
+            };
+            Ok((built, report))
+        })?;
+        match (ended, signal) {
+            (Some(Ok((built, report))), signal) => Ok((built, report.stopped_by(signal))),
+            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
+            (ended, None) => ended.expect("nothing else stops it"),
+        }
     }
 
     /// What became of the push: the references to deploy are the last lines.
-    pub(super) fn tell_push(&self, ui: &Ui, outcomes: &[PushOutcome]) -> Outcome {
-        tell(ui, &self.registry, outcomes);
-        let lines: Vec<String> = outcomes.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect();
-        ui.data(&lines.join("\n"))
+    pub(super) fn tell_push(&self, ui: &Ui, report: Report) -> Outcome {
+        tell(ui, &self.registry, &report.done);
+        ui.data(&report.pinned())?;
+        report.end()
     }
 }

@@ -15,8 +15,9 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "MODE")]
     chmod: Option<String>,
     /// Further file, or the content of a directory, in layers over the context's; repeatable, later ones win. DEST is
-    /// an absolute path of the image: for a file its new name, or the directory if it ends with a slash. A directory's
-    /// own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then
+    /// an absolute path of the image, through the links of the layers below: for a file its new name, or the directory
+    /// if it is one or ends with a slash. A directory's own ignore file counts, --exclude and --ignorefile do not. Without
+    /// CONTEXT there is no context then
     #[arg(long, value_name = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]")]
     copy: Vec<String>,
     /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,

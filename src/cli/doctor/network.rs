@@ -25,7 +25,7 @@ const NO_CONNECTION: &str = "no connection";
 
 impl Args {
     fn limits(&self) -> Limits {
-        match self.registry.timeout.map(Duration::from_secs) {
+        match self.registry.timeout {
             Some(step) => Limits { step, total: step * 5 },
             None => LIMITS,
         }

@@ -81,6 +81,7 @@ impl<'a> JsonLine<'a> {
     fn of(event: &'static str, key: &'a str, transfer: &'a Transfer) -> Self {
         let phase = match transfer.phase {
             Phase::Pack => "pack",
+            Phase::Read => "read",
             Phase::Upload => "upload",
             Phase::Download => "download",
             Phase::Verify => "verify",
@@ -159,7 +160,7 @@ impl Progress for Json {
             }
             Event::Advance { key, bytes } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
-                transfer.done += bytes;
+                transfer.advance(bytes);
                 if transfer.shown.elapsed() >= JSON_EVERY {
                     transfer.shown = Instant::now();
                     JsonLine::of("advance", key, transfer).write();

@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::super::format::json;
+use super::Report;
 use crate::image::Digest;
 use crate::push::{BlobStep, Preview, PushOutcome, Totals, Uploaded};
 
@@ -49,10 +50,29 @@ struct Destination<'a> {
     blobs: Vec<BlobRow<'a>>,
 }
 
-/// What was done, as JSON.
-pub(super) fn outcomes_as_json(outcomes: &[PushOutcome]) -> String {
-    let rows: Vec<Destination<'_>> = outcomes.iter().map(done).collect();
-    json(&rows)
+/// A destination that failed.
+#[derive(Serialize)]
+struct Undone<'a> {
+    version: u32,
+    reference: String,
+    dry_run: bool,
+    error: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row<'a> {
+    Done(Destination<'a>),
+    Undone(Undone<'a>),
+}
+
+/// What was done and what not, as JSON.
+pub(super) fn report_as_json(report: &Report) -> String {
+    let done = report.done.iter().map(|outcome| Row::Done(done(outcome)));
+    let undone = report.undone.iter().map(|(reference, error)| {
+        Row::Undone(Undone { version: VERSION, reference: reference.to_string(), dry_run: false, error })
+    });
+    json(&done.chain(undone).collect::<Vec<_>>())
 }
 
 fn done(outcome: &PushOutcome) -> Destination<'_> {

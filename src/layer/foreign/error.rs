@@ -3,6 +3,7 @@
 use std::io;
 
 use super::names::shown;
+use crate::layer::LandingError;
 use crate::layer::read::{EntryKind, TarEntry, TarError};
 
 /// Why a tar stream did not become a layer. Names are as in the stream, what cannot be printed replaced, cut to a length
@@ -26,6 +27,9 @@ pub enum ForeignError {
         /// What is wrong with it.
         why: NameError,
     },
+    /// It cannot land where it should.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
     /// A link to nothing, or to something that is not before it in the archive.
     #[error("the archive's entry `{path}` is a link to `{target}`, which is not a file before it in the archive")]
     Link {

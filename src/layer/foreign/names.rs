@@ -107,6 +107,11 @@ impl Names {
         self.roles.get(&key(path)) == Some(&Role::Other)
     }
 
+    /// Whether a name is that of a directory that has an entry.
+    pub(super) fn is_directory(&self, path: &[u8]) -> bool {
+        self.roles.get(&key(path)) == Some(&Role::Directory)
+    }
+
     /// Counts an entry whose name does not matter.
     pub(super) fn count(&mut self) -> Result<(), ForeignError> {
         self.count_one().map_err(|refusal| refusal.of(b""))

@@ -58,7 +58,7 @@ fn pack(bytes: &[u8], plan: &Plan) -> Result<(Packed<Vec<u8>>, Imported), Foreig
     let compressors = Compressors::new(Compression::new(Format::None, None).expect("there")).expect("threads");
     let interrupt = Interrupt::default();
     let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
-    import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut Directories::default())
+    import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut Below::default())
 }
 
 /// One line an entry: kind, mode, owner, time, name, link, and what it contains.
@@ -273,7 +273,7 @@ fn interrupts_and_full_disks_are_told_apart() {
     let interrupt = Interrupt::default();
     let run = || {
         let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
-        import(&bytes[..], &plan, &compressors, Full, &mut monitor, &mut Directories::default()).map(drop)
+        import(&bytes[..], &plan, &compressors, Full, &mut monitor, &mut Below::default()).map(drop)
     };
     assert!(matches!(run(), Err(ForeignError::Write(error)) if error.kind() == io::ErrorKind::StorageFull));
     interrupt.request();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::push::PushError;
+use idpbuilder_oci::progress::{Interrupt, Silent};
+use idpbuilder_oci::push::{Incomplete, PushError, Undone, push};
 use idpbuilder_oci::registry::RegistryError;
 
 use crate::fixture::{TestStore, push_config};
 use crate::lab::invariants;
 use crate::lab::profile;
-use crate::lab::script::{self, Answer, Fault, Lie, Op};
+use crate::lab::script::{self, Answer, Fault, Lie, Nth, On, Op, Rule};
 use crate::lab::serve::{Lab, Setup};
 use crate::pushing::{KIB, Pushing};
 
@@ -120,4 +121,51 @@ async fn waiting_ends_when_anybody_can_pull() {
     let config = idpbuilder_oci::push::PushConfig { wait: Some(Duration::from_millis(500)), ..pushing.config() };
     let error = pushing.push_with(config).await.expect_err("it never comes");
     assert!(matches!(error, PushError::NotPullable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_destination_that_fails_does_not_keep_the_others_from_being_tried() {
+    let denied = || Fault::Refuse(Answer::json(403, "DENIED"));
+    let at = |op, text: &str| Rule { on: On::At(op, text.to_owned()), nth: Nth::From(1), fault: denied() };
+    let script = [at(Op::Open, "team/closed/"), at(Op::PutManifest, "team/last/manifests/protected")];
+    let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[300 * KIB, KIB, 2 * KIB]);
+    let name = |name: &str| format!("{}/team/{name}", pushing.lab.host());
+    for repository in ["team/closed", "team/last"] {
+        pushing.lab.state().repository(repository);
+    }
+    let names = ["app:v1", "closed:v1", "closed:v2", "last:v1", "last:protected", "last:v3"].map(name);
+    let config = pushing.config_to(&names.each_ref().map(String::as_str));
+    let (silent, never) = (std::sync::Arc::new(Silent), Interrupt::default());
+    let pushed = Box::pin(push(config, &pushing.local.store, silent, &never)).await;
+    let Incomplete { done, failed } = pushed.expect_err("two are refused");
+    let done: Vec<String> = done.iter().map(|outcome| outcome.reference.to_string()).collect();
+    assert_eq!(done, ["app:v1", "last:v1", "last:v3"].map(name));
+    let failed: Vec<(Vec<String>, bool)> = failed
+        .into_iter()
+        .map(|undone| {
+            let is_denied = matches!(undone.error, PushError::Registry { source: RegistryError::Denied(_), .. });
+            (undone.references.iter().map(ToString::to_string).collect(), is_denied)
+        })
+        .collect();
+    let closed = vec![name("closed:v1"), name("closed:v2")];
+    assert_eq!(failed, [(closed, true), (vec![name("last:protected")], true)]);
+    let tags: Vec<String> = pushing.lab.state().repository("team/last").tags.keys().cloned().collect();
+    assert_eq!(tags, ["v1", "v3"]);
+    let blobs = pushing.image.references();
+    assert!(blobs.iter().all(|blob| pushing.lab.state().has("team/last", blob.digest)));
+    assert_eq!(pushing.lab.state().repository("team/closed").tags.len(), 0);
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_for_all_destinations() {
+    let pushing = Pushing::of(Setup::of(profile::PLAIN), &[KIB]);
+    let names = ["app:v1", "other:v1", "other:v2"].map(|name| format!("{}/team/{name}", pushing.lab.host()));
+    let config = pushing.config_to(&names.each_ref().map(String::as_str));
+    let interrupt = Interrupt::default();
+    interrupt.request();
+    let pushed = Box::pin(push(config, &pushing.local.store, std::sync::Arc::new(Silent), &interrupt)).await;
+    let Incomplete { done, failed } = pushed.expect_err("interrupted");
+    assert!(done.is_empty() && matches!(failed[..], [Undone { error: PushError::Interrupted, .. }]), "{failed:?}");
+    let told: Vec<String> = failed[0].references.iter().map(ToString::to_string).collect();
+    assert_eq!(told, names, "what was not tried is named");
 }

@@ -1,0 +1,160 @@
+//! What became of a push: what stands is told in any case, and what failed in one error.
+
+use std::fmt;
+
+use super::super::failure::{Failure, Outcome};
+use super::super::ui::Signal;
+use crate::image::Reference;
+use crate::push::{Incomplete, PushError, PushOutcome, Undone};
+
+/// A push that has ended.
+pub(in crate::cli) struct Report {
+    /// What stands.
+    pub(in crate::cli) done: Vec<PushOutcome>,
+    /// The other destinations, each with what kept it from standing.
+    pub(super) undone: Vec<(Reference, String)>,
+    failure: Option<Failure>,
+}
+
+impl Report {
+    /// A push that came to nothing.
+    pub(in crate::cli) fn failed(failure: Failure) -> Self {
+        Self { done: Vec::new(), undone: Vec::new(), failure: Some(failure) }
+    }
+
+    /// The same, stopped by somebody: what stands stands, also for whoever lost patience.
+    #[must_use]
+    pub(in crate::cli) fn stopped_by(self, signal: Option<Signal>) -> Self {
+        match signal {
+            Some(signal) => Self { failure: Some(Failure::stopped_by(signal)), ..self },
+            None => self,
+        }
+    }
+
+    /// `REPOSITORY@DIGEST` a line of what stands.
+    pub(in crate::cli) fn pinned(&self) -> String {
+        self.done.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How the command ends.
+    pub(in crate::cli) fn end(self) -> Outcome {
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
+impl From<Result<Vec<PushOutcome>, Incomplete>> for Report {
+    fn from(result: Result<Vec<PushOutcome>, Incomplete>) -> Self {
+        let Incomplete { done, failed } = match result {
+            Ok(done) => return Self { done, undone: Vec::new(), failure: None },
+            Err(incomplete) => incomplete,
+        };
+        let destinations = done.len() + failed.iter().map(|undone| undone.references.len()).sum::<usize>();
+        // What is wrong with the image here is no destination's fault.
+        let is_plain = match &failed[..] {
+            [Undone { references, error }] => references.len() == 1 || !is_of_a_destination(error),
+            _ => false,
+        };
+        let mut undone = Vec::new();
+        let mut failures = Vec::new();
+        let mut lines = Vec::new();
+        for Undone { references, error } in failed {
+            let failure = Failure::from(error);
+            lines.push(line(&failure.told(), &references));
+            undone.extend(references.into_iter().map(|reference| (reference, failure.told())));
+            failures.push(failure);
+        }
+        let first = failures.swap_remove(0);
+        let failure = if is_plain {
+            first
+        } else {
+            let several = Failure::new(first.kind(), Several { destinations, failed: undone.len(), lines });
+            first.hints().iter().cloned().fold(several, Failure::hint)
+        };
+        Self { done, undone, failure: Some(failure) }
+    }
+}
+
+fn is_of_a_destination(error: &PushError) -> bool {
+    match error {
+        PushError::Registry { .. }
+        | PushError::NotVerified { .. }
+        | PushError::HalfPulled { .. }
+        | PushError::NotPullable { .. } => true,
+        PushError::Store(_) | PushError::NoRegistry(_) | PushError::DigestDiffers { .. } | PushError::Interrupted => {
+            false
+        }
+    }
+}
+
+/// One reason, which names one destination, and the other destinations that have it.
+fn line(reason: &str, references: &[Reference]) -> String {
+    let is_named = |reference: &&Reference| reason.contains(&format!("`{reference}`"));
+    let others: Vec<String> =
+        references.iter().filter(|reference| !is_named(reference)).map(|reference| format!("`{reference}`")).collect();
+    if others.is_empty() { reason.to_owned() } else { format!("{reason}; the same for {}", others.join(", ")) }
+}
+
+/// Several destinations that failed.
+#[derive(Debug)]
+struct Several {
+    destinations: usize,
+    failed: usize,
+    /// A reason each.
+    lines: Vec<String>,
+}
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} destinations failed", self.failed, self.destinations)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+impl std::error::Error for Several {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::failure::{Kind, Paint};
+    use super::*;
+    use crate::image::Digest;
+
+    fn undone(names: &[&str], error: impl FnOnce(Box<Reference>) -> PushError) -> Undone {
+        let references: Vec<Reference> = names.iter().map(|name| name.parse().expect("a reference")).collect();
+        Undone { error: error(Box::new(references[0].clone())), references }
+    }
+
+    fn lost(destination: Box<Reference>) -> PushError {
+        PushError::NotVerified { destination, expected: Digest::of(b"pushed"), found: None }
+    }
+
+    fn rendered(failed: Vec<Undone>) -> (u8, String) {
+        let report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
+        let failure = report.end().expect_err("it failed");
+        (failure.code(), failure.render(Paint(false)))
+    }
+
+    #[test]
+    fn one_failure_is_told_as_it_is() {
+        let (code, text) = rendered(vec![undone(&["r.io/a:1"], lost)]);
+        assert_eq!(code, Kind::Registry.code());
+        assert!(text.starts_with("error: `r.io/a:1` stands for nothing after the push"), "{text}");
+        let (code, text) = rendered(vec![undone(&["r.io/a:1", "r.io/b:1"], |_| PushError::Interrupted)]);
+        assert_eq!((code, text.as_str()), (Kind::Interrupted.code(), "error: interrupted\n"));
+    }
+
+    #[test]
+    fn several_are_one_error_with_the_code_of_the_first() {
+        let source = || crate::registry::RegistryError::Address("x".to_owned());
+        let (code, text) = rendered(vec![
+            undone(&["r.io/a:1", "r.io/a:2"], lost),
+            undone(&["s.io/b:1"], |destination| PushError::Registry { destination, source: source() }),
+        ]);
+        assert_eq!(code, Kind::Registry.code());
+        insta::assert_snapshot!(text, @"
+        error: 3 of 3 destinations failed
+          `r.io/a:1` stands for nothing after the push, not for sha256:b77f399d988cdaefde8935e45fe96dc70fdd914b6b18d13bb87a84030b46fa5a; the same for `r.io/a:2`
+          cannot push to `s.io/b:1`: `x` is not a registry address
+        hint: push again; if it happens again, somebody else pushes the same tag or the registry loses data
+        ");
+    }
+}

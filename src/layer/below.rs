@@ -1,0 +1,297 @@
+//! What the layers so far make: directories with their attributes, and symbolic links. A layer that comes over them
+//! needs both, for what it does not say of a directory is lost, and what it puts over a link replaces the link.
+
+use std::collections::HashMap;
+
+use super::{LandingError, Owner};
+use crate::image::Digest;
+
+/// How many links a path may lead through, as Linux has it.
+const MAX_LINKS: usize = 40;
+
+/// The longest path, in bytes: what Linux can open.
+pub(super) const MAX_PATH_BYTES: usize = 4096;
+
+/// What a layer says of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits with set-uid, set-gid and sticky.
+    pub mode: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// When it was modified, in Unix seconds.
+    pub modified: u64,
+}
+
+/// Something that a layer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing<'a> {
+    /// A directory.
+    Directory(Attributes),
+    /// A symbolic link, with its target.
+    Link(&'a [u8]),
+    /// Anything else.
+    Other,
+}
+
+/// Half a SHA-256 of a directory's number and a name in it tells nodes apart, and bounds what one takes.
+type Key = [u8; 16];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    /// Its number.
+    Directory(u32),
+    /// The number of its target.
+    Link(u32),
+    Other,
+}
+
+/// The tree that layers make, one over another. Paths have no slash at either end; the root's is empty.
+///
+/// A directory has a number, and what is in it is found by that. When the directory goes, nobody asks for the number
+/// again, and everything below is gone with it.
+#[derive(Debug, Clone)]
+pub struct Below {
+    /// By number, the root's first; `None` for a directory that is there only because something is in it.
+    directories: Vec<Option<Attributes>>,
+    targets: Vec<Box<[u8]>>,
+    nodes: HashMap<Key, Node>,
+    /// The directory that something was put into last.
+    last: (Vec<u8>, u32),
+}
+
+impl Default for Below {
+    fn default() -> Self {
+        Self { directories: vec![None], targets: Vec::new(), nodes: HashMap::new(), last: (Vec::new(), 0) }
+    }
+}
+
+/// Where a path leads once all links are followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Resolved {
+    pub(super) path: Vec<u8>,
+    pub(super) end: End,
+}
+
+/// What is at the end of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Directory,
+    Other,
+    Nothing,
+}
+
+impl Below {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Puts something where it is, directories on the way included. A directory over a directory leaves what is in it.
+    pub fn put(&mut self, path: &[u8], thing: Thing<'_>) {
+        if path.is_empty() {
+            return;
+        }
+        let (parent, name) = parted(path);
+        let key = key(self.enter(parent), name);
+        let before = self.nodes.get(&key).copied();
+        match (thing, before) {
+            (Thing::Directory(attributes), Some(Node::Directory(number))) => {
+                self.directories[number as usize] = Some(attributes);
+                return;
+            }
+            (_, Some(Node::Directory(_))) => self.forget(),
+            _ => {}
+        }
+        let node = match thing {
+            Thing::Directory(attributes) => self.directory(Some(attributes)),
+            Thing::Link(target) => {
+                self.targets.push(target.into());
+                Node::Link(number(self.targets.len() - 1))
+            }
+            Thing::Other => Node::Other,
+        };
+        self.nodes.insert(key, node);
+    }
+
+    /// Removes whatever is at a path, with everything below it (image-spec, "Whiteouts").
+    pub fn remove(&mut self, path: &[u8]) {
+        if let Some(key) = self.key(path) {
+            self.nodes.remove(&key);
+            self.forget();
+        }
+    }
+
+    /// Removes everything in a directory (image-spec, "Opaque Whiteout").
+    pub fn empty(&mut self, path: &[u8]) {
+        if path.is_empty() {
+            let root = self.directories[0];
+            *self = Self::default();
+            self.directories[0] = root;
+        } else if let Some(key) = self.key(path)
+            && let Some(Node::Directory(number)) = self.nodes.get(&key).copied()
+        {
+            let emptied = self.directory(self.directories[number as usize]);
+            self.nodes.insert(key, emptied);
+            self.forget();
+        }
+    }
+
+    /// What is said of the directory at a path that leads through no link.
+    pub(super) fn attributes(&self, path: &[u8]) -> Option<Attributes> {
+        match self.nodes.get(&self.key(path)?)? {
+            Node::Directory(number) => self.directories[*number as usize],
+            Node::Link(_) | Node::Other => None,
+        }
+    }
+
+    /// Whether there is a link at a path that leads through no other.
+    pub(super) fn is_link(&self, path: &[u8]) -> bool {
+        self.key(path).is_some_and(|key| matches!(self.nodes.get(&key), Some(Node::Link(_))))
+    }
+
+    /// Where a path leads. Nothing leads out of the root.
+    pub(super) fn resolve(&self, path: &[u8]) -> Result<Resolved, LandingError> {
+        let mut links = 0;
+        let mut names: Vec<&[u8]> = Vec::new();
+        // Of the root and each of the names; none behind what is not there.
+        let mut places = vec![Some(Node::Directory(0))];
+        let mut pending: Vec<&[u8]> = path.split(|byte| *byte == b'/').rev().collect();
+        while let Some(name) = pending.pop() {
+            match name {
+                b"" | b"." => continue,
+                b".." => {
+                    if names.pop().is_some() {
+                        places.pop();
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let node = match places.last().copied().flatten() {
+                Some(Node::Directory(number)) => self.nodes.get(&key(number, name)).copied(),
+                _ => None,
+            };
+            match node {
+                Some(Node::Link(number)) => {
+                    let target = &self.targets[number as usize];
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(LandingError::Links { path: shown(path), limit: MAX_LINKS });
+                    }
+                    if target.starts_with(b"/") {
+                        names.clear();
+                        places.truncate(1);
+                    }
+                    pending.extend(target.split(|byte| *byte == b'/').rev());
+                }
+                node => {
+                    names.push(name);
+                    places.push(node);
+                    if node == Some(Node::Other) && pending.iter().any(|name| !name.is_empty()) {
+                        return Err(LandingError::NotADirectory { path: shown(&names.join(&b'/')) });
+                    }
+                }
+            }
+        }
+        let path = names.join(&b'/');
+        if path.len() > MAX_PATH_BYTES {
+            return Err(LandingError::TooLong { limit: MAX_PATH_BYTES });
+        }
+        let end = match places.last().copied().flatten() {
+            Some(Node::Directory(_)) => End::Directory,
+            Some(_) => End::Other,
+            None => End::Nothing,
+        };
+        Ok(Resolved { path, end })
+    }
+
+    /// The number of a directory, which is made where it is missing. Links on the way are followed, as whoever unpacks
+    /// a layer over the others does.
+    fn enter(&mut self, path: &[u8]) -> u32 {
+        if self.last.0 == path {
+            return self.last.1;
+        }
+        let mut found = 0;
+        for end in ends(path) {
+            let (_, name) = parted(&path[..end]);
+            let key = key(found, name);
+            match self.nodes.get(&key) {
+                Some(Node::Directory(number)) => {
+                    found = *number;
+                    continue;
+                }
+                Some(Node::Link(_)) => {
+                    if let Ok(Resolved { path, end: End::Directory | End::Nothing }) = self.resolve(&path[..end]) {
+                        // There are no links in this one.
+                        found = self.enter(&path);
+                        continue;
+                    }
+                }
+                Some(Node::Other) | None => {}
+            }
+            let made = self.directory(None);
+            self.nodes.insert(key, made);
+            found = number(self.directories.len() - 1);
+        }
+        self.last = (path.to_vec(), found);
+        found
+    }
+
+    /// The key of a path that leads through directories only.
+    fn key(&self, path: &[u8]) -> Option<Key> {
+        let (parent, name) = parted(path);
+        let mut found = 0;
+        for end in ends(parent) {
+            match self.nodes.get(&key(found, parted(&path[..end]).1))? {
+                Node::Directory(number) => found = *number,
+                Node::Link(_) | Node::Other => return None,
+            }
+        }
+        (!name.is_empty()).then(|| key(found, name))
+    }
+
+    fn directory(&mut self, attributes: Option<Attributes>) -> Node {
+        self.directories.push(attributes);
+        Node::Directory(number(self.directories.len() - 1))
+    }
+
+    /// A directory went: what is known of the last one may not hold.
+    fn forget(&mut self) {
+        self.last = (Vec::new(), 0);
+    }
+}
+
+/// Where each of a path's directories and the path itself end; nowhere for the root.
+pub(super) fn ends(path: &[u8]) -> impl Iterator<Item = usize> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+    slashes.chain((!path.is_empty()).then_some(path.len()))
+}
+
+/// The directory that a path is in, and its name there.
+pub(super) fn parted(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(end) => (&path[..end], &path[end + 1..]),
+        None => (&path[..0], path),
+    }
+}
+
+/// What messages call a path of the image.
+pub(super) fn shown(path: &[u8]) -> String {
+    let text = String::from_utf8_lossy(path);
+    let text = text.chars().take(200).map(|char| if char.is_control() { '\u{fffd}' } else { char });
+    std::iter::once('/').chain(text).collect()
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("what layers may have is bounded")
+}
+
+fn key(directory: u32, name: &[u8]) -> Key {
+    let mut key = Key::default();
+    key.copy_from_slice(&Digest::of(&[&directory.to_be_bytes(), name].concat()).bytes()[..16]);
+    key
+}
+
+#[cfg(test)]
+mod tests;

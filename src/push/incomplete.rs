@@ -1,0 +1,62 @@
+//! A push that did not reach all of its destinations: which it reached, which not, and why.
+
+use super::{Destination, PushError, PushOutcome};
+use crate::image::Reference;
+
+/// What became of a push that failed somewhere.
+#[derive(Debug)]
+pub struct Incomplete {
+    /// The destinations that stand.
+    pub done: Vec<PushOutcome>,
+    /// The others, in the order in which they failed: at least one.
+    pub failed: Vec<Undone>,
+}
+
+/// Destinations that failed for one reason.
+#[derive(Debug)]
+pub struct Undone {
+    /// The destinations, with the tags that they would have got.
+    pub references: Vec<Reference>,
+    /// The reason.
+    pub error: PushError,
+}
+
+impl Undone {
+    pub(super) fn new(references: Vec<Reference>, error: PushError) -> Self {
+        Self { references, error }
+    }
+}
+
+impl Incomplete {
+    /// None of `destinations` was reached.
+    pub(super) fn nothing(destinations: &[Destination], error: PushError) -> Self {
+        let references = destinations.iter().map(Destination::name).collect();
+        Self { done: Vec::new(), failed: vec![Undone::new(references, error)] }
+    }
+
+    /// Why the first destination failed.
+    pub fn into_first(self) -> PushError {
+        let first = self.failed.into_iter().next();
+        first.expect("something failed").error
+    }
+}
+
+/// What became of the destinations so far.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) done: Vec<PushOutcome>,
+    pub(super) failed: Vec<Undone>,
+}
+
+impl Tally {
+    /// Whether nothing is worth trying any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.failed.iter().any(|undone| matches!(undone.error, PushError::Interrupted))
+    }
+
+    /// The answer to whoever asked for the push.
+    pub(super) fn result(self) -> Result<Vec<PushOutcome>, Incomplete> {
+        let Self { done, failed } = self;
+        if failed.is_empty() { Ok(done) } else { Err(Incomplete { done, failed }) }
+    }
+}
