@@ -6,7 +6,7 @@ use super::failure::{Failure, Kind};
 use super::size::spelled;
 use crate::pull::PullError;
 use crate::push::PushError;
-use crate::registry::{NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts};
+use crate::registry::{Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
 use crate::trust::{AskFailure, TrustError};
 
@@ -154,14 +154,15 @@ fn advise(error: &RegistryError) -> Advice {
                 None => advice.hint("try again; what arrived is not sent twice"),
             }
         }
-        // What servers with TLS say to who speaks without, none of them in the form that registries have for errors.
         RegistryError::Refused(refused)
-            if may_be_the_first(&refused.request)
-                && refused.request.is_plain()
-                && refused.refusal.status.as_u16() == 400
-                && refused.refusal.errors.is_empty() =>
+            if may_be_the_first(&refused.request) && refused.request.is_plain() && refused.refusal.asks_for_tls() =>
         {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
+        }
+        RegistryError::Protocol { violation: Violation::Realm(Misdirection::Unprotected { .. }), .. } => {
+            Advice::new(Kind::Registry)
+                .hint("the password does not go there: use the registry by https, without --plain-http")
+                .hint("or have the registry name its token service by https, or at its own host")
         }
         RegistryError::NotFound(_)
         | RegistryError::TooLarge(_)
@@ -211,13 +212,14 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             advice.hint(format!("nothing listens on {host}: check the port, and that the registry runs"))
         }
         NetworkFault::Unreachable => advice.hint("check the network and the address"),
-        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Other => {
+        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => {
             advice.hint("try again; what arrived is not sent twice")
         }
         NetworkFault::Timeout { .. } => {
             Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout TIME")
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
+        NetworkFault::Verbose => advice,
         NetworkFault::NotHttp => advice.hint("if the registry speaks TLS, leave out --plain-http"),
         NetworkFault::Tls { fault, chain, chosen } => handshake(host, fault, chain, chosen, advice),
     }

@@ -6,10 +6,12 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, SERVER};
 use http::{HeaderMap, StatusCode};
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 
+use super::text::{plain, tidy};
+
 /// Bytes read of an error's body.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Characters kept of any text for people.
-const MAX_TEXT_CHARACTERS: usize = 600;
+/// Characters shown of a code.
+const MAX_CODE_CHARACTERS: usize = 100;
 /// Errors kept of one envelope.
 const MAX_ERRORS: usize = 16;
 /// Waiting longer than this is not waiting.
@@ -25,10 +27,10 @@ pub struct OciFault {
 }
 
 impl OciFault {
-    /// The code as it was sent.
+    /// The code as it was sent, as far as it can be shown.
     pub fn code_text(&self) -> String {
         match serde_json::to_value(&self.code) {
-            Ok(serde_json::Value::String(code)) => code,
+            Ok(serde_json::Value::String(code)) if !code.is_empty() => plain(&code, MAX_CODE_CHARACTERS),
             _ => "UNKNOWN".to_owned(),
         }
     }
@@ -81,6 +83,12 @@ impl Refusal {
     /// Whether the answer had nothing to read.
     pub fn is_mute(&self) -> bool {
         self.errors.is_empty() && self.text.is_none()
+    }
+
+    /// Whether it is what servers with TLS say to who speaks without: Go's, nginx's and Apache's name it.
+    pub fn asks_for_tls(&self) -> bool {
+        let names = |text: &str| ["https", "ssl", "tls"].iter().any(|name| text.to_ascii_lowercase().contains(name));
+        self.status == StatusCode::BAD_REQUEST && self.errors.is_empty() && self.text.as_deref().is_some_and(names)
     }
 
     /// Whether the envelope names `code`.
@@ -175,28 +183,12 @@ fn without_tags(html: &str) -> String {
     text
 }
 
-/// One line without control characters, cut to a length fit for a message; `None` when nothing is left.
-fn tidy(text: &str) -> Option<String> {
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.chars().count() > MAX_TEXT_CHARACTERS {
-            line = line.chars().take(MAX_TEXT_CHARACTERS).collect();
-            line.push('…');
-            break;
-        }
-    }
-    (!line.is_empty()).then_some(line)
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
+    use super::super::text::MAX_TEXT_CHARACTERS;
     use super::*;
 
     fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Refusal {
@@ -215,6 +207,33 @@ mod tests {
         );
         assert!(refusal.names(&OciErrorCode::BlobUnknown));
         assert_eq!(refusal.to_string(), "404 Not Found; BLOB_UNKNOWN: blob unknown to registry; ODD");
+    }
+
+    #[test]
+    fn only_who_says_so_asks_for_tls() {
+        for (status, body, expected) in [
+            (400, "Client sent an HTTP request to an HTTPS server.\n", true),
+            (400, "<html><title>400 The plain HTTP request was sent to HTTPS port</title>", true),
+            (400, "<html><body>You're speaking plain HTTP to an SSL-enabled server port.</body>", true),
+            (400, r#"{"errors":[{"code":"UNKNOWN","message":"use https"}]}"#, false),
+            (400, r#"{"errors":[{"code":"#, false),
+            (400, "", false),
+            (403, "https only", false),
+        ] {
+            assert_eq!(read(status, &[], body).asks_for_tls(), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_an_envelope_steers_a_terminal() {
+        let body = serde_json::json!({"errors": [
+            {"code": "DEN\u{1b}[31mIED\nerror: x", "message": "\u{1b}]0;pwn\u{7} \u{202e}evil \u{9b}31m"},
+            {"code": "C".repeat(60_000)},
+        ]});
+        let text = read(403, &[], &body.to_string()).to_string();
+        let long = "C".repeat(MAX_CODE_CHARACTERS);
+        let expected = format!("403 Forbidden; DEN\u{fffd}[31mIED\u{fffd}error: x: ]0;pwn evil 31m; {long}");
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::body::Payload;
 use super::challenge::{Challenge, challenges};
 use super::error::{RegistryError, Violation};
 use super::http::{Call, Reply, Transport};
-use super::origin::{self, Origin};
+use super::origin::{self, Misdirection, Origin};
 use super::token::{self, MAX_TOKEN_ANSWER_BYTES, Slot};
 use crate::credentials::Credential;
 
@@ -105,7 +105,7 @@ impl Authenticator {
         for challenge in challenges(headers) {
             match challenge {
                 Challenge::Bearer { realm, service, .. } => {
-                    let uri = origin::resolve(&self.own, base, &realm).map_err(Violation::Realm)?;
+                    let uri = self.realm(base, &realm).map_err(Violation::Realm)?;
                     *scheme = Scheme::Bearer(Realm { uri, service });
                     break;
                 }
@@ -114,6 +114,14 @@ impl Authenticator {
             }
         }
         Ok(*scheme != before)
+    }
+
+    /// The token service that an answer from `base` names, if credentials may go there.
+    fn realm(&self, base: &Uri, realm: &str) -> Result<Uri, Misdirection> {
+        let uri = origin::resolve(&self.own, base, realm)?;
+        let origin = |uri: &Uri| Origin::of(uri).ok_or(Misdirection::Malformed);
+        origin::admit_realm(&self.own, &origin(base)?, &origin(&uri)?)?;
+        Ok(uri)
     }
 
     /// The `Authorization` for a request within `scope`, fetched if need be, by one caller at a time.
@@ -260,7 +268,7 @@ pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryErr
 /// What a refusing answer says.
 pub(super) async fn refusal(reply: &mut Reply) -> Refusal {
     let body = reply.beginning().await;
-    Refusal::read(reply.status, &reply.headers, &body, jiff::Timestamp::now())
+    Refusal::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {

@@ -1,55 +1,75 @@
-//! A circuit breaker for one registry: when nothing gets through, one request at a time finds out whether
+//! A circuit breaker for one registry: when nothing gets through, one task finds out by a small question whether
 //! that has changed, and all others wait for it instead of failing one after the other.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Consecutive failures that open the circuit.
-const LIMIT: u32 = 5;
-/// The longest time between two probes.
-const LONGEST: Duration = Duration::from_secs(30);
-/// How often those who wait look again while a probe is under way.
-const LOOK: Duration = Duration::from_millis(50);
+use super::error::NetworkFault;
+
+/// Failures with no answer to anybody between them that open the circuit.
+const LIMIT: u32 = 3;
+/// How long nobody asks again after all attempts were in vain.
+const REST: Duration = Duration::from_secs(30);
 
 /// Pure: told the time, tells what may go.
 #[derive(Debug)]
-pub(super) struct Breaker {
-    first: Duration,
+struct Breaker {
     state: State,
+    /// How often it was opened: tells who asks from who asked before.
+    opened: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum State {
     /// Everything may go.
     Closed { failures: u32 },
-    /// Nothing may go before `until`, then one request.
-    Open { until: Instant, pause: Duration },
-    /// That one request is under way.
-    HalfOpen { pause: Duration },
+    /// Nothing may go: one task asks, and all others wait for what it finds.
+    Open,
+    /// It asked in vain, the last time for this reason.
+    Spent { until: Instant, fault: NetworkFault },
 }
 
-/// Whether a request may go.
+/// What somebody who wants to reach the registry is to do.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// Go.
+    Free,
+    /// Wait, and look again.
+    Wait,
+    /// Give up.
+    Shut(NetworkFault),
+}
+
+/// What a failure means for whoever met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Admission {
-    Go,
-    Ask(Duration),
+enum Duty {
+    Own,
+    Lead(u64),
+    Follow,
+}
+
+/// What somebody who did not reach the registry is to do.
+#[derive(Debug)]
+pub(super) enum Retreat<'a> {
+    /// Wait by yourself: others may get through.
+    Alone,
+    /// Wait for everybody, ask, and say what you found.
+    Lead(Lead<'a>),
+    /// Wait for whoever asks.
+    Follow,
 }
 
 impl Breaker {
-    /// One whose first pause is `first`; it doubles with each probe that fails.
-    fn new(first: Duration) -> Self {
-        Self { first, state: State::Closed { failures: 0 } }
-    }
-
-    fn admit(&mut self, now: Instant) -> Admission {
-        match self.state {
-            State::Closed { .. } => Admission::Go,
-            State::Open { until, .. } if now < until => Admission::Ask(until - now),
-            State::Open { pause, .. } => {
-                self.state = State::HalfOpen { pause };
-                Admission::Go
+    fn way(&mut self, now: Instant) -> Way {
+        match &self.state {
+            State::Closed { .. } => Way::Free,
+            State::Open => Way::Wait,
+            State::Spent { until, fault } if now < *until => Way::Shut(fault.clone()),
+            State::Spent { .. } => {
+                // Whoever comes next finds out, and needs to fail only once to be believed.
+                self.state = State::Closed { failures: LIMIT - 1 };
+                Way::Free
             }
-            State::HalfOpen { .. } => Admission::Ask(LOOK),
         }
     }
 
@@ -57,23 +77,28 @@ impl Breaker {
         self.state = State::Closed { failures: 0 };
     }
 
-    fn failed(&mut self, now: Instant) {
-        self.state = match self.state {
-            State::Closed { failures } if failures + 1 < LIMIT => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => State::Open { until: now + self.first, pause: self.first },
-            State::HalfOpen { pause } => {
-                let pause = pause.saturating_mul(2).min(LONGEST.max(self.first));
-                State::Open { until: now + pause, pause }
-            }
-            // One that went before the circuit opened.
-            open @ State::Open { .. } => open,
-        };
+    fn failed(&mut self) {
+        if let State::Closed { failures } = &mut self.state {
+            *failures += 1;
+        }
     }
 
-    /// A request ended without saying anything about the registry.
-    fn released(&mut self, now: Instant) {
-        if let State::HalfOpen { pause } = self.state {
-            self.state = State::Open { until: now, pause };
+    fn retreat(&mut self) -> Duty {
+        match self.state {
+            State::Closed { failures } if failures < LIMIT => Duty::Own,
+            State::Closed { .. } => {
+                self.state = State::Open;
+                self.opened += 1;
+                Duty::Lead(self.opened)
+            }
+            State::Open | State::Spent { .. } => Duty::Follow,
+        }
+    }
+
+    /// Ends an opening that nobody has ended yet.
+    fn end(&mut self, opening: u64, state: State) {
+        if matches!(self.state, State::Open) && self.opened == opening {
+            self.state = state;
         }
     }
 }
@@ -82,16 +107,34 @@ impl Breaker {
 #[derive(Debug)]
 pub(super) struct Gate(Mutex<Breaker>);
 
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Mutex::new(Breaker { state: State::Closed { failures: 0 }, opened: 0 }))
+    }
+}
+
 impl Gate {
-    pub(super) fn new(first: Duration) -> Self {
-        Self(Mutex::new(Breaker::new(first)))
+    /// Whether a request may go.
+    pub(super) fn way(&self) -> Way {
+        self.with(|breaker| breaker.way(Instant::now()))
     }
 
-    /// A pass for a request, or how long to wait before asking again.
-    pub(super) fn enter(&self) -> Result<Pass<'_>, Duration> {
-        match self.with(|breaker| breaker.admit(Instant::now())) {
-            Admission::Go => Ok(Pass { gate: self, told: false }),
-            Admission::Ask(wait) => Err(wait),
+    /// The registry answered somebody, whatever.
+    pub(super) fn succeeded(&self) {
+        self.with(Breaker::succeeded);
+    }
+
+    /// A request or its answer did not get through.
+    pub(super) fn failed(&self) {
+        self.with(Breaker::failed);
+    }
+
+    /// What to do about that.
+    pub(super) fn retreat(&self) -> Retreat<'_> {
+        match self.with(Breaker::retreat) {
+            Duty::Own => Retreat::Alone,
+            Duty::Lead(opening) => Retreat::Lead(Lead { gate: self, opening }),
+            Duty::Follow => Retreat::Follow,
         }
     }
 
@@ -100,32 +143,37 @@ impl Gate {
     }
 }
 
-/// A request's way through the gate; dropped without a word, it says nothing about the registry.
+/// The duty to ask for everybody. Dropped without a word, it passes to the next that fails.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
+pub(super) struct Lead<'a> {
     gate: &'a Gate,
-    told: bool,
+    opening: u64,
 }
 
-impl Pass<'_> {
-    /// The registry answered, whatever.
-    pub(super) fn succeeded(mut self) {
-        self.told = true;
-        self.gate.with(Breaker::succeeded);
+impl Lead<'_> {
+    /// Whether nobody has had an answer so far.
+    pub(super) fn is_needed(&self) -> bool {
+        matches!(self.gate.way(), Way::Wait)
     }
 
-    /// The request or its answer did not get through.
-    pub(super) fn failed(mut self) {
-        self.told = true;
-        self.gate.with(|breaker| breaker.failed(Instant::now()));
+    /// The registry answered.
+    pub(super) fn succeeded(self) {
+        self.gate.succeeded();
+    }
+
+    /// There is nothing left to try, and this is why.
+    pub(super) fn spent(self, fault: NetworkFault) {
+        self.end(State::Spent { until: Instant::now() + REST, fault });
+    }
+
+    fn end(&self, state: State) {
+        self.gate.with(|breaker| breaker.end(self.opening, state));
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if !self.told {
-            self.gate.with(|breaker| breaker.released(Instant::now()));
-        }
+        self.end(State::Closed { failures: LIMIT - 1 });
     }
 }
 
@@ -133,67 +181,82 @@ impl Drop for Pass<'_> {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    fn closed() -> Breaker {
+        Breaker { state: State::Closed { failures: 0 }, opened: 0 }
+    }
 
-    fn opened(now: Instant) -> Breaker {
-        let mut breaker = Breaker::new(SECOND);
+    fn opened() -> Breaker {
+        let mut breaker = closed();
         for _ in 0..LIMIT {
-            assert_eq!(breaker.admit(now), Admission::Go);
-            breaker.failed(now);
+            breaker.failed();
         }
+        assert_eq!(breaker.retreat(), Duty::Lead(1));
         breaker
+    }
+
+    fn spent(now: Instant) -> State {
+        State::Spent { until: now + REST, fault: NetworkFault::Refused }
     }
 
     #[test]
     fn only_consecutive_failures_open_it() {
-        let now = Instant::now();
-        let mut breaker = Breaker::new(SECOND);
+        let mut breaker = closed();
         for _ in 0..3 {
             for _ in 1..LIMIT {
-                breaker.failed(now);
+                breaker.failed();
+                assert_eq!(breaker.retreat(), Duty::Own);
             }
-            assert_eq!(breaker.admit(now), Admission::Go);
+            assert!(matches!(breaker.way(Instant::now()), Way::Free));
             breaker.succeeded();
         }
-        assert_eq!(opened(now).admit(now), Admission::Ask(SECOND));
+        assert!(matches!(opened().way(Instant::now()), Way::Wait));
     }
 
     #[test]
-    fn one_request_probes_and_its_end_decides_for_all() {
-        let now = Instant::now();
-        let mut breaker = opened(now);
-        breaker.failed(now + SECOND / 2);
-        assert_eq!(breaker.admit(now + SECOND / 2), Admission::Ask(SECOND / 2));
-        let later = now + SECOND;
-        assert_eq!(breaker.admit(later), Admission::Go);
-        assert_eq!(breaker.admit(later), Admission::Ask(LOOK));
-        breaker.failed(later);
-        assert_eq!(breaker.admit(later), Admission::Ask(2 * SECOND));
-        assert_eq!(breaker.admit(later + 2 * SECOND), Admission::Go);
+    fn one_asks_and_its_answer_decides_for_all() {
+        let mut breaker = opened();
+        // One that went before the circuit opened.
+        breaker.failed();
+        assert_eq!(breaker.retreat(), Duty::Follow);
         breaker.succeeded();
-        assert_eq!(breaker.admit(later), Admission::Go);
-        assert_eq!(breaker.admit(later), Admission::Go);
+        assert!(matches!(breaker.way(Instant::now()), Way::Free));
+        breaker.failed();
+        assert_eq!(breaker.retreat(), Duty::Own, "counted afresh");
     }
 
     #[test]
-    fn pauses_do_not_grow_for_ever() {
-        let mut now = Instant::now();
-        let mut breaker = opened(now);
-        for _ in 0..20 {
-            now += LONGEST;
-            assert_eq!(breaker.admit(now), Admission::Go);
-            breaker.failed(now);
-        }
-        assert_eq!(breaker.admit(now), Admission::Ask(LONGEST));
+    fn what_was_asked_in_vain_is_asked_again_later_and_by_one() {
+        let now = Instant::now();
+        let mut breaker = opened();
+        breaker.end(1, spent(now));
+        assert_eq!(breaker.retreat(), Duty::Follow);
+        assert!(matches!(breaker.way(now + REST / 2), Way::Shut(NetworkFault::Refused)));
+        assert!(matches!(breaker.way(now + REST), Way::Free));
+        breaker.failed();
+        assert_eq!(breaker.retreat(), Duty::Lead(2));
     }
 
     #[test]
-    fn a_probe_that_is_given_up_leaves_the_place_to_another() {
-        let gate = Gate(Mutex::new(opened(Instant::now().checked_sub(2 * SECOND).expect("it runs for longer"))));
-        let probe = gate.enter().expect("half open");
-        assert_eq!(gate.enter().expect_err("under way"), LOOK);
-        drop(probe);
-        gate.enter().expect("half open again").succeeded();
-        gate.enter().expect("closed").failed();
+    fn an_answer_to_somebody_else_is_not_taken_back() {
+        let mut breaker = opened();
+        breaker.succeeded();
+        breaker.end(1, spent(Instant::now()));
+        assert!(matches!(breaker.way(Instant::now()), Way::Free));
+        (0..LIMIT).for_each(|_| breaker.failed());
+        assert_eq!(breaker.retreat(), Duty::Lead(2));
+        breaker.end(1, spent(Instant::now()));
+        assert!(matches!(breaker.way(Instant::now()), Way::Wait), "somebody else asks now");
+    }
+
+    #[test]
+    fn a_duty_that_is_given_up_passes_to_another() {
+        let gate = Gate(Mutex::new(opened()));
+        drop(Lead { gate: &gate, opening: 1 });
+        assert!(matches!(gate.way(), Way::Free));
+        gate.failed();
+        let Retreat::Lead(lead) = gate.retreat() else { panic!("nobody asks") };
+        assert!(lead.is_needed() && matches!(gate.retreat(), Retreat::Follow));
+        lead.succeeded();
+        assert!(matches!(gate.way(), Way::Free));
     }
 }

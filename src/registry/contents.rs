@@ -1,6 +1,6 @@
 //! Blobs and manifests of a repository: blobs asked for, manifests received and stored.
 
-use ::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
 use ::http::{Method, StatusCode, Uri};
 
 use super::body::Payload;
@@ -48,17 +48,32 @@ pub struct Stored {
 }
 
 impl Registry {
-    /// Size in bytes of a blob the repository has; `None` when it has not.
+    /// Size in bytes of a blob the repository has; `None` when it has not, or does not say how much of it.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
         let reply = self.persist(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let size = number(&reply.headers, CONTENT_LENGTH.as_str());
-        size.map(Some).ok_or_else(|| RegistryError::Protocol {
-            request: reply.facts(),
-            violation: Violation::Header("Content-Length"),
+        match number(&reply.headers, CONTENT_LENGTH.as_str()) {
+            None => self.measure(repository, &uri).await,
+            size => Ok(size),
+        }
+    }
+
+    /// Size in bytes of a blob, by what the registry says when it is asked for the first of them.
+    async fn measure(&self, repository: &str, uri: &Uri) -> Result<Option<u64>, RegistryError> {
+        let first = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let ask = async || {
+            let call = Call { headers: first.clone(), ..empty(Method::GET, uri.clone()) };
+            self.call(Access::Push, repository, call).await
+        };
+        let reply = self.persist(Operation::Ask, ask).await?;
+        Ok(match reply.status {
+            StatusCode::OK => number(&reply.headers, CONTENT_LENGTH.as_str()),
+            StatusCode::PARTIAL_CONTENT => whole(&reply.headers),
+            // Not there after all, or not to be had: sending it is understood by everybody.
+            _ => None,
         })
     }
 
@@ -158,6 +173,11 @@ impl Registry {
         };
         self.persist(Operation::Name, put).await
     }
+}
+
+/// How much there is of what an answer is a part of (RFC 9110 section 14.4).
+fn whole(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }
 
 fn head(uri: &Uri) -> Call {

@@ -9,6 +9,7 @@ use oci_client::errors::OciErrorCode;
 
 use super::answer::Refusal;
 use super::origin::Misdirection;
+use super::text;
 use crate::image::{Digest, DocumentError};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};
 
@@ -32,7 +33,7 @@ impl RequestFacts {
         Self(Box::new(Facts {
             method: method.clone(),
             host,
-            path: uri.path().chars().take(400).collect(),
+            path: text::plain(uri.path(), 400),
             plain: uri.scheme_str() == Some("http"),
         }))
     }
@@ -96,7 +97,7 @@ pub enum Wait {
 }
 
 /// Why a request did not get an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NetworkFault {
     /// The host's name has no address.
     Dns,
@@ -108,6 +109,8 @@ pub enum NetworkFault {
     Reset,
     /// The connection was closed in the middle or before an answer.
     Closed,
+    /// The connection was kept from an earlier request, and ended before a byte of this answer.
+    Stale,
     /// No TLS connection.
     Tls {
         /// Why.
@@ -131,6 +134,8 @@ pub enum NetworkFault {
     },
     /// What answered does not speak HTTP.
     NotHttp,
+    /// The answer has more headers, or longer ones, than are read.
+    Verbose,
     /// Anything else.
     Other,
 }
@@ -144,6 +149,7 @@ impl fmt::Display for NetworkFault {
             Self::Unreachable => f.write_str("no route to it"),
             Self::Reset => f.write_str("the connection was cut"),
             Self::Closed => f.write_str("the connection was closed before the answer was complete"),
+            Self::Stale => f.write_str("the connection, kept from an earlier request, was closed"),
             Self::Tls { fault, .. } => match fault {
                 HandshakeFault::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
                 HandshakeFault::CaUsedAsEndEntity => {
@@ -169,6 +175,7 @@ impl fmt::Display for NetworkFault {
             Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
             Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),
             Self::Proxy { proxy } => write!(f, "the proxy {proxy} did not connect"),
+            Self::Verbose => f.write_str("the answer has more headers than are read"),
             Self::NotHttp => f.write_str("what answered does not speak HTTP"),
             Self::Other => f.write_str("the connection failed"),
         }
@@ -179,7 +186,7 @@ impl fmt::Display for NetworkFault {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A status that means nothing here.
-    #[error("status {0} is no answer to this request")]
+    #[error("status {0} is no answer to this request, or comes before all of it was sent")]
     Status(StatusCode),
     /// An upload without the address of its session.
     #[error("the answer has no Location")]
@@ -375,6 +382,11 @@ impl RegistryError {
             | Self::Refused(refused) => Some(refused),
             _ => None,
         }
+    }
+
+    /// Whether a connection was kept too long, which says nothing about the registry.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Network { fault: NetworkFault::Stale, .. })
     }
 
     /// Whether a manifest was refused because of what it names.

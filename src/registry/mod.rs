@@ -21,6 +21,7 @@ mod probe;
 mod reaction;
 mod referrers;
 mod retry;
+mod text;
 mod throttle;
 mod token;
 mod upload;
@@ -72,7 +73,8 @@ const MAX_AUTHORIZATIONS: usize = 4;
 pub struct Timeouts {
     /// For a connection: name resolution, TCP and TLS.
     pub connect: Duration,
-    /// For an answer, once the request is sent: some registries commit a large blob for minutes.
+    /// For the answer to a commit, once it is sent: some registries take minutes to store a large blob. Any other
+    /// answer has a minute at most.
     pub answer: Duration,
     /// For the next byte of a body, either way.
     pub stall: Duration,
@@ -81,16 +83,6 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(15), answer: Duration::from_mins(10), stall: Duration::from_mins(1) }
-    }
-}
-
-impl Timeouts {
-    fn limit(&self, wait: Wait) -> Duration {
-        match wait {
-            Wait::Connect => self.connect,
-            Wait::Stall => self.stall,
-            Wait::Answer => self.answer,
-        }
     }
 }
 
@@ -201,7 +193,7 @@ impl Registry {
             flights: Flights::default(),
             commits: Commits::default(),
             abandoned,
-            gate: Gate::new(Persistence::default().first_pause()),
+            gate: Gate::default(),
             persistence: Persistence::default(),
             met: AtomicBool::new(false),
             told: Mutex::default(),
@@ -211,7 +203,6 @@ impl Registry {
     /// The same registry, which goes on after faults that may pass.
     #[must_use]
     pub fn persisting(mut self, persistence: Persistence) -> Self {
-        self.gate = Gate::new(persistence.first_pause());
         let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.host, jiff::Timestamp::now()));
         if let Some(memory) = &memory {
             let pace = self.pace.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -56,6 +56,14 @@ pub enum Misdirection {
     /// To an address inside this machine or network that is not the registry's own.
     #[error("it leads to the internal address {0}")]
     Internal(Origin),
+    /// To another host, without TLS, on the word of an answer that came without TLS.
+    #[error("{from}, asked without TLS, leads to another host without TLS, {to}")]
+    Unprotected {
+        /// Who said so.
+        from: Origin,
+        /// Where it leads.
+        to: Origin,
+    },
 }
 
 /// Names that mean this machine even without DNS: idpbuilder's domain and `localhost`.
@@ -111,6 +119,22 @@ pub(super) fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
         return Err(Misdirection::Internal(target.clone()));
     }
     Ok(())
+}
+
+/// Fails when credentials for the registry at `own` must not go to the token service at `realm`, as an answer from
+/// `from` asks for.
+///
+/// Over TLS the registry itself has said so. Without TLS, whoever is on the way may have: but they could as well ask
+/// for the password at the registry's own address. So what must not happen is that it goes where others can read it
+/// who could not before: to another host without TLS, unless both are this machine.
+pub(super) fn admit_realm(own: &Origin, from: &Origin, realm: &Origin) -> Result<(), Misdirection> {
+    admit(own, realm)?;
+    let vouched = own.https && from.https;
+    let here = is_loopback(&own.host) && is_loopback(&realm.host);
+    if vouched || realm.https || realm.host == own.host || here {
+        return Ok(());
+    }
+    Err(Misdirection::Unprotected { from: from.clone(), to: realm.clone() })
 }
 
 /// Resolves a `Location` against the URI of the request it answers (RFC 3986 section 5, without dot
@@ -267,6 +291,38 @@ mod tests {
             ("https://10.0.0.1/", "https://10.0.0.2/"),
         ] {
             assert_eq!(admit(&origin(own), &origin(target)), Ok(()), "{own} {target}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_to_no_other_host_without_tls() {
+        let tls = "https://reg.example/";
+        let plain = "http://reg.example:5000/";
+        let here = "http://127.0.0.1:5000/";
+        for (own, from, realm, admitted) in [
+            (tls, tls, "https://auth.example/", true),
+            (tls, tls, "http://auth.example/", false),
+            (tls, tls, "https://127.0.0.1/", false),
+            // The registry led the question elsewhere, and that is no more than the registry's own word.
+            (tls, "https://cdn.example/", "https://auth.example/", true),
+            (plain, plain, "http://reg.example:5001/", true),
+            (plain, plain, "https://reg.example/", true),
+            (plain, plain, "https://auth.example/", true),
+            (plain, plain, "http://auth.example/", false),
+            (plain, plain, "http://127.0.0.1:5001/", false),
+            (plain, "https://cdn.example/", "http://auth.example/", false),
+            ("http://10.0.0.1/", "http://10.0.0.1/", "http://10.0.0.2/", false),
+            ("http://10.0.0.1/", "http://10.0.0.1/", "http://127.0.0.1/", false),
+            // A forwarded port of Gitea, which knows itself by its name outside.
+            (here, here, "https://gitea.cnoe.localtest.me:8443/", true),
+            (here, here, "http://localhost:5001/", true),
+            (here, here, "http://[::1]:5001/", true),
+            (here, here, "https://auth.example/", true),
+            (here, here, "http://auth.example/", false),
+            (here, here, "http://10.0.0.2/", false),
+        ] {
+            let found = admit_realm(&origin(own), &origin(from), &origin(realm));
+            assert_eq!(found.is_ok(), admitted, "{own} {from} {realm}: {found:?}");
         }
     }
 

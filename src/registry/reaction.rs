@@ -82,8 +82,8 @@ impl Fault {
                 | NetworkFault::Proxy { .. }
                 | NetworkFault::Timeout { wait: Wait::Connect, .. } => Self::Unreachable,
                 NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer, .. } => Self::Late,
-                NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Other => Self::Cut,
-                NetworkFault::Tls { .. } | NetworkFault::NotHttp => Self::Misplaced,
+                NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => Self::Cut,
+                NetworkFault::Tls { .. } | NetworkFault::NotHttp | NetworkFault::Verbose => Self::Misplaced,
             },
             RegistryError::Protocol { violation, .. } => match violation {
                 Violation::Offset { .. } => Self::Miscounted,

@@ -44,17 +44,23 @@ pub(super) struct Budget {
     used: u32,
     /// The first failure since the last progress.
     since: Option<Instant>,
+    /// Whether one was forgiven since then.
+    forgiven: bool,
 }
 
 impl Budget {
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        Self { policy, used: 0, since: None }
+        Self { policy, used: 0, since: None, forgiven: false }
     }
 
     /// The work got further than ever before: everything is there again.
     pub(super) fn recover(&mut self) {
-        self.used = 0;
-        self.since = None;
+        (self.used, self.since, self.forgiven) = (0, None, false);
+    }
+
+    /// Whether another attempt is free that is nobody's fault: one without progress, where there are attempts at all.
+    pub(super) fn forgive(&mut self) -> bool {
+        self.policy.attempts > 0 && !std::mem::replace(&mut self.forgiven, true)
     }
 
     /// The wait before the next attempt; `None` when there is none.
@@ -111,6 +117,16 @@ mod tests {
         let later = now + Duration::from_secs(100);
         let pause = budget.spend(None, later, 1.0).expect("afresh");
         assert_eq!(pause, Pause { wait: Duration::from_secs(1), attempt: 1, of: 4 });
+    }
+
+    #[test]
+    fn one_failure_is_forgiven_until_there_is_progress() {
+        let mut budget = Budget::new(POLICY);
+        assert!(budget.forgive() && !budget.forgive());
+        assert_eq!(waits(&mut budget, Instant::now(), 1.0).len(), 4, "it cost nothing");
+        budget.recover();
+        assert!(budget.forgive());
+        assert!(!Budget::new(RetryPolicy::NEVER).forgive());
     }
 
     #[test]

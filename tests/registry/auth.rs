@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::registry::{RegistryError, Violation};
+use idpbuilder_oci::registry::{RegistryError, Target, Violation};
 
 use crate::fixture::{login, registry};
 use crate::scripted::{Reply, Request, Scripted, answer, with};
@@ -182,4 +182,19 @@ async fn a_token_service_without_a_token_breaks_the_protocol() {
     let error =
         registry(&server.host(), Some(login("u", "p"))).head_blob("a/b", Digest::of(b"")).await.expect_err("none");
     assert!(matches!(&error, RegistryError::Protocol { violation: Violation::NoToken, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_a_server_says_back_of_a_credential_is_not_told() {
+    let server = Scripted::start(|request| match request.header("authorization") {
+        None => with(401, "WWW-Authenticate", "Basic realm=\"r\""),
+        Some(shown) => {
+            answer(403, &format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{shown}, correct-horse\"}}]}}"))
+        }
+    });
+    let registry = registry(&server.host(), Some(login("giteaAdmin", "correct-horse")));
+    let error = registry.get_manifest("team/app", Target::Tag("v1")).await.expect_err("not permitted");
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("DENIED: Basic [hidden], [hidden]"), "{text}");
+    assert!(!text.contains("correct-horse") && !text.contains(&STANDARD.encode("giteaAdmin:correct-horse")), "{text}");
 }

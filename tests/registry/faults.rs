@@ -281,7 +281,13 @@ async fn the_networks_faults_are_told_apart() {
     let ssh = Scripted::start(|_| Reply::Garbage);
     let garbage = ping(ssh.host()).await;
     assert!(matches!(garbage, NetworkFault::NotHttp), "{garbage:?}");
+    let many = Scripted::start(|_| Reply::Answer(200, vec![("X-Many", "x".to_owned()); 200], Vec::new()));
+    let verbose = ping(many.host()).await;
+    assert!(matches!(verbose, NetworkFault::Verbose), "{verbose:?}");
 }
+
+/// Nothing takes that long.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn impatient(host: &str) -> Registry {
     let short = Duration::from_millis(1500);
@@ -302,6 +308,47 @@ async fn silence_is_not_waited_for() {
     assert_eq!(download.chunk().await.expect("three bytes").as_deref(), Some(&b"hel"[..]));
     let stall = fault(download.chunk().await.expect_err("silence"));
     assert!(matches!(stall, NetworkFault::Timeout { wait: Wait::Stall, .. }), "{stall:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_drips_is_not_heard_out() {
+    let server = Scripted::start(|_| Reply::Drip(403));
+    let registry = impatient(&server.host());
+    let asked = registry.get_manifest("a/b", Target::Tag("v1"));
+    let error = tokio::time::timeout(DEADLINE, asked).await.expect("it comes to an end").expect_err("refused");
+    let text = error.refusal().and_then(|refused| refused.refusal.text.clone());
+    assert!(text.is_some_and(|text| text.starts_with('x')), "{error:?}");
+
+    // What nobody wants to read is not waited for either.
+    let server = Scripted::start(|_| Reply::Drip(200));
+    let ping = impatient(&server.host());
+    tokio::time::timeout(DEADLINE, ping.ping()).await.expect("it comes to an end").expect("an answer");
+}
+
+#[tokio::test]
+async fn a_blob_whose_size_is_not_told_is_measured() {
+    let sized = |headers: &'static [(&'static str, &'static str)], status: u16| {
+        Scripted::start(move |request| {
+            if request.method == "HEAD" {
+                return with(200, "Transfer-Encoding", "chunked");
+            }
+            assert_eq!(request.header("range"), Some("bytes=0-0"));
+            let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            Reply::Answer(status, headers, b"x".to_vec())
+        })
+    };
+    for (headers, status, expected) in [
+        (&[("Content-Range", "bytes 0-0/4711")][..], 206, Some(4711)),
+        (&[("Content-Range", "bytes 0-0/*")][..], 206, None),
+        (&[], 206, None),
+        (&[], 200, Some(1)),
+        (&[], 404, None),
+        (&[], 416, None),
+    ] {
+        let server = sized(headers, status);
+        let size = registry(&server.host(), None).head_blob("a/b", Digest::of(b"x")).await.expect("an answer");
+        assert_eq!(size, expected, "{headers:?} {status}");
+    }
 }
 
 #[tokio::test]

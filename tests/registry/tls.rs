@@ -1,15 +1,24 @@
 //! Against docker-registry with idpbuilder's kind of certificate: self-signed, `CA:TRUE`, served as the leaf.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use idpbuilder_oci::progress::{Event, Exchange, Interrupt, Progress};
 use idpbuilder_oci::pull::pull as pull_from;
 use idpbuilder_oci::push::push as push_to;
-use idpbuilder_oci::registry::{NetworkFault, RegistryError};
+use idpbuilder_oci::registry::{NetworkFault, Registry, RegistryConfig, RegistryError, Uploaded};
 use idpbuilder_oci::tls::{HandshakeFault, Origin, TlsPolicy, TrustStore};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::docker_registry::{DockerRegistry, Options};
-use crate::fixture::{TestStore, login, noise, pull_config, push_config, registry_error};
+use crate::fixture::{TestStore, login, noise, pull_config, push_config, registry_config, registry_error, upload};
 
 /// Certificate and key for that name.
 fn certificate(name: &str) -> (String, String) {
@@ -102,6 +111,65 @@ async fn questions_go_by_http_2_and_the_bytes_of_blobs_by_connections_of_their_o
     let seen = std::mem::take(&mut *protocols.0.lock().expect("unpoisoned"));
     let by_http_1 = seen.iter().filter(|(_, spoken, _)| spoken.as_deref() == Some("HTTP/1.1")).count();
     assert_eq!(by_http_1, 3, "two layers and the configuration: {seen:?}");
+}
+
+/// A registry that takes every blob, by HTTP/2 and nothing else; the sizes of the bodies it takes.
+async fn http_2_alone() -> (SocketAddr, Arc<Mutex<Vec<usize>>>) {
+    async fn serve(
+        request: http::Request<Incoming>,
+        taken: Arc<Mutex<Vec<usize>>>,
+    ) -> Result<http::Response<Empty<Bytes>>, Infallible> {
+        let status = match request.method().as_str() {
+            "HEAD" => 404,
+            "POST" => 202,
+            "PUT" => 201,
+            _ => 200,
+        };
+        let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+        if status == 201 {
+            taken.lock().expect("unpoisoned").push(body.len());
+        }
+        let answer = http::Response::builder().status(status).header("location", "/v2/team/app/blobs/uploads/1");
+        Ok(answer.body(Empty::new()).expect("valid"))
+    }
+    let (pem, key) = certificate("localhost");
+    let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder.expect("versions").with_no_client_auth().with_single_cert(chain, key).expect("a pair");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, taken) = (acceptor.clone(), Arc::clone(&taken));
+            tokio::spawn(async move {
+                // Who speaks HTTP/1.1 is refused here.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = service_fn(move |request| serve(request, Arc::clone(&taken)));
+                let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                // The client ends it.
+                let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (address, seen)
+}
+
+#[tokio::test]
+async fn where_nothing_but_http_2_is_spoken_the_bytes_of_blobs_go_by_it_too() {
+    let (address, taken) = http_2_alone().await;
+    let config = RegistryConfig { policy: TlsPolicy::SkipVerify, ..registry_config(&address.to_string(), None) };
+    let registry = Registry::open(config).expect("an address");
+    for (seed, size) in [(48, 300_000), (49, 400_000)] {
+        let uploaded = upload(&registry, &noise(seed, size)).await.expect("taken");
+        assert_eq!(uploaded, Uploaded::Sent { resumed: 0 });
+    }
+    assert_eq!(*taken.lock().expect("unpoisoned"), [300_000, 400_000]);
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub(crate) enum Reply {
     Short(u64, Vec<u8>),
     /// Announce more bytes than are sent, and wait.
     Stall(u64, Vec<u8>),
+    /// Announce more bytes than anybody waits for, and send one now and then.
+    Drip(u16),
     /// Take the body and never answer.
     Silence,
     /// Close without an answer.
@@ -54,6 +56,9 @@ pub(crate) enum Reply {
     /// Say something that is not HTTP.
     Garbage,
 }
+
+/// How often a byte drips.
+const DRIP: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// How long a server that answered early waits for the client to go.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
@@ -195,6 +200,14 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             Reply::Short(announced, body) => (announced, body, true),
             Reply::Stall(announced, body) => (announced, body, false),
+            Reply::Drip(status) => {
+                write_head(&mut writer, status, &[], 1 << 20)?;
+                // Until the client gives up.
+                loop {
+                    writer.write_all(b"x")?;
+                    std::thread::sleep(DRIP);
+                }
+            }
             Reply::Silence => {
                 // Until the client gives up.
                 let _ = reader.read(&mut [0; 1])?;
@@ -241,7 +254,8 @@ fn write_head(writer: &mut TcpStream, status: u16, headers: &[(&str, String)], l
     for (name, value) in headers {
         head = format!("{head}{name}: {value}\r\n");
     }
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) && status != 204 {
+    let told = ["content-length", "transfer-encoding"];
+    if !headers.iter().any(|(name, _)| told.contains(&name.to_ascii_lowercase().as_str())) && status != 204 {
         head = format!("{head}Content-Length: {length}\r\n");
     }
     head.push_str("\r\n");

@@ -211,14 +211,30 @@ impl Service<Uri> for Dialer {
     }
 }
 
-/// Whether a connection is still held by whoever drives it.
+/// Whether a connection is still held by whoever drives it, and whether it was of use before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Life(Arc<AtomicBool>);
+pub(super) struct Life(Arc<Marks>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    over: AtomicBool,
+    answered: AtomicBool,
+}
 
 impl Life {
     /// Nobody will read or write it any more.
     pub(super) fn is_over(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.over.load(Ordering::Acquire)
+    }
+
+    /// A request had its answer by it.
+    pub(super) fn answer(&self) {
+        self.0.answered.store(true, Ordering::Release);
+    }
+
+    /// Whether one had. The peer may then have closed it in the moment in which it was used again.
+    pub(super) fn has_answered(&self) -> bool {
+        self.0.answered.load(Ordering::Acquire)
     }
 }
 
@@ -258,7 +274,7 @@ impl Connection for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.life.0.store(true, Ordering::Release);
+        self.life.0.over.store(true, Ordering::Release);
     }
 }
 

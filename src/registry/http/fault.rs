@@ -5,10 +5,12 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use hyper_util::client::legacy;
+
 use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
-use super::connect::{DialError, DialFault};
-use crate::tls;
+use super::connect::{DialError, DialFault, Life};
+use crate::tls::{self, HandshakeFault};
 
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
@@ -23,7 +25,7 @@ pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<Regist
     }
 }
 
-/// What of an error concerns the network, by type.
+/// What of an error concerns the network, by type; limits are for the caller to fill in.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     if let Some(fault) = tls::classify(error) {
         return NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
@@ -39,6 +41,9 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
         if let Some(error) = link.downcast_ref::<hyper::Error>() {
             if error.is_incomplete_message() {
                 return NetworkFault::Closed;
+            }
+            if error.is_parse_too_large() {
+                return NetworkFault::Verbose;
             }
             if error.is_parse() {
                 return NetworkFault::NotHttp;
@@ -57,13 +62,39 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
                 return NetworkFault::Unreachable;
             }
+            // The system's limit on unacknowledged bytes: on a connection that was made, a stall like any other.
             io::ErrorKind::TimedOut => {
-                return NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO };
+                let connecting = |link: &(dyn Error + 'static)| {
+                    link.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect)
+                };
+                let wait = if links(error).any(connecting) { Wait::Connect } else { Wait::Stall };
+                return NetworkFault::Timeout { wait, limit: Duration::ZERO };
             }
             _ => {}
         }
     }
     NetworkFault::Other
+}
+
+/// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
+/// one is of no use before it has answered, so that it cannot be that twice.
+pub(super) fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> RegistryError {
+    if let RegistryError::Network { fault: fault @ (NetworkFault::Closed | NetworkFault::Reset), .. } = &mut error
+        && life.is_some_and(Life::has_answered)
+    {
+        *fault = NetworkFault::Stale;
+    }
+    error
+}
+
+/// Whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
+pub(super) fn speaks_http2_alone(error: &RegistryError) -> bool {
+    let RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::PeerRefused(alert), .. }, .. } =
+        error
+    else {
+        return false;
+    };
+    alert == "NoApplicationProtocol"
 }
 
 /// The chain of sources, through `io::Error` too, whose content is not its source.
@@ -83,4 +114,33 @@ pub(super) fn root_cause(error: &(dyn Error + 'static)) -> Option<io::Error> {
     let root = links(error).last()?;
     let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
     Some(io::Error::new(kind, root.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::error::RequestFacts;
+    use super::*;
+
+    #[test]
+    fn the_systems_limit_on_unacknowledged_bytes_is_a_stall() {
+        let late = io::Error::other(io::Error::from(io::ErrorKind::TimedOut));
+        let fault = classify(&late);
+        assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Stall, .. }), "{fault:?}");
+        let late = DialError(DialFault::Timeout, None);
+        let fault = classify(&late);
+        assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Connect, .. }), "{fault:?}");
+    }
+
+    #[test]
+    fn only_a_connection_of_use_was_kept_too_long() {
+        let uri = "http://h/".parse().expect("a URI");
+        let ended =
+            |fault| RegistryError::Network { request: RequestFacts::of(&http::Method::GET, &uri), fault, source: None };
+        let (young, old) = (Life::default(), Life::default());
+        old.answer();
+        assert!(!kept_too_long(ended(NetworkFault::Closed), None).is_stale());
+        assert!(!kept_too_long(ended(NetworkFault::Reset), Some(&young)).is_stale());
+        assert!(kept_too_long(ended(NetworkFault::Reset), Some(&old)).is_stale());
+        assert!(!kept_too_long(ended(NetworkFault::Refused), Some(&old)).is_stale());
+    }
 }

@@ -1,15 +1,21 @@
 //! The transport: the one folder that names the HTTP library.
 //!
-//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs always by HTTP/1.1, either way, where
+//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs by HTTP/1.1, either way, where
 //! each has a connection of its own: HTTP/2 would put them all behind one window and lose them all with one connection.
-//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while a body is still being sent is read and
-//! returned, also when the peer has closed its side. Everything read is bounded.
+//! Where a server offers nothing else, they go by HTTP/2 too.
+//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while
+//! a body is still being sent is read and returned, also when the peer has closed its side. Everything read is bounded.
+//!
+//! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
+//! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
+mod call;
 mod connect;
 mod fault;
 mod record;
 mod refusal;
 mod reply;
+mod secrets;
 mod watch;
 
 use std::error::Error;
@@ -19,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
@@ -30,14 +36,15 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Payload, SendBody, Sending};
-use super::error::{NetworkFault, RegistryError, RequestFacts, Violation};
+use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::origin::Origin;
 use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
 use crate::tls::{self, ClientTls, TlsPolicy};
+pub(super) use call::Call;
 use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
-use fault::{classify, root_cause, source_error};
+use fault::{classify, kept_too_long, root_cause, source_error, speaks_http2_alone};
 use record::Recorder;
 pub use record::Traffic;
 use refusal::Refusals;
@@ -46,28 +53,18 @@ pub(super) use watch::rest;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
-/// So many bytes of a blob are not worth a connection of their own.
-const SMALL: u64 = 64 << 10;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A request that can be sent again.
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Payload,
-}
-
-impl Call {
-    /// Whether most of a blob goes this way or that: worth a connection of its own.
-    fn moves_a_blob(&self) -> bool {
-        let path = self.uri.path();
-        match self.payload {
-            Payload::Part(_) => self.payload.len() > SMALL,
-            _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
-        }
-    }
+/// By which connections a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Road {
+    /// Kept ones, HTTP/2 where it is offered.
+    Kept,
+    /// HTTP/1.1, where the kept ones are HTTP/2.
+    Bulk,
+    /// A new one.
+    New,
 }
 
 /// The client for one host and whom it sends us to.
@@ -75,8 +72,14 @@ pub(super) struct Transport {
     client: Client<Dialer, SendBody>,
     /// For the bytes of blobs, where `client` speaks HTTP/2.
     bulk: Client<Dialer, SendBody>,
+    /// Keeps no connection.
+    fresh: Client<Dialer, SendBody>,
     /// Whether a server answered by HTTP/2.
     multiplexes: AtomicBool,
+    /// Whether it refused to speak anything else.
+    insists: AtomicBool,
+    /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
+    burnt: AtomicBool,
     tls: Option<ClientTls>,
     proxies: Arc<Matcher>,
     dialing: Dialing,
@@ -113,22 +116,27 @@ impl Transport {
         let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
         let dialing = Dialing::default();
         let refusals = Refusals::default();
-        let client = |protocols: &[&str]| {
+        let client = |protocols: &[&str], kept: usize| {
             let https = tls.as_ref().map(|tls| https(dial.clone(), tls, protocols));
             let (dial, dialing, refusals) = (dial.clone(), dialing.clone(), refusals.clone());
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(Duration::from_secs(30))
+                .pool_max_idle_per_host(kept)
                 .http2_keep_alive_interval(timeouts.stall / 3)
                 .http2_keep_alive_timeout(timeouts.stall / 3)
                 .build(Dialer { dial, https, limit: timeouts.connect, dialing, refusals })
         };
-        let (client, bulk) = (client(&["h2", "http/1.1"]), client(&["http/1.1"]));
+        let all: &[&str] = &["h2", "http/1.1"];
+        let (client, bulk, fresh) = (client(all, usize::MAX), client(&["http/1.1"], usize::MAX), client(all, 0));
         Ok(Self {
             client,
             bulk,
+            fresh,
             multiplexes: AtomicBool::new(false),
+            insists: AtomicBool::new(false),
+            burnt: AtomicBool::new(false),
             tls,
             proxies,
             dialing,
@@ -190,7 +198,34 @@ impl Transport {
         Err(RegistryError::protocol(&call.method, &call.uri, Violation::Redirections(MAX_REDIRECTIONS)))
     }
 
+    /// One request, although a connection may be closed as it is used again and a server may speak HTTP/2 alone.
     async fn once(&self, call: &Call, bulk: bool, interruptible: bool) -> Result<Reply, RegistryError> {
+        let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.insists.load(Ordering::Relaxed);
+        let mut road = if apart { Road::Bulk } else { Road::Kept };
+        if !call.repeats() && self.burnt.swap(false, Ordering::Relaxed) {
+            road = Road::New;
+        }
+        loop {
+            let error = match self.attempt(call, road, interruptible).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            road = match (road, &error) {
+                (Road::Bulk, error) if speaks_http2_alone(error) => {
+                    self.insists.store(true, Ordering::Relaxed);
+                    Road::Kept
+                }
+                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Road::New,
+                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
+                    self.burnt.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+                _ => return Err(error),
+            };
+        }
+    }
+
+    async fn attempt(&self, call: &Call, road: Road, interruptible: bool) -> Result<Reply, RegistryError> {
         self.await_turn(interruptible).await?;
         let (body, sending) = SendBody::start(&call.payload, &self.throttle);
         let mut request = http::Request::new(body);
@@ -211,7 +246,11 @@ impl Transport {
         // Names are for the registry's logs; others have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
-        let client = if bulk && self.multiplexes.load(Ordering::Relaxed) { &self.bulk } else { &self.client };
+        let client = match road {
+            Road::Kept => &self.client,
+            Road::Bulk => &self.bulk,
+            Road::New => &self.fresh,
+        };
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
@@ -253,19 +292,23 @@ impl Transport {
         let mut abandon = Abandon(Some(Arc::clone(sending)));
         let mut orphan = Orphan::new(capture_connection(&mut request));
         let mut answer = pin!(client.request(request));
-        let mut watch = Watch::new(sending);
+        // What is put is committed with it.
+        let mut watch = Watch::new(sending, self.timeouts, call.method == Method::PUT);
         let response = loop {
             match tokio::time::timeout(TICK, &mut answer).await {
                 Ok(Ok(response)) => break response,
-                Ok(Err(error)) => return Err(self.failed(facts(), sending, &call.payload, &error)),
+                Ok(Err(error)) => {
+                    let error = self.failed(facts(), sending, &call.payload, &error);
+                    return Err(kept_too_long(error, orphan.life().as_ref()));
+                }
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
                     if orphan.is_one(self.dialing.is_under_way()) {
                         let fault = NetworkFault::Closed;
-                        return Err(self.explained(RegistryError::Network { request: facts(), fault, source: None }));
+                        let error = self.explained(RegistryError::Network { request: facts(), fault, source: None });
+                        return Err(kept_too_long(error, orphan.life().as_ref()));
                     }
-                    if let Some(wait) = watch.overdue(sending, &self.timeouts) {
-                        let fault = NetworkFault::Timeout { wait, limit: self.timeouts.limit(wait) };
+                    if let Some(fault) = watch.overdue(sending) {
                         return Err(RegistryError::Network { request: facts(), fault, source: None });
                     }
                 }
@@ -275,11 +318,19 @@ impl Transport {
         if let Some(fault) = sending.take_fault() {
             return Err(source_error(fault, &call.payload).unwrap_or(RegistryError::Interrupted));
         }
+        if let Some(life) = orphan.life() {
+            life.answer();
+        }
         // Whoever answers has not refused.
         self.refusals.take();
         // Who has the answer decides what becomes of the rest of the body.
         abandon.0 = None;
         Ok(response)
+    }
+
+    /// How long making a connection may take.
+    pub(super) fn connect_limit(&self) -> Duration {
+        self.timeouts.connect
     }
 
     /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
@@ -354,7 +405,14 @@ impl Transport {
                 *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
                 *chosen = self.tls.as_ref().map(|tls| tls.chosen.clone()).unwrap_or_default();
             }
-            NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.connect,
+            // The system knows one limit for a connection and for its making.
+            NetworkFault::Timeout { wait: Wait::Connect, limit }
+                if source.as_ref().is_some_and(|source| source.kind() == std::io::ErrorKind::TimedOut) =>
+            {
+                *limit = self.timeouts.connect.min(self.timeouts.stall);
+            }
+            NetworkFault::Timeout { wait: Wait::Connect, limit } => *limit = self.timeouts.connect,
+            NetworkFault::Timeout { limit, .. } => *limit = self.timeouts.stall,
             _ => {}
         }
         error

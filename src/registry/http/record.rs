@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{StatusCode, Uri, Version};
 
 use super::super::body::Sending;
 use super::super::error::RegistryError;
+use super::super::text;
 use super::Call;
+use super::secrets::{HIDDEN, Secrets};
 use crate::progress::{Event, Exchange, Progress, Silent};
 
 /// The header that names a request to the registry and to proxies before it, which write it into their logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What stands where something may not be shown.
-const HIDDEN: &str = "[hidden]";
 /// Longer values are cut.
 const MAX_VALUE_CHARACTERS: usize = 400;
 /// Parameters that are questions, and never the state of a session or a signature.
@@ -121,7 +121,8 @@ impl Recorder {
             answered: None,
             took: std::time::Duration::ZERO,
         };
-        Record { recorder: Arc::clone(self), exchange, since: Instant::now(), sending: Arc::clone(sending) }
+        let (secrets, since) = (Secrets::of(call), Instant::now());
+        Record { recorder: Arc::clone(self), exchange, since, sending: Arc::clone(sending), secrets }
     }
 }
 
@@ -131,6 +132,7 @@ pub(super) struct Record {
     exchange: Exchange,
     since: Instant,
     sending: Arc<Sending>,
+    secrets: Secrets,
 }
 
 impl Record {
@@ -138,6 +140,9 @@ impl Record {
         self.exchange.protocol = Some(format!("{version:?}"));
         self.exchange.status = Some(status.as_u16());
         self.exchange.response = shown_headers(headers);
+        for (_, value) in &mut self.exchange.response {
+            *value = self.secrets.hide(value);
+        }
         self.exchange.answered = Some(self.since.elapsed());
     }
 
@@ -146,6 +151,11 @@ impl Record {
             RegistryError::Network { fault, .. } => fault.to_string(),
             error => error.to_string(),
         });
+    }
+
+    /// What was said, without what the request had shown.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.secrets.hide(text)
     }
 
     pub(super) fn received(&mut self, bytes: usize) {
@@ -194,14 +204,24 @@ fn shown_value(name: &HeaderName, value: &HeaderValue) -> String {
         return HIDDEN.to_owned();
     }
     if *name == LOCATION {
-        return match text.split_once('?') {
-            Some((address, query)) => cut(&format!("{}?{}", without_user(address), shown_query(query))),
-            None => cut(&without_user(text)),
-        };
+        return cut(&shown_address(text));
+    }
+    if *name == WWW_AUTHENTICATE {
+        // Addresses are between quotation marks, or end with the parameter.
+        let shown = |part: &str| part.split(',').map(shown_address).collect::<Vec<_>>().join(",");
+        return cut(&text.split('"').map(shown).collect::<Vec<_>>().join("\""));
     }
     let known =
         SHOWN_HEADERS.contains(&name.as_str()) || SHOWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
     if known { cut(text) } else { HIDDEN.to_owned() }
+}
+
+/// The same of an address or a path as it was written.
+fn shown_address(text: &str) -> String {
+    match text.split_once('?') {
+        Some((address, query)) => format!("{}?{}", without_user(address), shown_query(query)),
+        None => without_user(text),
+    }
 }
 
 /// An address or a path without what stands before an `@` in its authority.
@@ -213,7 +233,7 @@ fn without_user(address: &str) -> String {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_VALUE_CHARACTERS).collect()
+    text::plain(text, MAX_VALUE_CHARACTERS)
 }
 
 #[cfg(test)]
@@ -254,6 +274,16 @@ mod tests {
         assert_eq!(shown("content-range", "0-5"), "0-5");
         assert_eq!(shown("location", "/v2/a?_state=x&digest=y"), "/v2/a?_state=[hidden]&digest=y");
         assert_eq!(shown("location", "https://u:p@h/v2/a"), "https://h/v2/a");
+        for (value, expected) in [
+            (
+                "Bearer realm=\"https://u:p@h/t?api_key=K&service=s\",service=\"x\",error=\"y\"",
+                "Bearer realm=\"https://h/t?api_key=[hidden]&service=s\",service=\"x\",error=\"y\"",
+            ),
+            ("Bearer realm=https://h/t?api_key=K, service=x", "Bearer realm=https://h/t?api_key=[hidden], service=x"),
+            ("Basic realm=\"Registry Realm\"", "Basic realm=\"Registry Realm\""),
+        ] {
+            assert_eq!(shown("www-authenticate", value), expected);
+        }
         let mut secret = HeaderValue::from_static("text/plain");
         secret.set_sensitive(true);
         assert_eq!(shown_value(&HeaderName::from_static("accept"), &secret), HIDDEN);

@@ -22,6 +22,8 @@ use crate::progress::Interrupt;
 
 /// Bytes of an unwanted body read to keep the connection.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
+/// How long an explanation, or what nobody wants to know, is listened to as a whole.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer whose body has not been read.
 pub(in crate::registry) struct Reply {
@@ -81,7 +83,13 @@ impl Reply {
                     Ok(bytes) => return Ok(Some(bytes)),
                     Err(_trailers) => {}
                 },
-                Ok(Some(Err(error))) => return Err(failed(classify(&error), root_cause(&error))),
+                Ok(Some(Err(error))) => {
+                    let mut fault = classify(&error);
+                    if let NetworkFault::Timeout { limit, .. } = &mut fault {
+                        *limit = self.stall;
+                    }
+                    return Err(failed(fault, root_cause(&error)));
+                }
                 Err(_) if self.stop.iter().flatten().any(Interrupt::requested) => {
                     return Err(RegistryError::Interrupted);
                 }
@@ -105,25 +113,35 @@ impl Reply {
         Ok(bytes.freeze())
     }
 
-    /// What there is of the body, up to the size of an error message.
-    pub(in crate::registry) async fn beginning(&mut self) -> Vec<u8> {
+    /// What there is of the body before long, up to the size of an error message, without what we showed.
+    pub(in crate::registry) async fn beginning(&mut self) -> String {
         let mut bytes = Vec::new();
-        while bytes.len() < MAX_BODY_BYTES
-            && let Ok(Some(chunk)) = self.chunk().await
-        {
-            bytes.extend_from_slice(&chunk);
-        }
+        let limit = PATIENCE.min(self.stall);
+        let reading = async {
+            while bytes.len() < MAX_BODY_BYTES
+                && let Ok(Some(chunk)) = self.chunk().await
+            {
+                bytes.extend_from_slice(&chunk);
+            }
+        };
+        // What came by then has to do.
+        let _ = tokio::time::timeout(limit, reading).await;
         bytes.truncate(MAX_BODY_BYTES);
-        bytes
+        self.record.hide(&String::from_utf8_lossy(&bytes))
     }
 
     /// Reads a short body to its end, so that the connection can be used again.
     pub(in crate::registry) async fn discard(mut self) {
-        let mut read = 0;
-        while read < MAX_DISCARDED_BYTES
-            && let Ok(Some(chunk)) = self.chunk().await
-        {
-            read += chunk.len();
-        }
+        let limit = PATIENCE.min(self.stall);
+        let reading = async {
+            let mut read = 0;
+            while read < MAX_DISCARDED_BYTES
+                && let Ok(Some(chunk)) = self.chunk().await
+            {
+                read += chunk.len();
+            }
+        };
+        // A new connection is sooner there than the end of a body that drips.
+        let _ = tokio::time::timeout(limit, reading).await;
     }
 }

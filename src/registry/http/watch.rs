@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::Timeouts;
 use super::super::body::Sending;
-use super::super::error::{RegistryError, Wait};
+use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::TICK;
 use super::connect::Life;
 
@@ -38,30 +38,43 @@ impl Drop for Abandon {
     }
 }
 
+/// How long an answer may take that takes no registry long: all but a commit's.
+const QUESTION: Duration = Duration::from_mins(1);
+
+/// What is waited for, and how long. Only a `commit`, after which a registry may have a large blob to put in its
+/// place, has the whole limit for its answer.
+fn limit(limits: &Timeouts, commit: bool, complete: bool, handed: u64) -> (Wait, Duration) {
+    match (complete, handed) {
+        (true, _) if commit => (Wait::Answer, limits.answer),
+        (true, _) => (Wait::Answer, limits.answer.min(QUESTION)),
+        // The connection may still be being made, which has its own limit.
+        (false, 0) => (Wait::Stall, limits.connect + limits.stall),
+        (false, _) => (Wait::Stall, limits.stall),
+    }
+}
+
 /// Notices when neither bytes nor an answer move.
 pub(super) struct Watch {
+    limits: Timeouts,
+    commit: bool,
     since: Instant,
     handed: u64,
     complete: bool,
 }
 
 impl Watch {
-    pub(super) fn new(sending: &Sending) -> Self {
-        Self { since: Instant::now(), handed: 0, complete: sending.is_complete() }
+    pub(super) fn new(sending: &Sending, limits: Timeouts, commit: bool) -> Self {
+        Self { limits, commit, since: Instant::now(), handed: 0, complete: sending.is_complete() }
     }
 
-    pub(super) fn overdue(&mut self, sending: &Sending, timeouts: &Timeouts) -> Option<Wait> {
+    /// What has taken too long.
+    pub(super) fn overdue(&mut self, sending: &Sending) -> Option<NetworkFault> {
         let (handed, complete) = (sending.handed(), sending.is_complete());
         if (handed, complete) != (self.handed, self.complete) {
-            *self = Self { since: Instant::now(), handed, complete };
+            (self.since, self.handed, self.complete) = (Instant::now(), handed, complete);
         }
-        let (wait, limit) = match (complete, handed) {
-            (true, _) => (Wait::Answer, timeouts.answer),
-            // The connection may still be being made, which has its own limit.
-            (false, 0) => (Wait::Stall, timeouts.connect + timeouts.stall),
-            (false, _) => (Wait::Stall, timeouts.stall),
-        };
-        (self.since.elapsed() > limit).then_some(wait)
+        let (wait, limit) = limit(&self.limits, self.commit, complete, handed);
+        (self.since.elapsed() > limit).then_some(NetworkFault::Timeout { wait, limit })
     }
 }
 
@@ -82,11 +95,14 @@ impl Orphan {
 
     /// To be asked now and then. `dialing`: another connection may be on its way to take the request.
     pub(super) fn is_one(&mut self, dialing: bool) -> bool {
+        self.judge(self.life().is_some_and(|life| life.is_over()), dialing)
+    }
+
+    /// The life of the connection that the request was given to, once there is one.
+    pub(super) fn life(&self) -> Option<Life> {
         let mut extras = http::Extensions::new();
-        if let Some(connected) = self.connection.connection_metadata().as_ref() {
-            connected.get_extras(&mut extras);
-        }
-        self.judge(extras.get::<Life>().is_some_and(Life::is_over), dialing)
+        self.connection.connection_metadata().as_ref()?.get_extras(&mut extras);
+        extras.remove()
     }
 
     /// An answer may be on its way from the connection to the request: true at the second look only.
@@ -98,6 +114,24 @@ impl Orphan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_commit_may_be_answered_late() {
+        let of = |answer| Timeouts { answer: Duration::from_secs(answer), ..Timeouts::default() };
+        for (answer, commit, complete, handed, expected) in [
+            (600, true, true, 9, (Wait::Answer, 600)),
+            (600, false, true, 9, (Wait::Answer, 60)),
+            (600, false, true, 0, (Wait::Answer, 60)),
+            (5, true, true, 9, (Wait::Answer, 5)),
+            (5, false, true, 0, (Wait::Answer, 5)),
+            (600, true, false, 0, (Wait::Stall, 75)),
+            (600, true, false, 9, (Wait::Stall, 60)),
+            (600, false, false, 9, (Wait::Stall, 60)),
+        ] {
+            let (wait, limit) = limit(&of(answer), commit, complete, handed);
+            assert_eq!((wait, limit.as_secs()), expected, "{answer} {commit} {complete} {handed}");
+        }
+    }
 
     #[test]
     fn orphans_are_told_at_the_second_look() {

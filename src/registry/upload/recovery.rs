@@ -179,7 +179,8 @@ impl Registry {
         if !paused {
             return Err(error);
         }
-        upload.attempts.cause = Some(Cause { error, paid: true });
+        // A connection that was kept too long explains nothing.
+        upload.attempts.cause = Some(Cause { error, paid: true }).filter(|cause| !cause.error.is_stale());
         Ok(())
     }
 

@@ -1,0 +1,33 @@
+//! Requests as the client makes them.
+
+use http::{HeaderMap, Method, Uri};
+
+use super::super::body::Payload;
+
+/// So many bytes of a blob are not worth a connection of their own.
+const SMALL: u64 = 64 << 10;
+
+/// A request that can be sent again.
+pub(in crate::registry) struct Call {
+    pub(in crate::registry) method: Method,
+    pub(in crate::registry) uri: Uri,
+    pub(in crate::registry) headers: HeaderMap,
+    pub(in crate::registry) payload: Payload,
+}
+
+impl Call {
+    /// Whether most of a blob goes this way or that: worth a connection of its own.
+    pub(super) fn moves_a_blob(&self) -> bool {
+        let path = self.uri.path();
+        match self.payload {
+            Payload::Part(_) => self.payload.len() > SMALL,
+            _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
+        }
+    }
+
+    /// Whether it may be sent twice without asking first what came of it. Some of a blob may have been taken, and a
+    /// session is then torn, which has to be asked how far it is.
+    pub(super) fn repeats(&self) -> bool {
+        !matches!(self.payload, Payload::Part(_))
+    }
+}
