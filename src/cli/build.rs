@@ -33,7 +33,7 @@ use crate::image::{Digest, Document, Platform, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
-use sources::{SourceArgs, is_standard_input};
+use sources::{Reading, SourceArgs, is_standard_input};
 use values::{layers, owner, pairs};
 
 /// Build an image from a directory
@@ -305,7 +305,10 @@ impl Args {
             sources: self.sources.resolve(
                 ui,
                 self.given_context(),
-                platforms.len() * if self.verify_reproducible { 2 } else { 1 },
+                Reading {
+                    times: platforms.len() * if self.verify_reproducible { 2 } else { 1 },
+                    password: self.registry.reads_standard_input(),
+                },
             )?,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),

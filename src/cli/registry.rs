@@ -278,6 +278,11 @@ impl RegistryArgs {
         self.password.is_some() || self.password_stdin || self.creds.is_some()
     }
 
+    /// Whether the password is what standard input has.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.password_stdin
+    }
+
     /// The user name that is given.
     pub(super) fn username(&self) -> Option<&str> {
         self.username.as_deref()

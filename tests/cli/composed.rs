@@ -92,6 +92,14 @@ fn an_archive_on_standard_input_is_a_context() {
     insta::assert_snapshot!("leading_out", run(&["-"], &raw("../../etc/passwd")));
     insta::assert_snapshot!("compressed_otherwise", run(&["-"], b"\xfd7zXZ\0 and so on"));
     insta::assert_snapshot!("input_twice", run(&["-", "--add-tar", "-"], &bytes));
+    // The archive would be sent as the password.
+    for source in [&["-"][..], &["--add-tar", "-"]] {
+        let login = ["-u", "demo", "--password-stdin", "--from", "127.0.0.1:9/x/y:1", "--plain-http"];
+        let output = run(&[source, &login].concat(), &bytes);
+        assert_eq!(output.code, Some(64), "{output}");
+        assert!(output.stderr.contains("standard input can be read only once"), "{output}");
+        assert!(!output.stderr.contains("127.0.0.1:9"), "nobody is asked: {output}");
+    }
     let two = ["idpbuilder-build", "-", "-t", "app:v1", "--platform", "linux/amd64,linux/arm64"];
     insta::assert_snapshot!("input_for_two", sandbox.run_with_input(&two, &bytes));
     insta::assert_snapshot!("input_explained", run(&["-", "--list-context"], &bytes));

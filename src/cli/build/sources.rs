@@ -33,8 +33,8 @@ impl SourceArgs {
         self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
     }
 
-    /// All sources; `context` is the one that was given, and each source is read so many `times`.
-    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, times: usize) -> Result<Sources, Failure> {
+    /// All sources; `context` is the one that was given, and each source is read as `reading` says.
+    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, reading: Reading) -> Result<Sources, Failure> {
         let copies = self.copy.iter().map(|text| copy(text)).collect::<Result<Vec<_>, _>>()?;
         let archives = self.add_tar.iter().map(|text| archive(text)).collect::<Result<Vec<_>, _>>()?;
         let context = match context {
@@ -50,12 +50,22 @@ impl SourceArgs {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("pipe one, for example: tar -C DIR -c . | idpbuilder-build - -t NAME"));
         }
-        if streams * times > 1 {
+        // Whoever came first would take the other's bytes: a password is sent to a registry.
+        if streams * reading.times + usize::from(streams > 0 && reading.password) > 1 {
             return Err(Failure::usage("standard input can be read only once")
                 .hint("keep the archive in a file, or unpack it and name the directory"));
         }
         Ok(Sources { context, copies, archives })
     }
+}
+
+/// Who reads the sources, and what else is read where they may come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// How often each source is read.
+    pub(super) times: usize,
+    /// Whether standard input has a password.
+    pub(super) password: bool,
 }
 
 /// `SRC[:DEST]` and what follows it behind commas.
