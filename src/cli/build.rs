@@ -25,8 +25,8 @@ use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::build::{
-    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, IndexOutcome, Layers,
-    Settling, build, build_index,
+    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, IndexOutcome,
+    Layers, Settling, Sources, build, build_index,
 };
 use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
@@ -284,6 +284,25 @@ impl Args {
         })
     }
 
+    /// Refuses what only a context has a use for, where there is none.
+    fn check_context(&self, sources: &Sources) -> Result<(), Failure> {
+        if !self.context_for.is_empty() || !matches!(sources.context, ContextSource::Absent) {
+            return Ok(());
+        }
+        let used = [
+            ("--copy-to", self.copy_to != "/"),
+            ("--exclude", !self.exclude.is_empty()),
+            ("--ignorefile", self.ignorefile.is_some()),
+        ];
+        match used.iter().find(|(_, used)| *used) {
+            Some((flag, _)) => Err(Failure::usage(format!("{flag} is about the context, and there is none")).hint(
+                "name a CONTEXT; --copy and --add-tar take DEST behind a colon, and a directory's own ignore file \
+                 counts",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// What to build, for each platform.
     fn configs(&self, ui: &Ui) -> Result<Vec<BuildConfig>, Failure> {
         let context = self.context();
@@ -293,6 +312,12 @@ impl Args {
             None => vec![platform_or_host(ui, None)?],
         };
         let contexts = platforms::contexts(&self.context_for, &platforms)?;
+        let reading = Reading {
+            times: platforms.len() * if self.verify_reproducible { 2 } else { 1 },
+            password: self.registry.reads_standard_input(),
+        };
+        let sources = self.sources.resolve(ui, self.given_context(), reading)?;
+        self.check_context(&sources)?;
         let config = BuildConfig {
             context,
             names: names(&self.tags)?,
@@ -302,14 +327,7 @@ impl Args {
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
-            sources: self.sources.resolve(
-                ui,
-                self.given_context(),
-                Reading {
-                    times: platforms.len() * if self.verify_reproducible { 2 } else { 1 },
-                    password: self.registry.reads_standard_input(),
-                },
-            )?,
+            sources,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,

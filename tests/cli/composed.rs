@@ -71,6 +71,31 @@ fn sources_add_up_in_order() {
 }
 
 #[test]
+fn permissions_are_of_every_source_that_says_none() {
+    let sandbox = Sandbox::new();
+    file(&sandbox, "motd", "hello\n");
+    sandbox.file("extra.tar", archive(&[("z", "")]));
+    let flags = [
+        "--chmod",
+        "0600",
+        "--chown",
+        "9",
+        "--copy",
+        "motd:/plain",
+        "--copy",
+        "motd:/own,chmod=0444",
+        "--add-tar",
+        "extra.tar:/plain-tar",
+        "--add-tar",
+        "extra.tar:/own-tar,chmod=0755,chown=5:6",
+        "--add-tar",
+        "extra.tar:/kept-tar,keep",
+    ];
+    build(&sandbox, &flags).success();
+    insta::assert_snapshot!("permissions", files(&sandbox));
+}
+
+#[test]
 fn an_archive_on_standard_input_is_a_context() {
     let sandbox = Sandbox::new();
     let bytes = archive(&[("b", "2"), (".dockerignore", "b\n"), ("a", "1")]);
@@ -130,6 +155,12 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("unknown_option", run(&["--copy", "app:/srv,mode=0644"]));
     insta::assert_snapshot!("copy_chown", run(&["--copy", "app:/srv,chown=root"]));
     insta::assert_snapshot!("chmod", run(&["--chmod", "u+x"]));
+    insta::assert_snapshot!("keep_and_chmod", run(&["--add-tar", "a.tar,keep,chmod=0755"]));
+    for flags in [&["--copy-to", "/srv"][..], &["--exclude", "x"], &["--ignorefile", "rules"]] {
+        let output = build(&sandbox, &[&["--copy", "app:/srv"], flags].concat());
+        assert_eq!(output.code, Some(64), "{output}");
+        assert!(output.stderr.contains(&format!("{} is about the context", flags[0])), "{output}");
+    }
     // Two builds would need the stream twice.
     let twice = run(&["--add-tar", "-", "--verify-reproducible"]);
     assert_eq!(twice.code, Some(64), "{twice}");

@@ -6,12 +6,12 @@ use super::super::failure::Failure;
 use super::super::runtime_config::absolute;
 use super::super::ui::Ui;
 use super::values::{mode, owner};
-use crate::build::{ArchiveInput, ArchiveSource, ContextSource, CopySource, Sources, Stream};
+use crate::build::{ArchiveInput, ArchiveSource, ContextSource, CopySource, Owner, Sources, Stream};
 
 /// Further sources, each a layer or more over those before it.
 #[derive(Debug, clap::Args)]
 pub(super) struct SourceArgs {
-    /// Permissions of the context's files and directories alike, in octal, as docker's COPY --chmod
+    /// Permissions of all files and directories alike, in octal, as docker's COPY --chmod
     #[arg(long, value_name = "MODE")]
     chmod: Option<String>,
     /// Further file, or the content of a directory, in layers over the context's; repeatable, later ones win. DEST is
@@ -21,14 +21,14 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]")]
     copy: Vec<String>,
     /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,
-    /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files
-    /// unless `keep` is said. Without CONTEXT there is no context then
-    #[arg(long, value_name = "FILE[:DEST][,keep]", allow_hyphen_values = true)]
+    /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and
+    /// --chmod's permissions, unless `keep` is said. Without CONTEXT there is no context then
+    #[arg(long, value_name = "FILE[:DEST][,keep|,chown=UID[:GID]][,chmod=MODE]", allow_hyphen_values = true)]
     add_tar: Vec<String>,
 }
 
 impl SourceArgs {
-    /// What the permissions of the context are.
+    /// What the permissions of everything are.
     pub(super) fn mode(&self) -> Result<Option<u32>, Failure> {
         self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
     }
@@ -87,7 +87,7 @@ impl<'a> Place<'a> {
                 // A comma of the path, unless it looks like a mistyped option.
                 if value.is_some() && key.bytes().all(|byte| byte.is_ascii_lowercase()) {
                     return Err(Failure::usage(format!("{flag} has no option `{key}`"))
-                        .hint(format!("options are {}", known.join(" and "))));
+                        .hint(format!("options are {}", known.join(", "))));
                 }
                 break;
             }
@@ -110,6 +110,18 @@ impl<'a> Place<'a> {
         }
         Ok(Self { source, destination, options })
     }
+
+    /// What the option has for a value, if it is there.
+    fn option(&self, wanted: &str) -> Option<&'a str> {
+        self.options.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.unwrap_or_default())
+    }
+
+    /// What `chown` and `chmod` say.
+    fn attributes(&self, flag: &str) -> Result<(Option<Owner>, Option<u32>), Failure> {
+        let owner = self.option("chown").map(|value| owner(&format!("{flag}'s chown"), value)).transpose()?;
+        let mode = self.option("chmod").map(|value| mode(&format!("{flag}'s chmod"), value)).transpose()?;
+        Ok((owner, mode))
+    }
 }
 
 /// Whether the path is the dash that stands for standard input.
@@ -126,26 +138,25 @@ fn input(path: &Path) -> ArchiveInput {
 }
 
 fn archive(text: &str) -> Result<ArchiveSource, Failure> {
-    let form = "FILE[:DEST][,keep]";
-    let Place { source, destination, options } = Place::parse("--add-tar", form, text, &["keep"])?;
-    if options.iter().any(|(_, value)| value.is_some()) {
+    let form = "FILE[:DEST][,keep] or FILE[:DEST][,chown=UID[:GID]][,chmod=MODE]";
+    let place = Place::parse("--add-tar", form, text, &["keep", "chown", "chmod"])?;
+    let (owner, mode) = place.attributes("--add-tar")?;
+    if place.options.iter().any(|(key, value)| *key == "keep" && value.is_some()) {
         return Err(Failure::usage(format!("--add-tar takes {form}, not `{text}`")));
     }
-    Ok(ArchiveSource { input: input(Path::new(source)), destination, keep: !options.is_empty() })
+    let keep = place.option("keep").is_some();
+    if keep && (owner.is_some() || mode.is_some()) {
+        return Err(Failure::usage(format!("--add-tar cannot both keep and change what `{text}` has"))
+            .hint("leave out `keep`, which leaves owners, times and permissions as they are in the archive"));
+    }
+    Ok(ArchiveSource { input: input(Path::new(place.source)), destination: place.destination, keep, owner, mode })
 }
 
 fn copy(text: &str) -> Result<CopySource, Failure> {
     let form = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]";
     let place = Place::parse("--copy", form, text, &["chown", "chmod"])?;
-    let mut copy = CopySource { path: place.source.into(), destination: place.destination, owner: None, mode: None };
-    for (key, value) in place.options {
-        let value = value.unwrap_or_default();
-        match key {
-            "chown" => copy.owner = Some(owner("--copy's chown", value)?),
-            _ => copy.mode = Some(mode("--copy's chmod", value)?),
-        }
-    }
-    Ok(copy)
+    let (owner, mode) = place.attributes("--copy")?;
+    Ok(CopySource { path: place.source.into(), destination: place.destination, owner, mode })
 }
 
 #[cfg(test)]
@@ -153,7 +164,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::build::Owner;
 
     #[test]
     fn copies_are_taken_apart_from_the_end() {
@@ -200,7 +210,20 @@ mod tests {
             assert_eq!((parsed.destination.as_str(), parsed.keep), (destination, keep), "{text}");
         }
         assert!(matches!(archive("-").expect("valid").input, ArchiveInput::Stream(_)));
-        for wrong in ["", ":/srv", "a.tar:srv", "a.tar,keep=1", "a.tar,keep,keep", "a.tar,chown=1"] {
+        let changed = archive("a.tar:/opt,chmod=0755,chown=5:6").expect("valid");
+        assert_eq!((changed.destination.as_str(), changed.keep), ("/opt", false));
+        assert_eq!((changed.owner, changed.mode), (Some(Owner { uid: 5, gid: 6 }), Some(0o755)));
+        for wrong in [
+            "",
+            ":/srv",
+            "a.tar:srv",
+            "a.tar,keep=1",
+            "a.tar,keep,keep",
+            "a.tar,chown=me",
+            "a.tar,chmod",
+            "a.tar,keep,chown=1",
+            "a.tar,chmod=644,keep",
+        ] {
             assert!(archive(wrong).is_err(), "{wrong}");
         }
     }
