@@ -87,7 +87,7 @@ plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l explain -d 'Say whether PATH would go into the image and which rule decides; repeatable' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l explain -d 'Say whether PATH of the context would go into the image and which rule decides; repeatable' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l sort -d 'Order of the list' -r -f -a "path\t'The bytes of the path'
 size\t'The size, largest first'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry -d 'Times to try again without any progress between them' -r
@@ -115,7 +115,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s v -l verbose -d 'Say more about each step'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l list-context -d 'List what would go into the image, and tell what each rule leaves out'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l list-context -d 'List what of the context would go into the image, and tell what each rule leaves out'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s y -l yes -d 'Answer yes to questions'

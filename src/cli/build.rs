@@ -163,7 +163,9 @@ impl Run for Args {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
         if self.questions.asks() {
-            return self.questions.answer(ui, &self.context_rules(ui)?);
+            self.questions.answer(ui, &self.context_rules(ui)?)?;
+            self.tell_unlisted(ui);
+            return Ok(());
         }
         if self.tags.is_empty() {
             return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
@@ -276,12 +278,26 @@ impl Args {
         if self.given_context().is_some_and(|context| is_standard_input(context)) {
             return Err(Failure::usage("questions are about a directory, not about standard input"));
         }
+        if self.given_context().is_none() && !(self.sources.is_empty() && self.context_for.is_empty()) {
+            return Err(Failure::usage("questions are about the context, and there is none")
+                .hint("ask about each directory by itself, for example: idpbuilder-build DIR --list-context"));
+        }
         Ok(ExplainConfig {
             context: self.context(),
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
             store: Some(ui.settings(self.store.store.as_deref())?.store.value),
         })
+    }
+
+    /// Says what an answer about the context leaves open.
+    fn tell_unlisted(&self, ui: &Ui) {
+        if !(self.sources.is_empty() && self.context_for.is_empty()) {
+            ui.status(
+                "This is about CONTEXT alone: what --copy, --add-tar and --context-for put in is not looked at; ask \
+                 about each directory by itself",
+            );
+        }
     }
 
     /// Refuses what only a context has a use for, where there is none.

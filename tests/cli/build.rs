@@ -378,6 +378,23 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
 }
 
 #[test]
+fn an_answer_is_about_the_context_and_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.file("other/file", "1");
+    for question in [&["--list-context"][..], &["--explain", "file"]] {
+        for source in [&["--copy", "other:/x"][..], &["--add-tar", "x.tar"], &["--context-for", "linux/amd64=other"]] {
+            let without = sandbox.run(&[&["idpbuilder-build"], question, source].concat());
+            assert_eq!(without.code, Some(64), "{without}");
+            assert!(without.stderr.contains("about the context, and there is none"), "{without}");
+            assert!(without.stderr.contains("idpbuilder-build DIR --list-context"), "{without}");
+            let beside = sandbox.run(&[&["idpbuilder-build", "other"], question, source].concat());
+            assert!(beside.stdout.contains("file"), "{beside}");
+            assert!(beside.stderr.contains("about CONTEXT alone"), "{beside}");
+        }
+    }
+}
+
+#[test]
 fn a_context_is_explained_without_building_anything() {
     let sandbox = Sandbox::new();
     sandbox.file("app/main.rs", "fn main() {}");

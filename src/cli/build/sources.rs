@@ -28,6 +28,11 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Whether nothing but the context goes in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.copy.is_empty() && self.add_tar.is_empty()
+    }
+
     /// What the permissions of everything are.
     pub(super) fn mode(&self) -> Result<Option<u32>, Failure> {
         self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
