@@ -57,7 +57,7 @@ set edit:completion:arg-completer[idpbuilder-build] = {|@words|
             cand --digestfile 'Write the manifest''s digest to FILE'
             cand --digest-file 'Write the manifest''s digest to FILE'
             cand --metadata-file 'Write name, id and digest as JSON to FILE'
-            cand --push 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image''s names say]'
+            cand --push 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image''s names say]. Without -t, the first reference is the image''s name too'
             cand --progress 'How to show progress on standard error'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
             cand --explain 'Say whether PATH of the context would go into the image and which rule decides; repeatable'

@@ -80,7 +80,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l iidfile -d 'Write the image id to FILE' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l metadata-file -d 'Write name, id and digest as JSON to FILE' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l push -d 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image\'s names say]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l push -d 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image\'s names say]. Without -t, the first reference is the image\'s name too' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'

@@ -60,7 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--digestfile', '--digestfile', [CompletionResultType]::ParameterName, 'Write the manifest''s digest to FILE')
             [CompletionResult]::new('--digest-file', '--digest-file', [CompletionResultType]::ParameterName, 'Write the manifest''s digest to FILE')
             [CompletionResult]::new('--metadata-file', '--metadata-file', [CompletionResultType]::ParameterName, 'Write name, id and digest as JSON to FILE')
-            [CompletionResult]::new('--push', '--push', [CompletionResultType]::ParameterName, 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image''s names say]')
+            [CompletionResult]::new('--push', '--push', [CompletionResultType]::ParameterName, 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image''s names say]. Without -t, the first reference is the image''s name too')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
             [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Say whether PATH of the context would go into the image and which rule decides; repeatable')

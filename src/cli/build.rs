@@ -130,7 +130,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
     /// Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where
-    /// the image's names say]
+    /// the image's names say]. Without -t, the first reference is the image's name too
     #[arg(long, value_name = "DEST", num_args = 0..=1, require_equals = true, default_missing_value = "",
           conflicts_with = "rebase", action = clap::ArgAction::Append)]
     push: Option<Vec<String>>,
@@ -167,13 +167,12 @@ impl Run for Args {
             self.tell_unlisted(ui);
             return Ok(());
         }
-        if self.tags.is_empty() {
-            return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
-        }
+        self.check_push(ui)?;
+        let names = self.names()?;
         if let Some(base) = &self.rebase {
-            return self.rebase(ui, base);
+            return self.rebase(ui, base, names);
         }
-        let mut configs = self.configs(ui)?;
+        let mut configs = self.configs(ui, names)?;
         let store = self.store.open(ui)?;
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         // Until the image is built, nothing of its base is pruned.
@@ -290,6 +289,17 @@ impl Args {
         })
     }
 
+    /// The image's names: without any, what it is pushed as.
+    fn names(&self) -> Result<Vec<Reference>, Failure> {
+        if !self.tags.is_empty() {
+            return names(&self.tags);
+        }
+        if let Some(destination) = self.pushed_name()? {
+            return names(std::slice::from_ref(destination));
+        }
+        Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"))
+    }
+
     /// Says what an answer about the context leaves open.
     fn tell_unlisted(&self, ui: &Ui) {
         if !(self.sources.is_empty() && self.context_for.is_empty()) {
@@ -320,7 +330,7 @@ impl Args {
     }
 
     /// What to build, for each platform.
-    fn configs(&self, ui: &Ui) -> Result<Vec<BuildConfig>, Failure> {
+    fn configs(&self, ui: &Ui, names: Vec<Reference>) -> Result<Vec<BuildConfig>, Failure> {
         let context = self.context();
         let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
         let platforms = match platform {
@@ -336,7 +346,7 @@ impl Args {
         self.check_context(&sources)?;
         let config = BuildConfig {
             context,
-            names: names(&self.tags)?,
+            names,
             base: None,
             platform: platforms[0].clone(),
             labels: pairs("--label", &self.labels)?,

@@ -429,6 +429,11 @@ fn place(text: &str) -> Result<Place, Failure> {
     Ok(Place::Reference(text.parse()?))
 }
 
+/// Whether a destination names an image, and not a registry alone.
+pub(super) fn names_image(text: &str) -> Result<bool, Failure> {
+    Ok(matches!(place(text)?, Place::Reference(_)))
+}
+
 /// Proxies as the usual variables name them, lower case first as curl has it.
 pub(super) fn proxies(ui: &Ui) -> Proxies {
     let first = |names: &[&str]| names.iter().find_map(|name| ui.env.var(name)).map(str::to_owned);

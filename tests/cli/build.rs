@@ -222,6 +222,12 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("no_context", run(&["idpbuilder-build", "missing", "-t", "app"]));
     insta::assert_snapshot!("context_is_a_file", run(&["idpbuilder-build", "plain", "-t", "app"]));
     insta::assert_snapshot!("no_name", run(&["idpbuilder-build", "app"]));
+    insta::assert_snapshot!(
+        "push_apart",
+        run(&["idpbuilder-build", "app", "-t", "app", "--push", "127.0.0.1:9/x/y:2"])
+    );
+    insta::assert_snapshot!("push_as_context", run(&["idpbuilder-build", "--push", "127.0.0.1:9/x/y:2"]));
+    insta::assert_snapshot!("push_to_a_registry", run(&["idpbuilder-build", "app", "--push=127.0.0.1:9"]));
     insta::assert_snapshot!("upper_case", run(&["idpbuilder-build", "app", "-t", "giteaAdmin/app:v1"]));
     insta::assert_snapshot!("bad_chown", run(&["idpbuilder-build", "app", "-t", "app", "--chown", "www-data"]));
     insta::assert_snapshot!("relative_copy_to", run(&["idpbuilder-build", "app", "-t", "app", "--copy-to", "srv"]));

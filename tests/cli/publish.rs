@@ -94,6 +94,17 @@ fn without_a_destination_the_names_say_where() {
 }
 
 #[test]
+fn without_a_name_the_first_destination_is_it() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &[]);
+    let name = format!("{}/team/app:v1", server.address);
+    let destination = format!("--push={name}");
+    let push = ["idpbuilder-build", "app", &destination, "--plain-http"];
+    pushed(&server, sandbox.run(&push));
+    assert_eq!(sandbox.run(&["idpbuilder-list", "--format", "{{.Name}}"]).success().trim(), name);
+}
+
+#[test]
 fn every_source_arrives_and_nothing_is_sent_twice() {
     let sandbox = sandbox();
     let server = Server::start(&sandbox, &[]);
