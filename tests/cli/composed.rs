@@ -151,6 +151,11 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("no_archive", run(&["--add-tar", "missing.tar"]));
     insta::assert_snapshot!("empty_copy", run(&["--copy", ""]));
     insta::assert_snapshot!("relative_destination", run(&["--copy", "app:srv"]));
+    file(&sandbox, "co:lon", "x");
+    insta::assert_snapshot!("colon_in_the_name", run(&["--copy", "co:lon"]));
+    run(&["--copy", "co:lon:/srv/"]).success();
+    assert!(files(&sandbox).contains("srv/co:lon"));
+    sandbox.run(&["idpbuilder-rm", "app:v1"]).success();
     insta::assert_snapshot!("upward_destination", run(&["--copy", "app:/srv/../.."]));
     insta::assert_snapshot!("unknown_option", run(&["--copy", "app:/srv,mode=0644"]));
     insta::assert_snapshot!("copy_chown", run(&["--copy", "app:/srv,chown=root"]));

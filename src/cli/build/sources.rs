@@ -105,6 +105,10 @@ impl<'a> Place<'a> {
         // A destination is absolute, so that a colon alone may be part of the source's name.
         let (source, destination) = match rest.rsplit_once(":/") {
             Some((source, destination)) => (source, absolute(flag, &format!("/{destination}"))?),
+            // What is there under that name is what was meant.
+            None if rest.contains(':') && Path::new(rest).exists() => {
+                return Err(wrong().hint(format!("the file's name has a colon; write DEST behind it: {rest}:/srv/")));
+            }
             None if rest.contains(':') => {
                 return Err(wrong().hint("DEST is an absolute path of the image, for example /srv/"));
             }
