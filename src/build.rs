@@ -81,7 +81,7 @@ pub struct BuildConfig {
     pub copy_to: String,
     /// Who owns everything in the layers.
     pub owner: Owner,
-    /// Permission bits of the context's files and directories; without them each keeps its own.
+    /// Permission bits of the files and directories of sources that say none; without them each keeps its own.
     pub mode: Option<u32>,
     /// Unix seconds: every modification time in the layers and the image's `created`.
     pub timestamp: i64,
@@ -332,7 +332,7 @@ impl Request {
         Ok(Self {
             names,
             destination,
-            style: Style { owner: config.owner, modified, above: None, mode: None },
+            style: Style { owner: config.owner, modified, above: None, mode: config.mode },
             compression: config.compression,
             created,
         })

@@ -20,9 +20,9 @@ complete -c idpbuilder-build -l stop-signal -d 'Signal that asks the container t
 complete -c idpbuilder-build -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
 complete -c idpbuilder-build -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-build -l chown -d 'Owner of all files, as numbers' -r
-complete -c idpbuilder-build -l chmod -d 'Permissions of the context\'s files and directories alike, in octal, as docker\'s COPY --chmod' -r
+complete -c idpbuilder-build -l chmod -d 'Permissions of all files and directories alike, in octal, as docker\'s COPY --chmod' -r
 complete -c idpbuilder-build -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image, through the links of the layers below: for a file its new name, or the directory if it is one or ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
-complete -c idpbuilder-build -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files unless `keep` is said. Without CONTEXT there is no context then' -r
+complete -c idpbuilder-build -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and --chmod\'s permissions, unless `keep` is said. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-build -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
 zstd\t''
@@ -32,14 +32,14 @@ complete -c idpbuilder-build -l timestamp -l source-date-epoch -d 'Time of all f
 complete -c idpbuilder-build -l iidfile -d 'Write the image id to FILE' -r -F
 complete -c idpbuilder-build -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F
 complete -c idpbuilder-build -l metadata-file -d 'Write name, id and digest as JSON to FILE' -r -F
-complete -c idpbuilder-build -l push -d 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image\'s names say]' -r
+complete -c idpbuilder-build -l push -d 'Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where the image\'s names say]. Without -t, the first reference is the image\'s name too' -r
 complete -c idpbuilder-build -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'
 json\t'One JSON object a line'
 none\t'Nothing but warnings'"
 complete -c idpbuilder-build -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
-complete -c idpbuilder-build -l explain -d 'Say whether PATH would go into the image and which rule decides; repeatable' -r -F
+complete -c idpbuilder-build -l explain -d 'Say whether PATH of the context would go into the image and which rule decides; repeatable' -r -F
 complete -c idpbuilder-build -l sort -d 'Order of the list' -r -f -a "path\t'The bytes of the path'
 size\t'The size, largest first'"
 complete -c idpbuilder-build -l retry -d 'Times to try again without any progress between them' -r
@@ -67,7 +67,7 @@ complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of ta
 complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
-complete -c idpbuilder-build -l list-context -d 'List what would go into the image, and tell what each rule leaves out'
+complete -c idpbuilder-build -l list-context -d 'List what of the context would go into the image, and tell what each rule leaves out'
 complete -c idpbuilder-build -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-build -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-build -s y -l yes -d 'Answer yes to questions'

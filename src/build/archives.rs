@@ -11,8 +11,8 @@ use super::{BuildError, Counts, LayerOutcome};
 use crate::context::IgnoreRules;
 use crate::image::Descriptor;
 use crate::layer::{
-    Below, Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, Monitor, Packed,
-    Style, import,
+    Below, Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, Monitor, Owner,
+    Packed, Style, import,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -33,8 +33,12 @@ pub struct ArchiveSource {
     pub input: ArchiveInput,
     /// The directory of the image where it lands.
     pub destination: String,
-    /// Whether its entries keep their owners and times.
+    /// Whether its entries keep their owners, times and permissions, whatever holds for others.
     pub keep: bool,
+    /// Who owns its entries, if not who owns everything.
+    pub owner: Option<Owner>,
+    /// Permission bits of all its files and directories; without them, those of everything.
+    pub mode: Option<u32>,
 }
 
 /// Something that can be read once, whoever of those that have a copy comes first.

@@ -62,7 +62,7 @@ pub struct CopySource {
     pub destination: String,
     /// Who owns it, if not who owns everything.
     pub owner: Option<Owner>,
-    /// Permission bits of all files and directories of it; without them each keeps its own.
+    /// Permission bits of all files and directories of it; without them, those of everything.
     pub mode: Option<u32>,
 }
 
@@ -238,7 +238,7 @@ impl Look<'_> {
             context,
             entries: listing.entries,
             destination: self.request.destination.clone(),
-            style: Style { mode: config.mode, ..self.request.style },
+            style: self.request.style,
             step: format!("idpbuilder-build COPY . {}", self.request.destination),
         })
     }
@@ -253,7 +253,7 @@ impl Look<'_> {
             rules: rules(config.ignore_file.as_deref(), &config.exclude)?,
             reader: input.open()?,
             destination: self.request.destination.clone(),
-            style: Style { mode: config.mode, ..self.request.style },
+            style: self.request.style,
             keep: false,
             step: format!("idpbuilder-build COPY . {}", self.request.destination),
         })
@@ -261,7 +261,7 @@ impl Look<'_> {
 
     /// The `number`th archive.
     fn archive(&self, number: usize, archive: &ArchiveSource) -> Result<Opened, BuildError> {
-        let ArchiveSource { input, destination, keep } = archive;
+        let ArchiveSource { input, destination, keep, owner, mode } = archive;
         let destination = Destination::parse(destination)
             .map_err(|source| BuildError::Destination { path: destination.clone(), source })?;
         Ok(Opened {
@@ -270,7 +270,8 @@ impl Look<'_> {
             reader: input.open()?,
             step: format!("idpbuilder-build ADD tar {destination}"),
             destination,
-            style: self.request.style,
+            // What is kept as it is in the archive is not as it is for everything.
+            style: if *keep { Style { mode: None, ..self.request.style } } else { self.style_of(*owner, *mode) },
             keep: *keep,
             rules: IgnoreRules::default(),
         })
@@ -299,12 +300,6 @@ impl Look<'_> {
             let what = destination.to_string().rsplit('/').next().unwrap_or_default().to_owned();
             (context, vec![entry], destination, what)
         };
-        let style = Style {
-            owner: copy.owner.unwrap_or(self.request.style.owner),
-            above: copy.owner.map(|_| self.request.style.owner),
-            mode: copy.mode,
-            modified: self.request.style.modified,
-        };
         Ok(Found {
             key: format!("copy {number}"),
             label: copy.path.display().to_string(),
@@ -312,8 +307,19 @@ impl Look<'_> {
             context,
             entries,
             destination,
-            style,
+            style: self.style_of(copy.owner, copy.mode),
         })
+    }
+
+    /// The style of a source for itself: what it does not say is as it is for everything.
+    fn style_of(&self, owner: Option<Owner>, mode: Option<u32>) -> Style {
+        let all = self.request.style;
+        Style {
+            owner: owner.unwrap_or(all.owner),
+            above: owner.map(|_| all.owner),
+            mode: mode.or(all.mode),
+            modified: all.modified,
+        }
     }
 
     fn list(&self, context: &Context, file: Option<&Path>, exclude: &[String]) -> Result<Listing, BuildError> {

@@ -25,15 +25,15 @@ use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::build::{
-    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, DEFAULT_TIMESTAMP, Format, IndexOutcome, Layers,
-    Settling, build, build_index,
+    Base, BuildConfig, BuildOutcome, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, IndexOutcome,
+    Layers, Settling, Sources, build, build_index,
 };
 use crate::explain::ExplainConfig;
 use crate::image::{Digest, Document, Platform, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
-use sources::{SourceArgs, is_standard_input};
+use sources::{Reading, SourceArgs, is_standard_input};
 use values::{layers, owner, pairs};
 
 /// Build an image from a directory
@@ -130,7 +130,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
     /// Push the image while it is built, to DEST, a reference or a registry alone; repeatable [default of DEST: where
-    /// the image's names say]
+    /// the image's names say]. Without -t, the first reference is the image's name too
     #[arg(long, value_name = "DEST", num_args = 0..=1, require_equals = true, default_missing_value = "",
           conflicts_with = "rebase", action = clap::ArgAction::Append)]
     push: Option<Vec<String>>,
@@ -163,15 +163,16 @@ impl Run for Args {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
         if self.questions.asks() {
-            return self.questions.answer(ui, &self.context_rules(ui)?);
+            self.questions.answer(ui, &self.context_rules(ui)?)?;
+            self.tell_unlisted(ui);
+            return Ok(());
         }
-        if self.tags.is_empty() {
-            return Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"));
-        }
+        self.check_push(ui)?;
+        let names = self.names()?;
         if let Some(base) = &self.rebase {
-            return self.rebase(ui, base);
+            return self.rebase(ui, base, names);
         }
-        let mut configs = self.configs(ui)?;
+        let mut configs = self.configs(ui, names)?;
         let store = self.store.open(ui)?;
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         // Until the image is built, nothing of its base is pruned.
@@ -276,6 +277,10 @@ impl Args {
         if self.given_context().is_some_and(|context| is_standard_input(context)) {
             return Err(Failure::usage("questions are about a directory, not about standard input"));
         }
+        if self.given_context().is_none() && !(self.sources.is_empty() && self.context_for.is_empty()) {
+            return Err(Failure::usage("questions are about the context, and there is none")
+                .hint("ask about each directory by itself, for example: idpbuilder-build DIR --list-context"));
+        }
         Ok(ExplainConfig {
             context: self.context(),
             ignore_file: self.ignorefile.clone(),
@@ -284,8 +289,48 @@ impl Args {
         })
     }
 
+    /// The image's names: without any, what it is pushed as.
+    fn names(&self) -> Result<Vec<Reference>, Failure> {
+        if !self.tags.is_empty() {
+            return names(&self.tags);
+        }
+        if let Some(destination) = self.pushed_name()? {
+            return names(std::slice::from_ref(destination));
+        }
+        Err(Failure::usage("the image has no name").hint("name it with -t, for example -t app:v1"))
+    }
+
+    /// Says what an answer about the context leaves open.
+    fn tell_unlisted(&self, ui: &Ui) {
+        if !(self.sources.is_empty() && self.context_for.is_empty()) {
+            ui.status(
+                "This is about CONTEXT alone: what --copy, --add-tar and --context-for put in is not looked at; ask \
+                 about each directory by itself",
+            );
+        }
+    }
+
+    /// Refuses what only a context has a use for, where there is none.
+    fn check_context(&self, sources: &Sources) -> Result<(), Failure> {
+        if !self.context_for.is_empty() || !matches!(sources.context, ContextSource::Absent) {
+            return Ok(());
+        }
+        let used = [
+            ("--copy-to", self.copy_to != "/"),
+            ("--exclude", !self.exclude.is_empty()),
+            ("--ignorefile", self.ignorefile.is_some()),
+        ];
+        match used.iter().find(|(_, used)| *used) {
+            Some((flag, _)) => Err(Failure::usage(format!("{flag} is about the context, and there is none")).hint(
+                "name a CONTEXT; --copy and --add-tar take DEST behind a colon, and a directory's own ignore file \
+                 counts",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// What to build, for each platform.
-    fn configs(&self, ui: &Ui) -> Result<Vec<BuildConfig>, Failure> {
+    fn configs(&self, ui: &Ui, names: Vec<Reference>) -> Result<Vec<BuildConfig>, Failure> {
         let context = self.context();
         let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
         let platforms = match platform {
@@ -293,20 +338,22 @@ impl Args {
             None => vec![platform_or_host(ui, None)?],
         };
         let contexts = platforms::contexts(&self.context_for, &platforms)?;
+        let reading = Reading {
+            times: platforms.len() * if self.verify_reproducible { 2 } else { 1 },
+            password: self.registry.reads_standard_input(),
+        };
+        let sources = self.sources.resolve(ui, self.given_context(), reading)?;
+        self.check_context(&sources)?;
         let config = BuildConfig {
             context,
-            names: names(&self.tags)?,
+            names,
             base: None,
             platform: platforms[0].clone(),
             labels: pairs("--label", &self.labels)?,
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
-            sources: self.sources.resolve(
-                ui,
-                self.given_context(),
-                platforms.len() * if self.verify_reproducible { 2 } else { 1 },
-            )?,
+            sources,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),
             copy_to: absolute("--copy-to", &self.copy_to)?,

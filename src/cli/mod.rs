@@ -33,6 +33,7 @@ mod save;
 mod serve;
 mod size;
 mod sources;
+mod spelling;
 mod tag;
 mod transfer;
 mod trust;
@@ -54,7 +55,7 @@ pub fn main(env: Env) -> ExitCode {
     let mut ui = Ui::new(env);
     let args = ui.env.args.clone();
     let outcome = match applet::dispatch(&args) {
-        Request::Applet(applet, arguments) => return parse_and_run(applet, arguments, &mut ui),
+        Request::Applet(applet, arguments) => return parse_and_run(applet, &arguments, &mut ui),
         Request::Help(true) => ui.data(&applet::front().render_long_help().to_string()),
         Request::Help(false) => {
             ui.status(&applet::front().render_help().to_string());
@@ -74,11 +75,11 @@ fn unknown(name: &str) -> Failure {
         .hint(format!("{EXECUTABLE} --help says what each does"))
 }
 
-fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut Ui) -> ExitCode {
+fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui) -> ExitCode {
     ui.command = applet.name;
     if let Some(run) = applet.protocol {
         explain_panics();
-        return guarded(|| run(&arguments, ui)).map_or(ExitCode::from(exit::BUG), ExitCode::from);
+        return guarded(|| run(arguments, ui)).map_or(ExitCode::from(exit::BUG), ExitCode::from);
     }
     let matches = match applet.command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -90,6 +91,9 @@ fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut U
             }
             let text = if ui.paint().0 { text.ansi().to_string() } else { text.to_string() };
             ui.status(text.trim_end());
+            if let Some(hint) = spelling::meant(&applet.command(), arguments, &error) {
+                ui.status(&format!("{} {hint}", ui.paint().hint("hint:")));
+            }
             return ExitCode::from(exit::USAGE);
         }
     };

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::build::write_result;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::registry::{RegistryArgs, proxies};
 use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
-use crate::pull::{PullConfig, pull};
+use crate::pull::{PullConfig, PullError, pull};
 
 /// Pull an image from a registry into the local store
 ///
@@ -80,7 +80,8 @@ impl Run for Args {
                 proxies: proxies(ui),
             };
             let progress = Arc::clone(&progress);
-            let outcome = ui.block_on(pull(config, &store, progress, &ui.interrupt))?;
+            let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };
+            let outcome = ui.block_on(pulling)?;
             write_result(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
             self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
@@ -88,4 +89,11 @@ impl Run for Args {
         }
         Ok(())
     }
+}
+
+/// The failure, with what only a pull can do against it.
+fn advised(error: PullError) -> Failure {
+    let has_others = matches!(error, PullError::Platform { .. });
+    let failure = Failure::from(error);
+    if has_others { failure.hint("or keep all with --all-platforms") } else { failure }
 }

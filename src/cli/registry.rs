@@ -278,6 +278,11 @@ impl RegistryArgs {
         self.password.is_some() || self.password_stdin || self.creds.is_some()
     }
 
+    /// Whether the password is what standard input has.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.password_stdin
+    }
+
     /// The user name that is given.
     pub(super) fn username(&self) -> Option<&str> {
         self.username.as_deref()
@@ -422,6 +427,11 @@ fn place(text: &str) -> Result<Place, Failure> {
         }
     }
     Ok(Place::Reference(text.parse()?))
+}
+
+/// Whether a destination names an image, and not a registry alone.
+pub(super) fn names_image(text: &str) -> Result<bool, Failure> {
+    Ok(matches!(place(text)?, Place::Reference(_)))
 }
 
 /// Proxies as the usual variables name them, lower case first as curl has it.

@@ -76,9 +76,7 @@ impl From<PullError> for Failure {
             PullError::NoRegistry(_) => {
                 Advice::new(Kind::Usage).hint("write the registry in front, or give --registry")
             }
-            PullError::Platform { .. } => {
-                Advice::new(Kind::Image).hint("choose one of them with --platform, or keep all with --all-platforms")
-            }
+            PullError::Platform { .. } => Advice::new(Kind::Image).hint("choose one of them with --platform"),
             PullError::TooManyManifests(_) => Advice::new(Kind::Registry),
             PullError::Store(_) => {
                 let PullError::Store(error) = error else { unreachable!("matched above") };

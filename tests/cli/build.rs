@@ -222,6 +222,12 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("no_context", run(&["idpbuilder-build", "missing", "-t", "app"]));
     insta::assert_snapshot!("context_is_a_file", run(&["idpbuilder-build", "plain", "-t", "app"]));
     insta::assert_snapshot!("no_name", run(&["idpbuilder-build", "app"]));
+    insta::assert_snapshot!(
+        "push_apart",
+        run(&["idpbuilder-build", "app", "-t", "app", "--push", "127.0.0.1:9/x/y:2"])
+    );
+    insta::assert_snapshot!("push_as_context", run(&["idpbuilder-build", "--push", "127.0.0.1:9/x/y:2"]));
+    insta::assert_snapshot!("push_to_a_registry", run(&["idpbuilder-build", "app", "--push=127.0.0.1:9"]));
     insta::assert_snapshot!("upper_case", run(&["idpbuilder-build", "app", "-t", "giteaAdmin/app:v1"]));
     insta::assert_snapshot!("bad_chown", run(&["idpbuilder-build", "app", "-t", "app", "--chown", "www-data"]));
     insta::assert_snapshot!("relative_copy_to", run(&["idpbuilder-build", "app", "-t", "app", "--copy-to", "srv"]));
@@ -375,6 +381,23 @@ fn an_interrupted_build_leaves_nothing_and_says_so() {
         assert_eq!(temporary, 0, "{rest}");
     }
     assert!(sandbox.run(&["idpbuilder-list", "-q"]).success().is_empty());
+}
+
+#[test]
+fn an_answer_is_about_the_context_and_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.file("other/file", "1");
+    for question in [&["--list-context"][..], &["--explain", "file"]] {
+        for source in [&["--copy", "other:/x"][..], &["--add-tar", "x.tar"], &["--context-for", "linux/amd64=other"]] {
+            let without = sandbox.run(&[&["idpbuilder-build"], question, source].concat());
+            assert_eq!(without.code, Some(64), "{without}");
+            assert!(without.stderr.contains("about the context, and there is none"), "{without}");
+            assert!(without.stderr.contains("idpbuilder-build DIR --list-context"), "{without}");
+            let beside = sandbox.run(&[&["idpbuilder-build", "other"], question, source].concat());
+            assert!(beside.stdout.contains("file"), "{beside}");
+            assert!(beside.stderr.contains("about CONTEXT alone"), "{beside}");
+        }
+    }
 }
 
 #[test]

@@ -71,6 +71,31 @@ fn sources_add_up_in_order() {
 }
 
 #[test]
+fn permissions_are_of_every_source_that_says_none() {
+    let sandbox = Sandbox::new();
+    file(&sandbox, "motd", "hello\n");
+    sandbox.file("extra.tar", archive(&[("z", "")]));
+    let flags = [
+        "--chmod",
+        "0600",
+        "--chown",
+        "9",
+        "--copy",
+        "motd:/plain",
+        "--copy",
+        "motd:/own,chmod=0444",
+        "--add-tar",
+        "extra.tar:/plain-tar",
+        "--add-tar",
+        "extra.tar:/own-tar,chmod=0755,chown=5:6",
+        "--add-tar",
+        "extra.tar:/kept-tar,keep",
+    ];
+    build(&sandbox, &flags).success();
+    insta::assert_snapshot!("permissions", files(&sandbox));
+}
+
+#[test]
 fn an_archive_on_standard_input_is_a_context() {
     let sandbox = Sandbox::new();
     let bytes = archive(&[("b", "2"), (".dockerignore", "b\n"), ("a", "1")]);
@@ -92,6 +117,14 @@ fn an_archive_on_standard_input_is_a_context() {
     insta::assert_snapshot!("leading_out", run(&["-"], &raw("../../etc/passwd")));
     insta::assert_snapshot!("compressed_otherwise", run(&["-"], b"\xfd7zXZ\0 and so on"));
     insta::assert_snapshot!("input_twice", run(&["-", "--add-tar", "-"], &bytes));
+    // The archive would be sent as the password.
+    for source in [&["-"][..], &["--add-tar", "-"]] {
+        let login = ["-u", "demo", "--password-stdin", "--from", "127.0.0.1:9/x/y:1", "--plain-http"];
+        let output = run(&[source, &login].concat(), &bytes);
+        assert_eq!(output.code, Some(64), "{output}");
+        assert!(output.stderr.contains("standard input can be read only once"), "{output}");
+        assert!(!output.stderr.contains("127.0.0.1:9"), "nobody is asked: {output}");
+    }
     let two = ["idpbuilder-build", "-", "-t", "app:v1", "--platform", "linux/amd64,linux/arm64"];
     insta::assert_snapshot!("input_for_two", sandbox.run_with_input(&two, &bytes));
     insta::assert_snapshot!("input_explained", run(&["-", "--list-context"], &bytes));
@@ -118,10 +151,21 @@ fn mistakes_are_explained() {
     insta::assert_snapshot!("no_archive", run(&["--add-tar", "missing.tar"]));
     insta::assert_snapshot!("empty_copy", run(&["--copy", ""]));
     insta::assert_snapshot!("relative_destination", run(&["--copy", "app:srv"]));
+    file(&sandbox, "co:lon", "x");
+    insta::assert_snapshot!("colon_in_the_name", run(&["--copy", "co:lon"]));
+    run(&["--copy", "co:lon:/srv/"]).success();
+    assert!(files(&sandbox).contains("srv/co:lon"));
+    sandbox.run(&["idpbuilder-rm", "app:v1"]).success();
     insta::assert_snapshot!("upward_destination", run(&["--copy", "app:/srv/../.."]));
     insta::assert_snapshot!("unknown_option", run(&["--copy", "app:/srv,mode=0644"]));
     insta::assert_snapshot!("copy_chown", run(&["--copy", "app:/srv,chown=root"]));
     insta::assert_snapshot!("chmod", run(&["--chmod", "u+x"]));
+    insta::assert_snapshot!("keep_and_chmod", run(&["--add-tar", "a.tar,keep,chmod=0755"]));
+    for flags in [&["--copy-to", "/srv"][..], &["--exclude", "x"], &["--ignorefile", "rules"]] {
+        let output = build(&sandbox, &[&["--copy", "app:/srv"], flags].concat());
+        assert_eq!(output.code, Some(64), "{output}");
+        assert!(output.stderr.contains(&format!("{} is about the context", flags[0])), "{output}");
+    }
     // Two builds would need the stream twice.
     let twice = run(&["--add-tar", "-", "--verify-reproducible"]);
     assert_eq!(twice.code, Some(64), "{twice}");

@@ -142,6 +142,7 @@ fn platforms_and_contexts_have_to_fit() {
     let both = ["--platform", "linux/amd64,linux/arm64", "--context-for"];
     insta::assert_snapshot!("context_for_another", build(&[&both[..], &["linux/riscv64=arm64"]].concat()));
     insta::assert_snapshot!("context_for_nothing", build(&[&both[..], &["arm64"]].concat()));
+    insta::assert_snapshot!("platforms_twice", build(&["--platform", "linux/arm64/v8,linux/arm64"]));
     insta::assert_snapshot!("platforms_with_a_gap", build(&["--platform", "linux/amd64,,linux/arm64"]));
     insta::with_settings!({filters => vec![(r", [0-9.]+ [KMG]?i?B/s", ", [RATE]")]}, {
         insta::assert_snapshot!("context_for_missing", build(&[&both[..], &["linux/arm64=nowhere"]].concat()));

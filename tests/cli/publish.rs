@@ -94,6 +94,17 @@ fn without_a_destination_the_names_say_where() {
 }
 
 #[test]
+fn without_a_name_the_first_destination_is_it() {
+    let sandbox = sandbox();
+    let server = Server::start(&sandbox, &[]);
+    let name = format!("{}/team/app:v1", server.address);
+    let destination = format!("--push={name}");
+    let push = ["idpbuilder-build", "app", &destination, "--plain-http"];
+    pushed(&server, sandbox.run(&push));
+    assert_eq!(sandbox.run(&["idpbuilder-list", "--format", "{{.Name}}"]).success().trim(), name);
+}
+
+#[test]
 fn every_source_arrives_and_nothing_is_sent_twice() {
     let sandbox = sandbox();
     let server = Server::start(&sandbox, &[]);
@@ -160,6 +171,17 @@ fn several_platforms_are_pushed_as_an_index() {
     let reference = format!("{}/team/app@{digest}", server.address);
     let pull = ["idpbuilder-pull", &reference, "--all-platforms", "--plain-http", "--store", "pulled", "-q"];
     assert_eq!(sandbox.run(&pull).success().trim(), reference);
+    // Only a pull can keep all of them.
+    let other = ["--platform", "linux/riscv64", "--plain-http", "--store", "pulled"];
+    for (words, all) in [
+        (&["idpbuilder-pull", &reference][..], true),
+        (&["idpbuilder-build", "app", "-t", "on:v1", "--from", &reference, "--pull"], false),
+    ] {
+        let output = sandbox.run(&[words, &other].concat());
+        assert_eq!(output.code, Some(4), "{output}");
+        assert!(output.stderr.contains("hint: choose one of them with --platform"), "{output}");
+        assert_eq!(output.stderr.contains("--all-platforms"), all, "{output}");
+    }
 
     let again = sandbox.run(&words);
     assert!(again.stderr.contains(": 0 B sent, "), "{again}");

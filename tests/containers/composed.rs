@@ -55,7 +55,13 @@ fn umoci_unpacks_what_was_composed() {
                     copy(file.clone(), "/d/", Some(0o600)),
                     copy(file.clone(), "/file", None),
                 ],
-                archives: vec![ArchiveSource { input: stream(&archive), destination: "/empty/tar".into(), keep: true }],
+                archives: vec![ArchiveSource {
+                    input: stream(&archive),
+                    destination: "/empty/tar".into(),
+                    keep: true,
+                    owner: None,
+                    mode: None,
+                }],
             },
             ..config_of(&root, ContainerConfig::default(), &[format])
         };

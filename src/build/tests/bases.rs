@@ -182,7 +182,8 @@ fn archives_land_as_the_base_has_it() {
     let listed = |lines: &[&str], destination: &str| {
         let mut config = bench.on(bench.debian(), &[]);
         let input = ArchiveInput::Stream(Stream::new(io::Cursor::new(archive(lines))));
-        config.sources.archives = vec![ArchiveSource { input, destination: destination.into(), keep: false }];
+        config.sources.archives =
+            vec![ArchiveSource { input, destination: destination.into(), keep: false, owner: None, mode: None }];
         let heard = Heard::default();
         let outcome = build(&config, &bench.store, &heard, &Interrupt::default());
         (outcome.map(|outcome| bench.listed(&outcome)), heard.lines("Warning").len())

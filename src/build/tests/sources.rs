@@ -21,7 +21,13 @@ fn copy(path: PathBuf, destination: &str) -> CopySource {
 fn file_archive(bench: &Bench, name: &str, bytes: &[u8], destination: &str) -> ArchiveSource {
     let path = bench.dir.path().join(name);
     fs::write(&path, bytes).expect("written");
-    ArchiveSource { input: ArchiveInput::File(path), destination: destination.into(), keep: false }
+    ArchiveSource {
+        input: ArchiveInput::File(path),
+        destination: destination.into(),
+        keep: false,
+        owner: None,
+        mode: None,
+    }
 }
 
 fn steps(bench: &Bench, outcome: &BuildOutcome) -> Vec<String> {
@@ -84,16 +90,16 @@ fn each_source_is_a_layer_over_those_before() {
             // What is there keeps its permissions and owner.
             "750 3 srv/",
             "755 3 srv/more/",
-            "644 3 srv/more/one",
+            "750 3 srv/more/one",
             "750 3 srv/",
             "755 3 srv/etc/",
             "400 7 srv/etc/link",
             "750 3 srv/",
-            "644 3 srv/index",
+            "750 3 srv/index",
             "750 3 srv/",
             "755 3 srv/more/",
             "755 3 srv/more/deep/",
-            "600 3 srv/more/deep/x/y",
+            "750 3 srv/more/deep/x/y",
         ]
     );
     assert_eq!(outcome.layers.len(), 5);
@@ -177,7 +183,7 @@ fn sources_that_are_not_there_stop_the_build_before_anything_is_packed() {
     assert_eq!(begun, 0);
     let (error, begun) = refused(&|sources| {
         let input = ArchiveInput::File(missing.clone());
-        sources.archives = vec![ArchiveSource { input, destination: "/".into(), keep: false }];
+        sources.archives = vec![ArchiveSource { input, destination: "/".into(), keep: false, owner: None, mode: None }];
     });
     assert!(matches!(error, BuildError::NoSource(path) if path == missing));
     assert_eq!(begun, 0);

@@ -1,4 +1,5 @@
-//! `idpbuilder-build --explain` and `--list-context`: what would go into the image, and why the rest would not.
+//! `idpbuilder-build --explain` and `--list-context`: what of the context would go into the image, and why the rest
+//! would not.
 
 use std::path::PathBuf;
 
@@ -15,10 +16,10 @@ use crate::explain::{Contents, DroppedBy, ExplainConfig, ExplainError, Explanati
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Questions about the context (nothing is built)")]
 pub(super) struct ExplainArgs {
-    /// Say whether PATH would go into the image and which rule decides; repeatable
+    /// Say whether PATH of the context would go into the image and which rule decides; repeatable
     #[arg(long, value_name = "PATH", conflicts_with = "list_context")]
     explain: Vec<PathBuf>,
-    /// List what would go into the image, and tell what each rule leaves out
+    /// List what of the context would go into the image, and tell what each rule leaves out
     #[arg(long)]
     list_context: bool,
     /// Order of the list

@@ -8,14 +8,15 @@ use super::super::failure::Failure;
 use crate::build::IndexOutcome;
 use crate::image::Platform;
 
-/// `--platform` as a list; a platform that comes twice counts once.
+/// `--platform` as a list, in which none comes twice by whatever name.
 pub(super) fn platforms(text: &str) -> Result<Vec<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in text.split(',') {
         let platform = text.trim().parse::<Platform>()?;
-        if !platforms.contains(&platform) {
-            platforms.push(platform);
+        if platforms.contains(&platform) {
+            return Err(Failure::usage(format!("--platform names {platform} twice")));
         }
+        platforms.push(platform);
     }
     Ok(platforms)
 }

@@ -6,7 +6,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::failure::{Failure, Kind, Outcome};
 use super::super::push::{Report, push_config, tell};
+use super::super::registry::names_image;
+use super::super::spelling::follows;
 use super::super::ui::Ui;
+use super::sources::is_standard_input;
 use super::{Args, Built, make};
 use crate::build::BuildConfig;
 use crate::image::{Descriptor, Reference};
@@ -34,6 +37,29 @@ impl Progress for Following {
 }
 
 impl Args {
+    /// Refuses a destination that became the context, because it was written apart from `--push`.
+    pub(super) fn check_push(&self, ui: &Ui) -> Result<(), Failure> {
+        let Some(word) = self.directory.as_deref().filter(|_| self.push.is_some()) else { return Ok(()) };
+        if is_standard_input(word) || word.exists() || !follows(&ui.env.args, "--push", word.as_os_str()) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "`{}` after --push is taken for CONTEXT, and there is no such directory",
+            word.display()
+        ))
+        .hint("write --push=DEST"))
+    }
+
+    /// The first destination that names an image.
+    pub(super) fn pushed_name(&self) -> Result<Option<&String>, Failure> {
+        for text in self.push.iter().flatten().filter(|text| !text.is_empty()) {
+            if names_image(text)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
     /// Where `--push` goes: what it says, or what the image's names say.
     pub(super) fn push_config(&self, ui: &Ui, names: &[Reference]) -> Result<Option<PushConfig>, Failure> {
         let Some(given) = &self.push else { return Ok(None) };

@@ -2,7 +2,7 @@
 
 use super::super::base::SCRATCH;
 use super::super::failure::{Failure, Kind, Outcome};
-use super::super::tag::{names, now};
+use super::super::tag::now;
 use super::super::ui::Ui;
 use super::{Args, layer_count, tell_replaced, tell_triggers};
 use crate::build::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, rebase};
@@ -11,11 +11,10 @@ use crate::store::{Image, ImageStore};
 
 impl Args {
     /// Puts the image, or all images of the index, that stands in the context's place on the base `new`.
-    pub(super) fn rebase(&self, ui: &Ui, new: &str) -> Outcome {
+    pub(super) fn rebase(&self, ui: &Ui, new: &str, names: Vec<Reference>) -> Outcome {
         let name = self.directory.as_ref().and_then(|name| name.to_str()).ok_or_else(|| {
             Failure::usage("--rebase needs an image").hint("idpbuilder-build --rebase BASE IMAGE -t NAME")
         })?;
-        let names = names(&self.tags)?;
         let store = self.store.open(ui)?;
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         let lease = store.lease()?;

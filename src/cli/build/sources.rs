@@ -6,12 +6,12 @@ use super::super::failure::Failure;
 use super::super::runtime_config::absolute;
 use super::super::ui::Ui;
 use super::values::{mode, owner};
-use crate::build::{ArchiveInput, ArchiveSource, ContextSource, CopySource, Sources, Stream};
+use crate::build::{ArchiveInput, ArchiveSource, ContextSource, CopySource, Owner, Sources, Stream};
 
 /// Further sources, each a layer or more over those before it.
 #[derive(Debug, clap::Args)]
 pub(super) struct SourceArgs {
-    /// Permissions of the context's files and directories alike, in octal, as docker's COPY --chmod
+    /// Permissions of all files and directories alike, in octal, as docker's COPY --chmod
     #[arg(long, value_name = "MODE")]
     chmod: Option<String>,
     /// Further file, or the content of a directory, in layers over the context's; repeatable, later ones win. DEST is
@@ -21,20 +21,25 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]")]
     copy: Vec<String>,
     /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,
-    /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files
-    /// unless `keep` is said. Without CONTEXT there is no context then
-    #[arg(long, value_name = "FILE[:DEST][,keep]", allow_hyphen_values = true)]
+    /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and
+    /// --chmod's permissions, unless `keep` is said. Without CONTEXT there is no context then
+    #[arg(long, value_name = "FILE[:DEST][,keep|,chown=UID[:GID]][,chmod=MODE]", allow_hyphen_values = true)]
     add_tar: Vec<String>,
 }
 
 impl SourceArgs {
-    /// What the permissions of the context are.
+    /// Whether nothing but the context goes in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.copy.is_empty() && self.add_tar.is_empty()
+    }
+
+    /// What the permissions of everything are.
     pub(super) fn mode(&self) -> Result<Option<u32>, Failure> {
         self.chmod.as_deref().map(|text| mode("--chmod", text)).transpose()
     }
 
-    /// All sources; `context` is the one that was given, and each source is read so many `times`.
-    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, times: usize) -> Result<Sources, Failure> {
+    /// All sources; `context` is the one that was given, and each source is read as `reading` says.
+    pub(super) fn resolve(&self, ui: &Ui, context: Option<&PathBuf>, reading: Reading) -> Result<Sources, Failure> {
         let copies = self.copy.iter().map(|text| copy(text)).collect::<Result<Vec<_>, _>>()?;
         let archives = self.add_tar.iter().map(|text| archive(text)).collect::<Result<Vec<_>, _>>()?;
         let context = match context {
@@ -50,12 +55,22 @@ impl SourceArgs {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("pipe one, for example: tar -C DIR -c . | idpbuilder-build - -t NAME"));
         }
-        if streams * times > 1 {
+        // Whoever came first would take the other's bytes: a password is sent to a registry.
+        if streams * reading.times + usize::from(streams > 0 && reading.password) > 1 {
             return Err(Failure::usage("standard input can be read only once")
                 .hint("keep the archive in a file, or unpack it and name the directory"));
         }
         Ok(Sources { context, copies, archives })
     }
+}
+
+/// Who reads the sources, and what else is read where they may come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// How often each source is read.
+    pub(super) times: usize,
+    /// Whether standard input has a password.
+    pub(super) password: bool,
 }
 
 /// `SRC[:DEST]` and what follows it behind commas.
@@ -77,7 +92,7 @@ impl<'a> Place<'a> {
                 // A comma of the path, unless it looks like a mistyped option.
                 if value.is_some() && key.bytes().all(|byte| byte.is_ascii_lowercase()) {
                     return Err(Failure::usage(format!("{flag} has no option `{key}`"))
-                        .hint(format!("options are {}", known.join(" and "))));
+                        .hint(format!("options are {}", known.join(", "))));
                 }
                 break;
             }
@@ -90,6 +105,10 @@ impl<'a> Place<'a> {
         // A destination is absolute, so that a colon alone may be part of the source's name.
         let (source, destination) = match rest.rsplit_once(":/") {
             Some((source, destination)) => (source, absolute(flag, &format!("/{destination}"))?),
+            // What is there under that name is what was meant.
+            None if rest.contains(':') && Path::new(rest).exists() => {
+                return Err(wrong().hint(format!("the file's name has a colon; write DEST behind it: {rest}:/srv/")));
+            }
             None if rest.contains(':') => {
                 return Err(wrong().hint("DEST is an absolute path of the image, for example /srv/"));
             }
@@ -99,6 +118,18 @@ impl<'a> Place<'a> {
             return Err(wrong());
         }
         Ok(Self { source, destination, options })
+    }
+
+    /// What the option has for a value, if it is there.
+    fn option(&self, wanted: &str) -> Option<&'a str> {
+        self.options.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.unwrap_or_default())
+    }
+
+    /// What `chown` and `chmod` say.
+    fn attributes(&self, flag: &str) -> Result<(Option<Owner>, Option<u32>), Failure> {
+        let owner = self.option("chown").map(|value| owner(&format!("{flag}'s chown"), value)).transpose()?;
+        let mode = self.option("chmod").map(|value| mode(&format!("{flag}'s chmod"), value)).transpose()?;
+        Ok((owner, mode))
     }
 }
 
@@ -116,26 +147,25 @@ fn input(path: &Path) -> ArchiveInput {
 }
 
 fn archive(text: &str) -> Result<ArchiveSource, Failure> {
-    let form = "FILE[:DEST][,keep]";
-    let Place { source, destination, options } = Place::parse("--add-tar", form, text, &["keep"])?;
-    if options.iter().any(|(_, value)| value.is_some()) {
+    let form = "FILE[:DEST][,keep] or FILE[:DEST][,chown=UID[:GID]][,chmod=MODE]";
+    let place = Place::parse("--add-tar", form, text, &["keep", "chown", "chmod"])?;
+    let (owner, mode) = place.attributes("--add-tar")?;
+    if place.options.iter().any(|(key, value)| *key == "keep" && value.is_some()) {
         return Err(Failure::usage(format!("--add-tar takes {form}, not `{text}`")));
     }
-    Ok(ArchiveSource { input: input(Path::new(source)), destination, keep: !options.is_empty() })
+    let keep = place.option("keep").is_some();
+    if keep && (owner.is_some() || mode.is_some()) {
+        return Err(Failure::usage(format!("--add-tar cannot both keep and change what `{text}` has"))
+            .hint("leave out `keep`, which leaves owners, times and permissions as they are in the archive"));
+    }
+    Ok(ArchiveSource { input: input(Path::new(place.source)), destination: place.destination, keep, owner, mode })
 }
 
 fn copy(text: &str) -> Result<CopySource, Failure> {
     let form = "SRC[:DEST][,chown=UID[:GID]][,chmod=MODE]";
     let place = Place::parse("--copy", form, text, &["chown", "chmod"])?;
-    let mut copy = CopySource { path: place.source.into(), destination: place.destination, owner: None, mode: None };
-    for (key, value) in place.options {
-        let value = value.unwrap_or_default();
-        match key {
-            "chown" => copy.owner = Some(owner("--copy's chown", value)?),
-            _ => copy.mode = Some(mode("--copy's chmod", value)?),
-        }
-    }
-    Ok(copy)
+    let (owner, mode) = place.attributes("--copy")?;
+    Ok(CopySource { path: place.source.into(), destination: place.destination, owner, mode })
 }
 
 #[cfg(test)]
@@ -143,7 +173,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::build::Owner;
 
     #[test]
     fn copies_are_taken_apart_from_the_end() {
@@ -190,7 +219,20 @@ mod tests {
             assert_eq!((parsed.destination.as_str(), parsed.keep), (destination, keep), "{text}");
         }
         assert!(matches!(archive("-").expect("valid").input, ArchiveInput::Stream(_)));
-        for wrong in ["", ":/srv", "a.tar:srv", "a.tar,keep=1", "a.tar,keep,keep", "a.tar,chown=1"] {
+        let changed = archive("a.tar:/opt,chmod=0755,chown=5:6").expect("valid");
+        assert_eq!((changed.destination.as_str(), changed.keep), ("/opt", false));
+        assert_eq!((changed.owner, changed.mode), (Some(Owner { uid: 5, gid: 6 }), Some(0o755)));
+        for wrong in [
+            "",
+            ":/srv",
+            "a.tar:srv",
+            "a.tar,keep=1",
+            "a.tar,keep,keep",
+            "a.tar,chown=me",
+            "a.tar,chmod",
+            "a.tar,keep,chown=1",
+            "a.tar,chmod=644,keep",
+        ] {
             assert!(archive(wrong).is_err(), "{wrong}");
         }
     }
