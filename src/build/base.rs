@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::image::{
-    ContainerConfig, Descriptor, Digest, History, ImageConfig, Platform, Reference, annotation, media_type,
+    ContainerConfig, Descriptor, Digest, HealthCheck, History, ImageConfig, Platform, Reference, annotation, media_type,
 };
 use crate::store::{ImageStore, StoreError};
 
@@ -177,13 +177,25 @@ pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> Containe
         env,
         entrypoint,
         cmd,
-        healthcheck: own.healthcheck.or(base.healthcheck),
+        healthcheck: inherited_check(base.healthcheck, own.healthcheck),
         volumes: base.volumes.into_iter().chain(own.volumes).collect(),
         working_dir: own.working_dir.or(base.working_dir),
         labels,
         stop_signal: own.stop_signal.or(base.stop_signal),
         extra,
     }
+}
+
+/// The check that holds: what a new one does not say is the base's, unless there is to be none.
+fn inherited_check(base: Option<HealthCheck>, own: Option<HealthCheck>) -> Option<HealthCheck> {
+    let (base, own) = match (base, own) {
+        (Some(base), Some(own)) if own.test != ["NONE"] => (base, own),
+        (base, own) => return own.or(base),
+    };
+    let mut extra = base.extra;
+    // Zero is how Docker writes what was not said.
+    extra.extend(own.extra.into_iter().filter(|(_, value)| value.as_u64() != Some(0)));
+    Some(HealthCheck { test: if own.test.is_empty() { base.test } else { own.test }, extra })
 }
 
 /// The name in `NAME=value`.

@@ -116,6 +116,21 @@ fn what_is_said_goes_over_the_base() {
 }
 
 #[test]
+fn a_new_check_keeps_what_it_does_not_say() {
+    let check = |value: serde_json::Value| serde_json::from_value::<HealthCheck>(value).expect("a check");
+    let base = check(json!({"Test": ["CMD", "x"], "Interval": 5, "Retries": 7}));
+    let on = |own: serde_json::Value| {
+        let own = ContainerConfig { healthcheck: Some(check(own)), ..ContainerConfig::default() };
+        let base = ContainerConfig { healthcheck: Some(base.clone()), ..ContainerConfig::default() };
+        inherited(base, own).healthcheck.expect("a check")
+    };
+    let new = on(json!({"Test": ["CMD-SHELL", "echo hi"], "Interval": 0, "Timeout": 3}));
+    assert_eq!(new, check(json!({"Test": ["CMD-SHELL", "echo hi"], "Interval": 5, "Retries": 7, "Timeout": 3})));
+    assert_eq!(on(json!({"Retries": 1})), check(json!({"Test": ["CMD", "x"], "Interval": 5, "Retries": 1})));
+    assert_eq!(on(json!({"Test": ["NONE"]})), check(json!({"Test": ["NONE"]})));
+}
+
+#[test]
 fn a_reset_leaves_nothing_of_the_bases_command() {
     let bench = Bench::new();
     let image = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &docker_config());
