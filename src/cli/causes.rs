@@ -146,13 +146,15 @@ impl From<BuildError> for Failure {
             BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
             BuildError::Archive { ref source, .. } => {
                 let hint = match **source {
-                    ForeignError::Compression(_) => Some("decompress it first, and pipe it: xz -dc FILE | ... -"),
-                    ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
-                        Some("make sure that the archive is whole: tar -tf FILE lists it")
+                    ForeignError::Compression(tool) => {
+                        Some(format!("decompress it first, and pipe it: {tool} -dc FILE | ... -"))
                     }
-                    ForeignError::Landing(_) => Some(OTHER_DESTINATION),
+                    ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
+                        Some("make sure that the archive is whole: tar -tf FILE lists it".to_owned())
+                    }
+                    ForeignError::Landing(_) => Some(OTHER_DESTINATION.to_owned()),
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
-                        Some("pack it again without this entry, for example with tar --exclude")
+                        Some("pack it again without this entry, for example with tar --exclude".to_owned())
                     }
                     _ => None,
                 };
@@ -233,9 +235,8 @@ impl From<ArchiveError> for Failure {
                 let hint = no_room(source);
                 with_hint(Self::new(Kind::Failed, error), hint)
             }
-            ArchiveError::Compression { .. } => {
-                Self::new(Kind::Image, error).hint("decompress it first, for example: xz -dc FILE | idpbuilder-load")
-            }
+            ArchiveError::Compression { compression, .. } => Self::new(Kind::Image, error)
+                .hint(format!("decompress it first, for example: {compression} -dc FILE | idpbuilder-load")),
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
             }
