@@ -140,7 +140,7 @@ impl From<BuildError> for Failure {
             BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
             BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
-            BuildError::BaseLayer { .. } => {
+            BuildError::BaseLayer { .. } | BuildError::BaseDiffId { .. } => {
                 Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
             }
             BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
