@@ -7,7 +7,7 @@ use crate::build::{BaseError, BuildError, ForeignError, LandingError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
-use crate::image::{PlatformError, ReferenceError};
+use crate::image::{DocumentError, PlatformError, ReferenceError};
 use crate::inspect::InspectError;
 use crate::layer::LayerError;
 use crate::remove::RemoveError;
@@ -86,9 +86,8 @@ impl From<StoreError> for Failure {
                 Kind::Image,
                 Some("build the image again with --no-cache, load or pull it: that repairs its blobs".to_owned()),
             ),
-            StoreError::DocumentSize { .. } | StoreError::Document { .. } | StoreError::Nesting(_) => {
-                (Kind::Image, None)
-            }
+            StoreError::Document { source, .. } => (Kind::Image, conversion(source).map(str::to_owned)),
+            StoreError::DocumentSize { .. } | StoreError::Nesting(_) => (Kind::Image, None),
             StoreError::Json { .. } => {
                 (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
             }
@@ -320,6 +319,12 @@ impl From<ServeError> for Failure {
             ServeError::Random | ServeError::Interrupted(_) => Self::new(Kind::Failed, error),
         }
     }
+}
+
+/// What helps where a document is of a schema that nobody writes any more.
+pub(super) fn conversion(error: &DocumentError) -> Option<&'static str> {
+    matches!(error, DocumentError::SchemaVersion(1))
+        .then_some("convert the image: skopeo copy --format oci docker://IMAGE oci:DIR, then build with --from oci:DIR")
 }
 
 /// What helps when there is no room for what was to be written.
