@@ -181,6 +181,18 @@ pub enum BuildError {
         #[source]
         source: OutlineError,
     },
+    /// A layer of the base is not the one that the base's configuration has.
+    #[error(
+        "layer {digest} of the base is damaged: its content has diff_id {found}, its configuration says {expected}"
+    )]
+    BaseDiffId {
+        /// The layer.
+        digest: Digest,
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
     /// A time before 1970 or after the year 9999.
     #[error("timestamp {0} is not between the years 1970 and 9999")]
     Timestamp(i64),

@@ -2,12 +2,21 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How the names of files begin that are not whole yet.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// Mode of files for the owner alone.
+const PRIVATE: u32 = 0o600;
+/// Mode of files for whoever the umask lets.
+const SHARED: u32 = 0o666;
+
+/// Where the system lists what a process has open.
+const OWN_FILES: &str = "/dev/fd";
 
 /// Links one after the other that the system follows.
 const MAX_LINKS: usize = 40;
@@ -40,6 +49,18 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
+/// Replaces `path` with `bytes` for whoever the umask lets, as [`Replacement`] does.
+pub fn replace_shared_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = Replacement::begin(path, SHARED)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Fails as [`replace_shared_file`] would, as far as that shows before there is something to write.
+pub fn check_replaceable(path: &Path) -> io::Result<()> {
+    if is_written_in_place(path) { Ok(()) } else { Replacement::begin(path, SHARED).map(drop) }
+}
+
 /// Replaces `path` with `bytes` that everybody may read (0644), as [`Replacement`] does.
 pub fn replace_public_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with_mode(path, bytes, 0o644)
@@ -63,7 +84,8 @@ fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Dropped uncommitted, it leaves nothing behind.
 ///
 /// It gets mode 0600, or keeps the mode of what it replaces, and its owner where the system lets us. A link stays, and what it leads to is
-/// replaced. A device or pipe is written to as it is: a name such as `/dev/null` is never taken away.
+/// replaced. A device or pipe, and what a process has open (`/dev/stdout`), is written to as it is, at its end: a name such
+/// as `/dev/null` is never taken away.
 #[derive(Debug)]
 pub struct Replacement(Target);
 
@@ -76,6 +98,14 @@ enum Target {
 impl Replacement {
     /// Begins to replace `path`; fails at once for a directory.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::begin(path, PRIVATE)
+    }
+
+    /// The same; a file that is new gets the mode, less what the umask takes.
+    fn begin(path: &Path, mode: u32) -> io::Result<Self> {
+        if is_written_in_place(path) {
+            return Ok(Self(Target::Special(open_in_place(path)?)));
+        }
         let there = match std::fs::metadata(path) {
             Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -86,14 +116,11 @@ impl Replacement {
             if there.is_dir() {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
-            if !there.is_file() {
-                return Ok(Self(Target::Special(OpenOptions::new().write(true).open(path)?)));
-            }
             if path.is_symlink() {
                 path = path.canonicalize()?;
             }
         }
-        let file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(parent(&path))?;
+        let file = temporary_file(parent(&path), mode)?;
         if let Some(there) = there {
             // Before the mode, of which it takes bits away. Root changes other people's files in their place; whoever
             // may not give files away has no owner to keep but themselves.
@@ -133,26 +160,54 @@ impl Write for Replacement {
 /// is not followed; what has the old one open keeps it. What is no file, such as a pipe or a terminal, and what a
 /// process has open (`/dev/stderr`), is written to as it is, at its end.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
-    let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
-    if is_special || leads_to_an_open_file(path) {
-        return OpenOptions::new().append(true).open(path);
+    if is_written_in_place(path) {
+        return open_in_place(path);
     }
-    let file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(parent(path))?;
-    file.persist(path).map_err(|error| error.error)
+    temporary_file(parent(path), PRIVATE)?.persist(path).map_err(|error| error.error)
 }
 
-/// Whether links lead from `path` to a file that a process has open.
-fn leads_to_an_open_file(path: &Path) -> bool {
+/// A file that has no name to stay. Errors do not tell the one it would have had.
+fn temporary_file(directory: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
+    let open = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, open)
+}
+
+/// Whether `path` stands for something else than a file that can have another put in its place.
+fn is_written_in_place(path: &Path) -> bool {
+    let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
+    is_special || open_file(path).is_some()
+}
+
+/// Opens what is written in place, at its end. An output of this process is the same one, so that whoever shares it goes
+/// on behind what is written here.
+fn open_in_place(path: &Path) -> io::Result<File> {
+    let own = match open_file(path) {
+        Some(open) if is_own(&open, "1") => Some(io::stdout().as_fd().try_clone_to_owned()?),
+        Some(open) if is_own(&open, "2") => Some(io::stderr().as_fd().try_clone_to_owned()?),
+        _ => None,
+    };
+    match own {
+        Some(own) => Ok(File::from(own)),
+        None => OpenOptions::new().append(true).open(path),
+    }
+}
+
+/// The name, in the system's list of them, of the open file that links lead to from `path`.
+fn open_file(path: &Path) -> Option<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let Ok(directory) = parent(&path).canonicalize() else { return false };
-        if directory.starts_with("/proc") {
-            return true;
+        let directory = parent(&path).canonicalize().ok()?;
+        if directory.starts_with("/proc") || directory == Path::new(OWN_FILES) {
+            return Some(directory.join(path.file_name()?));
         }
-        let Ok(target) = std::fs::read_link(&path) else { return false };
-        path = directory.join(target);
+        path = directory.join(std::fs::read_link(&path).ok()?);
     }
-    false
+    None
+}
+
+/// Whether an open file is this process' own of that number.
+fn is_own(open: &Path, number: &str) -> bool {
+    Path::new(OWN_FILES).canonicalize().is_ok_and(|directory| directory.join(number) == open)
 }
 
 /// Makes the entries of a directory durable.
@@ -348,6 +403,38 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), b"before after");
         create_private_file(Path::new("/dev/null")).and_then(|mut file| file.write_all(b"gone")).expect("written");
         assert!(!Path::new("/dev/null").is_file());
+    }
+
+    #[test]
+    fn what_is_open_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let mut log = File::create(&path).expect("made");
+        log.write_all(b"before ").expect("written");
+        let open = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&log));
+        std::os::unix::fs::symlink(&open, dir.path().join("link")).expect("linked");
+        for name in [Path::new(&open), &dir.path().join("link")] {
+            check_replaceable(name).expect("it can be written");
+            replace_shared_file(name, b"after ").expect("written");
+        }
+        assert_eq!(std::fs::read(&path).expect("read"), b"before after after ");
+    }
+
+    #[test]
+    fn a_shared_file_has_the_mode_of_any_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let mode = |name: &str| std::fs::metadata(at(name)).expect("there").permissions().mode() & 0o7777;
+        std::fs::write(at("usual"), "").expect("written");
+        check_replaceable(&at("result")).expect("it can be written");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+        replace_shared_file(&at("result"), b"one").expect("written");
+        assert_eq!(mode("result"), mode("usual"));
+        std::fs::set_permissions(at("result"), std::fs::Permissions::from_mode(0o640)).expect("mode");
+        replace_shared_file(&at("result"), b"two").expect("written");
+        assert_eq!(mode("result"), 0o640);
+        let refused = check_replaceable(&at("none/result")).expect_err("no directory");
+        assert_eq!(refused.to_string(), io::Error::from_raw_os_error(2).to_string());
     }
 
     #[test]

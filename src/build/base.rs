@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::image::{
-    ContainerConfig, Descriptor, Digest, History, ImageConfig, Platform, Reference, annotation, media_type,
+    ContainerConfig, Descriptor, Digest, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, annotation,
+    media_type,
 };
 use crate::store::{ImageStore, StoreError};
 
@@ -42,12 +43,12 @@ pub enum BaseError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Something else than a container image: an artifact.
-    #[error("`{name}` is not a container image (its configuration has media type `{media_type}`)")]
+    #[error("`{name}` is an artifact of type `{kind}`, not a container image")]
     NotAnImage {
         /// What was asked for.
         name: String,
-        /// The configuration's media type.
-        media_type: String,
+        /// Its type or, where it has none, its configuration's media type.
+        kind: String,
     },
     /// Manifest and configuration do not agree.
     #[error("`{name}` is damaged: its manifest lists {layers} layers, its configuration {diff_ids}")]
@@ -72,13 +73,8 @@ impl Base {
         descriptor: &Descriptor,
         platform: &Platform,
     ) -> Result<Self, BaseError> {
+        Self::check_kind(shown, &store.manifest(shown, descriptor, Some(platform))?.1)?;
         let image = store.image(shown, descriptor, Some(platform))?;
-        let kind = &image.manifest.config.media_type;
-        if image.manifest.artifact_type.is_some()
-            || !matches!(kind.as_str(), media_type::IMAGE_CONFIG | media_type::DOCKER_CONFIG)
-        {
-            return Err(BaseError::NotAnImage { name: shown.to_owned(), media_type: kind.chars().take(120).collect() });
-        }
         let mut config = image.config;
         let found = config.platform();
         if !found.satisfies(platform) {
@@ -99,6 +95,18 @@ impl Base {
         complete(&mut config.history, diff_ids);
         let layers = layers.into_iter().map(with_oci_name).collect();
         Ok(Self { name, digest: image.document.digest(), layers, config })
+    }
+
+    /// Fails unless the manifest is of a container image: what an artifact has for a configuration is its own business.
+    pub fn check_kind(shown: &str, manifest: &Manifest) -> Result<(), BaseError> {
+        let kind = manifest.artifact_type.as_ref().or_else(|| {
+            let kind = &manifest.config.media_type;
+            (!matches!(kind.as_str(), media_type::IMAGE_CONFIG | media_type::DOCKER_CONFIG)).then_some(kind)
+        });
+        match kind {
+            None => Ok(()),
+            Some(kind) => Err(BaseError::NotAnImage { name: shown.to_owned(), kind: kind.chars().take(120).collect() }),
+        }
     }
 
     /// Bytes of the layers as they are stored.
@@ -177,13 +185,25 @@ pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> Containe
         env,
         entrypoint,
         cmd,
-        healthcheck: own.healthcheck.or(base.healthcheck),
+        healthcheck: inherited_check(base.healthcheck, own.healthcheck),
         volumes: base.volumes.into_iter().chain(own.volumes).collect(),
         working_dir: own.working_dir.or(base.working_dir),
         labels,
         stop_signal: own.stop_signal.or(base.stop_signal),
         extra,
     }
+}
+
+/// The check that holds: what a new one does not say is the base's, unless there is to be none.
+fn inherited_check(base: Option<HealthCheck>, own: Option<HealthCheck>) -> Option<HealthCheck> {
+    let (base, own) = match (base, own) {
+        (Some(base), Some(own)) if own.test != ["NONE"] => (base, own),
+        (base, own) => return own.or(base),
+    };
+    let mut extra = base.extra;
+    // Zero is how Docker writes what was not said.
+    extra.extend(own.extra.into_iter().filter(|(_, value)| value.as_u64() != Some(0)));
+    Some(HealthCheck { test: if own.test.is_empty() { base.test } else { own.test }, extra })
 }
 
 /// The name in `NAME=value`.

@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 
 use super::{Base, BuildError, CacheConfig};
-use crate::image::Descriptor;
+use crate::image::{Descriptor, Digest, Hasher};
 use crate::layer::read::TarError;
 use crate::layer::{Below, Decoder, Format, MAX_NAMES, Outline, OutlineCache, OutlineError};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
@@ -22,18 +22,18 @@ pub(super) fn of_base(
     let mut below = Below::default();
     let mut names = 0;
     let mut read = false;
-    for layer in &base.layers {
+    for (layer, diff_id) in base.layers.iter().zip(&base.config.rootfs.diff_ids) {
         let Some(format) = Format::of(&layer.media_type) else {
             progress.emit(Event::Warning(&unread(layer)));
             continue;
         };
-        let known = kept.as_ref().filter(|(_, reuse)| *reuse).and_then(|(cache, _)| cache.find(layer.digest));
+        let known = kept.as_ref().filter(|(_, reuse)| *reuse).and_then(|(cache, _)| cache.find(layer.digest, *diff_id));
         let outline = if let Some(outline) = known {
             outline
         } else {
-            let outline = outline(layer, format, store, progress, interrupt)?;
+            let outline = outline((layer, *diff_id), format, store, progress, interrupt)?;
             if let Some((cache, _)) = &kept {
-                cache.keep(layer.digest, &outline);
+                cache.keep(layer.digest, *diff_id, &outline);
                 read = true;
             }
             outline
@@ -50,9 +50,9 @@ pub(super) fn of_base(
     Ok(below)
 }
 
-/// Reads a layer for its outline.
+/// Reads a layer for its outline; its content has to be what the configuration says.
 fn outline(
-    layer: &Descriptor,
+    (layer, diff_id): (&Descriptor, Digest),
     format: Format,
     store: &ImageStore,
     progress: &dyn Progress,
@@ -64,8 +64,16 @@ fn outline(
     let outline = store.read_blob(layer).map_err(BuildError::Store).and_then(|blob| {
         let watched = Watched { blob, key: &key, progress, interrupt };
         let read = Decoder::new(format, watched).map_err(|error| TarError::Read(error).into());
-        let read = read.and_then(|decoder| Outline::read(decoder, interrupt));
-        read.map_err(|error| explained(error, layer, interrupt))
+        let read = read.and_then(|decoder| {
+            let mut hashed = Hashed { inner: decoder, hasher: Hasher::default() };
+            Ok((Outline::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))
+        });
+        let (outline, found) = read.map_err(|error| explained(error, layer, interrupt))?;
+        if found == diff_id {
+            Ok(outline)
+        } else {
+            Err(BuildError::BaseDiffId { digest: layer.digest, expected: diff_id, found })
+        }
     });
     let outcome = if outline.is_ok() { Outcome::Done } else { Outcome::Failed };
     progress.emit(Event::End { key: &key, outcome });
@@ -101,6 +109,20 @@ impl Read for Watched<'_> {
         }
         let count = self.blob.read(buffer)?;
         self.progress.emit(Event::Advance { key: self.key, bytes: count as u64 });
+        Ok(count)
+    }
+}
+
+/// What is read is hashed.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
         Ok(count)
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use super::causes::conversion;
 use super::failure::{Failure, Kind};
 use super::registry::{RegistryArgs, proxies};
 use super::tag::now;
@@ -11,7 +12,7 @@ use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::archive::{Found, unpack};
 use crate::build::{Base, BaseError};
-use crate::image::{Descriptor, Platform, Reference};
+use crate::image::{Descriptor, Digest, DocumentError, Platform, Reference};
 use crate::progress::Progress;
 use crate::pull::{PullConfig, pull};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -173,20 +174,25 @@ impl Bases<'_> {
         std::fs::metadata(path.join("oci-layout")).map_err(|error| unreadable(error.to_string()))?;
         let from = ImageStore::open(path)?;
         let entries = from.entries()?;
+        let damaged = |error| in_layout(path, error);
         let found = match name {
             Some(name) => match entries.iter().find(|entry| entry.name.as_deref() == Some(name)) {
                 Some(entry) => entry.clone(),
-                None => from.resolve(name)?.entries.remove(0),
+                None => match from.resolve(name) {
+                    Err(StoreError::NotFound { known, .. }) => return Err(absent(path, name, &known)),
+                    found => found.map_err(damaged)?.entries.remove(0),
+                },
             },
             None => only(shown, entries, |entry| {
                 Some(entry.name.clone().unwrap_or_else(|| entry.descriptor.digest.short()))
             })?,
         };
-        let image = from.image(shown, &found.descriptor, Some(platform))?;
-        self.ui.run_blocking(|_| Ok(self.store.copy_image(self.lease, &from, &image)?))?;
+        let image = from.manifest(shown, &found.descriptor, Some(platform)).map_err(damaged)?;
+        Base::check_kind(shown, &image.1)?;
+        self.ui.run_blocking(|_| self.store.copy_image(self.lease, &from, &image).map_err(damaged))?;
         // A layout's names are often tags alone, which say nothing elsewhere.
         let name = found.name.and_then(|name| name.parse::<Reference>().ok()).filter(|name| name.tag().is_some());
-        Ok(self.read(shown, name, &image.document.descriptor, platform)?)
+        Ok(self.read(shown, name, &image.0.descriptor, platform)?)
     }
 
     fn archive(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {
@@ -199,11 +205,11 @@ impl Bases<'_> {
         let wanted = name.map(|name| name.parse::<Reference>().map(Reference::with_default_tag)).transpose()?;
         let found = if let Some(wanted) = wanted {
             let names = images.iter().flat_map(|image| image.names.iter().map(ToString::to_string)).collect::<Vec<_>>();
-            let image = images.into_iter().find(|image| image.names.contains(&wanted)).ok_or_else(|| {
-                Failure::new(Kind::Image, format!("`{}` has no image `{wanted}`", path.display()))
-                    .hint(format!("it has {}", listed(&names)))
-            })?;
-            (image, Some(wanted))
+            let name = |image: &Found| image.names.iter().find(|name| is_same(name, &wanted)).cloned();
+            images
+                .into_iter()
+                .find_map(|image| name(&image).map(|name| (image, Some(name))))
+                .ok_or_else(|| absent(path, &wanted.to_string(), &names))?
         } else {
             let image = only(shown, images, |image: &Found| image.names.first().map(ToString::to_string))?;
             let name = image.names.first().cloned();
@@ -212,6 +218,55 @@ impl Bases<'_> {
         let (image, name) = found;
         Ok(self.read(shown, name, &image.document.descriptor, platform)?)
     }
+}
+
+/// Whether both are one name for Docker, which leaves its own registry unsaid.
+fn is_same(one: &Reference, other: &Reference) -> bool {
+    let short = |name: &Reference| {
+        let text = name.to_string();
+        let short = text.strip_prefix("docker.io/").unwrap_or(&text);
+        short.strip_prefix("library/").unwrap_or(short).to_owned()
+    };
+    short(one) == short(other)
+}
+
+/// An image that a layout or an archive does not have.
+fn absent(path: &Path, wanted: &str, names: &[String]) -> Failure {
+    Failure::new(Kind::Image, format!("`{}` has no image `{}`", path.display(), crate::image::shown(wanted)))
+        .hint(format!("it has {}", listed(names)))
+}
+
+/// A document of a layout that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("document {digest} in `{}` is not valid", path.display())]
+struct DamagedDocument {
+    path: PathBuf,
+    digest: Digest,
+    source: DocumentError,
+}
+
+/// What is wrong with an image layout is said of it, and not of the local store.
+fn in_layout(path: &Path, error: StoreError) -> Failure {
+    let place = path.display();
+    let text = match error {
+        StoreError::Document { digest, source } => {
+            let hint = conversion(&source);
+            let failure = Failure::new(Kind::Image, DamagedDocument { path: path.to_owned(), digest, source });
+            return match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            };
+        }
+        StoreError::MissingBlob(digest) => format!("blob {digest} is missing from `{place}`"),
+        StoreError::BlobSize { digest, expected, found } => {
+            format!("blob {digest} has {found} bytes in `{place}`, its descriptor says {expected}")
+        }
+        StoreError::BlobDigest { expected, found } => {
+            format!("blob {expected} is damaged in `{place}`: it hashes to {found}")
+        }
+        error => return error.into(),
+    };
+    Failure::new(Kind::Image, text).hint(format!("write the image layout `{place}` again, from where it came"))
 }
 
 /// The one image of a place that was named without an image.
@@ -235,6 +290,22 @@ fn listed(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dockers_own_registry_goes_unsaid() {
+        let same = |one: &str, other: &str| is_same(&one.parse().expect(one), &other.parse().expect(other));
+        for (one, other) in [
+            ("x/y:1", "docker.io/x/y:1"),
+            ("y:1", "docker.io/library/y:1"),
+            ("docker.io/y:1", "library/y:1"),
+            ("y", "y"),
+        ] {
+            assert!(same(one, other) && same(other, one), "{one} {other}");
+        }
+        for (one, other) in [("x/y:1", "r.io/x/y:1"), ("x/y:1", "y:1"), ("y:1", "y:2"), ("r.io/library/y", "r.io/y")] {
+            assert!(!same(one, other) && !same(other, one), "{one} {other}");
+        }
+    }
 
     #[test]
     fn the_beginning_says_where_a_base_is() {

@@ -18,8 +18,9 @@ use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::base::{Bases, SCRATCH};
 use super::cluster::KUBE_CONTEXT;
-use super::failure::{Failure, Kind, Outcome};
+use super::failure::{Failure, Outcome};
 use super::registry::RegistryArgs;
+use super::results;
 use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
 use super::transfer::TransferArgs;
@@ -169,6 +170,9 @@ impl Run for Args {
         }
         self.check_push(ui)?;
         let names = self.names()?;
+        for file in [&self.iidfile, &self.digestfile, &self.metadata_file] {
+            results::check(ui, file.as_deref())?;
+        }
         if let Some(base) = &self.rebase {
             return self.rebase(ui, base, names);
         }
@@ -450,18 +454,10 @@ impl Args {
             metadata["containerimage.config.digest"] = json!(image_id);
         }
         let image_id = image_id.unwrap_or_else(|| document.digest());
-        write_result(ui, self.iidfile.as_deref(), &image_id.to_string())?;
-        write_result(ui, self.digestfile.as_deref(), &document.digest().to_string())?;
-        write_result(ui, self.metadata_file.as_deref(), &super::format::json(&metadata))
+        results::write(ui, self.iidfile.as_deref(), &image_id.to_string())?;
+        results::write(ui, self.digestfile.as_deref(), &document.digest().to_string())?;
+        results::write(ui, self.metadata_file.as_deref(), &super::format::json(&metadata))
     }
-}
-
-/// Writes a result where a script asked for it.
-pub(super) fn write_result(ui: &Ui, path: Option<&Path>, text: &str) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
-    let path = ui.absolute(path);
-    crate::fs::replace_file(&path, text.as_bytes())
-        .map_err(|source| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display())))
 }
 
 /// Says which images have no name any more.

@@ -7,7 +7,7 @@ use crate::build::{BaseError, BuildError, ForeignError, LandingError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
 use crate::fs::LockError;
-use crate::image::{PlatformError, ReferenceError};
+use crate::image::{DocumentError, PlatformError, ReferenceError};
 use crate::inspect::InspectError;
 use crate::layer::LayerError;
 use crate::remove::RemoveError;
@@ -86,9 +86,8 @@ impl From<StoreError> for Failure {
                 Kind::Image,
                 Some("build the image again with --no-cache, load or pull it: that repairs its blobs".to_owned()),
             ),
-            StoreError::DocumentSize { .. } | StoreError::Document { .. } | StoreError::Nesting(_) => {
-                (Kind::Image, None)
-            }
+            StoreError::Document { source, .. } => (Kind::Image, conversion(source).map(str::to_owned)),
+            StoreError::DocumentSize { .. } | StoreError::Nesting(_) => (Kind::Image, None),
             StoreError::Json { .. } => {
                 (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
             }
@@ -140,19 +139,21 @@ impl From<BuildError> for Failure {
             BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
             BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
-            BuildError::BaseLayer { .. } => {
+            BuildError::BaseLayer { .. } | BuildError::BaseDiffId { .. } => {
                 Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
             }
             BuildError::StreamTwice => Self::new(Kind::Usage, error).hint("keep the archive in a file"),
             BuildError::Archive { ref source, .. } => {
                 let hint = match **source {
-                    ForeignError::Compression(_) => Some("decompress it first, and pipe it: xz -dc FILE | ... -"),
-                    ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
-                        Some("make sure that the archive is whole: tar -tf FILE lists it")
+                    ForeignError::Compression(tool) => {
+                        Some(format!("decompress it first, and pipe it: {tool} -dc FILE | ... -"))
                     }
-                    ForeignError::Landing(_) => Some(OTHER_DESTINATION),
+                    ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
+                        Some("make sure that the archive is whole: tar -tf FILE lists it".to_owned())
+                    }
+                    ForeignError::Landing(_) => Some(OTHER_DESTINATION.to_owned()),
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
-                        Some("pack it again without this entry, for example with tar --exclude")
+                        Some("pack it again without this entry, for example with tar --exclude".to_owned())
                     }
                     _ => None,
                 };
@@ -233,9 +234,8 @@ impl From<ArchiveError> for Failure {
                 let hint = no_room(source);
                 with_hint(Self::new(Kind::Failed, error), hint)
             }
-            ArchiveError::Compression { .. } => {
-                Self::new(Kind::Image, error).hint("decompress it first, for example: xz -dc FILE | idpbuilder-load")
-            }
+            ArchiveError::Compression { compression, .. } => Self::new(Kind::Image, error)
+                .hint(format!("decompress it first, for example: {compression} -dc FILE | idpbuilder-load")),
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
             }
@@ -319,6 +319,12 @@ impl From<ServeError> for Failure {
             ServeError::Random | ServeError::Interrupted(_) => Self::new(Kind::Failed, error),
         }
     }
+}
+
+/// What helps where a document is of a schema that nobody writes any more.
+pub(super) fn conversion(error: &DocumentError) -> Option<&'static str> {
+    matches!(error, DocumentError::SchemaVersion(1))
+        .then_some("convert the image: skopeo copy --format oci docker://IMAGE oci:DIR, then build with --from oci:DIR")
 }
 
 /// What helps when there is no room for what was to be written.

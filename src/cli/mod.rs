@@ -27,6 +27,7 @@ mod pull;
 mod push;
 mod registry;
 mod registry_causes;
+mod results;
 mod rm;
 mod runtime_config;
 mod save;

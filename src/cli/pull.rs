@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
-use super::build::write_result;
 use super::failure::{Failure, Outcome};
 use super::registry::{RegistryArgs, proxies};
+use super::results;
 use super::tag::{names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
@@ -55,6 +55,7 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        results::check(ui, self.digestfile.as_deref())?;
         let store_flag = self.store.store.as_deref();
         let asked: Reference = self.image.parse()?;
         let reference = self.registry.locate(ui, asked.clone(), store_flag)?.with_default_tag();
@@ -82,7 +83,7 @@ impl Run for Args {
             let progress = Arc::clone(&progress);
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };
             let outcome = ui.block_on(pulling)?;
-            write_result(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
+            results::write(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
             self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
             ui.data(&target.reference.pinned(outcome.descriptor.digest))?;

@@ -10,9 +10,9 @@ use indicatif::HumanBytes;
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
-use super::build::write_result;
 use super::failure::{Failure, Outcome};
 use super::registry::{RegistryArgs, Target, proxies};
+use super::results;
 use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
@@ -83,6 +83,7 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        results::check(ui, self.digestfile.as_deref())?;
         let store_flag = self.store.store.as_deref();
         let store = self.store.open(ui)?;
         let name = self.own_name(&store)?;
@@ -128,7 +129,7 @@ impl Args {
 
     fn tell(&self, ui: &Ui, report: Report) -> Outcome {
         if let Some(first) = report.done.first() {
-            write_result(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
+            results::write(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
         tell(ui, &self.registry, &report.done);
         ui.data(&match self.format {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::causes::conversion;
 use super::failure::{Failure, Kind};
 use super::size::spelled;
 use crate::pull::PullError;
@@ -166,10 +167,13 @@ fn advise(error: &RegistryError) -> Advice {
         | RegistryError::TooLarge(_)
         | RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
-        | RegistryError::Document { .. }
         | RegistryError::DigestMismatch { .. }
         | RegistryError::Referrers { .. }
         | RegistryError::Stale { .. } => Advice::new(Kind::Registry),
+        RegistryError::Document { source, .. } => match conversion(source) {
+            Some(hint) => Advice::new(Kind::Registry).hint(hint),
+            None => Advice::new(Kind::Registry),
+        },
         RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
         // It spoke HTTP before.
         RegistryError::Network { request, fault: NetworkFault::NotHttp, .. } if !may_be_the_first(request) => {

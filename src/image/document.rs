@@ -163,7 +163,11 @@ impl Document {
             Some(kind) => kind.to_owned(),
             None => own_media_type(declared, &bytes)?,
         };
-        let json = |source| DocumentError::Json { media_type: kind.clone(), source };
+        // Schema 1 has other fields, whatever it is declared to be.
+        let json = |source| match own_media_type(None, &bytes) {
+            Err(error @ DocumentError::SchemaVersion(_)) => error,
+            _ => DocumentError::Json { media_type: kind.clone(), source },
+        };
         let (content, version) = if media_type::is_index(&kind) {
             let index: Index = serde_json::from_slice(&bytes).map_err(json)?;
             let version = index.schema_version;
@@ -235,16 +239,18 @@ fn own_media_type(declared: Option<&str>, bytes: &[u8]) -> Result<String, Docume
         media_type: declared.unwrap_or("image manifest").chars().take(120).collect(),
         source,
     })?;
+    if probe.schema_version == Some(1) {
+        return Err(DocumentError::SchemaVersion(1));
+    }
     if let Some(kind) = probe.media_type {
         if media_type::is_index(&kind) || media_type::is_manifest(&kind) {
             return Ok(kind);
         }
         return Err(DocumentError::MediaType(kind.chars().take(120).collect()));
     }
-    match (probe.manifests, probe.layers, probe.schema_version) {
-        (Some(_), None, _) => Ok(media_type::IMAGE_INDEX.to_owned()),
-        (None, Some(_), _) => Ok(media_type::IMAGE_MANIFEST.to_owned()),
-        (_, _, Some(1)) => Err(DocumentError::SchemaVersion(1)),
+    match (probe.manifests, probe.layers) {
+        (Some(_), None) => Ok(media_type::IMAGE_INDEX.to_owned()),
+        (None, Some(_)) => Ok(media_type::IMAGE_MANIFEST.to_owned()),
         _ => Err(DocumentError::MediaType(declared.unwrap_or("(none)").chars().take(120).collect())),
     }
 }

@@ -26,7 +26,7 @@ const MAX_LAYER_BYTES: u64 = 4 << 10;
 /// Outlines that are kept: some dozens of bases.
 const MAX_OUTLINES: usize = 512;
 /// Another number for every change of what an outline's bytes mean, or of what is read of a layer.
-const OUTLINE_FORMAT: u32 = 1;
+const OUTLINE_FORMAT: u32 = 2;
 
 /// Files by digest.
 #[derive(Debug, Clone)]
@@ -100,23 +100,23 @@ impl OutlineCache {
         Self(Files { directory: state.join("cache/trees") })
     }
 
-    /// The outline of the layer that has this digest, if it is known.
-    pub fn find(&self, layer: Digest) -> Option<Outline> {
+    /// The outline of the layer that has this digest, if it is known and was read as having this `diff_id`.
+    pub fn find(&self, layer: Digest, diff_id: Digest) -> Option<Outline> {
         let mut bytes = self.0.read(layer, MAX_OUTLINE_BYTES as u64 + 32)?;
         if bytes.len() < 32 {
             return None;
         }
         let outline = bytes.split_off(32);
-        if bytes != outline_check(layer, &outline).bytes() {
+        if bytes != outline_check(layer, diff_id, &outline).bytes() {
             return None;
         }
         Outline::from_bytes(outline)
     }
 
-    /// Keeps a layer's outline. What cannot be kept is read again, and that is all.
-    pub fn keep(&self, layer: Digest, outline: &Outline) {
+    /// Keeps the outline of a layer whose content has this `diff_id`. What cannot be kept is read again, and that is all.
+    pub fn keep(&self, layer: Digest, diff_id: Digest, outline: &Outline) {
         let bytes = outline.as_bytes();
-        self.0.write(layer, &[outline_check(layer, bytes).bytes(), bytes].concat());
+        self.0.write(layer, &[outline_check(layer, diff_id, bytes).bytes(), bytes].concat());
     }
 
     /// Forgets what is too old, or too much.
@@ -126,9 +126,9 @@ impl OutlineCache {
 }
 
 /// Damage, or a file under another's name, must not go unnoticed.
-fn outline_check(layer: Digest, bytes: &[u8]) -> Digest {
+fn outline_check(layer: Digest, diff_id: Digest, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::default();
-    hasher.update(format!("outline {OUTLINE_FORMAT} {layer}\n").as_bytes());
+    hasher.update(format!("outline {OUTLINE_FORMAT} {layer} {diff_id}\n").as_bytes());
     hasher.update(bytes);
     hasher.finish().0
 }
@@ -276,11 +276,15 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         let cache = OutlineCache::new(state.path());
         let outline = Outline::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
-        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        assert_eq!(cache.find(one), None);
-        cache.keep(one, &outline);
-        cache.keep(other, &Outline::default());
-        assert_eq!((cache.find(one), cache.find(other)), (Some(outline.clone()), Some(Outline::default())));
+        let (one, other, content) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"content"));
+        assert_eq!(cache.find(one, content), None);
+        cache.keep(one, content, &outline);
+        cache.keep(other, content, &Outline::default());
+        assert_eq!(
+            (cache.find(one, content), cache.find(other, content)),
+            (Some(outline.clone()), Some(Outline::default()))
+        );
+        assert_eq!(cache.find(one, other), None, "verified against something else");
         let whole = std::fs::read(cache.0.path(one)).expect("kept");
         assert_eq!(std::fs::metadata(cache.0.path(one)).expect("there").permissions().mode() & 0o777, 0o600);
         for at in 0..whole.len() {
@@ -288,14 +292,15 @@ mod tests {
             bytes[at] ^= 1;
             for bytes in [&bytes[..], &whole[..at]] {
                 std::fs::write(cache.0.path(one), bytes).expect("written");
-                assert_eq!(cache.find(one), None, "{at}");
+                assert_eq!(cache.find(one, content), None, "{at}");
             }
         }
         // Under another's name, and proved but no outline.
         std::fs::write(cache.0.path(other), &whole).expect("written");
-        assert_eq!(cache.find(other), None);
-        std::fs::write(cache.0.path(one), [outline_check(one, b"x").bytes(), &b"x"[..]].concat()).expect("written");
-        assert_eq!(cache.find(one), None);
+        assert_eq!(cache.find(other, content), None);
+        std::fs::write(cache.0.path(one), [outline_check(one, content, b"x").bytes(), &b"x"[..]].concat())
+            .expect("written");
+        assert_eq!(cache.find(one, content), None);
         cache.tidy();
         assert_eq!(std::fs::read_dir(state.path().join("cache/trees")).expect("there").count(), 2);
     }

@@ -1,8 +1,8 @@
 //! The way back: a layer's tar stream out of what others, or we, compressed.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::Format;
 use crate::image::media_type;
@@ -37,10 +37,10 @@ impl Format {
 }
 
 /// Undoes a compression while it is read. Members of gzip and frames of zstd follow one another to the
-/// source's end; a zstd window of more than 128 MiB is refused.
+/// source's end, and zeros may pad a gzip file, as they do on tapes; a zstd window of more than 128 MiB is refused.
 pub enum Decoder<R: Read> {
     /// RFC 1952.
-    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
+    Gzip(Box<Members<BufReader<R>>>),
     /// RFC 8878.
     Zstd(Box<zstd::Decoder<'static, BufReader<R>>>),
     /// Nothing to undo.
@@ -52,7 +52,7 @@ impl<R: Read> Decoder<R> {
     pub fn new(format: Format, inner: R) -> io::Result<Self> {
         let buffered = |inner| BufReader::with_capacity(READ_BYTES, inner);
         Ok(match format {
-            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(inner)))),
+            Format::Gzip => Self::Gzip(Box::new(Members(Some(GzDecoder::new(buffered(inner)))))),
             Format::Zstd => Self::Zstd(Box::new(zstd::Decoder::with_buffer(buffered(inner))?)),
             Format::None => Self::None(inner),
         })
@@ -66,6 +66,46 @@ impl<R: Read> Read for Decoder<R> {
             Self::Zstd(decoder) => decoder.read(buffer),
             Self::None(inner) => inner.read(buffer),
         }
+    }
+}
+
+/// The members of a gzip file, one after the other; none after the last one.
+pub struct Members<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let source = member.get_mut();
+            let goes_on = match source.fill_buf()?.first() {
+                None => false,
+                Some(0) => {
+                    only_zeros(source)?;
+                    false
+                }
+                Some(_) => true,
+            };
+            self.0 = self.0.take().filter(|_| goes_on).map(|member| GzDecoder::new(member.into_inner()));
+        }
+        Ok(0)
+    }
+}
+
+/// Reads to the end, and fails if there is anything but zeros.
+fn only_zeros(source: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = source.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "something follows the end of the gzip file"));
+        }
+        let count = bytes.len();
+        source.consume(count);
     }
 }
 
@@ -92,6 +132,27 @@ mod tests {
             let mut text = String::new();
             Decoder::new(format, &bytes[..]).and_then(|mut d| d.read_to_string(&mut text)).expect("read");
             assert_eq!(text, "one, two", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_may_pad_gzip_and_nothing_else() {
+        let mut packed = Vec::new();
+        flate2::read::GzEncoder::new(&b"text"[..], flate2::Compression::new(6))
+            .read_to_end(&mut packed)
+            .expect("packed");
+        let read = |padding: &[u8]| {
+            let bytes = [&packed, padding].concat();
+            let mut text = String::new();
+            Decoder::new(Format::Gzip, &bytes[..])
+                .and_then(|mut decoder| decoder.read_to_string(&mut text))
+                .map(|_| text)
+        };
+        for count in [0, 1, 10 << 10, 300 << 10] {
+            assert_eq!(read(&vec![0; count]).expect("padded"), "text", "{count}");
+        }
+        for padding in [&b"x"[..], &[0, 0, 1], &[&[0; 512], &packed[..]].concat(), &packed[..3]] {
+            assert!(read(padding).is_err(), "{padding:?}");
         }
     }
 

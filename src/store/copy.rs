@@ -2,14 +2,19 @@
 
 use std::io::{Read, Write};
 
-use super::{Image, ImageStore, Lease, StoreError};
-use crate::image::Descriptor;
+use super::{ImageStore, Lease, StoreError};
+use crate::image::{Descriptor, Document, Manifest};
 
 impl ImageStore {
-    /// Copies the manifest, configuration and layers of an image that `from` has, but for those that are here; checks
+    /// Copies a manifest, and the configuration and layers of its image, that `from` has, but for those that are here; checks
     /// each on the way. No name is given. An interrupt of this store ends it.
-    pub fn copy_image(&self, lease: &Lease, from: &Self, image: &Image) -> Result<(), StoreError> {
-        for blob in image.manifest.blobs().chain([&image.document.descriptor]) {
+    pub fn copy_image(
+        &self,
+        lease: &Lease,
+        from: &Self,
+        (document, manifest): &(Document, Manifest),
+    ) -> Result<(), StoreError> {
+        for blob in manifest.blobs().chain([&document.descriptor]) {
             if self.check_blob(blob).is_err() {
                 self.copy_blob(lease, from, blob)?;
             }

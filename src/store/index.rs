@@ -106,7 +106,7 @@ impl ImageStore {
     ///
     /// `created` is the RFC 3339 wall-clock time, kept in the index only; a name that stands for the same already
     /// keeps its own. Fails, changing nothing,
-    /// unless everything the documents need is stored. Answers what lost its last name.
+    /// unless everything the documents need is stored. Answers what lost its last name and is in no index that has one.
     pub fn publish_all(
         &self,
         _lease: &Lease,
@@ -147,9 +147,15 @@ impl ImageStore {
                 point(index, target, names, created);
             }
             let after: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
-            Ok(Some(before.difference(&after).copied().collect()))
+            Ok(Some(before.difference(&after).copied().collect::<Vec<_>>()))
         })?;
-        Ok(orphans.unwrap_or_default())
+        let mut orphans = orphans.unwrap_or_default();
+        if !orphans.is_empty() {
+            // Where a document cannot be read, pruning says so and takes nothing away.
+            let held = self.reachable();
+            orphans.retain(|orphan| held.as_ref().is_ok_and(|held| !held.contains(orphan)));
+        }
+        Ok(orphans)
     }
 
     /// Removes entries equal to `doomed`; answers those that were there. Blobs stay.

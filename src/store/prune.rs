@@ -44,7 +44,8 @@ impl ImageStore {
         Ok(pruned)
     }
 
-    fn reachable(&self) -> Result<BTreeSet<Digest>, StoreError> {
+    /// The digests of everything that the entries need.
+    pub(super) fn reachable(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut reachable = BTreeSet::new();
         let mut pending: Vec<_> = self.read_index()?.manifests;
         while let Some(descriptor) = pending.pop() {

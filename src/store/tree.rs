@@ -88,6 +88,22 @@ impl ImageStore {
     /// The image a descriptor stands for; of an index, the one for `platform` or, without a wish,
     /// the first that is not an attestation.
     pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
+        let (document, manifest) = self.manifest(name, descriptor, platform)?;
+        let config_bytes = self.read_document(&manifest.config)?;
+        let config = serde_json::from_slice(&config_bytes).map_err(|source| StoreError::Document {
+            digest: manifest.config.digest,
+            source: DocumentError::Json { media_type: manifest.config.media_type.clone(), source },
+        })?;
+        Ok(Image { document, manifest, config_bytes, config })
+    }
+
+    /// The manifest of what [`Self::image`] answers, which need not be an image.
+    pub fn manifest(
+        &self,
+        name: &str,
+        descriptor: &Descriptor,
+        platform: Option<&Platform>,
+    ) -> Result<(Document, Manifest), StoreError> {
         let mut document = self.document(descriptor)?;
         for _ in 0..=MAX_NESTING {
             let Content::Index(index) = &document.content else { break };
@@ -113,11 +129,6 @@ impl ImageStore {
         let Some(manifest) = document.manifest().cloned() else {
             return Err(StoreError::Nesting(descriptor.digest));
         };
-        let config_bytes = self.read_document(&manifest.config)?;
-        let config = serde_json::from_slice(&config_bytes).map_err(|source| StoreError::Document {
-            digest: manifest.config.digest,
-            source: DocumentError::Json { media_type: manifest.config.media_type.clone(), source },
-        })?;
-        Ok(Image { document, manifest, config_bytes, config })
+        Ok((document, manifest))
     }
 }

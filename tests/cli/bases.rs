@@ -272,3 +272,69 @@ fn a_base_of_another_programs_layout_becomes_an_oci_image() {
     let words = ["idpbuilder-build", "app", "-t", "app:v1", "-q", "--from", &base, "--platform", "linux/arm/v6"];
     sandbox.run(&words).success();
 }
+
+#[test]
+fn a_layout_and_not_the_store_is_what_errors_are_about() {
+    let sandbox = sandbox();
+    let copied = sandbox.shell("cp -r ~/.idpbuilder/images layout").status().expect("it runs");
+    assert!(copied.success());
+    let on = |base: &str| build_on(&sandbox, base, &["--store", "other"]).failure(4);
+    let told = on("oci:layout:nothing");
+    assert_eq!(told, "error: `[SANDBOX]/here/layout` has no image `nothing`\nhint: it has base:v1\n");
+    let manifest = shown(&sandbox, "base:v1", "--manifest");
+    let layer = manifest["layers"][0]["digest"].as_str().expect("a digest");
+    let blob = sandbox.work().join("layout/blobs/sha256").join(layer.trim_start_matches("sha256:"));
+    let bytes = std::fs::read(&blob).expect("there");
+    let cut = &bytes[1..];
+    for (content, what) in
+        [(Some(vec![0; bytes.len()]), "is damaged in"), (Some(cut.to_vec()), "has"), (None, "is missing from")]
+    {
+        match content {
+            Some(content) => std::fs::write(&blob, content).expect("written"),
+            None => std::fs::remove_file(&blob).expect("removed"),
+        }
+        let told = on("oci:layout");
+        assert!(told.contains(&format!("blob {layer} {what}")) && told.contains("`[SANDBOX]/here/layout`"), "{told}");
+        assert!(told.contains("hint: write the image layout `[SANDBOX]/here/layout` again"), "{told}");
+    }
+}
+
+#[test]
+fn artifacts_and_old_schemas_are_no_bases() {
+    let sandbox = sandbox();
+    let put = |content: &Value, kind: &str| {
+        let bytes = content.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        sandbox.file(&format!("odd/blobs/sha256/{}", digest.hex()), &bytes);
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    sandbox.file("odd/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    let on = |manifest: &Value| {
+        sandbox.file("odd/index.json", json!({"schemaVersion": 2, "manifests": [manifest]}).to_string());
+        build_on(&sandbox, "oci:odd", &[]).failure(4)
+    };
+    let empty = put(&json!({}), "application/vnd.oci.empty.v1+json");
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": kind, "artifactType": "application/x.chart", "config": empty, "layers": [empty],
+    });
+    let told = on(&put(&manifest, kind));
+    let text = "error: `oci:odd` is an artifact of type `application/x.chart`, not a container image\n";
+    assert!(told.starts_with(text), "{told}");
+    let old = json!({"schemaVersion": 1, "name": "x", "tag": "1", "fsLayers": [], "history": [], "signatures": []});
+    for kind in ["application/vnd.docker.distribution.manifest.v1+prettyjws", kind] {
+        let told = on(&put(&old, kind));
+        assert!(told.contains("schema version 1 is not supported"), "{told}");
+        assert!(told.contains("skopeo copy --format oci"), "{told}");
+    }
+}
+
+#[test]
+fn an_archives_image_has_either_of_dockers_names() {
+    let sandbox = sandbox();
+    sandbox.run(&["idpbuilder-tag", "base:v1", "docker.io/x/y:1"]).success();
+    sandbox.run(&["idpbuilder-save", "docker.io/x/y:1", "-o", "x.tar", "--format", "docker-archive", "-q"]).success();
+    let [short, long] =
+        ["x/y:1", "docker.io/x/y:1"].map(|name| build_on(&sandbox, &format!("docker-archive:x.tar:{name}"), &["-q"]));
+    assert_eq!(short.success(), long.success());
+}

@@ -203,6 +203,29 @@ fn every_option_reaches_the_image() {
 }
 
 #[test]
+fn results_go_where_standard_output_goes() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "x");
+    let id = build(&sandbox, "app");
+    let build = format!("exec -a idpbuilder-build '{}' app -t app", crate::sandbox::executable().display());
+    let script = format!("{{ echo before; ({build} --iidfile /dev/stdout -q); echo after; }} > log");
+    assert!(sandbox.shell(&script).status().expect("it runs").success());
+    let log = std::fs::read_to_string(sandbox.work().join("log")).expect("still a file");
+    assert_eq!(log, format!("before\n{id}{id}\nafter\n", id = id.trim()));
+}
+
+#[test]
+fn a_result_without_a_place_is_found_out_first() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "x");
+    for flag in ["--iidfile", "--digestfile", "--metadata-file"] {
+        let told = sandbox.run(&["idpbuilder-build", "app", "-t", "app", flag, "none/result"]).failure(1);
+        assert_eq!(told, "error: cannot write `[SANDBOX]/here/none/result`: No such file or directory (os error 2)\n");
+    }
+    assert!(!sandbox.store().join("index.json").exists(), "nothing was built");
+}
+
+#[test]
 fn the_epoch_variable_sets_the_time() {
     let mut sandbox = Sandbox::new();
     sandbox.file("app/file", "x");

@@ -52,6 +52,20 @@ fn an_index_is_made_changed_and_unmade() {
 }
 
 #[test]
+fn what_an_index_holds_needs_no_name() {
+    let sandbox = sandbox();
+    image(&sandbox, "linux/amd64", "app:v1");
+    let output = sandbox.run(&["idpbuilder-index", "create", "app:v1", "app:v1"]);
+    assert!(!output.stderr.contains("No name is left"), "{output}");
+    let _ = output.success();
+    // The index itself is held by nothing when another image has its name.
+    sandbox.file("amd64/more", "more\n");
+    let told = sandbox.run(&["idpbuilder-build", "amd64", "-t", "app:v1", "--platform", "linux/amd64"]);
+    assert!(told.stderr.contains("No name is left"), "{told}");
+    let _ = told.success();
+}
+
+#[test]
 fn what_cannot_be_an_index_says_why() {
     let sandbox = sandbox();
     image(&sandbox, "linux/amd64", "app:amd64");

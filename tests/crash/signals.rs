@@ -17,12 +17,14 @@ use crate::transfers::{LARGE, Serve, absent, filled};
 const BOTH: [(Signal, i32, &str); 2] =
     [(Signal::INT, 130, "error: interrupted"), (Signal::TERM, 143, "error: terminated")];
 
+/// Answers what was told.
 #[track_caller]
-fn stop(process: Process, (signal, code, text): (Signal, i32, &str)) {
+fn stop(process: Process, (signal, code, text): (Signal, i32, &str)) -> String {
     process.signal(signal);
     let (status, told) = process.end();
     assert_eq!(status.code(), Some(code), "{signal:?}: {status}\n{told}");
     assert!(told.contains(text), "{told}");
+    told
 }
 
 #[test]
@@ -159,4 +161,21 @@ fn a_stopped_build_leaves_nothing() {
         assert_eq!(left_overs(&sandbox.store()), Vec::<PathBuf>::new());
         assert!(whole(&sandbox, &sandbox.store()).is_empty());
     }
+}
+
+#[test]
+fn a_stopped_build_that_pushes_claims_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/noise", crate::process::noise(9, LARGE));
+    let server = Serve::start(&sandbox, "served");
+    for signal in BOTH {
+        let half = Relay::start(server.address, Way::ToServer, LARGE as u64 / 2);
+        let to = format!("--push={}/team/app:v1", half.host());
+        let words = ["idpbuilder-build", "app", "-t", "app:v1", &to, "--plain-http", "--no-cache", "-q"];
+        let process = Process::start(sandbox.command(&words));
+        wait_until("half of the layer", || half.passed() >= LARGE as u64 / 2);
+        let told = stop(process, signal);
+        assert!(!told.contains("built"), "{told}");
+    }
+    server.stop(Signal::INT);
 }

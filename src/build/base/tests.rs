@@ -116,6 +116,21 @@ fn what_is_said_goes_over_the_base() {
 }
 
 #[test]
+fn a_new_check_keeps_what_it_does_not_say() {
+    let check = |value: serde_json::Value| serde_json::from_value::<HealthCheck>(value).expect("a check");
+    let base = check(json!({"Test": ["CMD", "x"], "Interval": 5, "Retries": 7}));
+    let on = |own: serde_json::Value| {
+        let own = ContainerConfig { healthcheck: Some(check(own)), ..ContainerConfig::default() };
+        let base = ContainerConfig { healthcheck: Some(base.clone()), ..ContainerConfig::default() };
+        inherited(base, own).healthcheck.expect("a check")
+    };
+    let new = on(json!({"Test": ["CMD-SHELL", "echo hi"], "Interval": 0, "Timeout": 3}));
+    assert_eq!(new, check(json!({"Test": ["CMD-SHELL", "echo hi"], "Interval": 5, "Retries": 7, "Timeout": 3})));
+    assert_eq!(on(json!({"Retries": 1})), check(json!({"Test": ["CMD", "x"], "Interval": 5, "Retries": 1})));
+    assert_eq!(on(json!({"Test": ["NONE"]})), check(json!({"Test": ["NONE"]})));
+}
+
+#[test]
 fn a_reset_leaves_nothing_of_the_bases_command() {
     let bench = Bench::new();
     let image = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &docker_config());
@@ -150,9 +165,12 @@ fn what_cannot_be_built_on_says_why() {
     let image = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &docker_config());
     let told = |result: Result<Base, BaseError>| result.expect_err("refused").to_string();
     assert_eq!(told(bench.read(&image, "linux/amd64")), "`base` has no image for linux/amd64 (it has linux/arm/v7)");
-    let chart = bench.image(["application/vnd.cncf.helm.config.v1+json", "application/x"], &docker_config());
-    let refused = bench.read(&chart, "linux/arm").expect_err("refused");
-    assert!(matches!(refused, BaseError::NotAnImage { .. }), "{refused:?}");
+    // What an artifact has for a configuration is nobody else's business.
+    for config in [docker_config(), json!({})] {
+        let chart = bench.image(["application/vnd.cncf.helm.config.v1+json", "application/x"], &config);
+        let refused = bench.read(&chart, "linux/arm").expect_err("refused");
+        assert!(matches!(refused, BaseError::NotAnImage { .. }), "{refused:?}");
+    }
     let mut config = docker_config();
     config["rootfs"]["diff_ids"] = json!([]);
     let torn = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &config);

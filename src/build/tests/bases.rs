@@ -3,7 +3,7 @@
 use tar::{EntryType, Header};
 
 use super::*;
-use crate::layer::OutlineError;
+use crate::layer::{Decoder, OutlineError};
 
 /// Entries of a tar archive: `d MODE UID TIME PATH`, `l PATH TARGET`, `f PATH`.
 fn archive(lines: &[&str]) -> Vec<u8> {
@@ -54,8 +54,14 @@ impl Bench {
     fn base(&self, layers: &[(&str, Vec<u8>)]) -> Base {
         let lease = self.store.lease().expect("free");
         let put = |(kind, bytes): &(&str, Vec<u8>)| self.store.put(&lease, kind, bytes).expect("stored");
+        let diff_id = |(kind, bytes): &(&str, Vec<u8>)| {
+            let mut content = Vec::new();
+            let format = Format::of(kind).unwrap_or(Format::None);
+            Decoder::new(format, &bytes[..]).and_then(|mut layer| layer.read_to_end(&mut content)).expect("whole");
+            Digest::of(&content)
+        };
+        let diff_ids = layers.iter().map(diff_id).collect();
         let layers: Vec<Descriptor> = layers.iter().map(put).collect();
-        let diff_ids = layers.iter().map(|layer| layer.digest).collect();
         let config = ImageConfig {
             created: None,
             author: None,
@@ -305,6 +311,28 @@ fn a_base_is_read_when_it_matters_only() {
     let outcome = build(&config, &bench.store, &heard, &Interrupt::default()).expect("built");
     assert_eq!(bench.listed(&outcome).len(), 3);
     assert!(heard.lines("Warning")[0].contains(encrypted), "{:?}", heard.lines("Warning"));
+}
+
+#[test]
+fn a_layer_is_what_the_configuration_of_its_base_says() {
+    let bench = Bench::new();
+    plant(&bench);
+    let base = bench.debian();
+    let cache = CacheConfig { state: bench.dir.path().join("home"), reuse: true, settling: super::cache::TICKS };
+    let on = |base: &Base| {
+        let config = bench.on(base.clone(), &[("tool", "/bin/tool")]);
+        bench.build(&BuildConfig { cache: Some(cache.clone()), ..config })
+    };
+    let mut other = base.clone();
+    other.config.rootfs.diff_ids[1] = Digest::of(b"other");
+    // Neither read for the first time nor known from a base that has it rightly.
+    for _ in 0..2 {
+        let refused = on(&other).expect_err("damaged");
+        let BuildError::BaseDiffId { digest, expected, found } = refused else { panic!("{refused:?}") };
+        let right = base.config.rootfs.diff_ids[1];
+        assert_eq!((digest, expected, found), (base.layers[1].digest, Digest::of(b"other"), right));
+        on(&base).expect("built");
+    }
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Args {
             let pushing = async {
                 let pushing = push_ahead(push, store, Feed { blobs, image }, Arc::clone(progress), &ui.interrupt);
                 let pushed = Box::pin(pushing).await;
-                if pushed.is_err() {
+                // Who stops the push stops the build as well.
+                if pushed.is_err() && !ui.interrupt.requested() {
                     progress.emit(Event::Warning("the push failed, as will be told; the image is built nevertheless"));
                 }
                 pushed
