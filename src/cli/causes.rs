@@ -139,6 +139,8 @@ impl From<BuildError> for Failure {
             }
             BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
+            BuildError::Landing { source: LandingError::Whiteout { .. }, .. } => Self::new(Kind::Image, error)
+                .hint("rename it, or leave it out with --exclude PATTERN or in .dockerignore"),
             BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
             BuildError::BaseLayer { .. } => {
                 Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
