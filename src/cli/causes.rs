@@ -323,12 +323,16 @@ impl From<ServeError> for Failure {
     }
 }
 
-/// What helps when there is no room for what was to be written.
+/// What helps when the system gives no more threads.
+pub(super) const MORE_THREADS: &str = "allow more threads: ulimit -u shows the user's limit, and a container has one of its own (docker run --pids-limit)";
+
+/// What helps when there is no room for what was to be written, or for a thread that writes it.
 pub(super) fn no_room(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => Some("free space, for example with idpbuilder-rm --prune"),
         FileTooLarge => Some("allow larger files: ulimit -f shows the limit, and some file systems have one"),
+        _ if crate::threads::are_missing(error) => Some(MORE_THREADS),
         _ => None,
     }
 }
