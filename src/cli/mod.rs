@@ -88,8 +88,7 @@ fn parse_and_run(applet: &Applet, arguments: Vec<std::ffi::OsString>, ui: &mut U
             if asked {
                 return finish(ui, ui.data(&text.to_string()));
             }
-            let text = if ui.paint().0 { text.ansi().to_string() } else { text.to_string() };
-            ui.status(text.trim_end());
+            ui.refuse(&text);
             return ExitCode::from(exit::USAGE);
         }
     };

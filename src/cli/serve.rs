@@ -83,7 +83,7 @@ impl Run for Args {
             let quiet = self.quiet;
             let log = Arc::new(move |line: &crate::serve::AccessLine| {
                 if !quiet {
-                    eprintln!("{}", access(line));
+                    eprintln!("{}", crate::text::escaped(&access(line)));
                 }
             });
             let stop = async {

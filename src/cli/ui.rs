@@ -15,6 +15,7 @@ use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
+use crate::text::{escaped, escaped_lines};
 use crate::threads;
 
 /// How long stopped work may take to cancel what it began.
@@ -64,10 +65,6 @@ impl Ui {
             quiet: false,
             verbose: false,
         }
-    }
-
-    pub(super) fn paint(&self) -> Paint {
-        self.paint
     }
 
     /// Colour of what goes to standard output.
@@ -127,13 +124,29 @@ impl Ui {
     /// Tells a person what happens. Nobody listening is no reason to stop.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(text));
         }
     }
 
     /// Tells a person what they should know, also when quiet.
     pub(super) fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{} {text}", self.paint.warning("warning:"));
+        let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.warning("warning:"), escaped(text));
+    }
+
+    /// Tells a person what is wrong with the arguments, in colours of the parser's own.
+    pub(super) fn refuse(&self, text: &clap::builder::StyledStr) {
+        if self.paint.0 {
+            let _ = writeln!(io::stderr().lock(), "{}", text.ansi().to_string().trim_end());
+        } else {
+            self.status(text.to_string().trim_end());
+        }
+    }
+
+    /// Advice that belongs to no failure.
+    pub(super) fn advise(&self, hint: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.hint("hint:"), escaped(hint));
+        }
     }
 
     pub(super) fn fail(&self, failure: &Failure) {
@@ -148,7 +161,7 @@ impl Ui {
         let runtime = runtime(Load::Work)?;
         // Work before the question may have listened already, and from then on a signal ends nothing by itself.
         let mut signals = StopSignals::listen(&runtime);
-        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
         let reading = runtime.spawn_blocking(|| {
             let mut answer = String::new();
             io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer).map(|_| answer)

@@ -394,3 +394,25 @@ fn a_context_is_explained_without_building_anything() {
     );
     assert!(!sandbox.store().exists(), "nothing was built");
 }
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let sandbox = Sandbox::new();
+    let name = "x\u{1b}]0;owned\u{7}\nerror: \u{202e}fake";
+    sandbox.file("plain/file", "content");
+    std::fs::create_dir_all(sandbox.work().join("odd")).expect("made");
+    let pipe = sandbox.work().join("odd").join(name);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    std::fs::create_dir_all(sandbox.work().join(name)).expect("made");
+    let refused = sandbox.run(&["idpbuilder-build", "odd", "-t", "odd:1"]);
+    let warned = sandbox.run(&["idpbuilder-build", "plain", "-t", "app:1", "--copy", &format!("{name}:/")]);
+    let label = format!("note={name}");
+    sandbox.run(&["idpbuilder-build", "plain", "-t", "app:2", "-q", "--label", &label]).success();
+    let inspected = sandbox.run(&["idpbuilder-inspect", "app:2"]);
+    for output in [&refused, &warned, &inspected] {
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(text.contains("x\\x1b]0;owned\\x07\\x0aerror: \\xe2\\x80\\xaefake"), "{text}");
+        assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("error: \\xe2")), "{text}");
+    }
+}
