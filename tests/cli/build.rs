@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, executable};
 use crate::server::Reaped;
 
 /// A small tree with the things that go wrong: modes, links, empty directories, odd names.
@@ -415,4 +415,25 @@ fn names_do_not_steer_the_terminal() {
         assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
         assert!(!text.lines().any(|line| line.starts_with("error: \\xe2")), "{text}");
     }
+}
+
+#[test]
+fn a_limit_of_threads_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "content");
+    // No limit counts for root, and nobody else has this user's threads. A shell copies: a file that is open for writing
+    // here, inherited by a process that another test starts at that moment, could not be executed.
+    let script = r#"
+        cp "$2" program
+        drop=
+        if [ "$(id -u)" = 0 ]; then
+            chmod -R a+rwX "$1"
+            drop="setpriv --reuid=61235 --regid=61235 --clear-groups"
+        fi
+        ulimit -u 1
+        exec $drop ./program build app -t app:1
+    "#;
+    let mut command = sandbox.shell(script);
+    command.arg("bash").arg(sandbox.path()).arg(executable());
+    insta::assert_snapshot!("no_threads", sandbox.finish(&["idpbuilder-build", "app", "-t", "app:1"], command, b""));
 }
