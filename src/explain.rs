@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::context::{Context, ContextError, Entry, Kind};
+use crate::layer::removes;
 use crate::progress::Interrupt;
 
 /// Which directory by which rules.
@@ -27,6 +28,8 @@ pub struct Explanation {
     pub exists: bool,
     /// Whether it stays out.
     pub excluded: bool,
+    /// Whether a build refuses it unless it stays out: its name would remove files of the layers below.
+    pub removes: bool,
     /// Where the deciding rule was written, and what was written; none if no rule matches.
     pub rule: Option<(String, String)>,
 }
@@ -49,6 +52,8 @@ pub struct Kept {
     pub kind: &'static str,
     /// Bytes of content.
     pub size: u64,
+    /// Whether a build refuses it: its name would remove files of the layers below.
+    pub removes: bool,
 }
 
 /// What one rule leaves out.
@@ -92,6 +97,7 @@ pub fn explain(config: &ExplainConfig, paths: &[PathBuf]) -> Result<Vec<Explanat
         Ok(Explanation {
             exists: std::fs::symlink_metadata(context.root().join(&relative)).is_ok(),
             excluded: verdict.excluded,
+            removes: removes(relative.as_os_str().as_encoded_bytes()),
             rule: verdict.rule.map(|rule| (rule.origin.to_string(), rule.written.clone())),
             path: relative,
         })
@@ -124,7 +130,7 @@ fn kept(entry: &Entry) -> Kept {
         Kind::File { .. } => "file",
         Kind::Symlink { .. } => "link",
     };
-    Kept { path: entry.path.clone(), kind, size: entry.size() }
+    Kept { path: entry.path.clone(), kind, size: entry.size(), removes: removes(&entry.path) }
 }
 
 /// The path below the context, by its text: links on the way are not followed, as on the walk.
@@ -183,6 +189,17 @@ mod tests {
         for path in ["../x", "/etc/passwd", ".", "a/../.."] {
             explain(&config, &[PathBuf::from(path)]).expect_err(path);
         }
+    }
+
+    #[test]
+    fn names_that_remove_are_told() {
+        let (directory, config) = context();
+        std::fs::write(directory.path().join(".wh.top"), "").expect("written");
+        let told = explain(&config, &[".wh.top".into(), "x/.wh.y".into(), "top".into()]).expect("inside");
+        assert_eq!(told.iter().map(|told| told.removes).collect::<Vec<_>>(), [true, true, false]);
+        let contents = contents(&config, &Interrupt::default()).expect("listed");
+        let removing: Vec<_> = contents.kept.iter().filter(|kept| kept.removes).map(|kept| &*kept.path).collect();
+        assert_eq!(removing, [b".wh.top"]);
     }
 
     #[test]

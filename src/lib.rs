@@ -11,7 +11,7 @@
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
 //! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; whom to trust; who we are; what the cluster says of itself |
 //! | 1 | `image` | names and documents of the specifications |
-//! | 0 | `progress`, `fs`, `config`, `env` | events, atomic files, settings, the process's surroundings |
+//! | 0 | `progress`, `fs`, `text`, `threads`, `config`, `env` | events, atomic files, texts of others, threads, settings, the process's surroundings |
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 
@@ -41,6 +41,8 @@ pub mod remove;
 pub mod serve;
 pub mod store;
 pub mod tag;
+mod text;
+pub mod threads;
 pub mod tls;
 pub mod trust;
 pub mod wiring;

@@ -14,6 +14,7 @@ use crate::layer::{
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
 use crate::store::{ImageStore, Lease, StoreError};
+use crate::threads::spawn_scoped;
 
 /// Where layers come from and go to.
 pub(super) struct Layering<'a> {
@@ -144,7 +145,10 @@ impl Layering<'_> {
         };
         std::thread::scope(|scope| {
             for _ in 1..lanes.min(missing.len()) {
-                scope.spawn(lane);
+                // The lanes that there are do the work.
+                if spawn_scoped(scope, lane).is_err() {
+                    break;
+                }
             }
             lane();
         });

@@ -138,6 +138,8 @@ impl From<BuildError> for Failure {
             }
             BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
+            BuildError::Landing { source: LandingError::Whiteout { .. }, .. } => Self::new(Kind::Image, error)
+                .hint("rename it, or leave it out with --exclude PATTERN or in .dockerignore"),
             BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
             BuildError::BaseLayer { .. } | BuildError::BaseDiffId { .. } => {
                 Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
@@ -327,12 +329,16 @@ pub(super) fn conversion(error: &DocumentError) -> Option<&'static str> {
         .then_some("convert the image: skopeo copy --format oci docker://IMAGE oci:DIR, then build with --from oci:DIR")
 }
 
-/// What helps when there is no room for what was to be written.
+/// What helps when the system gives no more threads.
+pub(super) const MORE_THREADS: &str = "allow more threads: ulimit -u shows the user's limit, and a container has one of its own (docker run --pids-limit)";
+
+/// What helps when there is no room for what was to be written, or for a thread that writes it.
 pub(super) fn no_room(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => Some("free space, for example with idpbuilder-rm --prune"),
         FileTooLarge => Some("allow larger files: ulimit -f shows the limit, and some file systems have one"),
+        _ if crate::threads::are_missing(error) => Some(MORE_THREADS),
         _ => None,
     }
 }

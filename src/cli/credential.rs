@@ -120,7 +120,7 @@ fn not_found<T>() -> Result<T, String> {
 fn explain(ui: &Ui, failure: &Failure) {
     ui.warn(&format!("{NAME}: {}", failure.told()));
     for hint in failure.hints() {
-        ui.status(&format!("{} {hint}", ui.paint().hint("hint:")));
+        ui.advise(hint);
     }
 }
 

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::exit;
+use crate::text::{escaped, escaped_lines};
 
 /// What went wrong, as far as the exit code is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Failure {
     /// The exit code, where the kind alone does not fix it.
     code: Option<u8>,
     source: Box<dyn Error + Send + Sync>,
+    /// What it consists of, if of several things.
+    parts: Vec<String>,
     hints: Vec<String>,
 }
 
@@ -60,12 +63,18 @@ pub type Outcome = Result<(), Failure>;
 impl Failure {
     /// A failure of `kind` because of `source`.
     pub fn new(kind: Kind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, code: None, source: source.into(), hints: Vec::new() }
+        Self { kind, code: None, source: source.into(), parts: Vec::new(), hints: Vec::new() }
     }
 
     /// A mistake on the command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message.into())
+    }
+
+    /// The same with what it consists of, each told in a line of its own.
+    #[must_use]
+    pub(super) fn of(self, parts: Vec<String>) -> Self {
+        Self { parts, ..self }
     }
 
     /// The same with a further hint.
@@ -125,22 +134,27 @@ impl Failure {
         false
     }
 
-    /// `error:`, `caused by:` and `hint:` lines.
+    /// `error:`, `caused by:` and `hint:` lines. Only a cause may have several; no name in them steers the terminal.
     pub fn render(&self, paint: Paint) -> String {
-        let mut text = format!("{} {}\n", paint.error("error:"), self.source);
-        let mut last = self.source.to_string();
+        let head = self.source.to_string();
+        let mut text = format!("{} {}\n", paint.error("error:"), escaped(&head));
+        for part in &self.parts {
+            let _ = writeln!(text, "  {}", escaped(part));
+        }
+        let mut last = head;
         let mut cause = self.source.source();
         while let Some(error) = cause {
             let message = error.to_string();
             // Wrappers that show their cause's text add a line only once.
             if !message.is_empty() && !last.ends_with(&message) {
-                let _ = writeln!(text, "  caused by: {}", message.trim_end().replace('\n', "\n    "));
+                let message = escaped_lines(message.trim_end()).replace('\n', "\n    ");
+                let _ = writeln!(text, "  caused by: {message}");
             }
             last = message;
             cause = error.source();
         }
         for hint in &self.hints {
-            let _ = writeln!(text, "{} {hint}", paint.hint("hint:"));
+            let _ = writeln!(text, "{} {}", paint.hint("hint:"), escaped(hint));
         }
         text
     }

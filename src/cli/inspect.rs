@@ -15,6 +15,7 @@ use crate::inspect::{self, About, Aspect, Change, Difference, LayerInfo, Overvie
 use crate::layer::read::{EntryKind, TarEntry};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
+use crate::text::escaped;
 
 /// Look inside a stored image
 ///
@@ -311,17 +312,11 @@ fn permissions(mode: u32) -> String {
     text
 }
 
-/// Bytes of a name for people: control characters and what is not UTF-8 as `\xNN`.
+/// Bytes of a name for people: what is not there to be seen and what is not UTF-8 as `\xNN`.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() {
-                text.extend(c.to_string().bytes().map(|b| format!("\\x{b:02x}")));
-            } else {
-                text.push(c);
-            }
-        }
+        text.push_str(&escaped(chunk.valid()));
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
         }
@@ -333,7 +328,7 @@ fn prose(image: &Overview) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("{name:12} {value}"));
+            lines.push(format!("{name:12} {}", escaped(&value)));
         }
     };
     line("names", image.names.join(", "));

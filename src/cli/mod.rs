@@ -90,10 +90,9 @@ fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui)
             if asked {
                 return finish(ui, ui.data(&text.to_string()));
             }
-            let text = if ui.paint().0 { text.ansi().to_string() } else { text.to_string() };
-            ui.status(text.trim_end());
+            ui.refuse(&text);
             if let Some(hint) = spelling::meant(&applet.command(), arguments, &error) {
-                ui.status(&format!("{} {hint}", ui.paint().hint("hint:")));
+                ui.advise(&hint);
             }
             return ExitCode::from(exit::USAGE);
         }

@@ -13,6 +13,7 @@ use indicatif::{HumanBytes, HumanDuration};
 
 use super::failure::Paint;
 use crate::progress::{Event, Outcome, Phase, Progress};
+use crate::text::escaped;
 pub(super) use bars::Bars;
 pub(super) use exchange::Traced;
 pub(super) use json::Json;
@@ -111,7 +112,7 @@ impl Ledger {
     fn begin(&mut self, key: &str, label: &str, phase: Phase, total: Option<u64>) {
         let now = Instant::now();
         let transfer = Transfer {
-            label: label.to_owned(),
+            label: escaped(label).into_owned(),
             phase,
             total,
             done: 0,
@@ -182,7 +183,16 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
     }
 }
 
+/// Writes a line of text for people.
 fn say(line: &str) {
+    write_line(&escaped(line));
+}
+
+fn warn(paint: Paint, text: &str) {
+    write_line(&format!("{} {}", paint.warning("warning:"), escaped(text)));
+}
+
+fn write_line(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
@@ -200,7 +210,7 @@ impl WarningsOnly {
 impl Progress for WarningsOnly {
     fn emit(&self, event: Event<'_>) {
         if let Event::Warning(text) = event {
-            say(&format!("{} {text}", self.paint.warning("warning:")));
+            warn(self.paint, text);
         }
     }
 }
@@ -272,7 +282,7 @@ impl Progress for Lines {
                 };
                 say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
             }
-            Event::Warning(text) => say(&format!("{} {text}", self.paint.warning("warning:"))),
+            Event::Warning(text) => warn(self.paint, text),
             Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
 use crate::progress::Interrupt;
+use crate::text::escaped_lines;
 
 /// How often a wait looks at the interrupt.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -55,7 +56,7 @@ pub(super) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizin
     ui.run_blocking(|interrupt| {
         let terminal = io::stdin();
         let hidden = (echo == Echo::Off).then(|| Hidden::hide(&terminal)).transpose().map_err(failed)?;
-        let _ = write!(io::stderr().lock(), "{question}");
+        let _ = write!(io::stderr().lock(), "{}", escaped_lines(question));
         let line = line(&terminal, interrupt);
         if hidden.is_some() || line.is_err() {
             // The end of the line was not shown either.

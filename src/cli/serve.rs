@@ -69,7 +69,7 @@ impl Run for Args {
             read_only: self.read_only,
             store,
         };
-        let runtime = super::ui::runtime()?;
+        let runtime = super::ui::runtime(super::ui::Load::Work)?;
         let mut signals = StopSignals::listen(&runtime);
         runtime.block_on(async {
             let server = Server::bind(config).await?;
@@ -83,7 +83,7 @@ impl Run for Args {
             let quiet = self.quiet;
             let log = Arc::new(move |line: &crate::serve::AccessLine| {
                 if !quiet {
-                    eprintln!("{}", access(line));
+                    eprintln!("{}", crate::text::escaped(&access(line)));
                 }
             });
             let stop = async {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::causes::MORE_THREADS;
 use super::failure::{Failure, Kind, Paint};
 use super::progress::{self, Mode};
 use crate::audit::{AuditLog, Event, Record};
@@ -14,12 +15,17 @@ use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
+use crate::text::{escaped, escaped_lines};
+use crate::threads;
 
 /// How long stopped work may take to cancel what it began.
 const TIDY_UP: Duration = Duration::from_secs(2);
 
 /// How long a process that ends anyway waits to say so.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long a thread that blocks stays without work.
+const THREADS_STAY: Duration = Duration::from_hours(1);
 
 /// The longest answer to a question that is read.
 const MAX_ANSWER_BYTES: u64 = 4096;
@@ -59,10 +65,6 @@ impl Ui {
             quiet: false,
             verbose: false,
         }
-    }
-
-    pub(super) fn paint(&self) -> Paint {
-        self.paint
     }
 
     /// Colour of what goes to standard output.
@@ -122,13 +124,29 @@ impl Ui {
     /// Tells a person what happens. Nobody listening is no reason to stop.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(text));
         }
     }
 
     /// Tells a person what they should know, also when quiet.
     pub(super) fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{} {text}", self.paint.warning("warning:"));
+        let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.warning("warning:"), escaped(text));
+    }
+
+    /// Tells a person what is wrong with the arguments, in colours of the parser's own.
+    pub(super) fn refuse(&self, text: &clap::builder::StyledStr) {
+        if self.paint.0 {
+            let _ = writeln!(io::stderr().lock(), "{}", text.ansi().to_string().trim_end());
+        } else {
+            self.status(text.to_string().trim_end());
+        }
+    }
+
+    /// Advice that belongs to no failure.
+    pub(super) fn advise(&self, hint: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.hint("hint:"), escaped(hint));
+        }
     }
 
     pub(super) fn fail(&self, failure: &Failure) {
@@ -140,10 +158,10 @@ impl Ui {
         if !self.env.stdin_is_terminal || !self.env.stderr_is_terminal {
             return Ok(None);
         }
-        let runtime = runtime()?;
+        let runtime = runtime(Load::Work)?;
         // Work before the question may have listened already, and from then on a signal ends nothing by itself.
         let mut signals = StopSignals::listen(&runtime);
-        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
         let reading = runtime.spawn_blocking(|| {
             let mut answer = String::new();
             io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer).map(|_| answer)
@@ -234,7 +252,7 @@ impl Ui {
     /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
     /// time, and the signal that asked it to.
     pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
-        let runtime = runtime()?;
+        let runtime = runtime(Load::Work)?;
         let mut signals = StopSignals::listen(&runtime);
         let ended = runtime.block_on(async {
             let mut work = std::pin::pin!(work);
@@ -259,7 +277,7 @@ impl Ui {
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
     /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
-        let runtime = runtime()?;
+        let runtime = runtime(Load::Signals)?;
         // Before the work begins: what it has begun by a signal's time is always tidied up.
         let mut signals = StopSignals::listen(&runtime);
         let interrupt = self.interrupt.clone();
@@ -275,7 +293,8 @@ impl Ui {
             let failure = Failure::stopped_by(signal);
             let text = failure.render(paint);
             // Standard error may be what the work waits for.
-            let told = tokio::task::spawn_blocking(move || write!(io::stderr().lock(), "{text}"));
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let _ = threads::spawn("last words", move || tell.send(write!(io::stderr().lock(), "{text}")));
             let _ = tokio::time::timeout(LAST_WORDS, told).await;
             std::process::exit(i32::from(failure.code()));
         });
@@ -362,13 +381,33 @@ impl StopSignals {
     }
 }
 
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// What a runtime is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Listening for signals while others work.
+    Signals,
+    /// Asynchronous work, parts of which block.
+    Work,
+}
+
+pub(super) fn runtime(load: Load) -> Result<tokio::runtime::Runtime, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
+    // The library panics where it gets no thread, and then waits for what never comes.
+    let spare = match load {
+        Load::Signals => threads::spare(1, 1),
+        Load::Work => threads::spare(2, 3),
+    };
+    let spare = spare.map_err(|source| Failure::new(Kind::Failed, source).hint(MORE_THREADS))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(if spare > 2 { 2 } else { 1 })
+        .thread_keep_alive(THREADS_STAY)
         .enable_all()
         .build()
         .map_err(|source| Failure::new(Kind::Failed, source))?;
+    if load == Load::Work {
+        // One that is there takes what blocks also when there will be no other: without any, it would wait for ever.
+        drop(runtime.spawn_blocking(|| ()));
+    }
     // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
     let context = runtime.enter();
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));

@@ -10,6 +10,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use super::{Context, ContextError, Entry, Kind, SpecialKind, Stamp};
 use crate::progress::Interrupt;
+use crate::threads::spawn_scoped;
 
 /// Paths that a thread takes at a time. A context with fewer is looked at without one.
 const SHARE: usize = 512;
@@ -83,7 +84,11 @@ impl Lookers<'_, '_> {
         // The thread that walks helps at the end, but has enough to do before.
         if self.threads.len() < self.cores {
             let sight = self.sight;
-            self.threads.push(self.scope.spawn(|| sight.work()));
+            match spawn_scoped(self.scope, || sight.work()) {
+                Ok(thread) => self.threads.push(thread),
+                // Those that there are do the work, or the one that walks in the end.
+                Err(_) => self.cores = 0,
+            }
         }
     }
 }

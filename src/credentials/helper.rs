@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Answer, Credential, CredentialError, SECRET_VARIABLES, Secret};
 use crate::progress::Interrupt;
+use crate::threads::spawn;
 
 /// Our own helper's name. It is answered in process: asking it would be asking ourselves.
 pub const OWN_HELPER: &str = "idpbuilder";
@@ -110,11 +111,15 @@ fn run(program: &str, server: &str, helpers: &Helpers) -> Result<(ExitStatus, Ze
     let stdout = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
     // Not joined: a grandchild that keeps the pipe open could hold us past the deadline.
-    std::thread::spawn(move || {
+    let reading = spawn("helper", move || {
         let mut output = Zeroizing::new(Vec::new());
         let read = stdout.map(|stdout| stdout.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut output));
         let _ = sender.send(read.transpose().map(|_| output));
     });
+    if let Err(source) = reading {
+        stop(&mut child);
+        return Err(failed(source));
+    }
     let output = loop {
         match receiver.recv_timeout(TICK) {
             Ok(read) => break read.map_err(failed),

@@ -11,15 +11,12 @@ use super::{InspectError, LayerFiles, LayerInfo, MAX_FILES, files, layers};
 use crate::image::{Digest, Hasher, Platform};
 use crate::inspect::Uncompressed;
 use crate::layer::read::{EntryKind, TarEntry, TarError};
+use crate::layer::{OPAQUE, WHITEOUT};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 128 << 10;
-/// What hides the entry of that name in the layers below (image-spec, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
-/// What hides everything of a directory in the layers below.
-const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Something that is not the same in both images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -100,7 +100,7 @@ impl Below {
                 self.directories[number as usize] = Some(attributes);
                 return;
             }
-            (_, Some(Node::Directory(_))) => self.forget(),
+            (_, Some(Node::Directory(_) | Node::Link(_))) => self.forget(),
             _ => {}
         }
         let node = match thing {
@@ -256,7 +256,7 @@ impl Below {
         Node::Directory(number(self.directories.len() - 1))
     }
 
-    /// A directory went: what is known of the last one may not hold.
+    /// A directory went, or a link to one: what is known of the last one may not hold.
     fn forget(&mut self) {
         self.last = (Vec::new(), 0);
     }

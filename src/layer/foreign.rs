@@ -69,7 +69,7 @@ pub fn import<R: Read, W: Write + Send + 'static>(
     below: &mut Below,
 ) -> Result<(Packed<W>, Imported), ForeignError> {
     let landing = Landing::new(plan.destination, plan.style, below)?;
-    let writer = LayerWriter::new(sink, compressors).map_err(ForeignError::Write)?;
+    let writer = LayerWriter::new(sink, compressors);
     let importer = Importer {
         reader: TarReader::new(decoded(source)?),
         tar: TarWriter::new(writer, plan.style),

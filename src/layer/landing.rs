@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::below::{End, MAX_PATH_BYTES, ends, parted, shown};
-use super::{Attributes, Below, Destination, Style, Thing};
+use super::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
 use crate::context::{Entry, Kind};
 
 /// Permissions of directories on the way that nobody has said anything of.
@@ -37,6 +37,18 @@ pub enum LandingError {
     TooLong {
         /// Bytes allowed.
         limit: usize,
+    },
+    /// Something of the source that would take away what is below instead of being there.
+    #[error("`{path}` {REMOVES}")]
+    Whiteout {
+        /// Its path in the source.
+        path: String,
+    },
+    /// A place that would do so.
+    #[error("`{path}` {REMOVES}")]
+    WhiteoutPlace {
+        /// Where it is.
+        path: String,
     },
     /// Two things of a source, one of them through a link.
     #[error("`{path}` and something else of the source land at `{place}`, one through a link of the layers below")]
@@ -89,6 +101,10 @@ impl Landing {
     /// Where things in `style` land that are meant for `destination`.
     pub fn new(destination: &Destination, style: Style, below: &Below) -> Result<Self, LandingError> {
         let (directory, file) = resolve(destination, below)?;
+        let place = file.as_ref().map_or_else(|| directory.clone(), |file| joined(&directory, file));
+        if removes(&place) {
+            return Err(LandingError::WhiteoutPlace { path: shown(&place) });
+        }
         let mut way = BTreeMap::new();
         for end in ends(&directory) {
             let name = &directory[..end];
@@ -104,6 +120,10 @@ impl Landing {
     /// Follows the links below that have the names of the source's directories. `entries` are all there are, parents
     /// before children.
     pub fn follow(&mut self, entries: &[Entry], below: &Below) -> Result<Vec<Followed>, LandingError> {
+        // A single file has the name of its place.
+        if let Some(entry) = entries.iter().find(|entry| self.file.is_none() && removes(&entry.path)) {
+            return Err(LandingError::Whiteout { path: own_path(entry) });
+        }
         let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
         let followed: Vec<Followed> = directories.filter_map(|entry| self.enter(&entry.path, below)).collect();
         if !followed.is_empty() {
@@ -231,10 +251,7 @@ impl Landing {
 
     /// Nothing lands where something else does, or in what is no directory.
     fn check(&self, entries: &[Entry]) -> Result<(), LandingError> {
-        let twice = |entry: &Entry, place: &[u8]| {
-            let path = shown(&entry.path)[1..].to_owned();
-            LandingError::Twice { path, place: shown(place) }
-        };
+        let twice = |entry: &Entry, place: &[u8]| LandingError::Twice { path: own_path(entry), place: shown(place) };
         // Whether it is a directory that is there.
         let mut places: BTreeMap<Vec<u8>, bool> = self.way.keys().map(|name| (name.clone(), true)).collect();
         for entry in entries {
@@ -277,6 +294,11 @@ fn resolve(destination: &Destination, below: &Below) -> Result<(Vec<u8>, Option<
         return Err(LandingError::TooLong { limit: MAX_PATH_BYTES });
     }
     Ok((resolved.path, file))
+}
+
+/// What messages call something by its path in the source.
+fn own_path(entry: &Entry) -> String {
+    shown(&entry.path)[1..].to_owned()
 }
 
 fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {

@@ -21,6 +21,7 @@ mod settled;
 mod source;
 mod split;
 mod tar;
+mod whiteout;
 mod writer;
 
 pub use below::{Attributes, Below, Thing};
@@ -38,6 +39,7 @@ pub use parallel::Compressors;
 pub use settled::{Settled, Settling};
 pub use split::{Layers, MAX_LAYERS, split};
 pub use tar::{Owner, Style};
+pub(crate) use whiteout::{OPAQUE, REMOVES, WHITEOUT, removes};
 pub use writer::{LayerWriter, Packed};
 
 #[cfg(test)]

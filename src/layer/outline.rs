@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::below::MAX_PATH_BYTES;
 use super::read::{EntryKind, TarEntry, TarError, TarReader};
-use super::{Attributes, Below, Owner, Thing};
+use super::{Attributes, Below, OPAQUE, Owner, Thing, WHITEOUT};
 use crate::progress::Interrupt;
 
 /// The most names that layers may have together, directories on the way to them included.
@@ -13,11 +13,6 @@ pub const MAX_NAMES: usize = 1 << 21;
 
 /// The most bytes that an outline may take: as many names of a usual length.
 pub(super) const MAX_OUTLINE_BYTES: usize = 64 << 20;
-
-/// What hides the name that follows in the layers below (image-spec, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
-/// What hides everything of a directory in the layers below.
-const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Why a layer has no outline.
 #[derive(Debug, thiserror::Error)]

@@ -92,7 +92,7 @@ pub fn pack<W: Write + Send + 'static>(
     monitor: &mut Monitor<'_>,
 ) -> Result<Packed<W>, LayerError> {
     let source = Source::new(plan.context)?;
-    let writer = LayerWriter::new(sink, compressors).map_err(LayerError::Write)?;
+    let writer = LayerWriter::new(sink, compressors);
     let mut tar = TarWriter::new(writer, plan.style);
     let mut buffer = vec![0; READ_BYTES];
     let mut originals: HashMap<(u64, u64), Original> = HashMap::new();

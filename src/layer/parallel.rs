@@ -55,7 +55,7 @@ struct Job {
 }
 
 impl Compressors {
-    /// As many threads as there are cores, as far as their memory goes.
+    /// As many threads as there are cores, as far as their memory goes and the system gives them.
     pub fn new(compression: Compression) -> io::Result<Arc<Self>> {
         Self::on_threads(compression, cores())
     }
@@ -75,7 +75,12 @@ impl Compressors {
         let mut threads = Vec::with_capacity(count);
         for _ in 0..count {
             let (encoder, queue) = (compression.encoder()?, Arc::clone(&queue));
-            threads.push(std::thread::Builder::new().name("compress".into()).spawn(move || work(encoder, &queue))?);
+            match crate::threads::spawn("compress", move || work(encoder, &queue)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) if threads.is_empty() => return Err(error),
+                // Those that there are do the work, and only take longer.
+                Err(_) => break,
+            }
         }
         Ok(Arc::new(Self { compression, jobs: Some(jobs), free: Mutex::new(free), home, threads }))
     }
@@ -131,27 +136,48 @@ fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-/// The blocks of one layer on their way through the compressors, and the thread that writes them in their order.
+/// A block that will be compressed.
+type Coming = Receiver<io::Result<Slot>>;
+
+/// The blocks of one layer on their way through the compressors, and who writes them in their order.
 #[derive(Debug)]
 pub(super) struct Pipeline<W> {
     compressors: Arc<Compressors>,
-    order: Option<Sender<Receiver<io::Result<Slot>>>>,
-    collector: Option<JoinHandle<io::Result<W>>>,
+    collector: Collector<W>,
+}
+
+/// Who writes the blocks.
+#[derive(Debug)]
+enum Collector<W> {
+    /// A thread of its own, while further blocks are made.
+    Beside(Sender<Coming>, JoinHandle<io::Result<W>>),
+    /// Whoever hands them over, one after the other: the system has given no thread.
+    Here(W),
+    /// Nobody any more.
+    Ended,
 }
 
 impl<W: Write + Send + 'static> Pipeline<W> {
     /// A pipeline into `inner`.
-    pub(super) fn new(mut inner: W, compressors: &Arc<Compressors>) -> io::Result<Self> {
-        let (order, blocks) = channel::<Receiver<io::Result<Slot>>>();
+    pub(super) fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
+        let (order, blocks) = channel::<Coming>();
+        // It comes once there is a thread for it: one that there is none for would take it along.
+        let (hand, handed) = sync_channel::<W>(1);
         let collect = move || {
+            let mut inner = handed.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
             for block in blocks {
-                let slot = block.recv().map_err(|_| io::Error::other("a thread that compresses ended early"))??;
-                inner.write_all(&slot.output)?;
+                write(&mut inner, &block)?;
             }
             Ok(inner)
         };
-        let collector = std::thread::Builder::new().name("write".into()).spawn(collect)?;
-        Ok(Self { compressors: Arc::clone(compressors), order: Some(order), collector: Some(collector) })
+        let collector = match crate::threads::spawn("write", collect) {
+            Ok(thread) => match hand.send(inner) {
+                Ok(()) => Collector::Beside(order, thread),
+                Err(returned) => Collector::Here(returned.0),
+            },
+            Err(_) => Collector::Here(inner),
+        };
+        Self { compressors: Arc::clone(compressors), collector }
     }
 
     /// Room for a block, waiting until there is some.
@@ -162,7 +188,15 @@ impl<W: Write + Send + 'static> Pipeline<W> {
     /// Hands over the next block.
     pub(super) fn send(&mut self, slot: Slot) -> io::Result<()> {
         let (done, block) = sync_channel(1);
-        if self.order.as_ref().is_some_and(|order| order.send(block).is_ok()) {
+        if let Collector::Here(inner) = &mut self.collector {
+            let sent = self.compressors.send(Job { slot, done });
+            let written = sent.and_then(|()| write(inner, &block));
+            if written.is_err() {
+                self.collector = Collector::Ended;
+            }
+            return written;
+        }
+        if matches!(&self.collector, Collector::Beside(order, _) if order.send(block).is_ok()) {
             return self.compressors.send(Job { slot, done });
         }
         // The collector ended early, and its error is the reason.
@@ -171,18 +205,88 @@ impl<W: Write + Send + 'static> Pipeline<W> {
 
     /// Waits for everything to be written and gives the writer back. Can be asked once.
     pub(super) fn finish(&mut self) -> io::Result<W> {
-        self.order = None;
-        let collector = self.collector.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        collector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match std::mem::replace(&mut self.collector, Collector::Ended) {
+            Collector::Beside(order, thread) => {
+                drop(order);
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+            Collector::Here(inner) => Ok(inner),
+            Collector::Ended => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 }
 
 impl<W> Drop for Pipeline<W> {
     /// Waits for the collector, so that an abandoned blob is gone when this returns.
     fn drop(&mut self) {
-        self.order = None;
-        if let Some(collector) = self.collector.take() {
-            let _ = collector.join();
+        if let Collector::Beside(order, thread) = std::mem::replace(&mut self.collector, Collector::Ended) {
+            drop(order);
+            let _ = thread.join();
         }
+    }
+}
+
+/// Writes the block once it is compressed.
+fn write(inner: &mut impl Write, block: &Coming) -> io::Result<()> {
+    let slot = block.recv().map_err(|_| io::Error::other("a thread that compresses ended early"))??;
+    inner.write_all(&slot.output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes some bytes and no more.
+    #[derive(Debug)]
+    struct Short(usize);
+
+    impl Write for Short {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn compressors() -> Arc<Compressors> {
+        Compressors::on_threads(Compression::default(), 2).expect("threads")
+    }
+
+    /// What becomes of more blocks than there are slots.
+    fn through<W: Write + Send + 'static>(mut pipeline: Pipeline<W>) -> io::Result<W> {
+        for number in 0..40 {
+            let mut slot = pipeline.slot()?;
+            slot.block.extend((0..9_999u32).flat_map(|at| (at * number).to_le_bytes()));
+            pipeline.send(slot)?;
+        }
+        pipeline.finish()
+    }
+
+    fn here<W: Write>(inner: W, compressors: &Arc<Compressors>) -> Pipeline<W> {
+        Pipeline { compressors: Arc::clone(compressors), collector: Collector::Here(inner) }
+    }
+
+    #[test]
+    fn without_a_thread_that_writes_the_bytes_are_the_same() {
+        let compressors = compressors();
+        let beside = through(Pipeline::new(Vec::new(), &compressors)).expect("written");
+        assert!(through(here(Vec::new(), &compressors)).expect("written") == beside);
+    }
+
+    #[test]
+    fn without_a_thread_that_writes_an_error_stays_one() {
+        let compressors = compressors();
+        let mut pipeline = here(Short(100), &compressors);
+        let mut slot = pipeline.slot().expect("free");
+        slot.block.extend((0..9_999u32).flat_map(u32::to_le_bytes));
+        let error = pipeline.send(slot).expect_err("the sink is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let slot = pipeline.slot().expect("free");
+        pipeline.send(slot).expect_err("still");
+        pipeline.finish().expect_err("what is cut is not finished");
+        // Others can go on.
+        assert!(through(here(Vec::new(), &compressors)).is_ok());
     }
 }

@@ -30,10 +30,10 @@ pub struct Packed<W> {
 
 impl<W: Write + Send + 'static> LayerWriter<W> {
     /// A writer whose compressed output goes to `inner`.
-    pub fn new(inner: W, compressors: &Arc<Compressors>) -> io::Result<Self> {
-        let pipeline = Pipeline::new(inner, compressors)?;
+    pub fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
+        let pipeline = Pipeline::new(inner, compressors);
         let block_bytes = compressors.block_bytes();
-        Ok(Self { hasher: Hasher::default(), slot: None, block_bytes, sent: false, pipeline })
+        Self { hasher: Hasher::default(), slot: None, block_bytes, sent: false, pipeline }
     }
 
     /// Ends the stream; answers what it was, and the writer.
@@ -93,7 +93,7 @@ mod tests {
     }
 
     fn writer<W: Write + Send>(inner: W, compression: Compression) -> LayerWriter<W> {
-        LayerWriter::new(inner, &Compressors::new(compression).expect("threads")).expect("a thread")
+        LayerWriter::new(inner, &Compressors::new(compression).expect("threads"))
     }
 
     fn unpacked(format: Format, bytes: &[u8]) -> Vec<u8> {
@@ -141,7 +141,7 @@ mod tests {
         for compression in all() {
             let compressed = |step: usize, threads: usize| {
                 let compressors = Compressors::on_threads(compression, threads).expect("threads");
-                let mut writer = LayerWriter::new(Vec::new(), &compressors).expect("a thread");
+                let mut writer = LayerWriter::new(Vec::new(), &compressors);
                 content.chunks(step).for_each(|part| writer.write_all(part).expect("written"));
                 writer.finish().expect("finished").inner
             };
@@ -208,11 +208,11 @@ mod tests {
             let layers: Vec<_> = (0..6)
                 .map(|_| {
                     scope.spawn(|| {
-                        let mut failing = LayerWriter::new(Short(100), &compressors).expect("a thread");
+                        let mut failing = LayerWriter::new(Short(100), &compressors);
                         let failed = (0..1000).any(|_| failing.write_all(&content).is_err());
                         assert!(failed, "the sink is full");
                         drop(failing);
-                        let mut layer = LayerWriter::new(Vec::new(), &compressors).expect("a thread");
+                        let mut layer = LayerWriter::new(Vec::new(), &compressors);
                         layer.write_all(&content).expect("written");
                         layer.finish().expect("finished")
                     })

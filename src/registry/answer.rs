@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, SERVER};
 use http::{HeaderMap, StatusCode};
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 
-use super::text::{plain, tidy};
+use crate::text::{plain, tidy};
 
 /// Bytes read of an error's body.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -188,8 +188,8 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
-    use super::super::text::MAX_TEXT_CHARACTERS;
     use super::*;
+    use crate::text::MAX_TEXT_CHARACTERS;
 
     fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Refusal {
         let headers =

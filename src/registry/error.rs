@@ -9,8 +9,8 @@ use oci_client::errors::OciErrorCode;
 
 use super::answer::Refusal;
 use super::origin::Misdirection;
-use super::text;
 use crate::image::{Digest, DocumentError};
+use crate::text;
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};
 
 /// A request, as far as it may be told: without its query, which may hold the state of a session.

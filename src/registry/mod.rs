@@ -21,7 +21,6 @@ mod probe;
 mod reaction;
 mod referrers;
 mod retry;
-mod text;
 mod throttle;
 mod token;
 mod upload;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, executable};
 use crate::server::Reaped;
 
 /// A small tree with the things that go wrong: modes, links, empty directories, odd names.
@@ -439,4 +439,47 @@ fn a_context_is_explained_without_building_anything() {
         sandbox.run(&["idpbuilder-build", "app", "--list-context", "--sort", "size"])
     );
     assert!(!sandbox.store().exists(), "nothing was built");
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let sandbox = Sandbox::new();
+    let name = "x\u{1b}]0;owned\u{7}\nerror: \u{202e}fake";
+    sandbox.file("plain/file", "content");
+    std::fs::create_dir_all(sandbox.work().join("odd")).expect("made");
+    let pipe = sandbox.work().join("odd").join(name);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    std::fs::create_dir_all(sandbox.work().join(name)).expect("made");
+    let refused = sandbox.run(&["idpbuilder-build", "odd", "-t", "odd:1"]);
+    let warned = sandbox.run(&["idpbuilder-build", "plain", "-t", "app:1", "--copy", &format!("{name}:/")]);
+    let label = format!("note={name}");
+    sandbox.run(&["idpbuilder-build", "plain", "-t", "app:2", "-q", "--label", &label]).success();
+    let inspected = sandbox.run(&["idpbuilder-inspect", "app:2"]);
+    for output in [&refused, &warned, &inspected] {
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(text.contains("x\\x1b]0;owned\\x07\\x0aerror: \\xe2\\x80\\xaefake"), "{text}");
+        assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("error: \\xe2")), "{text}");
+    }
+}
+
+#[test]
+fn a_limit_of_threads_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "content");
+    // No limit counts for root, and nobody else has this user's threads. A shell copies: a file that is open for writing
+    // here, inherited by a process that another test starts at that moment, could not be executed.
+    let script = r#"
+        cp "$2" program
+        drop=
+        if [ "$(id -u)" = 0 ]; then
+            chmod -R a+rwX "$1"
+            drop="setpriv --reuid=61235 --regid=61235 --clear-groups"
+        fi
+        ulimit -u 1
+        exec $drop ./program build app -t app:1
+    "#;
+    let mut command = sandbox.shell(script);
+    command.arg("bash").arg(sandbox.path()).arg(executable());
+    insta::assert_snapshot!("no_threads", sandbox.finish(&["idpbuilder-build", "app", "-t", "app:1"], command, b""));
 }

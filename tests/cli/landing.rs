@@ -135,6 +135,29 @@ fn what_is_in_the_way_is_named() {
 }
 
 #[test]
+fn names_that_remove_what_is_below_are_refused() {
+    let sandbox = sandbox();
+    for directory in ["file", "opaque", "directory", "single"] {
+        std::fs::create_dir(sandbox.work().join(directory)).expect("made");
+    }
+    sandbox.file("file/.wh.tmp", "");
+    sandbox.file("opaque/etc/.wh..wh..opq", "");
+    sandbox.file("directory/.wh.d/file", "");
+    sandbox.file("single/f", "content");
+    insta::assert_snapshot!("whiteout_in_the_context", build(&sandbox, &["file"]));
+    insta::assert_snapshot!("whiteout_in_a_copy", build(&sandbox, &["--copy", "opaque:/"]));
+    insta::assert_snapshot!("whiteout_directory", build(&sandbox, &["directory"]));
+    insta::assert_snapshot!("whiteout_copied_file", build(&sandbox, &["--copy", "single/f:/.wh.f"]));
+    insta::assert_snapshot!("whiteout_destination", build(&sandbox, &["single", "--copy-to", "/.wh.f"]));
+    assert_eq!(sandbox.run(&["idpbuilder-list", "-q"]).success().lines().count(), 1);
+    insta::assert_snapshot!("whiteout_listed", sandbox.run(&["idpbuilder-build", "file", "--list-context"]));
+    insta::assert_snapshot!("whiteout_explained", sandbox.run(&["idpbuilder-build", "file", "--explain", ".wh.tmp"]));
+    // What stays out is no problem, nor is a file that gets another name.
+    let _ = build(&sandbox, &["file", "--exclude", ".wh.*"]).success();
+    let _ = build(&sandbox, &["--copy", "file/.wh.tmp:/tmp/plain"]).success();
+}
+
+#[test]
 fn a_damaged_base_is_named() {
     let sandbox = sandbox();
     let text = sandbox.run(&["idpbuilder-inspect", "base:v1", "--manifest"]).success();

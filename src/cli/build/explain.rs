@@ -11,6 +11,7 @@ use super::super::format::{Column, Format};
 use super::super::inspect::printable;
 use super::super::ui::Ui;
 use crate::explain::{Contents, DroppedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
+use crate::layer::REMOVES;
 
 /// Questions about the context; nothing is built where one is asked.
 #[derive(Debug, clap::Args)]
@@ -79,6 +80,9 @@ impl ExplainArgs {
 fn sentence(told: &Explanation) -> String {
     let path = printable(told.path.as_os_str().as_encoded_bytes());
     let there = if told.exists { "" } else { " (there is no such file)" };
+    if told.removes && !told.excluded {
+        return format!("{path}: is refused, it {REMOVES}{there}");
+    }
     match (&told.rule, told.excluded) {
         (None, _) => format!("{path}: goes in, no rule matches{there}"),
         (Some((origin, written)), false) => format!("{path}: goes in by {origin}: {written}{there}"),
@@ -89,6 +93,9 @@ fn sentence(told: &Explanation) -> String {
 fn summary(ui: &Ui, contents: &Contents) {
     let size: u64 = contents.kept.iter().map(|kept| kept.size).sum();
     ui.status(&format!("{} entries with {} go in", contents.kept.len(), HumanBytes(size)));
+    for kept in contents.kept.iter().filter(|kept| kept.removes) {
+        ui.warn(&format!("`{}` {REMOVES}: a build refuses it", printable(&kept.path)));
+    }
     for DroppedBy { origin, written, entries, bytes } in &contents.dropped {
         ui.status(&format!("{entries} with {} stay out by {origin}: {written}", HumanBytes(*bytes)));
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ledger, again, exchange, lock, past, rate, resumed, say};
+use super::{Ledger, again, exchange, lock, past, rate, resumed, say, warn};
 use crate::cli::failure::Paint;
 use crate::progress::{Event, Outcome, Progress};
 
@@ -162,7 +162,7 @@ impl Progress for Bars {
                     overall.finish_and_clear();
                 }
             }
-            Event::Warning(text) => self.say(&format!("{} {text}", self.paint.warning("warning:"))),
+            Event::Warning(text) => self.screen.suspend(|| warn(self.paint, text)),
             Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {

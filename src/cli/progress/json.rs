@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Ledger, Transfer, exchange, lock, say};
+use super::{Ledger, Transfer, exchange, lock, write_line};
 use crate::progress::{Event, Outcome, Phase, Progress, Summary};
 
 /// How often a transfer that goes on is reported.
@@ -108,7 +108,7 @@ impl<'a> JsonLine<'a> {
 }
 
 fn write(line: &impl Serialize) {
-    say(&serde_json::to_string(line).expect("a line has only plain fields"));
+    write_line(&serde_json::to_string(line).expect("a line has only plain fields"));
 }
 
 /// The counters at the end of a push to one destination.

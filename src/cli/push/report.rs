@@ -67,7 +67,7 @@ impl From<Result<Vec<PushOutcome>, Incomplete>> for Report {
         let failure = if is_plain {
             first
         } else {
-            let several = Failure::new(first.kind(), Several { destinations, failed: undone.len(), lines });
+            let several = Failure::new(first.kind(), Several { destinations, failed: undone.len() }).of(lines);
             first.hints().iter().cloned().fold(several, Failure::hint)
         };
         Self { done, undone, failure: Some(failure) }
@@ -99,14 +99,11 @@ fn line(reason: &str, references: &[Reference]) -> String {
 struct Several {
     destinations: usize,
     failed: usize,
-    /// A reason each.
-    lines: Vec<String>,
 }
 
 impl fmt::Display for Several {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} destinations failed", self.failed, self.destinations)?;
-        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        write!(f, "{} of {} destinations failed", self.failed, self.destinations)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::progress::Interrupt;
+use crate::threads::spawn;
 
 /// The name under which the keyring shows our items.
 const SERVICE: &str = "idpbuilder";
@@ -109,9 +110,10 @@ pub(super) fn within<T: Send + 'static>(
 ) -> Result<T, KeyringError> {
     let (sender, receiver) = mpsc::channel();
     let keyring = Arc::clone(keyring);
-    std::thread::spawn(move || {
+    spawn("keyring", move || {
         let _ = sender.send(ask(keyring.as_ref()));
-    });
+    })
+    .map_err(|error| KeyringError::Absent(error.to_string()))?;
     let started = Instant::now();
     loop {
         match receiver.recv_timeout(TICK) {

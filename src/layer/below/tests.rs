@@ -126,7 +126,13 @@ fn what_is_put_behind_a_link_is_where_it_leads() {
     assert_eq!(below.attributes(b"gone/far/sub"), Some(attributes(0o700)));
     assert!(below.is_link(b"bin") && below.is_link(b"away"));
     assert_eq!(below.attributes(b"gone/far"), None, "nobody said anything of it");
+    // What replaces the link on the way there leads elsewhere from then on.
+    let mut below = tree(&["l b/c /a", "l a b"]);
+    below.put(b"a/c/c", Thing::Directory(attributes(0o700)));
+    below.put(b"a/c/a", Thing::Directory(attributes(0o711)));
+    assert_eq!(below.attributes(b"b/c/a"), Some(attributes(0o711)));
     // What leads nowhere is replaced.
+    let mut below = tree(&["l loop loop"]);
     below.put(b"loop/sub", Thing::Other);
     assert!(!below.is_link(b"loop"));
     assert_eq!(resolved(&below, "loop/sub"), "Other loop/sub");

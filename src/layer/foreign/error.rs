@@ -3,8 +3,8 @@
 use std::io;
 
 use super::names::shown;
-use crate::layer::LandingError;
 use crate::layer::read::{EntryKind, TarEntry, TarError};
+use crate::layer::{LandingError, REMOVES};
 
 /// Why a tar stream did not become a layer. Names are as in the stream, what cannot be printed replaced, cut to a length
 /// fit for a message.
@@ -88,7 +88,7 @@ pub enum NameError {
     #[error("has a name that is longer than a path can be")]
     TooLong,
     /// In a layer, it would remove what is below.
-    #[error("has a name that removes files of the layers below (`.wh.`)")]
+    #[error("{REMOVES}")]
     Whiteout,
     /// Another entry has the name.
     #[error("is there twice")]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::removes;
 use super::{ForeignError, NameError};
 use crate::image::Digest;
 
@@ -10,9 +11,6 @@ const MAX_ENTRIES: u64 = 1 << 20;
 
 /// The longest name, in bytes: what Linux can open.
 const MAX_PATH_BYTES: usize = 4096;
-
-/// What a layer's name begins with that removes a file of the layers below (image-spec, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
 
 /// The name without what does not matter; empty for where the archive lands.
 pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
@@ -23,10 +21,10 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
     if parts.contains(&&b".."[..]) {
         return Err(NameError::Upward);
     }
-    if parts.iter().any(|part| part.starts_with(WHITEOUT)) {
+    let cleaned = parts.join(&b'/');
+    if removes(&cleaned) {
         return Err(NameError::Whiteout);
     }
-    let cleaned = parts.join(&b'/');
     if cleaned.len() > MAX_PATH_BYTES { Err(NameError::TooLong) } else { Ok(cleaned) }
 }
 

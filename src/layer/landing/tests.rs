@@ -173,3 +173,27 @@ fn nothing_lands_where_something_else_does() {
         ["755 1 3 usr/", "711 1 3 usr/bin/", "usr/bin/sub of sbin/sub"]
     );
 }
+
+#[test]
+fn nothing_removes_what_is_below() {
+    for name in [".wh.passwd", "etc/.wh.passwd", "etc/.wh..wh..opq", ".wh.d/"] {
+        let error = landed(&Destination::default(), STYLE, &[name]).expect_err(name);
+        assert_eq!(error, LandingError::Whiteout { path: name.trim_end_matches('/').into() });
+    }
+    for (given, own, place) in [
+        ("/etc/.wh.passwd", "own", "/etc/.wh.passwd"),
+        ("/etc/", ".wh.own", "/etc/.wh.own"),
+        ("/tmp", ".wh.own", "/tmp/.wh.own"),
+        ("/.wh.d/file", "own", "/.wh.d/file"),
+    ] {
+        let destination = Destination::parse_file(given, own.as_bytes()).expect("valid");
+        let error = landed(&destination, STYLE, &["own"]).expect_err(given);
+        assert_eq!(error, LandingError::WhiteoutPlace { path: place.into() });
+    }
+    let destination = Destination::parse("/srv/.wh.d").expect("valid");
+    let error = landed(&destination, STYLE, &["own"]).expect_err("refused");
+    assert_eq!(error, LandingError::WhiteoutPlace { path: "/srv/.wh.d".into() });
+    // A file that is called something else there.
+    let destination = Destination::parse_file("/etc/fine", b".wh.own").expect("valid");
+    landed(&destination, STYLE, &[".wh.own"]).expect("lands");
+}

@@ -9,10 +9,10 @@ use http::{StatusCode, Uri, Version};
 
 use super::super::body::Sending;
 use super::super::error::RegistryError;
-use super::super::text;
 use super::Call;
 use super::secrets::{HIDDEN, Secrets};
 use crate::progress::{Event, Exchange, Progress, Silent};
+use crate::text;
 
 /// The header that names a request to the registry and to proxies before it, which write it into their logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

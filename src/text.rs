@@ -1,11 +1,15 @@
-//! Texts of others, made fit to be shown: what a registry says must not steer the terminal it is shown on.
+//! Texts of others, made fit to be shown: what a registry says, and what a file is called, must not steer the terminal it
+//! is shown on.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Characters kept of any text for people.
-pub(super) const MAX_TEXT_CHARACTERS: usize = 600;
+pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
 
 /// One line without characters that are not there to be seen, cut to a length fit for a message; `None` when nothing
 /// is left.
-pub(super) fn tidy(text: &str) -> Option<String> {
+pub(crate) fn tidy(text: &str) -> Option<String> {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
         let mut seen = word.chars().filter(|c| !is_format(*c)).peekable();
@@ -26,9 +30,40 @@ pub(super) fn tidy(text: &str) -> Option<String> {
 }
 
 /// The first `most` characters, with a mark in the place of those that are not there to be seen.
-pub(super) fn plain(text: &str, most: usize) -> String {
-    let seen = |c: char| if c.is_control() || is_format(c) { char::REPLACEMENT_CHARACTER } else { c };
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    let seen = |c: char| if is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(most).map(seen).collect()
+}
+
+/// One line in which what is not there to be seen is told by its bytes, as `\xNN`, line breaks too.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    escape(text, is_unseen)
+}
+
+/// The same for a text of several lines.
+pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c != '\n' && is_unseen(c))
+}
+
+fn escape(text: &str, steers: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&steers) {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if steers(c) {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(plain, "\\x{byte:02x}");
+            }
+        } else {
+            plain.push(c);
+        }
+    }
+    plain.into()
+}
+
+fn is_unseen(c: char) -> bool {
+    c.is_control() || is_format(c)
 }
 
 /// General category Cf, with the two separators (Zl, Zp): what changes the order or the look of its neighbours, and
@@ -68,10 +103,20 @@ mod tests {
         assert_eq!(plain("/a\u{202e}b\u{1b}c d", 6), "/a\u{fffd}b\u{fffd}c");
     }
 
+    #[test]
+    fn what_cannot_be_seen_is_told() {
+        let name = "x\u{1b}]0;owned\u{7}\nerror: \u{202e}\u{9b}grün";
+        assert_eq!(escaped(name), "x\\x1b]0;owned\\x07\\x0aerror: \\xe2\\x80\\xae\\xc2\\x9bgrün");
+        assert_eq!(escaped_lines("a\r\nb\tc"), "a\\x0d\nb\\x09c");
+        assert!(matches!(escaped("as it is: 日本"), Cow::Borrowed(_)));
+    }
+
     proptest! {
         #[test]
         fn nothing_steers_a_terminal(text in any::<String>()) {
-            let steers = |c: char| c.is_control() || is_format(c);
+            let steers = is_unseen;
+            prop_assert!(!escaped(&text).contains(steers));
+            prop_assert!(!escaped_lines(&text).replace('\n', "").contains(steers));
             prop_assert!(!tidy(&text).unwrap_or_default().contains(steers));
             prop_assert!(!plain(&text, 100).contains(steers));
         }
