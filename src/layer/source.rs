@@ -107,7 +107,8 @@ impl OpenFile {
         buffer: &mut [u8],
         monitor: &mut Monitor<'_>,
     ) -> Result<(), CopyError> {
-        copy_exactly(&mut self.file, self.stamp.size, out, buffer, monitor)?;
+        // Whether there is more, the attributes say afterwards.
+        copy_exactly(&mut (&mut self.file).take(self.stamp.size), self.stamp.size, out, buffer, monitor)?;
         let metadata = self.file.metadata().map_err(CopyError::Read)?;
         if Stamp::of(&metadata) == self.stamp { Ok(()) } else { Err(CopyError::Changed) }
     }
