@@ -137,6 +137,7 @@ impl Importing<'_> {
             })?;
         let Packed { diff_id, uncompressed, inner } = packed;
         let (digest, size) = inner.commit()?;
+        let diff_id = diff_id.unwrap_or(digest);
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         layers::tell(self.progress, &descriptor);
         Ok((LayerOutcome { descriptor, diff_id, uncompressed, reused: false }, imported))

@@ -180,6 +180,7 @@ impl Layering<'_> {
         })?;
         let Packed { diff_id, uncompressed, inner } = packed;
         let (digest, size) = inner.commit()?;
+        let diff_id = diff_id.unwrap_or(digest);
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         tell(self.progress, &descriptor);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })

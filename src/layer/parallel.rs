@@ -91,6 +91,11 @@ impl Compressors {
         cores().min(affordable).clamp(1, 4)
     }
 
+    /// Whether what comes out is not what went in.
+    pub(super) fn change_bytes(&self) -> bool {
+        self.compression.format().is_compressed()
+    }
+
     /// Bytes of a block.
     pub(super) fn block_bytes(&self) -> usize {
         self.compression.format().block_bytes()

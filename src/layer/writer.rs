@@ -9,7 +9,9 @@ use crate::image::{Digest, Hasher};
 /// Takes a layer's uncompressed bytes. What is known only at the end comes out of [`Self::finish`].
 #[derive(Debug)]
 pub struct LayerWriter<W: Write + Send + 'static> {
-    hasher: Hasher,
+    /// Without compression there is one digest, and whoever takes the bytes makes it.
+    hasher: Option<Hasher>,
+    uncompressed: u64,
     /// The block that is being filled; there is none before its first byte.
     slot: Option<Slot>,
     block_bytes: usize,
@@ -20,8 +22,8 @@ pub struct LayerWriter<W: Write + Send + 'static> {
 /// A layer whose last byte is written.
 #[derive(Debug)]
 pub struct Packed<W> {
-    /// Digest of the uncompressed bytes.
-    pub diff_id: Digest,
+    /// Digest of the uncompressed bytes; `None` if they are what `inner` got.
+    pub diff_id: Option<Digest>,
     /// Number of uncompressed bytes.
     pub uncompressed: u64,
     /// The writer, which holds the compressed bytes.
@@ -33,7 +35,8 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
     pub fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
         let pipeline = Pipeline::new(inner, compressors);
         let block_bytes = compressors.block_bytes();
-        Self { hasher: Hasher::default(), slot: None, block_bytes, sent: false, pipeline }
+        let hasher = compressors.change_bytes().then(Hasher::default);
+        Self { hasher, uncompressed: 0, slot: None, block_bytes, sent: false, pipeline }
     }
 
     /// Ends the stream; answers what it was, and the writer.
@@ -48,8 +51,8 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
             None => {}
         }
         let inner = self.pipeline.finish()?;
-        let (diff_id, uncompressed) = self.hasher.finish();
-        Ok(Packed { diff_id, uncompressed, inner })
+        let diff_id = self.hasher.map(|hasher| hasher.finish().0);
+        Ok(Packed { diff_id, uncompressed: self.uncompressed, inner })
     }
 }
 
@@ -63,7 +66,10 @@ impl<W: Write + Send + 'static> Write for LayerWriter<W> {
             None => self.pipeline.slot()?,
         };
         let count = bytes.len().min(self.block_bytes - slot.block.len());
-        self.hasher.update(&bytes[..count]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes[..count]);
+        }
+        self.uncompressed += count as u64;
         slot.block.extend_from_slice(&bytes[..count]);
         if slot.block.len() == self.block_bytes {
             self.sent = true;
@@ -121,7 +127,9 @@ mod tests {
                     writer.write_all(part).expect("written");
                 }
                 let finished = writer.finish().expect("finished");
-                assert_eq!(finished.diff_id, Digest::of(&content));
+                let diff_id = finished.diff_id.unwrap_or_else(|| Digest::of(&finished.inner));
+                assert_eq!(diff_id, Digest::of(&content));
+                assert_eq!(finished.diff_id.is_none(), compression.format() == Format::None);
                 assert_eq!(finished.uncompressed, size as u64);
                 assert!(unpacked(compression.format(), &finished.inner) == content, "{compression:?} {size}");
             }
