@@ -11,12 +11,18 @@ use super::partial::Partial;
 use crate::fs::sync_dir;
 use crate::image::{Descriptor, Digest, Hasher};
 
+/// The system is asked to write so many bytes to the disk as soon as it has them, so that little is left to wait for when
+/// the blob is made durable.
+const AHEAD_BYTES: u64 = 8 << 20;
+
 /// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
 #[derive(Debug)]
 pub struct BlobWriter {
     draft: Draft,
     directory: PathBuf,
     hasher: Hasher,
+    /// Bytes that the system is writing to the disk already, or has written.
+    ahead: u64,
 }
 
 /// What is written to.
@@ -51,12 +57,13 @@ impl BlobWriter {
                 _ => Err(error),
             })
             .map_err(|source| StoreError::io("create a file in", temporary, source))?;
-        Ok(Self { draft: Draft::Temporary(file), directory, hasher: Hasher::default() })
+        Ok(Self { draft: Draft::Temporary(file), directory, hasher: Hasher::default(), ahead: 0 })
     }
 
     /// Goes on behind the bytes that `prefix` was fed from the file.
     pub(super) fn resume(partial: Partial, directory: PathBuf, prefix: Hasher) -> Self {
-        Self { draft: Draft::Kept(partial), directory, hasher: prefix }
+        let ahead = prefix.count();
+        Self { draft: Draft::Kept(partial), directory, hasher: prefix, ahead }
     }
 
     /// Bytes written so far, those of an earlier run included.
@@ -75,7 +82,23 @@ impl BlobWriter {
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
         self.hasher = Hasher::default();
+        self.ahead = 0;
         Ok(())
+    }
+
+    /// Has the disk begin with what was written lately. Nothing depends on whether it does.
+    fn write_ahead(&mut self) {
+        let waiting = self.hasher.count() - self.ahead;
+        if waiting < AHEAD_BYTES {
+            return;
+        }
+        // Linux begins to write what is not to be kept in memory, and keeps it all the same until it is written.
+        #[cfg(target_os = "linux")]
+        {
+            let (from, length) = (self.ahead, std::num::NonZeroU64::new(waiting));
+            let _ = rustix::fs::fadvise(self.draft.file(), from, length, rustix::fs::Advice::DontNeed);
+        }
+        self.ahead += waiting;
     }
 
     /// Makes the blob durable and gives it its name; answers its digest and size in bytes.
@@ -129,6 +152,7 @@ impl Write for BlobWriter {
         match self.draft.file().write(bytes) {
             Ok(count) => {
                 self.hasher.update(&bytes[..count]);
+                self.write_ahead();
                 Ok(count)
             }
             Err(error) => {
