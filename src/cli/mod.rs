@@ -30,6 +30,7 @@ mod registry_causes;
 mod results;
 mod rm;
 mod runtime_config;
+mod runtimes;
 mod save;
 mod serve;
 mod size;

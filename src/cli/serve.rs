@@ -69,7 +69,7 @@ impl Run for Args {
             read_only: self.read_only,
             store,
         };
-        let runtime = super::ui::runtime(super::ui::Load::Work)?;
+        let runtime = super::runtimes::for_work()?;
         let mut signals = StopSignals::listen(&runtime);
         runtime.block_on(async {
             let server = Server::bind(config).await?;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::causes::MORE_THREADS;
 use super::failure::{Failure, Kind, Paint};
 use super::progress::{self, Mode};
+use super::runtimes::{Detached, Runtimes};
 use crate::audit::{AuditLog, Event, Record};
 use crate::config::{Given, Settings, Source};
 use crate::env::Env;
@@ -23,9 +23,6 @@ const TIDY_UP: Duration = Duration::from_secs(2);
 
 /// How long a process that ends anyway waits to say so.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-
-/// How long a thread that blocks stays without work.
-const THREADS_STAY: Duration = Duration::from_hours(1);
 
 /// The longest answer to a question that is read.
 const MAX_ANSWER_BYTES: u64 = 4096;
@@ -51,6 +48,7 @@ pub(super) struct Ui {
     paint: Paint,
     quiet: bool,
     verbose: bool,
+    runtimes: Runtimes,
 }
 
 impl Ui {
@@ -64,6 +62,7 @@ impl Ui {
             paint,
             quiet: false,
             verbose: false,
+            runtimes: Runtimes::default(),
         }
     }
 
@@ -158,7 +157,8 @@ impl Ui {
         if !self.env.stdin_is_terminal || !self.env.stderr_is_terminal {
             return Ok(None);
         }
-        let runtime = runtime(Load::Work)?;
+        // The thread that reads may never come back; nobody else should wait for it.
+        let runtime = Detached::for_work()?;
         // Work before the question may have listened already, and from then on a signal ends nothing by itself.
         let mut signals = StopSignals::listen(&runtime);
         let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
@@ -172,7 +172,6 @@ impl Ui {
                 signal = signals.next() => Err(Failure::stopped_by(signal)),
             }
         });
-        runtime.shutdown_background();
         if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
             // The line of the question has no end yet.
             let _ = writeln!(io::stderr().lock());
@@ -252,9 +251,9 @@ impl Ui {
     /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
     /// time, and the signal that asked it to.
     pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
-        let runtime = runtime(Load::Work)?;
-        let mut signals = StopSignals::listen(&runtime);
-        let ended = runtime.block_on(async {
+        let runtime = self.runtimes.work()?;
+        let mut signals = StopSignals::listen(runtime);
+        Ok(runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
                 result = &mut work => (Some(result), None),
@@ -268,22 +267,19 @@ impl Ui {
                     (result, Some(signal))
                 }
             }
-        });
-        // A blocking read in flight must not keep a stopped command alive.
-        runtime.shutdown_background();
-        Ok(ended)
+        }))
     }
 
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
     /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
-        let runtime = runtime(Load::Signals)?;
+        let runtime = self.runtimes.signals()?;
         // Before the work begins: what it has begun by a signal's time is always tidied up.
-        let mut signals = StopSignals::listen(&runtime);
+        let mut signals = StopSignals::listen(runtime);
         let interrupt = self.interrupt.clone();
         let noted = NotedSignal::register()?;
         let paint = self.paint;
-        runtime.spawn(async move {
+        let listening = runtime.spawn(async move {
             let signal = signals.next().await;
             interrupt.request();
             tokio::select! {
@@ -299,7 +295,7 @@ impl Ui {
             std::process::exit(i32::from(failure.code()));
         });
         let result = work(&self.interrupt);
-        runtime.shutdown_background();
+        listening.abort();
         match (result, noted.get()) {
             // A signal to the whole pipeline also cuts off what is read: that is not what went wrong.
             (Err(_), Some(signal)) => Err(Failure::stopped_by(signal)),
@@ -379,40 +375,6 @@ impl StopSignals {
             _ = terminate.recv() => Signal::Terminate,
         }
     }
-}
-
-/// What a runtime is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Load {
-    /// Listening for signals while others work.
-    Signals,
-    /// Asynchronous work, parts of which block.
-    Work,
-}
-
-pub(super) fn runtime(load: Load) -> Result<tokio::runtime::Runtime, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    // The library panics where it gets no thread, and then waits for what never comes.
-    let spare = match load {
-        Load::Signals => threads::spare(1, 1),
-        Load::Work => threads::spare(2, 3),
-    };
-    let spare = spare.map_err(|source| Failure::new(Kind::Failed, source).hint(MORE_THREADS))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(if spare > 2 { 2 } else { 1 })
-        .thread_keep_alive(THREADS_STAY)
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::new(Kind::Failed, source))?;
-    if load == Load::Work {
-        // One that is there takes what blocks also when there will be no other: without any, it would wait for ever.
-        drop(runtime.spawn_blocking(|| ()));
-    }
-    // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
-    let context = runtime.enter();
-    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-    drop(context);
-    Ok(runtime)
 }
 
 fn output_failure(error: io::Error) -> Failure {
