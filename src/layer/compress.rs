@@ -98,7 +98,7 @@ impl Compression {
 
     pub(super) fn encoder(self) -> io::Result<Encoder> {
         Ok(match self.format {
-            Format::Gzip => Encoder::Gzip { compress: deflate(self.level), probe: deflate(1), store: deflate(0) },
+            Format::Gzip => Encoder::Gzip { compress: deflate(self.level), store: deflate(0), seen: Seen::default() },
             Format::Zstd => Encoder::Zstd(zstd::bulk::Compressor::new(i32::from(self.level))?),
             Format::None => Encoder::None,
         })
@@ -121,68 +121,99 @@ pub(super) enum Encoder {
     Gzip {
         /// At the level asked for.
         compress: Compressor,
-        /// At the fastest level, to find out whether it is worth while.
-        probe: Compressor,
         /// Without compression.
         store: Compressor,
+        /// For finding out which of both it should be.
+        seen: Seen,
     },
     Zstd(zstd::bulk::Compressor<'static>),
     None,
 }
 
 impl Encoder {
-    /// Replaces what is in `output` by the compressed block.
-    pub(super) fn encode(&mut self, block: &mut Vec<u8>, output: &mut Vec<u8>) -> io::Result<()> {
+    /// Compresses the first `filled` bytes of `block` into `output`; answers how many they become. Both are room, which
+    /// is kept for the next block, and may be exchanged.
+    pub(super) fn encode(&mut self, block: &mut Vec<u8>, filled: usize, output: &mut Vec<u8>) -> io::Result<usize> {
+        let bytes = &block[..filled];
         match self {
-            Self::Gzip { compress, probe, store } => {
+            Self::Gzip { compress, store, seen } => {
                 // zstd finds out by itself; deflate would try as hard as it can.
-                let compressor = if is_incompressible(block, probe, output) { store } else { compress };
-                member(compressor, block, output)
+                let compressor = if is_incompressible(bytes, seen) { store } else { compress };
+                // A gzip member without name and time.
+                make_room(output, compressor.gzip_compress_bound(filled));
+                compressor.gzip_compress(bytes, output).map_err(|_| io::ErrorKind::OutOfMemory.into())
             }
             Self::Zstd(compressor) => {
-                output.clear();
-                output.reserve(zstd::zstd_safe::compress_bound(block.len()));
-                compressor.compress_to_buffer(block, output).map(drop)
+                make_room(output, zstd::zstd_safe::compress_bound(filled));
+                compressor.compress_to_buffer(bytes, &mut output[..])
             }
             Self::None => {
                 std::mem::swap(block, output);
-                Ok(())
+                Ok(filled)
             }
         }
     }
 }
 
-/// Writes a gzip member without name and time.
-fn member(compressor: &mut Compressor, block: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
-    output.resize(compressor.gzip_compress_bound(block.len()), 0);
-    let size = compressor.gzip_compress(block, output).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    output.truncate(size);
-    Ok(())
+fn make_room(output: &mut Vec<u8>, bytes: usize) {
+    if output.len() < bytes {
+        *output = vec![0; bytes];
+    }
 }
 
-/// Bytes of a block that are counted or tried: four times the distance that deflate looks back.
-const PROBE_BYTES: usize = 128 << 10;
+/// Bytes of a block in which repetitions are looked for: twice the distance that deflate looks back.
+const PROBE_BYTES: usize = 64 << 10;
+
+/// Bits of the hash of four bytes.
+const HASH_BITS: u32 = 14;
 
 /// Archives, images, films and keys: deflate makes them larger, twenty times slower than copying.
 ///
-/// Looks at the block alone. Bytes that are not about equally frequent compress; of those that are, a
-/// part is tried.
-fn is_incompressible(block: &[u8], probe: &mut Compressor, output: &mut Vec<u8>) -> bool {
+/// Looks at the block alone. Bytes that are not about equally frequent compress; those that are, only if they repeat
+/// themselves, which is looked for in a part.
+fn is_incompressible(block: &[u8], seen: &mut Seen) -> bool {
     let start = (block.len() / 2).saturating_sub(PROBE_BYTES / 2);
     let part = &block[start..block.len().min(start + PROBE_BYTES)];
     if part.len() < PROBE_BYTES {
         return false;
     }
     let mut counts = [0_u64; 256];
-    // One byte in eight, from all of the block.
-    for byte in block.iter().step_by(8) {
+    // One byte in sixteen, from all of the block.
+    for byte in block.iter().step_by(16) {
         counts[usize::from(*byte)] += 1;
     }
     let total: u64 = counts.iter().sum();
     let squares: u64 = counts.iter().map(|count| count * count).sum();
     // Random bytes have total²/256 + total; a twentieth more is far from what anything else has.
     let even = total * total / 256 + total;
-    squares <= even + even / 20 && member(probe, part, output).is_ok() && output.len() >= part.len() / 100 * 99
+    // Each place is a byte that a repetition could save, so fewer than a hundredth save less than that.
+    squares <= even + even / 20 && seen.repetitions(part) < part.len() / 100
+}
+
+/// Where four bytes in a row were last, by their hash.
+pub(super) struct Seen(Vec<u16>);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(vec![0; 1 << HASH_BITS])
+    }
+}
+
+impl Seen {
+    /// At how many places of `part`, of 64 KiB at most, there are four bytes that were there before, roughly.
+    fn repetitions(&mut self, part: &[u8]) -> usize {
+        // What the last part has left would show in the result.
+        self.0.fill(0);
+        let mut found = 0;
+        for (place, four) in part.windows(4).enumerate() {
+            let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+            let last = &mut self.0[(number.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize];
+            let before = usize::from(*last);
+            found += usize::from(part[before..before + 4] == *four && before != place);
+            *last = u16::try_from(place).unwrap_or_default();
+        }
+        found
+    }
 }
 
 #[cfg(test)]
@@ -216,11 +247,8 @@ mod tests {
 
     #[test]
     fn noise_is_stored_and_nothing_else_is() {
-        let Encoder::Gzip { mut probe, .. } = Compression::default().encoder().expect("gzip") else {
-            panic!("the default is gzip")
-        };
-        let mut output = Vec::new();
-        let mut incompressible = |block: &[u8]| is_incompressible(block, &mut probe, &mut output);
+        let mut seen = Seen::default();
+        let mut incompressible = |block: &[u8]| is_incompressible(block, &mut seen);
         assert!(incompressible(&noise(1 << 20)));
         // Too little to tell.
         assert!(!incompressible(&noise(PROBE_BYTES - 1)));
@@ -242,7 +270,7 @@ mod tests {
     fn stored_blocks_grow_by_next_to_nothing() {
         let mut encoder = Compression::default().encoder().expect("gzip");
         let (mut block, mut output) = (noise(1 << 20), Vec::new());
-        encoder.encode(&mut block, &mut output).expect("encoded");
-        assert!(output.len() < (1 << 20) + 200, "{}", output.len());
+        let size = encoder.encode(&mut block, 1 << 20, &mut output).expect("encoded");
+        assert!(size < (1 << 20) + 200, "{size}");
     }
 }

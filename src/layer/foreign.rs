@@ -81,7 +81,6 @@ pub fn import<R: Read, W: Write + Send + 'static>(
         waiting: HashMap::new(),
         imported: Imported::default(),
         below,
-        buffer: vec![0; READ_BYTES],
     };
     importer.run(monitor)
 }
@@ -110,7 +109,6 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     waiting: HashMap<Vec<u8>, TarEntry>,
     imported: Imported,
     below: &'a mut Below,
-    buffer: Vec<u8>,
 }
 
 impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
@@ -313,8 +311,8 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     fn copy_content(&mut self, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
-        let Self { reader, tar, buffer, .. } = self;
-        let copied = copy_exactly(&mut reader.by_ref().take(length), length, tar.content(), buffer, monitor);
+        let Self { reader, tar, .. } = self;
+        let copied = copy_exactly(&mut reader.by_ref().take(length), length, tar.content(), monitor);
         copied.map_err(|error| match error {
             CopyError::Changed => ForeignError::NoEnd(reader.offset()),
             CopyError::Read(error) => reader.explain(error).into(),
@@ -324,7 +322,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     fn copy(&mut self, from: &mut impl Read, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
-        copy_exactly(from, length, self.tar.content(), &mut self.buffer, monitor).map_err(|error| match error {
+        copy_exactly(from, length, self.tar.content(), monitor).map_err(|error| match error {
             CopyError::Interrupted => ForeignError::Interrupted,
             CopyError::Write(error) => ForeignError::Write(error),
             CopyError::Read(error) => ForeignError::reading(error),

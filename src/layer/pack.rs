@@ -12,9 +12,6 @@ use super::{Compressors, Followed, Landing, LayerError, LayerWriter, Packed, Sty
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};
 
-/// Bytes read from a file at a time.
-const READ_BYTES: usize = 256 << 10;
-
 /// Fewer bytes than this are not worth a report of their own.
 const REPORT_BYTES: u64 = 64 << 10;
 
@@ -94,7 +91,6 @@ pub fn pack<W: Write + Send + 'static>(
     let source = Source::new(plan.context)?;
     let writer = LayerWriter::new(sink, compressors);
     let mut tar = TarWriter::new(writer, plan.style);
-    let mut buffer = vec![0; READ_BYTES];
     let mut originals: HashMap<(u64, u64), Original> = HashMap::new();
     plan.landing.each(plan.entries, |name, item| {
         if monitor.stopped() {
@@ -115,7 +111,7 @@ pub fn pack<W: Write + Send + 'static>(
                     let file = source.open(entry, *stamp)?;
                     let capability = file.capability().map_err(|error| source.unreadable(entry, error))?;
                     tar.begin_file(name, mode, stamp.size, capability.as_deref()).map_err(LayerError::Write)?;
-                    file.copy(tar.content(), &mut buffer, monitor).map_err(|error| match error {
+                    file.copy(tar.content(), monitor).map_err(|error| match error {
                         CopyError::Changed => source.changed(entry),
                         CopyError::Read(error) => source.unreadable(entry, error),
                         CopyError::Write(error) => LayerError::Write(error),

@@ -34,10 +34,14 @@ pub struct Compressors {
 /// Room for a block, which goes home when it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// The block.
+    /// Room for the block.
     pub(super) block: Vec<u8>,
-    /// What becomes of it.
+    /// How many bytes of it there are.
+    pub(super) filled: usize,
+    /// Room for what becomes of it.
     output: Vec<u8>,
+    /// How many bytes that is.
+    made: usize,
     home: Sender<Buffers>,
 }
 
@@ -105,9 +109,11 @@ impl Compressors {
     fn slot(&self) -> io::Result<Slot> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut block, output) = free.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-        block.clear();
-        block.reserve_exact(self.block_bytes());
-        Ok(Slot { block, output, home: self.home.clone() })
+        if block.len() < self.block_bytes() {
+            // Zeros that the system makes when they are touched.
+            block = vec![0; self.block_bytes()];
+        }
+        Ok(Slot { block, filled: 0, output, made: 0, home: self.home.clone() })
     }
 
     fn send(&self, job: Job) -> io::Result<()> {
@@ -134,8 +140,8 @@ fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
         // The queue is locked while waiting only: whoever is next waits for the lock instead.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { mut slot, done }) = job else { break };
-        let Slot { block, output, .. } = &mut slot;
-        let result = encoder.encode(block, output).map(|()| slot);
+        let Slot { block, filled, output, made, .. } = &mut slot;
+        let result = encoder.encode(block, *filled, output).map(|count| *made = count).map(|()| slot);
         // Nobody waits for the blocks of a layer that has failed.
         let _ = done.send(result);
     }
@@ -234,7 +240,7 @@ impl<W> Drop for Pipeline<W> {
 /// Writes the block once it is compressed.
 fn write(inner: &mut impl Write, block: &Coming) -> io::Result<()> {
     let slot = block.recv().map_err(|_| io::Error::other("a thread that compresses ended early"))??;
-    inner.write_all(&slot.output)
+    inner.write_all(&slot.output[..slot.made])
 }
 
 #[cfg(test)]
@@ -259,11 +265,17 @@ mod tests {
         Compressors::on_threads(Compression::default(), 2).expect("threads")
     }
 
+    fn fill(slot: &mut Slot, number: impl Fn(u32) -> u32) {
+        let bytes: Vec<u8> = (0..9_999).flat_map(|at| number(at).to_le_bytes()).collect();
+        slot.block[..bytes.len()].copy_from_slice(&bytes);
+        slot.filled = bytes.len();
+    }
+
     /// What becomes of more blocks than there are slots.
     fn through<W: Write + Send + 'static>(mut pipeline: Pipeline<W>) -> io::Result<W> {
         for number in 0..40 {
             let mut slot = pipeline.slot()?;
-            slot.block.extend((0..9_999u32).flat_map(|at| (at * number).to_le_bytes()));
+            fill(&mut slot, |at| at * number);
             pipeline.send(slot)?;
         }
         pipeline.finish()
@@ -285,7 +297,7 @@ mod tests {
         let compressors = compressors();
         let mut pipeline = here(Short(100), &compressors);
         let mut slot = pipeline.slot().expect("free");
-        slot.block.extend((0..9_999u32).flat_map(u32::to_le_bytes));
+        fill(&mut slot, |at| at);
         let error = pipeline.send(slot).expect_err("the sink is full");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         let slot = pipeline.slot().expect("free");

@@ -1,7 +1,7 @@
 //! Files of a context, opened for packing: only the very file that the walk saw will do.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -14,6 +14,9 @@ use crate::context::{Context, Entry, Stamp};
 
 /// The most bytes a capability attribute has (Linux knows 12, 20 and 24).
 const MAX_CAPABILITY_BYTES: usize = 64;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 256 << 10;
 
 /// The directory that files are opened in, without leaving it.
 pub(super) struct Source<'a> {
@@ -101,25 +104,25 @@ impl OpenFile {
     }
 
     /// Copies the content and makes sure that it was all, and the same throughout.
-    pub(super) fn copy(
-        mut self,
-        out: &mut impl Write,
-        buffer: &mut [u8],
-        monitor: &mut Monitor<'_>,
-    ) -> Result<(), CopyError> {
+    pub(super) fn copy(mut self, out: &mut impl Fill, monitor: &mut Monitor<'_>) -> Result<(), CopyError> {
         // Whether there is more, the attributes say afterwards.
-        copy_exactly(&mut (&mut self.file).take(self.stamp.size), self.stamp.size, out, buffer, monitor)?;
+        copy_exactly(&mut (&mut self.file).take(self.stamp.size), self.stamp.size, out, monitor)?;
         let metadata = self.file.metadata().map_err(CopyError::Read)?;
         if Stamp::of(&metadata) == self.stamp { Ok(()) } else { Err(CopyError::Changed) }
     }
+}
+
+/// Takes bytes where a reader puts them, without a buffer between.
+pub(super) trait Fill {
+    /// Reads once, `most` bytes at most; answers how many there were, 0 at the reader's end.
+    fn fill(&mut self, from: &mut impl Read, most: usize) -> Result<usize, CopyError>;
 }
 
 /// Copies `size` bytes from a reader that has no more and no fewer.
 pub(super) fn copy_exactly(
     from: &mut impl Read,
     size: u64,
-    out: &mut impl Write,
-    buffer: &mut [u8],
+    out: &mut impl Fill,
     monitor: &mut Monitor<'_>,
 ) -> Result<(), CopyError> {
     let mut left = size;
@@ -127,15 +130,14 @@ pub(super) fn copy_exactly(
         if monitor.stopped() {
             return Err(CopyError::Interrupted);
         }
-        let count = match from.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(CopyError::Read(error)),
+        let count = match out.fill(from, READ_BYTES) {
+            Err(CopyError::Read(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
             Ok(0) if left == 0 => return Ok(()),
             Ok(0) => return Err(CopyError::Changed),
             Ok(count) => count,
         };
         left = left.checked_sub(count as u64).ok_or(CopyError::Changed)?;
-        out.write_all(&buffer[..count]).map_err(CopyError::Write)?;
         monitor.advance(count as u64);
     }
 }

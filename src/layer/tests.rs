@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::source::{CopyError, copy_exactly};
+use super::source::{CopyError, Fill, copy_exactly};
 use super::tar::TarWriter;
 use super::*;
 use crate::context::{Context, Entry, IgnoreRules};
@@ -300,7 +300,7 @@ fn refusals_of_the_system_keep_their_meaning() {
 fn copying_needs_exactly_the_size() {
     let interrupt = Interrupt::default();
     let mut monitor = Monitor::new(&Silent, "layer", &interrupt);
-    let mut copy = |size| copy_exactly(&mut &b"four"[..], size, &mut Vec::new(), &mut [0; 3], &mut monitor);
+    let mut copy = |size| copy_exactly(&mut &b"four"[..], size, &mut Sink::default(), &mut monitor);
     assert!(copy(4).is_ok());
     assert!(matches!(copy(3), Err(CopyError::Changed)));
     assert!(matches!(copy(5), Err(CopyError::Changed)));
@@ -313,6 +313,16 @@ fn copying_needs_exactly_the_size() {
 struct Sink {
     head: Vec<u8>,
     count: u64,
+    room: Vec<u8>,
+}
+
+impl Fill for Sink {
+    fn fill(&mut self, from: &mut impl Read, most: usize) -> Result<usize, CopyError> {
+        self.room.resize(most, 0);
+        let count = from.read(&mut self.room).map_err(CopyError::Read)?;
+        self.count += count as u64;
+        Ok(count)
+    }
 }
 
 impl Write for Sink {
@@ -340,7 +350,7 @@ fn a_file_over_8_gib_keeps_its_size() {
     let interrupt = Interrupt::default();
     let mut monitor = Monitor::new(&Silent, "layer", &interrupt);
     let zeros = &mut io::repeat(0).take(SIZE);
-    copy_exactly(zeros, SIZE, tar.content(), &mut vec![0; 1 << 20], &mut monitor).expect("copied");
+    copy_exactly(zeros, SIZE, tar.content(), &mut monitor).expect("copied");
     tar.end_file(SIZE).expect("padded");
     let sink = tar.finish().expect("finished");
     assert_eq!(sink.count, 512 + SIZE.next_multiple_of(512) + 1024);

@@ -1,9 +1,10 @@
 //! The tee under a layer's tar stream: hashed here, compressed and written by threads of its own.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::parallel::{Compressors, Pipeline, Slot};
+use super::source::{CopyError, Fill};
 use crate::image::{Digest, Hasher};
 
 /// Takes a layer's uncompressed bytes. What is known only at the end comes out of [`Self::finish`].
@@ -12,7 +13,7 @@ pub struct LayerWriter<W: Write + Send + 'static> {
     /// Without compression there is one digest, and whoever takes the bytes makes it.
     hasher: Option<Hasher>,
     uncompressed: u64,
-    /// The block that is being filled; there is none before its first byte.
+    /// The block that is being filled, if there is one; it may have no byte yet.
     slot: Option<Slot>,
     block_bytes: usize,
     sent: bool,
@@ -41,7 +42,8 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
 
     /// Ends the stream; answers what it was, and the writer.
     pub fn finish(mut self) -> io::Result<Packed<W>> {
-        match self.slot.take() {
+        let last = self.slot.take().filter(|slot| slot.filled > 0);
+        match last {
             Some(slot) => self.pipeline.send(slot)?,
             // Nothing at all is also something in a compressed format.
             None if !self.sent => {
@@ -56,27 +58,57 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
     }
 }
 
+impl<W: Write + Send + 'static> LayerWriter<W> {
+    /// The slot that is being filled, and how many bytes there is room for.
+    fn slot_with_room(&mut self) -> io::Result<(Slot, usize)> {
+        let slot = match self.slot.take() {
+            Some(slot) => slot,
+            None => self.pipeline.slot()?,
+        };
+        let room = self.block_bytes - slot.filled;
+        Ok((slot, room))
+    }
+
+    /// Takes the next `count` bytes in the slot for the layer's.
+    fn take(&mut self, mut slot: Slot, count: usize) -> io::Result<()> {
+        let end = slot.filled + count;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&slot.block[slot.filled..end]);
+        }
+        self.uncompressed += count as u64;
+        slot.filled = end;
+        if end == self.block_bytes {
+            self.sent = true;
+            return self.pipeline.send(slot);
+        }
+        self.slot = Some(slot);
+        Ok(())
+    }
+}
+
+impl<W: Write + Send + 'static> Fill for LayerWriter<W> {
+    fn fill(&mut self, from: &mut impl Read, most: usize) -> Result<usize, CopyError> {
+        let (mut slot, room) = self.slot_with_room().map_err(CopyError::Write)?;
+        let place = slot.filled;
+        match from.read(&mut slot.block[place..place + most.min(room)]) {
+            Ok(count) => self.take(slot, count).map(|()| count).map_err(CopyError::Write),
+            Err(error) => {
+                self.slot = Some(slot);
+                Err(CopyError::Read(error))
+            }
+        }
+    }
+}
+
 impl<W: Write + Send + 'static> Write for LayerWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let mut slot = match self.slot.take() {
-            Some(slot) => slot,
-            None => self.pipeline.slot()?,
-        };
-        let count = bytes.len().min(self.block_bytes - slot.block.len());
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&bytes[..count]);
-        }
-        self.uncompressed += count as u64;
-        slot.block.extend_from_slice(&bytes[..count]);
-        if slot.block.len() == self.block_bytes {
-            self.sent = true;
-            self.pipeline.send(slot)?;
-        } else {
-            self.slot = Some(slot);
-        }
+        let (mut slot, room) = self.slot_with_room()?;
+        let count = bytes.len().min(room);
+        slot.block[slot.filled..slot.filled + count].copy_from_slice(&bytes[..count]);
+        self.take(slot, count)?;
         Ok(count)
     }
 
@@ -123,9 +155,18 @@ mod tests {
             for size in [0, 1, block - 1, block, block * 3 + 3] {
                 let content: Vec<u8> = (0..size).map(|i| u8::try_from(i * 31 % 251).expect("below 251")).collect();
                 let mut writer = writer(Vec::new(), compression);
-                for part in content.chunks(70_001) {
-                    writer.write_all(part).expect("written");
+                for (number, part) in content.chunks(70_001).enumerate() {
+                    if number % 2 == 0 {
+                        writer.write_all(part).expect("written");
+                        continue;
+                    }
+                    let mut left = part;
+                    while !left.is_empty() {
+                        writer.fill(&mut left, 10_007).expect("taken");
+                    }
                 }
+                // The end of a reader is no byte of the layer's.
+                assert_eq!(writer.fill(&mut io::empty(), 1).expect("taken"), 0);
                 let finished = writer.finish().expect("finished");
                 let diff_id = finished.diff_id.unwrap_or_else(|| Digest::of(&finished.inner));
                 assert_eq!(diff_id, Digest::of(&content));
