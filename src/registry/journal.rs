@@ -93,11 +93,14 @@ impl Journal {
         for entry in entries.take(MAX_FILES).flatten() {
             let changed = entry.metadata().and_then(|metadata| metadata.modified());
             let age = changed.ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
+            if age <= AGE {
+                continue;
+            }
             let path = entry.path();
             // A lock that somebody holds is in use, however old.
             let held = path.extension().is_some_and(|ending| ending == "lock")
                 && !matches!(FileLock::try_acquire(&path, Hold::Exclusive), Ok(Some(_)));
-            if age > AGE && !held {
+            if !held {
                 let _ = std::fs::remove_file(path);
             }
         }
