@@ -178,8 +178,8 @@ fn is_incompressible(block: &[u8], seen: &mut Seen) -> bool {
         return false;
     }
     let mut counts = [0_u64; 256];
-    // One byte in sixteen, from all of the block.
-    for byte in block.iter().step_by(16) {
+    // From all of the block, and not always the same column of a table.
+    for byte in block.iter().step_by(61) {
         counts[usize::from(*byte)] += 1;
     }
     let total: u64 = counts.iter().sum();
@@ -190,8 +190,8 @@ fn is_incompressible(block: &[u8], seen: &mut Seen) -> bool {
     squares <= even + even / 20 && seen.repetitions(part) < part.len() / 100
 }
 
-/// Where four bytes in a row were last, by their hash.
-pub(super) struct Seen(Vec<u16>);
+/// Four bytes in a row that were there before, by their hash.
+pub(super) struct Seen(Vec<u32>);
 
 impl Default for Seen {
     fn default() -> Self {
@@ -200,17 +200,16 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// At how many places of `part`, of 64 KiB at most, there are four bytes that were there before, roughly.
+    /// At how many places of `part` there are four bytes that were there before; of a few that is not remembered.
     fn repetitions(&mut self, part: &[u8]) -> usize {
         // What the last part has left would show in the result.
         self.0.fill(0);
         let mut found = 0;
-        for (place, four) in part.windows(4).enumerate() {
+        for four in part.windows(4) {
             let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-            let last = &mut self.0[(number.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize];
-            let before = usize::from(*last);
-            found += usize::from(part[before..before + 4] == *four && before != place);
-            *last = u16::try_from(place).unwrap_or_default();
+            let place = number.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS);
+            let last = std::mem::replace(&mut self.0[place as usize], number);
+            found += usize::from(last == number);
         }
         found
     }
