@@ -3,7 +3,6 @@
 //! Sources, rules, walk, layers, configuration, manifest, index, in this order; what is named in
 //! the index is whole. The image's bytes depend on the sources, the base and the configuration alone.
 
-mod advice;
 mod again;
 mod archives;
 mod base;
@@ -12,11 +11,12 @@ mod layers;
 mod platforms;
 mod rebase;
 mod sources;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::context::{Context, ContextError, Entry, Kind, Listing};
+use crate::context::{ContextError, Counts};
 use crate::image::{
     ContainerConfig, Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
@@ -73,6 +73,8 @@ pub struct BuildConfig {
     pub ignore_file: Option<PathBuf>,
     /// Further ignore patterns, after those of the file.
     pub exclude: Vec<String>,
+    /// Directories that never go into an image besides the store: where credentials are kept.
+    pub private: Vec<PathBuf>,
     /// How the image is run.
     pub runtime: ContainerConfig,
     /// What of the base's does not hold.
@@ -202,6 +204,9 @@ pub enum BuildError {
     /// The context is the store that the image would be written to.
     #[error("the build context `{}` is the image store itself", .0.display())]
     ContextIsStore(PathBuf),
+    /// A source is where credentials are kept.
+    #[error("`{}` is where credentials and certificates are kept", .0.display())]
+    ContextIsPrivate(PathBuf),
     /// There is nothing at the path of a further source.
     #[error("`{}` does not exist", .0.display())]
     NoSource(PathBuf),
@@ -377,60 +382,6 @@ impl Request {
 /// Where the store really is, to recognise it on the walk.
 fn store_root(root: &Path) -> Result<PathBuf, StoreError> {
     std::fs::canonicalize(root).map_err(|source| StoreError::io("read", root, source))
-}
-
-fn warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {
-    let given = context.given().display();
-    let mut warnings = Vec::new();
-    if listing.skipped {
-        let store = store_root.display();
-        warnings.push(format!("the image store `{store}` is inside the build context and stays out of the image"));
-    }
-    if listing.entries.is_empty() {
-        warnings.push(match listing.excluded {
-            0 => format!("the build context `{given}` is empty, and so is the image's layer"),
-            count => {
-                format!("the ignore patterns exclude everything in `{given}` ({count}); the image's layer is empty")
-            }
-        });
-    }
-    warnings.extend(advice::advice(&listing.entries));
-    warnings
-}
-
-/// What entries amount to.
-#[derive(Default)]
-struct Counts {
-    files: u64,
-    directories: u64,
-    bytes: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: &Self) {
-        self.files += other.files;
-        self.directories += other.directories;
-        self.bytes += other.bytes;
-    }
-
-    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let mut counts = Self::default();
-        let mut seen = std::collections::HashSet::new();
-        for entry in entries {
-            match &entry.kind {
-                Kind::Directory => counts.directories += 1,
-                Kind::Symlink { .. } => counts.files += 1,
-                Kind::File { stamp, links } => {
-                    counts.files += 1;
-                    // Further names of a file are links in the layer: its content is read once.
-                    if *links < 2 || seen.insert(stamp.identity) {
-                        counts.bytes += stamp.size;
-                    }
-                }
-            }
-        }
-        counts
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::context::{Context, ContextError, Entry, Kind};
+use crate::context::{Context, ContextError, Entry, Kind, Listing, advice, real};
 use crate::layer::removes;
 use crate::progress::Interrupt;
 
@@ -15,8 +15,8 @@ pub struct ExplainConfig {
     pub ignore_file: Option<PathBuf>,
     /// Further ignore patterns, after those of the file.
     pub exclude: Vec<String>,
-    /// The image store, which never goes into an image.
-    pub store: Option<PathBuf>,
+    /// Directories that never go into an image: the store, and where credentials are kept.
+    pub private: Vec<PathBuf>,
 }
 
 /// Why a path is in or out.
@@ -28,6 +28,8 @@ pub struct Explanation {
     pub exists: bool,
     /// Whether it stays out.
     pub excluded: bool,
+    /// Whether it is in a directory that never goes into an image, whatever the rules say.
+    pub private: bool,
     /// Whether a build refuses it unless it stays out: its name would remove files of the layers below.
     pub removes: bool,
     /// Where the deciding rule was written, and what was written; none if no rule matches.
@@ -39,8 +41,12 @@ pub struct Explanation {
 pub struct Contents {
     /// What would go into the image, sorted by path.
     pub kept: Vec<Kept>,
-    /// What stays out, by rule, in the order of the rules.
-    pub dropped: Vec<DroppedBy>,
+    /// What the rules decide, in their order.
+    pub decided: Vec<DecidedBy>,
+    /// Directories that stay out whatever the rules say.
+    pub skipped: Vec<PathBuf>,
+    /// A sentence for each large directory that is probably not meant.
+    pub advice: Vec<String>,
 }
 
 /// Something that would go into the image.
@@ -56,13 +62,15 @@ pub struct Kept {
     pub removes: bool,
 }
 
-/// What one rule leaves out.
+/// What one rule decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DroppedBy {
+pub struct DecidedBy {
     /// Where it was written.
     pub origin: String,
     /// What was written.
     pub written: String,
+    /// Whether it brings back what an earlier rule leaves out; else it leaves out.
+    pub exception: bool,
     /// Files, links and others, directories not counted.
     pub entries: u64,
     /// Bytes of files.
@@ -91,11 +99,14 @@ pub fn explain(config: &ExplainConfig, paths: &[PathBuf]) -> Result<Vec<Explanat
     let context = Context::open(&config.context)?;
     let file = context.ignore_file(config.ignore_file.as_deref())?;
     let rules = context.rules(file.as_deref(), &config.exclude)?;
+    let private = real(&config.private);
     let explained = paths.iter().map(|path| {
         let relative = relative(&context, path)?;
         let verdict = rules.decide(relative.as_os_str().as_encoded_bytes());
+        let place = context.root().join(&relative);
         Ok(Explanation {
-            exists: std::fs::symlink_metadata(context.root().join(&relative)).is_ok(),
+            exists: std::fs::symlink_metadata(&place).is_ok(),
+            private: private.iter().any(|private| place.starts_with(private)),
             excluded: verdict.excluded,
             removes: removes(relative.as_os_str().as_encoded_bytes()),
             rule: verdict.rule.map(|rule| (rule.origin.to_string(), rule.written.clone())),
@@ -105,23 +116,24 @@ pub fn explain(config: &ExplainConfig, paths: &[PathBuf]) -> Result<Vec<Explanat
     explained.collect()
 }
 
-/// Lists what would go into the image, and counts what each rule leaves out.
+/// Lists what would go into the image, and counts what each rule decides.
 pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Contents, ContextError> {
     let context = Context::open(&config.context)?;
     let file = context.ignore_file(config.ignore_file.as_deref())?;
     let rules = context.rules(file.as_deref(), &config.exclude)?;
-    let store = config.store.as_deref().and_then(|store| std::fs::canonicalize(store).ok());
-    let counted = context.census(&rules, store.as_deref(), interrupt)?;
-    let rule = |index: usize| &rules.rules()[index];
-    let dropped = counted.into_iter().map(|(index, dropped)| DroppedBy {
-        origin: rule(index).origin.to_string(),
-        written: rule(index).written.clone(),
-        entries: dropped.entries,
-        bytes: dropped.bytes,
+    let private = real(&config.private);
+    let counted = context.census(&rules, &private, interrupt)?;
+    let decided = rules.rules().iter().zip(counted).map(|(rule, decided)| DecidedBy {
+        origin: rule.origin.to_string(),
+        written: rule.written.clone(),
+        exception: rule.exception,
+        entries: decided.entries,
+        bytes: decided.bytes,
     });
-    let dropped = dropped.collect();
-    let listing = context.list(rules, store.as_deref(), interrupt)?;
-    Ok(Contents { kept: listing.entries.iter().map(kept).collect(), dropped })
+    let decided = decided.collect();
+    let Listing { entries, skipped, .. } = context.list(rules, &private, interrupt)?;
+    let advice = advice(&entries, None);
+    Ok(Contents { kept: entries.iter().map(kept).collect(), decided, skipped, advice })
 }
 
 fn kept(entry: &Entry) -> Kept {
@@ -164,7 +176,7 @@ mod tests {
             context: directory.path().to_owned(),
             ignore_file: None,
             exclude: vec!["*.tmp".to_owned()],
-            store: None,
+            private: Vec::new(),
         };
         (directory, config)
     }
@@ -208,7 +220,19 @@ mod tests {
         let contents = contents(&config, &Interrupt::default()).expect("listed");
         let kept: Vec<String> = contents.kept.iter().map(|kept| String::from_utf8_lossy(&kept.path).into()).collect();
         assert_eq!(kept, [".dockerignore", "a", "a/c", "top"]);
-        let [dropped] = &contents.dropped[..] else { panic!("{:?}", contents.dropped) };
-        assert_eq!((dropped.written.as_str(), dropped.entries, dropped.bytes), ("a", 1, 5));
+        let decided = contents.decided.iter().map(|by| (by.written.as_str(), by.exception, by.entries, by.bytes));
+        assert_eq!(decided.collect::<Vec<_>>(), [("a", false, 1, 5), ("!a/c", true, 1, 1), ("*.tmp", false, 0, 0)]);
+    }
+
+    #[test]
+    fn what_is_private_stays_out_whatever_the_rules_say() {
+        let (directory, config) = context();
+        let config = ExplainConfig { private: vec![directory.path().join("a"), "/no/such".into()], ..config };
+        let told = explain(&config, &["a/c".into(), "a".into(), "top".into()]).expect("inside");
+        assert_eq!(told.iter().map(|told| told.private).collect::<Vec<_>>(), [true, true, false]);
+        std::fs::remove_file(directory.path().join(".dockerignore")).expect("removed");
+        let contents = contents(&config, &Interrupt::default()).expect("listed");
+        assert_eq!(contents.kept.iter().map(|kept| &*kept.path).collect::<Vec<_>>(), [b"top"]);
+        assert_eq!(contents.skipped, [directory.path().canonicalize().expect("there").join("a")]);
     }
 }

@@ -90,7 +90,7 @@ set edit:completion:arg-completer[idpbuilder-build] = {|@words|
             cand --quiet 'Print the image id only; with --push, REPOSITORY@DIGEST'
             cand -v 'Say more about each step'
             cand --verbose 'Say more about each step'
-            cand --list-context 'List what of the context would go into the image, and tell what each rule leaves out'
+            cand --list-context 'List what of the context would go into the image, and tell what each rule keeps and leaves out'
             cand --password-stdin 'Read the password from standard input'
             cand --plain-http 'Use http without TLS: everything can be read and changed on the way'
             cand -y 'Answer yes to questions'

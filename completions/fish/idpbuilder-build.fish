@@ -67,7 +67,7 @@ complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of ta
 complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
 complete -c idpbuilder-build -s v -l verbose -d 'Say more about each step'
-complete -c idpbuilder-build -l list-context -d 'List what of the context would go into the image, and tell what each rule leaves out'
+complete -c idpbuilder-build -l list-context -d 'List what of the context would go into the image, and tell what each rule keeps and leaves out'
 complete -c idpbuilder-build -l password-stdin -d 'Read the password from standard input'
 complete -c idpbuilder-build -l plain-http -d 'Use http without TLS: everything can be read and changed on the way'
 complete -c idpbuilder-build -s y -l yes -d 'Answer yes to questions'

@@ -93,7 +93,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print the image id only; with --push, REPOSITORY@DIGEST')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more about each step')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more about each step')
-            [CompletionResult]::new('--list-context', '--list-context', [CompletionResultType]::ParameterName, 'List what of the context would go into the image, and tell what each rule leaves out')
+            [CompletionResult]::new('--list-context', '--list-context', [CompletionResultType]::ParameterName, 'List what of the context would go into the image, and tell what each rule keeps and leaves out')
             [CompletionResult]::new('--password-stdin', '--password-stdin', [CompletionResultType]::ParameterName, 'Read the password from standard input')
             [CompletionResult]::new('--plain-http', '--plain-http', [CompletionResultType]::ParameterName, 'Use http without TLS: everything can be read and changed on the way')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer yes to questions')

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
 use super::below;
 use super::layers::{self, Layering};
-use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root, warnings};
-use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, rules};
+use super::warnings::warnings;
+use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root};
+use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, real, rules};
 use crate::layer::{Below, Destination, Imported, Landing, Owner, Style, split};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
@@ -102,7 +103,8 @@ pub(super) fn gather(
     let conditions = config.conditions.as_ref();
     let store_root = store_root(conditions.map_or(store, |conditions| &conditions.store).root())?;
     let threads = conditions.map(|conditions| conditions.threads);
-    let look = Look { config, request, store_root, progress, interrupt };
+    let private = real(&config.private);
+    let look = Look { config, request, store_root, private, progress, interrupt };
     let mut gathered = Gathered::default();
     let mut first = None;
     let mut sources = Vec::new();
@@ -219,6 +221,7 @@ struct Look<'a> {
     config: &'a BuildConfig,
     request: &'a Request,
     store_root: PathBuf,
+    private: Vec<PathBuf>,
     progress: &'a dyn Progress,
     interrupt: &'a Interrupt,
 }
@@ -231,7 +234,7 @@ impl Look<'_> {
         gathered.ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
         let listing = self.list(&context, gathered.ignore_file.as_deref(), &config.exclude)?;
         gathered.excluded = listing.excluded;
-        self.warn(&warnings(&listing, &context, &self.store_root));
+        self.warn(&warnings(&listing, &context, false, &self.store_root));
         Ok(Found {
             key: "context".to_owned(),
             label: context.given().display().to_string(),
@@ -289,7 +292,7 @@ impl Look<'_> {
             let destination = Destination::parse(&copy.destination).map_err(refused)?;
             let context = Context::open(&copy.path)?;
             let listing = self.list(&context, context.ignore_file(None)?.as_deref(), &[])?;
-            self.warn(&copy_warnings(&listing, &context, &self.store_root));
+            self.warn(&warnings(&listing, &context, true, &self.store_root));
             (context, listing.entries, destination, ".".to_owned())
         } else {
             let own = copy.path.file_name().unwrap_or_default().as_bytes();
@@ -327,7 +330,11 @@ impl Look<'_> {
         if self.store_root == context.root() {
             return Err(BuildError::ContextIsStore(context.given().to_owned()));
         }
-        Ok(context.list(rules, Some(&self.store_root), self.interrupt)?)
+        if self.private.iter().any(|private| private == context.root()) {
+            return Err(BuildError::ContextIsPrivate(context.given().to_owned()));
+        }
+        let skip = [std::slice::from_ref(&self.store_root), &self.private].concat();
+        Ok(context.list(rules, &skip, self.interrupt)?)
     }
 
     fn warn(&self, warnings: &[String]) {
@@ -344,19 +351,4 @@ fn beside(path: &Path) -> io::Result<(Context, Box<OsStr>)> {
     let directory = real.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let context = Context::open(directory).map_err(io::Error::other)?;
     Ok((context, name.into()))
-}
-
-fn copy_warnings(listing: &Listing, context: &Context, store_root: &Path) -> Vec<String> {
-    let given = context.given().display();
-    let mut warnings = Vec::new();
-    if listing.skipped {
-        warnings.push(format!("the image store `{}` is inside `{given}` and stays out", store_root.display()));
-    }
-    if listing.entries.is_empty() {
-        warnings.push(match listing.excluded {
-            0 => format!("`{given}` is empty, and so is its layer"),
-            count => format!("the ignore patterns exclude everything in `{given}` ({count}); its layer is empty"),
-        });
-    }
-    warnings
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Mutex;
 
 use super::*;
+use crate::context::Context;
 use crate::progress::{Event, Outcome, Silent};
 
 mod again;
@@ -65,6 +66,7 @@ impl Bench {
             timestamp: DEFAULT_TIMESTAMP,
             compression: Compression::default(),
             layers: Layers::Auto,
+            private: Vec::new(),
             cache: None,
             built_at: "2026-01-02T03:04:05Z".into(),
             conditions: None,
@@ -270,6 +272,26 @@ fn a_store_inside_the_context_stays_out() {
 }
 
 #[test]
+fn what_is_private_never_goes_into_an_image() {
+    let bench = Bench::new();
+    fill(&bench.context(), false);
+    let own = bench.context().join("own");
+    fs::create_dir(&own).expect("made");
+    fs::write(own.join("credentials.json"), "secret").expect("written");
+    let config = BuildConfig { private: vec![own.clone()], ..bench.config() };
+    let heard = Heard::default();
+    let outcome = build(&config, &bench.store, &heard, &Interrupt::default()).expect("built");
+    assert!(bench.names(&outcome).iter().all(|name| !name.contains("own")), "{:?}", bench.names(&outcome));
+    assert!(heard.lines("Warning").iter().any(|line| line.contains("credentials")), "{:?}", heard.lines("Warning"));
+    let copied = CopySource { path: bench.context(), destination: "/srv/".into(), owner: None, mode: None };
+    let sources = Sources { copies: vec![copied], ..Sources::default() };
+    let outcome = bench.build(&BuildConfig { sources, ..config.clone() }).expect("built");
+    assert!(bench.names(&outcome).iter().all(|name| !name.contains("own")), "{:?}", bench.names(&outcome));
+    let refused = bench.build(&BuildConfig { context: own, ..config });
+    assert!(matches!(refused, Err(BuildError::ContextIsPrivate(_))), "{refused:?}");
+}
+
+#[test]
 fn a_name_taken_from_an_image_is_told() {
     let bench = Bench::new();
     let first = bench.build(&bench.config()).expect("built");
@@ -325,7 +347,7 @@ fn failures_leave_the_store_as_it_was() {
 fn walk_files(root: &Path) -> Vec<PathBuf> {
     let listing = Context::open(root).and_then(|context| {
         let rules = context.rules(None, &[".lease.lock".to_owned()])?;
-        context.list(rules, None, &Interrupt::default())
+        context.list(rules, &[], &Interrupt::default())
     });
     listing.expect("listed").entries.iter().map(|entry| entry.relative().to_owned()).collect()
 }

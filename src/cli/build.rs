@@ -285,11 +285,12 @@ impl Args {
             return Err(Failure::usage("questions are about the context, and there is none")
                 .hint("ask about each directory by itself, for example: idpbuilder-build DIR --list-context"));
         }
+        let settings = ui.settings(self.store.store.as_deref())?;
         Ok(ExplainConfig {
             context: self.context(),
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
-            store: Some(ui.settings(self.store.store.as_deref())?.store.value),
+            private: vec![settings.store.value, settings.home.value],
         })
     }
 
@@ -348,6 +349,7 @@ impl Args {
         };
         let sources = self.sources.resolve(ui, self.given_context(), reading)?;
         self.check_context(&sources)?;
+        let home = ui.settings(self.store.store.as_deref())?.home.value;
         let config = BuildConfig {
             context,
             names,
@@ -357,6 +359,7 @@ impl Args {
             annotations: pairs("--annotation", &self.annotations)?,
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
+            private: vec![home.clone()],
             sources,
             runtime: self.runtime.resolve(ui)?,
             resets: self.runtime.resets(),
@@ -366,11 +369,7 @@ impl Args {
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
             layers: self.layers,
-            cache: Some(CacheConfig {
-                state: ui.settings(self.store.store.as_deref())?.home.value,
-                reuse: !self.no_cache,
-                settling: Settling::default(),
-            }),
+            cache: Some(CacheConfig { state: home, reuse: !self.no_cache, settling: Settling::default() }),
             built_at: now(),
             conditions: None,
         };

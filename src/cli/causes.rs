@@ -162,6 +162,7 @@ impl From<BuildError> for Failure {
                 with_hint(Self::new(Kind::Image, error), hint)
             }
             BuildError::NoSource(_) => Self::new(Kind::Image, error).hint("name a file or directory that exists"),
+            BuildError::ContextIsPrivate(_) => Self::new(Kind::Image, error).hint("name another directory"),
             BuildError::ContextIsStore(_) => {
                 Self::new(Kind::Image, error).hint("name another directory as context, or another store with --store")
             }

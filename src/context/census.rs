@@ -1,16 +1,15 @@
-//! What the rules leave out, counted: nothing of it is read, and what cannot be looked at is passed over.
+//! What the rules decide, counted: nothing of it is read, and what cannot be looked at is passed over.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Context, ContextError, IgnoreRules};
 use crate::progress::Interrupt;
 
-/// What one rule leaves out.
+/// What one rule decides: it leaves that out, or brings it back if it is an exception.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
+pub struct Decided {
     /// Files, links and whatever else is not a directory.
     pub entries: u64,
     /// Bytes of the files.
@@ -18,15 +17,15 @@ pub struct Dropped {
 }
 
 impl Context {
-    /// Walks through everything, also where the rules look no further, and counts what each rule leaves out. The key is
-    /// the rule's place among [`IgnoreRules::rules`]. `skip` is left out of the count.
+    /// Walks through everything, also where the rules look no further, and counts what each rule decides, in the order of
+    /// [`IgnoreRules::rules`]. `skip` is left out of the count.
     pub fn census(
         &self,
         rules: &IgnoreRules,
-        skip: Option<&Path>,
+        skip: &[PathBuf],
         interrupt: &Interrupt,
-    ) -> Result<BTreeMap<usize, Dropped>, ContextError> {
-        let mut dropped: BTreeMap<usize, Dropped> = BTreeMap::new();
+    ) -> Result<Vec<Decided>, ContextError> {
+        let mut decided = vec![Decided::default(); rules.rules().len()];
         let mut waiting: Vec<PathBuf> = vec![self.root().to_owned()];
         while let Some(directory) = waiting.pop() {
             if interrupt.requested() {
@@ -35,7 +34,7 @@ impl Context {
             for found in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let path = found.path();
                 let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-                if Some(path.as_path()) == skip {
+                if skip.contains(&path) {
                     continue;
                 }
                 if metadata.is_dir() {
@@ -43,14 +42,13 @@ impl Context {
                     continue;
                 }
                 let relative = path.strip_prefix(self.root()).unwrap_or(&path);
-                if let Some(index) = rules.excluding(relative.as_os_str().as_bytes()) {
-                    let count = dropped.entry(index).or_default();
-                    count.entries += 1;
-                    count.bytes += if metadata.is_file() { metadata.size() } else { 0 };
+                if let Some(index) = rules.deciding(relative.as_os_str().as_bytes()) {
+                    decided[index].entries += 1;
+                    decided[index].bytes += if metadata.is_file() { metadata.size() } else { 0 };
                 }
             }
         }
-        Ok(dropped)
+        Ok(decided)
     }
 }
 
@@ -59,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_is_told_what_it_leaves_out() {
+    fn each_rule_is_told_what_it_decides() {
         let directory = tempfile::tempdir().expect("a directory");
         for (path, size) in [("a/b/one", 10), ("a/two", 5), ("keep/x", 3), ("c.tmp", 7), ("a/back", 1)] {
             let path = directory.path().join(path);
@@ -68,12 +66,13 @@ mod tests {
         }
         std::os::unix::net::UnixListener::bind(directory.path().join("a/socket")).expect("a socket");
         let context = Context::open(directory.path()).expect("a context");
-        let patterns = ["a", "*.tmp", "!a/back"].map(str::to_owned);
+        let patterns = ["a", "*.tmp", "!a/back", "missing"].map(str::to_owned);
         let rules = context.rules(None, &patterns).expect("patterns");
-        let counted = context.census(&rules, None, &Interrupt::default()).expect("walked");
-        let expected = [(0, Dropped { entries: 3, bytes: 15 }), (1, Dropped { entries: 1, bytes: 7 })];
-        assert_eq!(counted, BTreeMap::from(expected));
-        let kept = context.census(&rules, Some(&context.root().join("c.tmp")), &Interrupt::default()).expect("walked");
-        assert_eq!(kept.get(&1), None);
+        let count = |skip: &[PathBuf]| {
+            let counted = context.census(&rules, skip, &Interrupt::default()).expect("walked");
+            counted.into_iter().map(|Decided { entries, bytes }| (entries, bytes)).collect::<Vec<_>>()
+        };
+        assert_eq!(count(&[]), [(3, 15), (1, 7), (1, 1), (0, 0)]);
+        assert_eq!(count(&[context.root().join("c.tmp")]), [(3, 15), (0, 0), (1, 1), (0, 0)]);
     }
 }

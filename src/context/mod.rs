@@ -2,7 +2,9 @@
 //!
 //! Reads names and attributes only; content is read by whoever packs it. Knows nothing of archives.
 
+mod advice;
 mod census;
+mod counts;
 mod entry;
 mod error;
 mod look;
@@ -15,7 +17,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use census::Dropped;
+pub use advice::advice;
+pub use census::Decided;
+pub use counts::Counts;
 pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
@@ -96,15 +100,15 @@ impl Context {
 
     /// Everything the rules leave in, sorted by the bytes of its path, parents before children.
     ///
-    /// `skip` is an absolute path without links that is left out whatever the rules say.
-    pub fn list(
-        &self,
-        rules: IgnoreRules,
-        skip: Option<&Path>,
-        interrupt: &Interrupt,
-    ) -> Result<Listing, ContextError> {
+    /// `skip` are absolute paths without links that are left out whatever the rules say.
+    pub fn list(&self, rules: IgnoreRules, skip: &[PathBuf], interrupt: &Interrupt) -> Result<Listing, ContextError> {
         walk::walk(self, rules, skip, interrupt)
     }
+}
+
+/// The directories as the walk meets them, absolute and without links; those that there are not cannot be met.
+pub fn real(directories: &[PathBuf]) -> Vec<PathBuf> {
+    directories.iter().filter_map(|directory| std::fs::canonicalize(directory).ok()).collect()
 }
 
 /// The rules of an ignore file, then those of further patterns.

@@ -142,15 +142,11 @@ impl IgnoreRules {
         self.verdict(self.deciding(path))
     }
 
-    fn deciding(&self, path: &[u8]) -> Option<usize> {
+    /// The index of the rule that decides about the path; `None` if none matches, and it goes in.
+    pub(super) fn deciding(&self, path: &[u8]) -> Option<usize> {
         let path = text(path);
         let parents = path.match_indices('/').fold(None, |hits, (end, _)| Some(self.hits(hits.as_ref(), &path[..end])));
         self.last(parents.as_ref(), &path)
-    }
-
-    /// The index of the rule that leaves the path out; `None` if it goes in.
-    pub(super) fn excluding(&self, path: &[u8]) -> Option<usize> {
-        self.deciding(path).filter(|index| !self.rules[*index].exception)
     }
 
     /// The verdict that the rule of this index gives.

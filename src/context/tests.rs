@@ -20,7 +20,7 @@ fn list(root: &Path, exclude: &[&str]) -> Result<Listing, ContextError> {
     let exclude: Vec<String> = exclude.iter().map(ToString::to_string).collect();
     let ignore_file = context.ignore_file(None)?;
     let rules = context.rules(ignore_file.as_deref(), &exclude)?;
-    context.list(rules, None, &Interrupt::default())
+    context.list(rules, &[], &Interrupt::default())
 }
 
 fn paths(listing: &Listing) -> Vec<String> {
@@ -152,7 +152,7 @@ fn what_is_no_directory_is_no_context() {
     let context = Context::open(dir.path()).expect("there");
     fs::create_dir(dir.path().join("closed")).expect("made");
     fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0o000)).expect("mode");
-    match context.list(IgnoreRules::default(), None, &Interrupt::default()) {
+    match context.list(IgnoreRules::default(), &[], &Interrupt::default()) {
         Ok(listing) => assert!(rustix::process::geteuid().is_root(), "{listing:?}"),
         Err(ContextError::Unreadable { path, source }) => {
             assert_eq!((path, source.kind()), (dir.path().join("closed"), io::ErrorKind::PermissionDenied));
@@ -161,18 +161,19 @@ fn what_is_no_directory_is_no_context() {
     }
     fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0o700)).expect("mode");
     fs::remove_dir_all(dir.path()).expect("removed");
-    let gone = context.list(IgnoreRules::default(), None, &Interrupt::default());
+    let gone = context.list(IgnoreRules::default(), &[], &Interrupt::default());
     assert!(matches!(&gone, Err(ContextError::Vanished { path }) if path == dir.path()), "{gone:?}");
 }
 
 #[test]
-fn the_path_to_skip_is_skipped_and_told() {
-    let dir = tree(&["a", "images/blobs/x"]);
+fn the_paths_to_skip_are_skipped_and_told() {
+    let dir = tree(&["a", "images/blobs/x", "own/secret"]);
     let root = fs::canonicalize(dir.path()).expect("there");
     let context = Context::open(dir.path()).expect("there");
-    let skip = root.join("images");
-    let listing = context.list(IgnoreRules::default(), Some(&skip), &Interrupt::default()).expect("listed");
-    assert_eq!((paths(&listing), listing.skipped, listing.excluded), (vec!["a".into()], true, 0));
+    let skip = ["images", "own", "missing"].map(|name| root.join(name));
+    let mut listing = context.list(IgnoreRules::default(), &skip, &Interrupt::default()).expect("listed");
+    listing.skipped.sort();
+    assert_eq!((paths(&listing), &*listing.skipped, listing.excluded), (vec!["a".into()], &skip[..2], 0));
 }
 
 #[test]
@@ -181,7 +182,7 @@ fn an_interrupt_ends_the_walk() {
     let interrupt = Interrupt::default();
     interrupt.request();
     let context = Context::open(dir.path()).expect("there");
-    assert!(matches!(context.list(IgnoreRules::default(), None, &interrupt), Err(ContextError::Interrupted)));
+    assert!(matches!(context.list(IgnoreRules::default(), &[], &interrupt), Err(ContextError::Interrupted)));
 }
 
 #[test]
@@ -208,6 +209,6 @@ fn many_entries_are_sorted_and_the_first_that_cannot_be_one_is_told() {
     let interrupt = Interrupt::default();
     interrupt.request();
     let context = Context::open(dir.path()).expect("there");
-    let stopped = context.list(IgnoreRules::default(), None, &interrupt);
+    let stopped = context.list(IgnoreRules::default(), &[], &interrupt);
     assert!(matches!(stopped, Err(ContextError::Interrupted)));
 }

@@ -23,18 +23,18 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// How many things the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
-    /// Whether the path to skip was met.
-    pub skipped: bool,
+    /// The paths to skip that were met.
+    pub skipped: Vec<PathBuf>,
 }
 
 pub(super) fn walk(
     context: &Context,
     rules: IgnoreRules,
-    skip: Option<&Path>,
+    skip: &[PathBuf],
     interrupt: &Interrupt,
 ) -> Result<Listing, ContextError> {
     let root = context.root();
-    let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.map(Path::to_owned))));
+    let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.to_vec())));
     let keeper = Arc::clone(&gate);
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
@@ -67,8 +67,8 @@ pub(super) fn walk(
     })?;
     // Each share is sorted: only they have to be merged.
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let gate = locked(&gate);
-    Ok(Listing { entries, excluded: gate.excluded, skipped: gate.skipped })
+    let mut gate = locked(&gate);
+    Ok(Listing { entries, excluded: gate.excluded, skipped: std::mem::take(&mut gate.skipped) })
 }
 
 /// Nobody panics while holding it; the lock only satisfies the walker's bounds.
@@ -87,24 +87,24 @@ fn relative<'a>(root: &Path, entry: &'a DirEntry) -> &'a Path {
 struct Gate {
     root: PathBuf,
     rules: IgnoreRules,
-    skip: Option<PathBuf>,
+    skip: Vec<PathBuf>,
     /// The rules that match the directories on the way to the last entry.
     trail: Vec<(PathBuf, Hits)>,
     /// Directories that are excluded but may hold something that is not.
     provisional: HashSet<PathBuf>,
     excluded: u64,
-    skipped: bool,
+    skipped: Vec<PathBuf>,
 }
 
 impl Gate {
-    fn new(root: PathBuf, rules: IgnoreRules, skip: Option<PathBuf>) -> Self {
-        Self { root, rules, skip, trail: Vec::new(), provisional: HashSet::new(), excluded: 0, skipped: false }
+    fn new(root: PathBuf, rules: IgnoreRules, skip: Vec<PathBuf>) -> Self {
+        Self { root, rules, skip, trail: Vec::new(), provisional: HashSet::new(), excluded: 0, skipped: Vec::new() }
     }
 
     fn admits(&mut self, entry: &DirEntry) -> bool {
         let admitted = self.rules_admit(entry);
-        if admitted && self.skip.as_ref().is_some_and(|skip| skip.as_os_str() == entry.path().as_os_str()) {
-            self.skipped = true;
+        if admitted && self.skip.iter().any(|skip| skip.as_os_str() == entry.path().as_os_str()) {
+            self.skipped.push(entry.path().to_owned());
             return false;
         }
         admitted

@@ -483,3 +483,33 @@ fn a_limit_of_threads_is_told() {
     command.arg("bash").arg(sandbox.path()).arg(executable());
     insta::assert_snapshot!("no_threads", sandbox.finish(&["idpbuilder-build", "app", "-t", "app:1"], command, b""));
 }
+
+#[test]
+fn what_is_remembered_in_the_home_never_goes_into_an_image() {
+    let sandbox = Sandbox::new();
+    sandbox.file("../home/notes", "x");
+    sandbox.file("../home/.idpbuilder/credentials.json", "{}");
+    let built = sandbox.run(&["idpbuilder-build", "../home", "-t", "app:v1", "--store", "elsewhere"]);
+    assert!(built.stderr.contains("credentials and certificates are kept, is inside"), "{built}");
+    let files = ["idpbuilder-inspect", "app:v1", "--store", "elsewhere", "--files", "--format", "{{.Path}}"];
+    assert_eq!(sandbox.run(&files).success().trim_end(), "notes");
+    let question = |flags: &[&str]| {
+        sandbox.run(&[&["idpbuilder-build", "../home", "--exclude", "nothing", "--store", "elsewhere"], flags].concat())
+    };
+    insta::assert_snapshot!("explain_own", question(&["--explain", ".idpbuilder/credentials.json"]));
+    insta::assert_snapshot!("list_context_own", question(&["--list-context"]));
+    let own = sandbox.run(&["idpbuilder-build", "../home/.idpbuilder", "-t", "app:v1", "--store", "elsewhere"]);
+    insta::assert_snapshot!("context_own", own);
+}
+
+#[test]
+fn a_large_directory_is_told_wherever_it_comes_from() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/node_modules/x", vec![b'x'; 11 << 20]);
+    let copied = sandbox.run(&["idpbuilder-build", "--copy", "app:/srv", "-t", "app:v1"]);
+    insta::assert_snapshot!(
+        "large_copied",
+        copied.stderr.lines().filter(|line| line.starts_with("warning")).collect::<String>()
+    );
+    insta::assert_snapshot!("large_listed", sandbox.run(&["idpbuilder-build", "app", "--list-context"]));
+}

@@ -125,6 +125,7 @@ pub(crate) fn config_of(context: &Path, runtime: ContainerConfig, names: &[&str]
         annotations: BTreeMap::new(),
         ignore_file: None,
         exclude: Vec::new(),
+        private: Vec::new(),
         runtime,
         sources: build::Sources::default(),
         resets: build::Resets::default(),

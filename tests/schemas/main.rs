@@ -102,6 +102,7 @@ fn images_on_bases_and_indexes_are_valid_too() {
         annotations: BTreeMap::new(),
         ignore_file: None,
         exclude: Vec::new(),
+        private: Vec::new(),
         runtime: ContainerConfig::default(),
         sources: Sources::default(),
         resets: Resets::default(),

@@ -10,7 +10,7 @@ use super::super::failure::{Failure, Outcome};
 use super::super::format::{Column, Format};
 use super::super::inspect::printable;
 use super::super::ui::Ui;
-use crate::explain::{Contents, DroppedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
+use crate::explain::{Contents, DecidedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
 use crate::layer::REMOVES;
 
 /// Questions about the context; nothing is built where one is asked.
@@ -20,7 +20,7 @@ pub(super) struct ExplainArgs {
     /// Say whether PATH of the context would go into the image and which rule decides; repeatable
     #[arg(long, value_name = "PATH", conflicts_with = "list_context")]
     explain: Vec<PathBuf>,
-    /// List what of the context would go into the image, and tell what each rule leaves out
+    /// List what of the context would go into the image, and tell what each rule keeps and leaves out
     #[arg(long)]
     list_context: bool,
     /// Order of the list
@@ -80,6 +80,9 @@ impl ExplainArgs {
 fn sentence(told: &Explanation) -> String {
     let path = printable(told.path.as_os_str().as_encoded_bytes());
     let there = if told.exists { "" } else { " (there is no such file)" };
+    if told.private {
+        return format!("{path}: stays out whatever the rules say, it is this program's own{there}");
+    }
     if told.removes && !told.excluded {
         return format!("{path}: is refused, it {REMOVES}{there}");
     }
@@ -96,8 +99,18 @@ fn summary(ui: &Ui, contents: &Contents) {
     for kept in contents.kept.iter().filter(|kept| kept.removes) {
         ui.warn(&format!("`{}` {REMOVES}: a build refuses it", printable(&kept.path)));
     }
-    for DroppedBy { origin, written, entries, bytes } in &contents.dropped {
-        ui.status(&format!("{entries} with {} stay out by {origin}: {written}", HumanBytes(*bytes)));
+    for directory in &contents.skipped {
+        ui.warn(&format!("`{}` stays out whatever the rules say, it is this program's own", directory.display()));
+    }
+    for DecidedBy { origin, written, exception, entries, bytes } in &contents.decided {
+        let verb = if *exception { "are kept" } else { "stay out" };
+        ui.status(&match entries {
+            0 => format!("nothing is decided by {origin}: {written}"),
+            _ => format!("{entries} with {} {verb} by {origin}: {written}", HumanBytes(*bytes)),
+        });
+    }
+    for advice in &contents.advice {
+        ui.warn(advice);
     }
 }
 

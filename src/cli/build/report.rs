@@ -109,7 +109,11 @@ fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) ->
     let over = if base.is_some() { " over those of the base" } else { "" };
     lines.push(format!("  layers    {}{over}{reused}", outcome.layers.len()));
     if let Some(file) = &outcome.ignore_file {
-        lines.push(format!("  ignored   {} entries by {}", outcome.excluded, file.display()));
+        lines.push(format!(
+            "  ignored   {} entries by {}, not counting what is in them",
+            outcome.excluded,
+            file.display()
+        ));
     }
     lines.push(format!("  store     {}", store.display()));
     lines.join("\n")

@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 
-use super::Counts;
-use crate::context::{Entry, Kind};
+use super::{Counts, Entry, IGNORE_FILES, Kind};
 
 /// Directories of these names are seldom meant, wherever they are.
 const NAMES: [&str; 12] = [
@@ -35,13 +37,13 @@ const MAX_FILES: u64 = 1000;
 const MAX_WARNINGS: usize = 3;
 
 /// A sentence for each large directory that is probably not meant, largest first. `entries` are sorted by the bytes of
-/// their paths.
-pub(super) fn advice(entries: &[Entry]) -> Vec<String> {
+/// their paths; those of a further source are `copied` from there, and no pattern on the command line is about them.
+pub fn advice(entries: &[Entry], copied: Option<&Path>) -> Vec<String> {
     let count = |directory| (directory, Counts::of(below(entries, directory)));
     let is_large = |(_, counts): &(&[u8], Counts)| counts.bytes > MAX_BYTES || counts.files > MAX_FILES;
     let mut large: Vec<(&[u8], Counts)> = unlikely(entries).into_iter().map(count).filter(is_large).collect();
     large.sort_by_key(|(_, counts)| Reverse((counts.bytes, counts.files)));
-    large.iter().take(MAX_WARNINGS).map(|(directory, counts)| sentence(directory, counts)).collect()
+    large.iter().take(MAX_WARNINGS).map(|(directory, counts)| sentence(directory, counts, copied)).collect()
 }
 
 /// Directories that are seldom meant, without those that are inside another of them.
@@ -83,7 +85,7 @@ fn below<'a>(entries: &'a [Entry], directory: &[u8]) -> impl Iterator<Item = &'a
     entries[first..].iter().take_while(move |entry| entry.path.starts_with(&prefix))
 }
 
-fn sentence(directory: &[u8], counts: &Counts) -> String {
+fn sentence(directory: &[u8], counts: &Counts, copied: Option<&Path>) -> String {
     let (_, name) = split(directory);
     // A pattern that a shell and the ignore rules read as the path itself, or else the plain name, anywhere.
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._/+@-".contains(byte);
@@ -93,11 +95,16 @@ fn sentence(directory: &[u8], counts: &Counts) -> String {
         format!("'**/{}'", shown(name))
     };
     let files = if counts.files == 1 { "1 file".to_owned() } else { format!("{} files", counts.files) };
-    format!(
-        "`{}` goes into the image with {} in {files}; leave it out with --exclude {pattern} or in the ignore file",
-        shown(directory),
-        size(counts.bytes)
-    )
+    let how = match copied {
+        None => format!("with --exclude {pattern} or in the ignore file"),
+        Some(source) => format!("in `{}`", shown(source.join(IGNORE_FILES[1]).as_os_str().as_bytes())),
+    };
+    let place = copied.map_or_else(|| directory.to_owned(), |source| below_source(source, directory));
+    format!("`{}` goes into the image with {} in {files}; leave it out {how}", shown(&place), size(counts.bytes))
+}
+
+fn below_source(source: &Path, directory: &[u8]) -> Vec<u8> {
+    source.join(OsStr::from_bytes(directory)).into_os_string().into_vec()
 }
 
 /// Text that no terminal takes for a command.
@@ -143,7 +150,7 @@ mod tests {
     /// The directories that are told.
     fn told(entries: &[Entry]) -> Vec<String> {
         let path = |sentence: String| sentence.split('`').nth(1).expect("a path").to_owned();
-        advice(entries).into_iter().map(path).collect()
+        advice(entries, None).into_iter().map(path).collect()
     }
 
     #[test]
@@ -182,10 +189,22 @@ mod tests {
         let files: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 100)).collect();
         assert_eq!(told(&entries(&files[1..])), [""; 0]);
         assert_eq!(
-            advice(&entries(&files)),
+            advice(&entries(&files), None),
             [concat!(
                 "`web/node_modules` goes into the image with 97.7 KiB in 1001 files; leave it out with ",
                 "--exclude web/node_modules or in the ignore file"
+            )]
+        );
+    }
+
+    #[test]
+    fn what_is_copied_is_named_from_where_it_is() {
+        let entries = entries(&[("web/node_modules/x", 20 * MIB)]);
+        assert_eq!(
+            advice(&entries, Some(Path::new("../assets"))),
+            [concat!(
+                "`../assets/web/node_modules` goes into the image with 20.0 MiB in 1 file; leave it out in ",
+                "`../assets/.dockerignore`"
             )]
         );
     }
@@ -204,7 +223,7 @@ mod tests {
     #[test]
     fn what_a_shell_or_a_rule_would_read_otherwise_is_excluded_by_name() {
         for path in ["a b/.git", "-x/.git", "[a]/.git", "!a/.git", "\u{1b}[1m/.git", "é/.git"] {
-            let told = advice(&entries(&[(&format!("{path}/pack"), 20 * MIB)]));
+            let told = advice(&entries(&[(&format!("{path}/pack"), 20 * MIB)]), None);
             assert!(told[0].contains("20.0 MiB in 1 file; leave it out with --exclude '**/.git' or"), "{told:?}");
             assert!(!told[0].contains('\u{1b}'), "{told:?}");
         }
