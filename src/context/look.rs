@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -14,6 +14,10 @@ use crate::threads::spawn_scoped;
 
 /// Paths that a thread takes at a time. A context with fewer is looked at without one.
 const SHARE: usize = 512;
+
+/// Shares that wait for a thread, for each core. The walk looks at what is beyond that itself: paths take more memory than
+/// entries do.
+const WAITING: usize = 4;
 
 /// Paths with their place among all shares.
 type Share = (usize, Vec<PathBuf>);
@@ -27,8 +31,10 @@ pub(super) struct Lookers<'scope, 'env> {
     sight: &'env Sight<'env>,
     cores: usize,
     threads: Vec<ScopedJoinHandle<'scope, Vec<Looked>>>,
-    shares: Sender<Share>,
+    shares: SyncSender<Share>,
     next: Share,
+    /// What the walk has looked at itself.
+    looked: Vec<Looked>,
 }
 
 /// What all threads need.
@@ -46,17 +52,24 @@ impl Lookers<'_, '_> {
         interrupt: &Interrupt,
         walk: impl FnOnce(&mut Lookers<'_, '_>) -> Result<(), ContextError>,
     ) -> Result<Vec<Entry>, ContextError> {
-        let (shares, taken) = channel();
-        let sight = Sight { context, interrupt, shares: Mutex::new(taken) };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (shares, taken) = sync_channel(cores * WAITING);
+        let sight = Sight { context, interrupt, shares: Mutex::new(taken) };
         let mut looked = std::thread::scope(|scope| {
-            let mut lookers =
-                Lookers { scope, sight: &sight, cores, threads: Vec::new(), shares, next: (0, Vec::new()) };
+            let mut lookers = Lookers {
+                scope,
+                sight: &sight,
+                cores,
+                threads: Vec::new(),
+                shares,
+                next: (0, Vec::new()),
+                looked: Vec::new(),
+            };
             walk(&mut lookers)?;
-            let Lookers { threads, shares, next, .. } = lookers;
+            let Lookers { threads, shares, next, mut looked, .. } = lookers;
             drop(shares);
             // The last share, and then those that are still waiting for a thread.
-            let mut looked = vec![sight.look(next)];
+            looked.push(sight.look(next));
             looked.append(&mut sight.work());
             for thread in threads {
                 looked.append(&mut thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -80,7 +93,9 @@ impl Lookers<'_, '_> {
         let number = self.next.0;
         let full = std::mem::replace(&mut self.next, (number + 1, Vec::with_capacity(SHARE)));
         // The receiver lives as long as this.
-        let _ = self.shares.send(full);
+        if let Err(TrySendError::Full(share) | TrySendError::Disconnected(share)) = self.shares.try_send(full) {
+            self.looked.push(self.sight.look(share));
+        }
         // The thread that walks helps at the end, but has enough to do before.
         if self.threads.len() < self.cores {
             let sight = self.sight;
