@@ -266,12 +266,7 @@ async fn everywhere(
             clients.renew(&mut registries, group[0]);
         }
     }
-    // Nobody tried the rest.
-    let untried: Vec<Reference> = waiting.flat_map(|group| references(&group)).collect();
-    if let Some(last) = tally.failed.last_mut() {
-        last.references.extend(untried);
-    }
-    tally.result()
+    tally.result(waiting.flat_map(|group| references(&group)))
 }
 
 async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {

@@ -101,19 +101,17 @@ impl Run for Args {
         }
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         if self.dry_run {
-            let previews = ui.block_on(preview(config, &store, progress, &ui.interrupt))?;
-            ui.status("Nothing was sent; the registry would let it in");
-            return ui.data(&match self.format {
-                Format::Json => render::previews_as_json(&previews),
-                Format::Text => render::previews_as_text(&previews),
-            });
+            let report = Report::of(ui.drive(preview(config, &store, progress, &ui.interrupt))?);
+            if report.undone.is_empty() {
+                ui.status("Nothing was sent; the registry would let it in");
+            }
+            ui.data(&match self.format {
+                Format::Json => render::previews_as_json(&report),
+                Format::Text => render::previews_as_text(&report.done),
+            })?;
+            return report.end();
         }
-        let (ended, signal) = ui.drive(push(config, &store, progress, &ui.interrupt))?;
-        let report = match (ended, signal) {
-            (None, Some(signal)) => Report::failed(Failure::stopped_by(signal)),
-            (ended, signal) => Report::from(ended.expect("nothing else stops it")).stopped_by(signal),
-        };
-        self.tell(ui, report)
+        self.tell(ui, Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?))
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{Destination, PushError, PushOutcome};
 use crate::image::Reference;
 
-/// What became of a push that failed somewhere.
+/// What became of a push, or of another question to all destinations, that failed somewhere.
 #[derive(Debug)]
-pub struct Incomplete {
-    /// The destinations that stand.
-    pub done: Vec<PushOutcome>,
+pub struct Incomplete<T = PushOutcome> {
+    /// The destinations that stand, or answered.
+    pub done: Vec<T>,
     /// The others, in the order in which they failed: at least one.
     pub failed: Vec<Undone>,
 }
@@ -27,7 +27,7 @@ impl Undone {
     }
 }
 
-impl Incomplete {
+impl<T> Incomplete<T> {
     /// None of `destinations` was reached.
     pub(super) fn nothing(destinations: &[Destination], error: PushError) -> Self {
         let references = destinations.iter().map(Destination::name).collect();
@@ -42,21 +42,29 @@ impl Incomplete {
 }
 
 /// What became of the destinations so far.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub(super) done: Vec<PushOutcome>,
+pub(super) struct Tally<T = PushOutcome> {
+    pub(super) done: Vec<T>,
     pub(super) failed: Vec<Undone>,
 }
 
-impl Tally {
+impl<T> Default for Tally<T> {
+    fn default() -> Self {
+        Self { done: Vec::new(), failed: Vec::new() }
+    }
+}
+
+impl<T> Tally<T> {
     /// Whether nothing is worth trying any more.
     pub(super) fn is_over(&self) -> bool {
         self.failed.iter().any(|undone| matches!(undone.error, PushError::Interrupted))
     }
 
-    /// The answer to whoever asked for the push.
-    pub(super) fn result(self) -> Result<Vec<PushOutcome>, Incomplete> {
-        let Self { done, failed } = self;
+    /// The answer to whoever asked for all destinations, of which nobody tried some.
+    pub(super) fn result(self, untried: impl Iterator<Item = Reference>) -> Result<Vec<T>, Incomplete<T>> {
+        let Self { done, mut failed } = self;
+        if let Some(last) = failed.last_mut() {
+            last.references.extend(untried);
+        }
         if failed.is_empty() { Ok(done) } else { Err(Incomplete { done, failed }) }
     }
 }

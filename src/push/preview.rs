@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::incomplete::Tally;
 use super::plan::{BlobStep, PushPlan, groups};
-use super::run::{names, references};
-use super::{Clients, PushConfig, PushError, client_of, lease};
+use super::run::{Run, names, references};
+use super::{Clients, Group, Incomplete, PushConfig, PushError, Undone, client_of, lease};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
@@ -27,7 +28,8 @@ pub struct Preview {
 }
 
 /// Looks what a push to each destination would do, and whether it would be let in: an upload session is opened
-/// and cancelled. No content is sent, nothing is stored, no tag changes.
+/// and cancelled. No content is sent, nothing is stored, no tag changes. A destination that fails does not keep the
+/// others from being asked.
 ///
 /// Needs a runtime with I/O and time.
 pub async fn preview(
@@ -35,42 +37,61 @@ pub async fn preview(
     store: &ImageStore,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Vec<Preview>, PushError> {
-    let _lease = lease(store).await?;
-    let selection = store.resolve(&config.image)?;
-    let tree = store.tree(&selection.descriptor)?;
-    let digest = tree.root().digest();
+) -> Result<Vec<Preview>, Incomplete<Preview>> {
+    let nothing = |error: PushError| Incomplete::nothing(&config.destinations, error);
+    let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
+    let tree = store
+        .resolve(&config.image)
+        .and_then(|selection| store.tree(&selection.descriptor))
+        .map_err(|error| nothing(error.into()))?;
     let clients = Clients { config: &config, interrupt, progress: &progress };
-    let groups = groups(&config.destinations, digest)?;
-    let registries = clients.registries(&groups)?;
-    let mut previews = Vec::new();
-    for group in groups {
+    let groups = groups(&config.destinations, tree.root().digest()).map_err(nothing)?;
+    let mut registries = clients.registries(&groups).map_err(nothing)?;
+    let mut tally = Tally::default();
+    let mut waiting = groups.into_iter();
+    for group in waiting.by_ref() {
         let registry = client_of(&registries, &group);
-        let run = clients.run(registry, &group, store, &tree);
-        let references = references(&group);
-        let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
-        let survey = run.survey(&tags).await?;
-        let mut plan = PushPlan::new(&tree.blobs, &survey.blobs);
-        for (blob, step) in plan.steps.iter_mut().filter(|(_, step)| *step == BlobStep::Upload) {
-            let from = registry.mountable(run.repository, blob).await.map_err(|error| run.failed(error))?;
-            if let Some(from) = from {
-                *step = BlobStep::Mount { from };
+        match look(&clients.run(registry, &group, store, &tree), &group).await {
+            Ok(mut previews) => tally.done.append(&mut previews),
+            Err(error) => {
+                tally.failed.push(Undone::new(references(&group), error));
+                if tally.is_over() {
+                    break;
+                }
+                clients.renew(&mut registries, group[0]);
             }
         }
-        let permitted = registry.probe_push(run.repository, std::future::pending()).await;
-        permitted.expect("there is no end to wait for").map_err(|error| run.failed(error))?;
-        for reference in &references {
-            let tag: Vec<&str> = reference.tag().into_iter().collect();
-            let name = names(&tag, digest);
-            previews.push(Preview {
-                reference: reference.clone(),
-                digest,
-                current: survey.stands_for(&name[0]),
-                complete: survey.is_complete(&plan, &tree.documents, &name),
-                plan: plan.clone(),
-                documents: tree.documents.iter().map(|document| document.descriptor.clone()).collect(),
-            });
+    }
+    tally.result(waiting.flat_map(|group| references(&group)))
+}
+
+/// Looks at the destinations that share a repository.
+async fn look(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushError> {
+    let digest = run.tree.root().digest();
+    let references = references(group);
+    let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
+    let survey = run.survey(&tags).await?;
+    let mut plan = PushPlan::new(&run.tree.blobs, &survey.blobs);
+    for (blob, step) in plan.steps.iter_mut().filter(|(_, step)| *step == BlobStep::Upload) {
+        let from = run.registry.mountable(run.repository, blob).await.map_err(|error| run.failed(error))?;
+        if let Some(from) = from {
+            *step = BlobStep::Mount { from };
         }
     }
-    Ok(previews)
+    let permitted = run.registry.probe_push(run.repository, std::future::pending()).await;
+    permitted.expect("there is no end to wait for").map_err(|error| run.failed(error))?;
+    let documents = &run.tree.documents;
+    let previews = references.iter().map(|reference| {
+        let tag: Vec<&str> = reference.tag().into_iter().collect();
+        let name = names(&tag, digest);
+        Preview {
+            reference: reference.clone(),
+            digest,
+            current: survey.stands_for(&name[0]),
+            complete: survey.is_complete(&plan, documents, &name),
+            plan: plan.clone(),
+            documents: documents.iter().map(|document| document.descriptor.clone()).collect(),
+        }
+    });
+    Ok(previews.collect())
 }

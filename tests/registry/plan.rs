@@ -52,15 +52,20 @@ async fn a_plan_is_what_the_push_then_does_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_plan_tells_where_a_push_is_not_permitted() {
-    let server = DockerRegistry::start(&Options { login: Some(("u", "hunter2")), ..Options::default() });
+async fn a_plan_tells_where_a_push_is_not_permitted_and_looks_at_the_other_destinations() {
+    let closed = DockerRegistry::start(&Options { login: Some(("u", "hunter2")), ..Options::default() });
+    let open = DockerRegistry::start(&Options::default());
     let local = TestStore::new();
     local.image("app", &[noise(1, 1000)]);
-    let config = push_config("app", &[&format!("{}/team/app", server.host())], Some(&login("u", "wr0ng")));
+    let [first, last] = [closed.host(), open.host()].map(|host| format!("{host}/team/app:latest"));
+    let config = push_config("app", &[&first, &last], Some(&login("u", "wr0ng")));
     let silent = std::sync::Arc::new(idpbuilder_oci::progress::Silent);
     let never = idpbuilder_oci::progress::Interrupt::default();
-    let refused = Box::pin(preview(config, &local.store, silent, &never)).await.expect_err("not permitted");
-    assert!(matches!(registry_error(refused), RegistryError::Unauthorized { .. }));
+    let some = Box::pin(preview(config, &local.store, silent, &never)).await.expect_err("not permitted everywhere");
+    assert_eq!(some.done.iter().map(|plan| plan.reference.to_string()).collect::<Vec<_>>(), [last]);
+    assert_eq!(some.failed.len(), 1);
+    assert_eq!(some.failed[0].references.iter().map(ToString::to_string).collect::<Vec<_>>(), [first]);
+    assert!(matches!(registry_error(some.into_first()), RegistryError::Unauthorized { .. }));
 }
 
 #[tokio::test]

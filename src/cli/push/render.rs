@@ -68,9 +68,13 @@ enum Row<'a> {
 
 /// What was done and what not, as JSON.
 pub(super) fn report_as_json(report: &Report) -> String {
+    rows(report, false, done)
+}
+
+fn rows<'a, T>(report: &'a Report<T>, dry_run: bool, done: impl Fn(&'a T) -> Destination<'a>) -> String {
     let done = report.done.iter().map(|outcome| Row::Done(done(outcome)));
     let undone = report.undone.iter().map(|(reference, error)| {
-        Row::Undone(Undone { version: VERSION, reference: reference.to_string(), dry_run: false, error })
+        Row::Undone(Undone { version: VERSION, reference: reference.to_string(), dry_run, error })
     });
     json(&done.chain(undone).collect::<Vec<_>>())
 }
@@ -103,10 +107,9 @@ fn done(outcome: &PushOutcome) -> Destination<'_> {
     }
 }
 
-/// What would be done, as JSON.
-pub(super) fn previews_as_json(previews: &[Preview]) -> String {
-    let rows: Vec<Destination<'_>> = previews.iter().map(planned).collect();
-    json(&rows)
+/// What would be done and what not, as JSON.
+pub(super) fn previews_as_json(report: &Report<Preview>) -> String {
+    rows(report, true, planned)
 }
 
 fn planned(preview: &Preview) -> Destination<'_> {

@@ -7,19 +7,30 @@ use super::super::ui::Signal;
 use crate::image::Reference;
 use crate::push::{Incomplete, PushError, PushOutcome, Undone};
 
-/// A push that has ended.
-pub(in crate::cli) struct Report {
-    /// What stands.
-    pub(in crate::cli) done: Vec<PushOutcome>,
+/// What became of all destinations.
+type Answer<T> = Result<Vec<T>, Incomplete<T>>;
+
+/// A push that has ended, or a preview of one.
+pub(in crate::cli) struct Report<T = PushOutcome> {
+    /// What stands, or what would be done.
+    pub(in crate::cli) done: Vec<T>,
     /// The other destinations, each with what kept it from standing.
     pub(super) undone: Vec<(Reference, String)>,
     failure: Option<Failure>,
 }
 
-impl Report {
+impl<T> Report<T> {
     /// A push that came to nothing.
     pub(in crate::cli) fn failed(failure: Failure) -> Self {
         Self { done: Vec::new(), undone: Vec::new(), failure: Some(failure) }
+    }
+
+    /// What the work came to, unless it did not stop in time, and the signal that asked it to.
+    pub(super) fn of((ended, signal): (Option<Answer<T>>, Option<Signal>)) -> Self {
+        match (ended, signal) {
+            (None, Some(signal)) => Self::failed(Failure::stopped_by(signal)),
+            (ended, signal) => Self::from(ended.expect("nothing else stops it")).stopped_by(signal),
+        }
     }
 
     /// The same, stopped by somebody: what stands stands, also for whoever lost patience.
@@ -31,19 +42,21 @@ impl Report {
         }
     }
 
-    /// `REPOSITORY@DIGEST` a line of what stands.
-    pub(in crate::cli) fn pinned(&self) -> String {
-        self.done.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect::<Vec<_>>().join("\n")
-    }
-
     /// How the command ends.
     pub(in crate::cli) fn end(self) -> Outcome {
         self.failure.map_or(Ok(()), Err)
     }
 }
 
-impl From<Result<Vec<PushOutcome>, Incomplete>> for Report {
-    fn from(result: Result<Vec<PushOutcome>, Incomplete>) -> Self {
+impl Report {
+    /// `REPOSITORY@DIGEST` a line of what stands.
+    pub(in crate::cli) fn pinned(&self) -> String {
+        self.done.iter().map(|outcome| outcome.reference.pinned(outcome.digest)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl<T> From<Answer<T>> for Report<T> {
+    fn from(result: Answer<T>) -> Self {
         let Incomplete { done, failed } = match result {
             Ok(done) => return Self { done, undone: Vec::new(), failure: None },
             Err(incomplete) => incomplete,
@@ -125,7 +138,7 @@ mod tests {
     }
 
     fn rendered(failed: Vec<Undone>) -> (u8, String) {
-        let report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
+        let report: Report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
         let failure = report.end().expect_err("it failed");
         (failure.code(), failure.render(Paint(false)))
     }
