@@ -76,7 +76,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --layers 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty'
             cand --compression-format 'How the layers are compressed'
             cand --compression 'How the layers are compressed'
-            cand --compression-level 'How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 9 on [default: 1 and 3]'
+            cand --compression-level 'How hard: 1 to 12 for gzip, 1 to 19 for zstd [default: 1 and 3]'
             cand --timestamp 'Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment: SOURCE_DATE_EPOCH]'
             cand --source-date-epoch 'Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment: SOURCE_DATE_EPOCH]'
             cand --iidfile 'Write the image id to FILE'

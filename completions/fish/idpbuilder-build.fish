@@ -27,7 +27,7 @@ complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single
 complete -c idpbuilder-build -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
 zstd\t''
 none\t''"
-complete -c idpbuilder-build -l compression-level -d 'How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 9 on [default: 1 and 3]' -r
+complete -c idpbuilder-build -l compression-level -d 'How hard: 1 to 12 for gzip, 1 to 19 for zstd [default: 1 and 3]' -r
 complete -c idpbuilder-build -l timestamp -l source-date-epoch -d 'Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment: SOURCE_DATE_EPOCH]' -r
 complete -c idpbuilder-build -l iidfile -d 'Write the image id to FILE' -r -F
 complete -c idpbuilder-build -l digestfile -l digest-file -d 'Write the manifest\'s digest to FILE' -r -F

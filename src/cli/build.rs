@@ -114,7 +114,7 @@ pub(super) struct Args {
     /// How the layers are compressed
     #[arg(long, visible_alias = "compression", value_name = "FORMAT", value_enum, default_value = "gzip")]
     compression_format: LayerFormat,
-    /// How hard: 1 to 12 for gzip, 1 to 19 for zstd, which takes up to 200 MiB of memory from 9 on [default: 1 and 3]
+    /// How hard: 1 to 12 for gzip, 1 to 19 for zstd [default: 1 and 3]
     #[arg(long, value_name = "LEVEL")]
     compression_level: Option<u8>,
     /// Time of all files and of the image, in seconds since 1970 [default: 1980-01-01; environment:

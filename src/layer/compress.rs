@@ -8,6 +8,7 @@
 use std::io;
 
 use libdeflater::{CompressionLvl, Compressor};
+use zstd::zstd_safe::CParameter;
 
 use crate::image::media_type;
 
@@ -99,7 +100,7 @@ impl Compression {
     pub(super) fn encoder(self) -> io::Result<Encoder> {
         Ok(match self.format {
             Format::Gzip => Encoder::Gzip { compress: deflate(self.level), store: deflate(0), seen: Seen::default() },
-            Format::Zstd => Encoder::Zstd(zstd::bulk::Compressor::new(i32::from(self.level))?),
+            Format::Zstd => Encoder::Zstd(zstd_compressor(self.level)?),
             Format::None => Encoder::None,
         })
     }
@@ -114,6 +115,23 @@ impl Default for Compression {
 
 fn deflate(level: u8) -> Compressor {
     Compressor::new(CompressionLvl::new(i32::from(level)).expect("the levels above are libdeflate's"))
+}
+
+/// A compressor at the level. From level 10 on its tables are held to some 10 MiB, where they would take up to 80: they would
+/// be larger than the block and all others together.
+fn zstd_compressor(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
+    let mut compressor = zstd::bulk::Compressor::new(i32::from(level))?;
+    match level {
+        // These remember places by their hash alone.
+        10..=12 => compressor.set_parameter(CParameter::HashLog(21))?,
+        // These in a tree besides.
+        13.. => {
+            compressor.set_parameter(CParameter::HashLog(20))?;
+            compressor.set_parameter(CParameter::ChainLog(20))?;
+        }
+        _ => {}
+    }
+    Ok(compressor)
 }
 
 /// Compresses one block after the other, each without a memory of those before.
@@ -263,6 +281,18 @@ mod tests {
         let mut half = noise(1 << 20);
         half[..1 << 19].fill(b' ');
         assert!(!incompressible(&half));
+    }
+
+    #[test]
+    fn tables_that_are_held_small_lose_no_byte() {
+        let text: Vec<u8> = (0..30_000u32).flat_map(|i| (i * i % 9973).to_string().into_bytes()).collect();
+        for level in 9..=19 {
+            let compression = Compression::new(Format::Zstd, Some(level)).expect("a level there is");
+            let (mut block, mut output) = (text.clone(), Vec::new());
+            let mut encoder = compression.encoder().expect("tables of this size");
+            let size = encoder.encode(&mut block, text.len(), &mut output).expect("encoded");
+            assert!(zstd::decode_all(&output[..size]).expect("a frame") == text, "{level}");
+        }
     }
 
     #[test]
