@@ -26,7 +26,7 @@ use super::trees::{CAPABILITY, Tree, assert_same, digest, of_tar, plant, plant_o
 
 /// Of how many layers each is.
 const CUTS: [(&str, Layers, RangeInclusive<usize>); 3] =
-    [("single", Layers::AtMost(1), 1..=1), ("auto", Layers::Auto, 6..=32), ("five", Layers::AtMost(5), 3..=5)];
+    [("single", Layers::AtMost(1), 1..=1), ("auto", Layers::Auto, 5..=32), ("five", Layers::AtMost(5), 3..=5)];
 
 const FORMATS: [Format; 3] = [Format::Gzip, Format::Zstd, Format::None];
 
@@ -106,7 +106,7 @@ fn source(root: &Path) {
     for directory in ["m", "zz"] {
         fs::create_dir(path(directory)).expect("created");
     }
-    // The larger ones have layers of their own, and what is between them another.
+    // The larger ones are layers by themselves, and of the others there is enough for more than one.
     let mut random = fastrand::Rng::with_seed(7);
     let mut page = [0; 4096];
     random.fill(&mut page);
@@ -117,9 +117,11 @@ fn source(root: &Path) {
             file.write_all(&page).expect("written");
         }
     }
-    let mut noise = vec![0; 3 << 19];
-    random.fill(&mut noise);
-    fs::write(path("m/noise"), noise).expect("written");
+    let mut noise = vec![0; 1 << 20];
+    for number in 0..16 {
+        random.fill(&mut noise);
+        fs::write(path(&format!("m/noise-{number}")), &noise).expect("written");
+    }
     fs::write(path("m/rest"), "rest\n").expect("written");
     let sparse = File::create(path("m/sparse-file")).expect("created");
     sparse.set_len(17 << 19).expect("made longer");
