@@ -220,6 +220,15 @@ fn what_stands_is_told_although_another_destination_failed() {
         assert!(error.contains("connection refused") && of(name)["digest"].is_null(), "{error}");
     }
     assert!(output.stderr.contains("Pushed ") && output.stderr.contains("new:v1"), "{output}");
+
+    let output = run(words(&first, &at("unseen:v1"), &["--format", "json", "--dry-run"]));
+    assert_eq!(output.code, Some(3), "{output}");
+    let rows: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    valid("push-1", std::slice::from_ref(&rows));
+    let told = |row: &Value| (row["dry_run"] == true, row["complete"].as_bool(), row["error"].is_string());
+    let told: Vec<_> = rows.as_array().expect("rows").iter().map(told).collect();
+    let failed = (true, None, true);
+    assert_eq!(told, [(true, Some(true), false), (true, Some(false), false), failed, failed], "{rows}");
 }
 
 #[test]
