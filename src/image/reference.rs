@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Digest, DigestError};
+use crate::text::plain;
 
 /// Annotation keys of the image-spec that this program reads or writes.
 pub mod annotation {
@@ -247,14 +248,14 @@ fn after_user_info(text: &str) -> Option<&str> {
 }
 
 /// What was typed where a name or an address belongs, cut to a length fit for a message, without a user name,
-/// a password or control characters.
+/// a password or characters that are not there to be seen.
 pub fn shown(text: &str) -> String {
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let text = match after_user_info(rest) {
         Some(after) => format!("{scheme}[hidden]@{after}"),
         None => text.to_owned(),
     };
-    text.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain(&text, 200)
 }
 
 fn check_registry(registry: &str, given: &str) -> Result<(), ReferenceError> {

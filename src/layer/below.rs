@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{LandingError, Owner};
 use crate::image::Digest;
+use crate::text::plain;
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
@@ -278,9 +279,7 @@ pub(super) fn parted(path: &[u8]) -> (&[u8], &[u8]) {
 
 /// What messages call a path of the image.
 pub(super) fn shown(path: &[u8]) -> String {
-    let text = String::from_utf8_lossy(path);
-    let text = text.chars().take(200).map(|char| if char.is_control() { '\u{fffd}' } else { char });
-    std::iter::once('/').chain(text).collect()
+    format!("/{}", plain(&String::from_utf8_lossy(path), 200))
 }
 
 fn number(index: usize) -> u32 {

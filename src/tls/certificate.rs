@@ -10,6 +10,7 @@ use x509_parser::extensions::GeneralName;
 
 use super::host::RegistryHost;
 use crate::image::Digest;
+use crate::text::plain;
 
 /// Certificates of a presented chain that are kept.
 const MAX_CHAIN: usize = 10;
@@ -88,10 +89,8 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     extension.value.general_names.iter().filter_map(text).take(MAX_NAMES).collect()
 }
 
-/// Text of unknown origin, made harmless to a terminal.
 fn clean(text: &str) -> String {
-    let harmless = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
-    text.chars().take(MAX_TEXT).map(harmless).collect()
+    plain(text, MAX_TEXT)
 }
 
 /// A chain as it was shown, the server's own certificate first.

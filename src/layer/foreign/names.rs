@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::removes;
 use super::{ForeignError, NameError};
 use crate::image::Digest;
+use crate::text::plain;
 
 /// The most entries of an archive, so that remembering their names takes some 40 MiB at most.
 const MAX_ENTRIES: u64 = 1 << 20;
@@ -30,8 +31,7 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
 
 /// What messages call an entry.
 pub(super) fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    text.chars().take(200).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    plain(&String::from_utf8_lossy(name), 200)
 }
 
 /// What has a name.
