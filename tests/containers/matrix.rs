@@ -26,7 +26,7 @@ use super::trees::{CAPABILITY, Tree, assert_same, digest, of_tar, plant, plant_o
 
 /// Of how many layers each is.
 const CUTS: [(&str, Layers, RangeInclusive<usize>); 3] =
-    [("single", Layers::AtMost(1), 1..=1), ("auto", Layers::Auto, 5..=32), ("five", Layers::AtMost(5), 3..=5)];
+    [("single", Layers::AtMost(1), 1..=1), ("auto", Layers::Auto, 6..=32), ("five", Layers::AtMost(5), 3..=5)];
 
 const FORMATS: [Format; 3] = [Format::Gzip, Format::Zstd, Format::None];
 
