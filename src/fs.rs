@@ -289,6 +289,7 @@ impl FileLock {
             if waited >= patience {
                 return Err(LockError::Deadline { path: path.to_owned(), waited: patience });
             }
+            // What waits inside the system for a lock cannot be stopped, nor told when to give up.
             std::thread::sleep(pause.min(patience.saturating_sub(waited)));
             pause = (pause * 2).min(Duration::from_millis(50));
         }
