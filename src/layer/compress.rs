@@ -10,6 +10,8 @@ use std::io;
 use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::CParameter;
 
+use super::quick::Quick;
+use super::repetition::Seen;
 use crate::image::media_type;
 
 /// How a layer is compressed.
@@ -99,7 +101,7 @@ impl Compression {
 
     pub(super) fn encoder(self) -> io::Result<Encoder> {
         Ok(match self.format {
-            Format::Gzip => Encoder::Gzip { compress: deflate(self.level), store: deflate(0), seen: Seen::default() },
+            Format::Gzip => Encoder::Gzip(Box::new(Gzip::new(self.level))),
             Format::Zstd => Encoder::Zstd(zstd_compressor(self.level)?),
             Format::None => Encoder::None,
         })
@@ -136,14 +138,7 @@ fn zstd_compressor(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
 
 /// Compresses one block after the other, each without a memory of those before.
 pub(super) enum Encoder {
-    Gzip {
-        /// At the level asked for.
-        compress: Compressor,
-        /// Without compression.
-        store: Compressor,
-        /// For finding out which of both it should be.
-        seen: Seen,
-    },
+    Gzip(Box<Gzip>),
     Zstd(zstd::bulk::Compressor<'static>),
     None,
 }
@@ -154,13 +149,7 @@ impl Encoder {
     pub(super) fn encode(&mut self, block: &mut Vec<u8>, filled: usize, output: &mut Vec<u8>) -> io::Result<usize> {
         let bytes = &block[..filled];
         match self {
-            Self::Gzip { compress, store, seen } => {
-                // zstd finds out by itself; deflate would try as hard as it can.
-                let compressor = if is_incompressible(bytes, seen) { store } else { compress };
-                // A gzip member without name and time.
-                make_room(output, compressor.gzip_compress_bound(filled));
-                compressor.gzip_compress(bytes, output).map_err(|_| io::ErrorKind::OutOfMemory.into())
-            }
+            Self::Gzip(gzip) => gzip.encode(bytes, output),
             Self::Zstd(compressor) => {
                 make_room(output, zstd::zstd_safe::compress_bound(filled));
                 compressor.compress_to_buffer(bytes, &mut output[..])
@@ -179,62 +168,61 @@ fn make_room(output: &mut Vec<u8>, bytes: usize) {
     }
 }
 
-/// Bytes of a block in which repetitions are looked for: twice the distance that deflate looks back.
-const PROBE_BYTES: usize = 64 << 10;
-
-/// Bits of the hash of four bytes.
-const HASH_BITS: u32 = 14;
-
-/// Archives, images, films and keys: deflate makes them larger, twenty times slower than copying.
-///
-/// Looks at the block alone. Bytes that are not about equally frequent compress; those that are, only if they repeat
-/// themselves, which is looked for in a part.
-fn is_incompressible(block: &[u8], seen: &mut Seen) -> bool {
-    let start = (block.len() / 2).saturating_sub(PROBE_BYTES / 2);
-    let part = &block[start..block.len().min(start + PROBE_BYTES)];
-    if part.len() < PROBE_BYTES {
-        return false;
-    }
-    let mut counts = [0_u64; 256];
-    // From all of the block, and not always the same column of a table.
-    for byte in block.iter().step_by(61) {
-        counts[usize::from(*byte)] += 1;
-    }
-    let total: u64 = counts.iter().sum();
-    let squares: u64 = counts.iter().map(|count| count * count).sum();
-    // Random bytes have total²/256 + total; a twentieth more is far from what anything else has.
-    let even = total * total / 256 + total;
-    // Each place is a byte that a repetition could save, so fewer than a hundredth save less than that.
-    squares <= even + even / 20 && seen.repetitions(part) < part.len() / 100
+/// Compresses each block with what gains most there for the time it takes. Which that is, is decided from the block alone.
+pub(super) struct Gzip {
+    seen: Seen,
+    /// For blocks in which little repeats.
+    quick: Quick,
+    /// Less repetitions than these are little.
+    little_percent: usize,
+    /// At the level asked for.
+    usual: Compressor,
+    /// For blocks in which much repeats.
+    harder: Option<Compressor>,
 }
 
-/// Four bytes in a row that were there before, by their hash.
-pub(super) struct Seen(Vec<u32>);
+/// Where less repeats, the fastest level takes twice as long as [`Quick`] or more, for two percent at most.
+const LITTLE_PERCENT: usize = 25;
 
-impl Default for Seen {
-    fn default() -> Self {
-        Self(vec![0; 1 << HASH_BITS])
-    }
-}
+/// From this many repetitions on, the fastest level loses most beside others, and the others take the least time.
+const MUCH_PERCENT: usize = 80;
 
-impl Seen {
-    /// At how many places of `part` there are four bytes that were there before; of a few that is not remembered.
-    fn repetitions(&mut self, part: &[u8]) -> usize {
-        // What the last part has left would show in the result.
-        self.0.fill(0);
-        let mut found = 0;
-        for four in part.windows(4) {
-            let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-            let place = number.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS);
-            let last = std::mem::replace(&mut self.0[place as usize], number);
-            found += usize::from(last == number);
+/// The level for those.
+const MUCH_LEVEL: u8 = 4;
+
+impl Gzip {
+    fn new(level: u8) -> Self {
+        let is_fastest = level == 1;
+        Self {
+            seen: Seen::default(),
+            quick: Quick::default(),
+            // Who asks for more has it wherever there is something to find.
+            little_percent: if is_fastest { LITTLE_PERCENT } else { 1 },
+            usual: deflate(level),
+            harder: is_fastest.then(|| deflate(MUCH_LEVEL)),
         }
-        found
+    }
+
+    fn encode(&mut self, block: &[u8], output: &mut Vec<u8>) -> io::Result<usize> {
+        let percent = self.seen.percent(block);
+        if percent < self.little_percent {
+            make_room(output, Quick::bound(block.len()));
+            return Ok(self.quick.gzip(block, output));
+        }
+        let compressor = match &mut self.harder {
+            Some(harder) if percent >= MUCH_PERCENT => harder,
+            _ => &mut self.usual,
+        };
+        // A gzip member without name and time.
+        make_room(output, compressor.gzip_compress_bound(block.len()));
+        compressor.gzip_compress(block, output).map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn noise(size: usize) -> Vec<u8> {
@@ -262,25 +250,34 @@ mod tests {
         assert_eq!(Compression::new(Format::Gzip, None), Ok(Compression::default()));
     }
 
+    fn gzip_size(level: u8, block: &[u8]) -> usize {
+        let mut encoder = Compression::new(Format::Gzip, Some(level)).expect("a level").encoder().expect("memory");
+        let mut output = Vec::new();
+        let size = encoder.encode(&mut block.to_vec(), block.len(), &mut output).expect("encoded");
+        let mut read = Vec::new();
+        flate2::read::GzDecoder::new(&output[..size]).read_to_end(&mut read).expect("gzip");
+        assert!(read == block, "level {level}");
+        size
+    }
+
     #[test]
-    fn noise_is_stored_and_nothing_else_is() {
-        let mut seen = Seen::default();
-        let mut incompressible = |block: &[u8]| is_incompressible(block, &mut seen);
-        assert!(incompressible(&noise(1 << 20)));
-        // Too little to tell.
-        assert!(!incompressible(&noise(PROBE_BYTES - 1)));
-        assert!(!incompressible(&[]));
-        let text: Vec<u8> = (0..200_000u32).flat_map(|i| i.to_string().into_bytes()).collect();
-        assert!(!incompressible(&text));
-        // Even frequencies, and yet the same again and again.
-        let ramp: Vec<u8> = (0..=u8::MAX).cycle().take(1 << 20).collect();
-        assert!(!incompressible(&ramp));
-        let repeated = noise(16 << 10).repeat(64);
-        assert!(!incompressible(&repeated));
-        // Half of it is worth the trouble.
-        let mut half = noise(1 << 20);
-        half[..1 << 19].fill(b' ');
-        assert!(!incompressible(&half));
+    fn a_block_has_what_gains_most_there() {
+        let numbers: Vec<u8> = (0..100_000_u32).flat_map(|number| (number * 7919).to_string().into_bytes()).collect();
+        let lines: Vec<u8> =
+            (0..20_000_u32).flat_map(|line| format!("    let n = {};\n", line % 977).into_bytes()).collect();
+        let libdeflate = |level, block: &[u8]| {
+            let mut output = vec![0; block.len() * 2];
+            deflate(level).gzip_compress(block, &mut output).expect("room")
+        };
+        // In the middle.
+        assert_eq!(gzip_size(1, &numbers), libdeflate(1, &numbers));
+        // Much repeats.
+        assert_eq!(gzip_size(1, &lines), libdeflate(MUCH_LEVEL, &lines));
+        assert_eq!(gzip_size(2, &lines), libdeflate(2, &lines));
+        // Nothing does.
+        for level in [1, 6, 12] {
+            assert!(gzip_size(level, &noise(1 << 20)) < (1 << 20) + 200, "level {level}");
+        }
     }
 
     #[test]
@@ -293,13 +290,5 @@ mod tests {
             let size = encoder.encode(&mut block, text.len(), &mut output).expect("encoded");
             assert!(zstd::decode_all(&output[..size]).expect("a frame") == text, "{level}");
         }
-    }
-
-    #[test]
-    fn stored_blocks_grow_by_next_to_nothing() {
-        let mut encoder = Compression::default().encoder().expect("gzip");
-        let (mut block, mut output) = (noise(1 << 20), Vec::new());
-        let size = encoder.encode(&mut block, 1 << 20, &mut output).expect("encoded");
-        assert!(size < (1 << 20) + 200, "{size}");
     }
 }
