@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds an image of the same directory with idpbuilder-build and its peers, in one run, and prints tables of medians:
-# of files of this machine, of many small files, and of noise. Then builds and pushes over and over: from nothing,
+# of files of this machine, large and small ones, and of noise. Then builds and pushes over and over: from nothing,
 # unchanged, and after edits of one file.
 #
 # Debian packages: docker-registry, curl, openssl, python3, time; peers are umoci, buildah, pigz, zstd, and Docker where an
@@ -10,8 +10,10 @@
 #   RUNS=5                 runs of each, of which the median counts
 #   SIZES='100 500 1024'   contexts of so many MiB of real files; the last one is built over and over, too
 #   SOURCES='/usr/...'     directories that these files are copied from
-#   FILES=40000            a context of so many files of 26 KiB, built over and over, too; 0 leaves it out
-#   NOISE_MIB=500          a context of one file that does not compress; 0 leaves it out
+#   FILES=40000            a context of so many small files, built over and over, too; 0 leaves it out
+#   SMALL_SOURCES='/usr'   directories that these are copied from, the sources of crates and /usr unless told
+#   NOISE_MIB=500          a context of one file that does not compress, and one of a file in base64, of which a quarter
+#                          goes away; 0 leaves both out
 #   CONTEXTS='/usr/share'  further directories, as they are
 #   EDITS=10               files that are edited one after another, with a build each
 #   ROWS='ours umoci ...'  only these of the rows that the head names
@@ -142,7 +144,7 @@ for size in $SIZES; do
     rm -rf -- "$work/context"
 done
 if [ "$FILES" -gt 0 ]; then
-    many_files "$work/context" "$FILES"
+    small_files "$work/context" "$FILES"
     pack "$work/context" "$FILES small files"
     over_again "$work/context" "$FILES small files"
     rm -rf -- "$work/context"
@@ -150,5 +152,8 @@ fi
 if [ "$NOISE_MIB" -gt 0 ]; then
     mkdir "$work/context"
     head -c "${NOISE_MIB}M" /dev/urandom >"$work/context/noise"
-    pack "$work/context" 'noise'
+    pack "$work/context" 'Noise'
+    # Three quarters, which base64 makes whole again.
+    head -c "$((NOISE_MIB * 3 / 4))M" /dev/urandom | base64 -w 0 >"$work/context/noise"
+    pack "$work/context" 'Noise in base64'
 fi

@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 RUNS=${RUNS:-5}
 SOURCES=${SOURCES:-/usr/include /usr/bin /usr/share /usr/lib}
+SMALL_SOURCES=${SMALL_SOURCES:-${CARGO_HOME:-$HOME/.cargo}/registry/src /usr}
 
 fail() {
     printf 'benches/%s: %s\n' "${0##*/}" "$*" >&2
@@ -98,14 +99,22 @@ real_files() {
     chmod -R u+rwX "$1"
 }
 
-# many_files DIRECTORY COUNT: of 26 KiB each, a quarter of which compression takes away.
-many_files() {
-    local part
-    for part in $(seq $(($2 / 400))); do
-        mkdir -p "$1/d$part"
-        # Three quarters of 400 files, which base64 makes whole again.
-        head -c $((300 * 26844)) /dev/urandom | base64 -w 0 | split -b 26844 -a 3 -d - "$1/d$part/f"
+# small_files DIRECTORY COUNT: copies of this machine's own files of less than 64 KiB, in the order of their names, the same
+# share from each of SMALL_SOURCES; what one of them lacks, the next ones give.
+small_files() {
+    local source sources left=$2
+    read -ra sources <<<"$SMALL_SOURCES"
+    local count=${#sources[@]}
+    mkdir -p "$1"
+    for source in "${sources[@]}"; do
+        # sed reads to the end, which head would not.
+        find "$source" -xdev -type f -readable -size -128 ! -name $'*\n*' -printf '.%p\n' | sort | sed -n "1,$((left / count))p" |
+            tar -cf - -C / --hard-dereference --no-unquote -T - | tar -xf - -C "$1"
+        left=$(($2 - $(find "$1" -type f -printf x | wc -c)))
+        count=$((count - 1))
     done
+    [ "$left" -eq 0 ] || fail "SMALL_SOURCES hold $left small files less than $2"
+    chmod -R u+rwX "$1"
 }
 
 # table DIRECTORY NAME WHERE: the head of a table, printed over its first row. Reads everything once before the clock runs.

@@ -8,8 +8,9 @@
 #
 #   RUNS=5                 runs of each, of which the median counts
 #   SIZE=500               MiB of the folder, real files
-#   FILES=0                in place of these, so many files of 26 KiB
-#   SOURCES='/usr/...'     directories that these files are copied from
+#   SOURCES='/usr/...'     directories that these are copied from
+#   FILES=0                in place of these, so many small files
+#   SMALL_SOURCES='/usr'   directories that these are copied from, the sources of crates and /usr unless told
 #   ROWS='ours crane ...'  only these of the rows that the head names
 #   BINARY=...             another build of idpbuilder-oci than target/release
 # shellcheck source=common.sh
@@ -83,7 +84,7 @@ choose
 
 if [ "$FILES" -gt 0 ]; then
     name="$FILES small files"
-    many_files "$work/folder" "$FILES"
+    small_files "$work/folder" "$FILES"
 else
     name="$SIZE MiB of real files"
     real_files "$work/folder" "$SIZE"

@@ -215,8 +215,8 @@ fn golden_digests() {
         digests.map(|digest| digest.to_string()),
         [
             "sha256:ed02bb6bb3984aa288bfa4cd2749c3c64731734e3ebc1913f15292030d5d733d",
-            "sha256:93269adc9fd13db8c381fdf96f6bf887d01a5fc0f73b198b116413661f247724",
-            "sha256:17c87048c0f69eb74bee5eb2463dab40d2a93a35d05a7f6aec4ac5e5b6bca836",
+            "sha256:370e9a2ca5b1296308675b04a0f1d0a0f77d53d1306ca9330a0ba635775aad62",
+            "sha256:a481c87a70ad54c24ef0a87624d5e6171266b696429d6ef79059e334813685da",
         ]
     );
 }

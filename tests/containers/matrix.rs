@@ -120,6 +120,10 @@ fn source(root: &Path) {
     let mut noise = vec![0; 1 << 20];
     for number in 0..16 {
         random.fill(&mut noise);
+        if number % 4 == 3 {
+            // Nothing repeats, but some bytes are more frequent than others.
+            noise.iter_mut().for_each(|byte| *byte = b'@' | (*byte >> 2));
+        }
         fs::write(path(&format!("m/noise-{number}")), &noise).expect("written");
     }
     fs::write(path("m/rest"), "rest\n").expect("written");
