@@ -54,7 +54,7 @@ impl Relay {
         self.address.to_string()
     }
 
-    /// From now on everything passes.
+    /// From now on everything passes on new connections.
     pub(crate) fn open(&self) {
         self.limit.store(u64::MAX, Ordering::Relaxed);
     }
@@ -67,11 +67,14 @@ impl Relay {
 
 fn relay(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64, limit: &AtomicU64) {
     let mut buffer = [0; 16 << 10];
+    // No connection loses bytes in its middle, so what has swallowed once passes nothing more.
+    let mut is_cut = false;
     while let Ok(count) = from.read(&mut buffer) {
         if count == 0 {
             break;
         }
-        if passed.load(Ordering::Relaxed) >= limit.load(Ordering::Relaxed) {
+        is_cut |= passed.load(Ordering::Relaxed) >= limit.load(Ordering::Relaxed);
+        if is_cut {
             // Swallowed: the sender believes that all is well, the receiver waits.
             continue;
         }

@@ -48,7 +48,7 @@ fn a_push_that_was_killed_or_stopped_goes_on_in_the_next_process() {
         assert!(second.stderr.contains("resumed from"), "{second}");
         let _ = second.success();
         wait_until("the connections to end", || relay.passed() > before);
-        assert!(relay.passed() <= SIZE + BESIDES, "{} bytes were sent", relay.passed());
+        assert!(relay.passed() <= SIZE + BESIDES, "{} bytes were sent after {before}: {told}", relay.passed());
         assert!(relay.passed() - before < SIZE, "all of it was sent again");
         assert!(records(&sandbox).is_empty());
         assert_eq!(whole(&sandbox, &server.store).len(), 1);
