@@ -122,7 +122,9 @@ fn source(root: &Path) {
         random.fill(&mut noise);
         if number % 4 == 3 {
             // Nothing repeats, but some bytes are more frequent than others.
-            noise.iter_mut().for_each(|byte| *byte = b'@' | (*byte >> 2));
+            for byte in &mut noise {
+                *byte = b'@' | (*byte >> 2);
+            }
         }
         fs::write(path(&format!("m/noise-{number}")), &noise).expect("written");
     }
