@@ -6,6 +6,12 @@ const PROBE_BYTES: usize = 64 << 10;
 /// Bits of the hash of four bytes.
 const HASH_BITS: u32 = 14;
 
+/// Where what is known of four bytes belongs in a table of 2^`bits`: Knuth's multiplicative hash.
+#[inline]
+pub(super) fn place(four: u32, bits: u32) -> usize {
+    (four.wrapping_mul(0x9e37_79b1) >> (u32::BITS - bits)) as usize
+}
+
 /// Four bytes in a row that were there before, by their hash.
 pub(super) struct Seen(Vec<u32>);
 
@@ -26,8 +32,7 @@ impl Seen {
         let mut found = 0;
         for four in part.windows(4) {
             let number = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-            let place = number.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS);
-            let last = std::mem::replace(&mut self.0[place as usize], number);
+            let last = std::mem::replace(&mut self.0[place(number, HASH_BITS)], number);
             found += usize::from(last == number);
         }
         100 * found / part.len().max(1)

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::repetition::place;
 use super::symbols::{MOST_DISTANCE, MOST_LENGTH};
 
 /// Bits of the hash of four bytes.
@@ -9,6 +10,9 @@ const HASH_BITS: u32 = 15;
 
 /// After 2^5 places without a match, steps become one longer.
 const PATIENCE_BITS: u32 = 5;
+const NO_MISSES: usize = 1 << PATIENCE_BITS;
+/// Steps are 64 at most, so that what repeats behind noise is found soon.
+const MOST_MISSES: usize = 64 << PATIENCE_BITS;
 
 /// Bytes that are compared at a time, and before the end of a part that no match begins in.
 const WORD: usize = 8;
@@ -33,11 +37,13 @@ pub(super) struct Sequence {
 pub(super) struct Finder {
     last: Vec<u32>,
     found: Vec<Sequence>,
+    /// Places without a match since the last one, also over parts: the quotient by 2^[`PATIENCE_BITS`] is the step.
+    misses: usize,
 }
 
 impl Default for Finder {
     fn default() -> Self {
-        Self { last: vec![u32::MAX; 1 << HASH_BITS], found: Vec::new() }
+        Self { last: vec![u32::MAX; 1 << HASH_BITS], found: Vec::new(), misses: NO_MISSES }
     }
 }
 
@@ -45,13 +51,14 @@ impl Finder {
     /// Forgets the last block.
     pub(super) fn forget(&mut self) {
         self.last.fill(u32::MAX);
+        self.misses = NO_MISSES;
     }
 
     /// The sequences of a part of `block`, which begins where the last part ended. What remains behind them is literal.
     pub(super) fn find(&mut self, block: &[u8], part: Range<usize>) -> &[Sequence] {
         self.found.clear();
         let (mut at, mut literals_from) = (part.start, part.start);
-        let mut misses = 1 << PATIENCE_BITS;
+        let mut misses = self.misses;
         while at + WORD < part.end {
             if let Some((before, length)) = self.matching(block, at, part.end) {
                 let back = backwards(block, at, before, literals_from, length);
@@ -63,12 +70,13 @@ impl Finder {
                 self.remember(block, at + 1..(at + length).min(part.end - WORD));
                 at += length;
                 literals_from = at;
-                misses = 1 << PATIENCE_BITS;
+                misses = NO_MISSES;
             } else {
                 at += misses >> PATIENCE_BITS;
-                misses += 1;
+                misses = MOST_MISSES.min(misses + 1);
             }
         }
+        self.misses = misses;
         &self.found
     }
 
@@ -76,7 +84,7 @@ impl Finder {
     #[inline]
     fn matching(&mut self, block: &[u8], at: usize, end: usize) -> Option<(usize, usize)> {
         let four = four(block, at);
-        let before = std::mem::replace(&mut self.last[place(four)], number(at)) as usize;
+        let before = std::mem::replace(&mut self.last[place(four, HASH_BITS)], number(at)) as usize;
         if before >= at || at - before > MOST_DISTANCE || self::four(block, before) != four {
             return None;
         }
@@ -87,7 +95,7 @@ impl Finder {
     fn remember(&mut self, block: &[u8], places: Range<usize>) {
         let step = if places.len() > 8 * LONG_STEP { LONG_STEP } else { 1 };
         for at in places.step_by(step) {
-            self.last[place(four(block, at))] = number(at);
+            self.last[place(four(block, at), HASH_BITS)] = number(at);
         }
     }
 }
@@ -95,11 +103,6 @@ impl Finder {
 #[inline]
 fn four(block: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"))
-}
-
-#[inline]
-fn place(four: u32) -> usize {
-    (four.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)) as usize
 }
 
 /// At how many bytes both begin the same. `before` is the longer one.

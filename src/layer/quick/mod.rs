@@ -1,6 +1,6 @@
 //! Deflate (RFC 1951) for data in which little repeats: archives, images, programs packed by others, keys and text that
 //! encodes such. A compressor that looks everywhere takes longest where there is least to find; this one takes longer
-//! steps the longer it finds nothing, and is some five times as fast there for at most some percent more bytes.
+//! steps the longer it finds nothing, and is three to five times as fast there for about one percent more bytes.
 //!
 //! Whatever it is given comes out right, and what repeats is found well enough. The bytes depend on the input alone.
 
