@@ -42,6 +42,22 @@ fn noise(size: usize) -> impl Iterator<Item = u8> {
 }
 
 #[test]
+fn the_bytes_depend_on_the_block_alone() {
+    let mut text: Vec<u8> = noise(2 * PART_BYTES).collect();
+    text.extend_from_within(PART_BYTES..PART_BYTES + 20_000);
+    let mut fresh = vec![0; Quick::bound(text.len())];
+    let size = Quick::default().gzip(&text, &mut fresh);
+    for before in [vec![], b"repeats ".repeat(9_000), noise(1 << 20).collect(), text.clone()] {
+        let mut quick = Quick::default();
+        let mut output = vec![0x5a; Quick::bound(1 << 20)];
+        quick.gzip(&before, &mut output);
+        let again = quick.gzip(&text, &mut output);
+        assert!(output[..again] == fresh[..size], "after {} bytes", before.len());
+    }
+    assert!(size < 2 * PART_BYTES + 20_000 / 4, "what repeats behind noise was not found: {size}");
+}
+
+#[test]
 fn sizes_at_which_parts_end() {
     for size in [0, 1, 2, 7, 8, 9, 12, 100, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES, 1 << 20] {
         let noise: Vec<u8> = noise(size).collect();
