@@ -6,7 +6,7 @@ use crate::context::{Entry, Kind};
 use crate::image::{Digest, Hasher};
 
 /// Another number for every change of this program, or of a library, that gives a layer other bytes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Bytes that are hashed at a time.
 const CHUNK_BYTES: usize = 32 << 10;
