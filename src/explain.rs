@@ -131,7 +131,7 @@ pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Content
         bytes: decided.bytes,
     });
     let decided = decided.collect();
-    let Listing { entries, skipped, .. } = context.list(rules, &private, interrupt)?;
+    let Listing { entries, skipped, .. } = context.list(&rules, &private, interrupt)?;
     let advice = advice(&entries, None);
     Ok(Contents { kept: entries.iter().map(kept).collect(), decided, skipped, advice })
 }

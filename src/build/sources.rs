@@ -334,7 +334,7 @@ impl Look<'_> {
             return Err(BuildError::ContextIsPrivate(context.given().to_owned()));
         }
         let skip = [std::slice::from_ref(&self.store_root), &self.private].concat();
-        Ok(context.list(rules, &skip, self.interrupt)?)
+        Ok(context.list(&rules, &skip, self.interrupt)?)
     }
 
     fn warn(&self, warnings: &[String]) {

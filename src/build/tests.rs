@@ -347,7 +347,7 @@ fn failures_leave_the_store_as_it_was() {
 fn walk_files(root: &Path) -> Vec<PathBuf> {
     let listing = Context::open(root).and_then(|context| {
         let rules = context.rules(None, &[".lease.lock".to_owned()])?;
-        context.list(rules, &[], &Interrupt::default())
+        context.list(&rules, &[], &Interrupt::default())
     });
     listing.expect("listed").entries.iter().map(|entry| entry.relative().to_owned()).collect()
 }

@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use ignore::WalkBuilder;
+
 use super::{Context, ContextError, IgnoreRules};
 use crate::progress::Interrupt;
 
@@ -26,27 +28,23 @@ impl Context {
         interrupt: &Interrupt,
     ) -> Result<Vec<Decided>, ContextError> {
         let mut decided = vec![Decided::default(); rules.rules().len()];
-        let mut waiting: Vec<PathBuf> = vec![self.root().to_owned()];
-        while let Some(directory) = waiting.pop() {
+        let skip = skip.to_vec();
+        let walk = WalkBuilder::new(self.root())
+            .standard_filters(false)
+            .filter_entry(move |entry| !skip.iter().any(|skip| skip == entry.path()))
+            .build();
+        for found in walk.flatten() {
             if interrupt.requested() {
                 return Err(ContextError::Interrupted);
             }
-            for found in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let path = found.path();
-                let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-                if skip.contains(&path) {
-                    continue;
-                }
-                if metadata.is_dir() {
-                    waiting.push(path);
-                    continue;
-                }
-                let relative = path.strip_prefix(self.root()).unwrap_or(&path);
-                if let Some(index) = rules.deciding(relative.as_os_str().as_bytes()) {
-                    decided[index].entries += 1;
-                    decided[index].bytes += if metadata.is_file() { metadata.size() } else { 0 };
-                }
+            if found.file_type().is_some_and(|kind| kind.is_dir()) {
+                continue;
             }
+            let relative = found.path().strip_prefix(self.root()).unwrap_or(found.path());
+            let Some(index) = rules.deciding(relative.as_os_str().as_bytes()) else { continue };
+            let Ok(metadata) = std::fs::symlink_metadata(found.path()) else { continue };
+            decided[index].entries += 1;
+            decided[index].bytes += if metadata.is_file() { metadata.size() } else { 0 };
         }
         Ok(decided)
     }

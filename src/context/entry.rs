@@ -64,7 +64,7 @@ impl Stamp {
 impl Entry {
     /// The path for the system's calls.
     pub fn relative(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.path))
+        relative(&self.path)
     }
 
     /// Bytes of content; 0 for what is not a file.
@@ -74,4 +74,9 @@ impl Entry {
             Kind::Directory | Kind::Symlink { .. } => 0,
         }
     }
+}
+
+/// A path's bytes, for the system's calls.
+pub(super) fn relative(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
 }

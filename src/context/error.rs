@@ -1,10 +1,10 @@
 //! What can be wrong with a context, as facts.
 
 use std::fmt;
-use std::fs::FileType;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
+
+use rustix::fs::FileType;
 
 use super::{MAX_IGNORE_FILE_BYTES, RuleError};
 
@@ -90,14 +90,11 @@ pub enum SpecialKind {
 
 impl SpecialKind {
     pub(super) fn of(kind: FileType) -> Self {
-        if kind.is_socket() {
-            Self::Socket
-        } else if kind.is_fifo() {
-            Self::Fifo
-        } else if kind.is_char_device() || kind.is_block_device() {
-            Self::Device
-        } else {
-            Self::Unknown
+        match kind {
+            FileType::Socket => Self::Socket,
+            FileType::Fifo => Self::Fifo,
+            FileType::CharacterDevice | FileType::BlockDevice => Self::Device,
+            _ => Self::Unknown,
         }
     }
 }

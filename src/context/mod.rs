@@ -14,6 +14,7 @@ mod walk;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,13 +96,13 @@ impl Context {
 
     /// What is at a path relative to the root, whatever the rules say; links are not followed.
     pub fn entry(&self, relative: &Path) -> Result<Entry, ContextError> {
-        look::entry(self, relative)
+        look::entry(self, rustix::fs::CWD, &self.root.join(relative), relative.as_os_str().as_bytes())
     }
 
     /// Everything the rules leave in, sorted by the bytes of its path, parents before children.
     ///
     /// `skip` are absolute paths without links that are left out whatever the rules say.
-    pub fn list(&self, rules: IgnoreRules, skip: &[PathBuf], interrupt: &Interrupt) -> Result<Listing, ContextError> {
+    pub fn list(&self, rules: &IgnoreRules, skip: &[PathBuf], interrupt: &Interrupt) -> Result<Listing, ContextError> {
         walk::walk(self, rules, skip, interrupt)
     }
 }

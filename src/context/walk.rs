@@ -1,20 +1,27 @@
-//! The walk through a context: what the rules exclude is not looked into unless an exception may
-//! match below it, and links are never followed.
+//! The walk through a context: what the rules exclude is not looked into unless an exception may match below it, and
+//! links are never followed.
+//!
+//! Threads share the directories: each lists one at a time and looks at what is in it by its name there, since the way
+//! from the root to each file would take longer than the look itself.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use ignore::{DirEntry, WalkBuilder};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
 
-use super::look::{Lookers, unreadable};
+use super::entry::relative;
+use super::look::{entry, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
-use super::{Context, ContextError, Entry, IgnoreRules};
+use super::{Context, ContextError, Entry, IgnoreRules, Kind};
 use crate::progress::Interrupt;
+use crate::threads::spawn_scoped;
+
+/// Entries that one thread finds as fast as several.
+const FEW: usize = 512;
 
 /// What a context holds.
 #[derive(Debug, Clone)]
@@ -23,164 +30,302 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// How many things the rules excluded; a directory not looked into counts once.
     pub excluded: u64,
-    /// The paths to skip that were met.
+    /// The paths to skip that were met, sorted.
     pub skipped: Vec<PathBuf>,
 }
 
 pub(super) fn walk(
     context: &Context,
-    rules: IgnoreRules,
+    rules: &IgnoreRules,
     skip: &[PathBuf],
     interrupt: &Interrupt,
 ) -> Result<Listing, ContextError> {
-    let root = context.root();
-    let gate = Arc::new(Mutex::new(Gate::new(root.to_owned(), rules, skip.to_vec())));
-    let keeper = Arc::clone(&gate);
-    let walk = WalkBuilder::new(root)
-        .standard_filters(false)
-        .follow_links(false)
-        .filter_entry(move |entry| locked(&keeper).admits(entry))
-        .build();
-    let mut entries = Lookers::watch(context, interrupt, |lookers| {
-        // Excluded directories on the way to what is being looked at: they go in once something below does.
-        let mut waiting: Vec<PathBuf> = Vec::new();
-        let mut returned = 0;
-        for found in walk {
-            if interrupt.requested() {
-                return Err(ContextError::Interrupted);
+    let root = rustix::fs::open(context.root(), DIRECTORY, Mode::empty())
+        .map_err(|error| unreadable(context.given().to_owned(), error.into()))?;
+    let walk = Walk { context, root, rules, skip, interrupt, queue: Mutex::default(), wake: Condvar::new() };
+    walk.queue().waiting.push(Directory::default());
+    let found = walk.run();
+    if interrupt.requested() {
+        return Err(ContextError::Interrupted);
+    }
+    found.listing()
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A directory to list.
+#[derive(Default)]
+struct Directory {
+    /// Relative to the root, which has none.
+    path: Box<[u8]>,
+    /// The rules that match it or one above it; none for the root.
+    hits: Option<Hits>,
+    /// Itself, if it is excluded.
+    excluded: Option<Arc<OnTheWay>>,
+}
+
+/// A directory that is excluded but may hold something that is not.
+struct OnTheWay {
+    entry: Entry,
+    /// The excluded directory it is in.
+    above: Option<Arc<Self>>,
+    /// Whether something in it goes in, and so it does itself.
+    needed: AtomicBool,
+}
+
+impl OnTheWay {
+    fn need(&self) {
+        // Who was first goes on to those above.
+        if !self.needed.swap(true, Ordering::Relaxed)
+            && let Some(above) = &self.above
+        {
+            above.need();
+        }
+    }
+}
+
+struct Walk<'a> {
+    context: &'a Context,
+    root: OwnedFd,
+    rules: &'a IgnoreRules,
+    skip: &'a [PathBuf],
+    interrupt: &'a Interrupt,
+    queue: Mutex<Queue>,
+    /// Tells idle threads that the queue is another.
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Directory>,
+    /// Directories that are being listed: more may come of them.
+    taken: usize,
+    /// Threads without one.
+    idle: usize,
+}
+
+/// A directory that a thread has taken, and those it has found in it.
+struct Turn<'a> {
+    walk: &'a Walk<'a>,
+    directory: Directory,
+    inside: Vec<Directory>,
+}
+
+impl Drop for Turn<'_> {
+    /// Also when the thread panics: the others would wait for ever.
+    fn drop(&mut self) {
+        let mut queue = self.walk.queue();
+        queue.waiting.append(&mut self.inside);
+        queue.taken -= 1;
+        if queue.idle > 0 {
+            self.walk.wake.notify_all();
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists everything, with further threads once there is enough to do.
+    fn run(&self) -> Found {
+        let mut wanted = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let mut helpers = Vec::new();
+            let mut found = self.work(|found| {
+                if helpers.len() < wanted && found.entries.len() > FEW {
+                    match spawn_scoped(scope, || self.work(|_| {})) {
+                        Ok(helper) => helpers.push(helper),
+                        // Those that there are do the work.
+                        Err(_) => wanted = 0,
+                    }
+                }
+            });
+            for helper in helpers {
+                found.add(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            let found = found.map_err(|error| walk_error(context, error))?;
-            if found.depth() == 0 {
+            found
+        })
+    }
+
+    /// Lists directories until there are no more; `after` sees what there is after each.
+    fn work(&self, mut after: impl FnMut(&Found)) -> Found {
+        let mut found = Found::default();
+        while let Some(mut turn) = self.next() {
+            self.list(&mut turn, &mut found);
+            drop(turn);
+            after(&found);
+        }
+        // Each thread sorts its own: then they only have to be merged.
+        found.entries.sort_unstable_by(by_path);
+        found
+    }
+
+    /// The next directory, once there is one; none when all are listed, or nobody wants them any more.
+    fn next(&self) -> Option<Turn<'_>> {
+        let mut queue = self.queue();
+        loop {
+            if self.interrupt.requested() {
+                return None;
+            }
+            if let Some(directory) = queue.waiting.pop() {
+                queue.taken += 1;
+                return Some(Turn { walk: self, directory, inside: Vec::new() });
+            }
+            if queue.taken == 0 {
+                return None;
+            }
+            queue.idle += 1;
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    fn list(&self, turn: &mut Turn<'_>, found: &mut Found) {
+        let path = &*turn.directory.path;
+        let failed = |error: rustix::io::Errno| {
+            let shown =
+                if path.is_empty() { self.context.given().to_owned() } else { self.context.shown(relative(path)) };
+            (path.into(), unreadable(shown, error.into()))
+        };
+        let place = if path.is_empty() { Path::new(".") } else { relative(path) };
+        let mut names = match openat(&self.root, place, DIRECTORY, Mode::empty()).and_then(Dir::new) {
+            Ok(names) => names,
+            Err(error) => return found.fail(failed(error)),
+        };
+        let mut path = path.to_vec();
+        while let Some(name) = names.read() {
+            if self.interrupt.requested() {
+                return;
+            }
+            let (name, opened) = match name.and_then(|name| Ok((name, names.fd()?))) {
+                Ok(both) => both,
+                Err(error) => return found.fail(failed(error)),
+            };
+            if matches!(name.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
-            let relative = relative(root, &found).to_owned();
-            waiting.retain(|directory| relative.starts_with(directory));
-            if locked(&gate).is_provisional(&relative) {
-                waiting.push(relative);
-            } else {
-                returned += waiting.len() as u64;
-                waiting.drain(..).chain([relative]).for_each(|path| lookers.look_at(path));
+            path.truncate(turn.directory.path.len());
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.file_name().to_bytes());
+            match self.meet(&turn.directory, opened, &name, &path, found) {
+                Ok(inside) => turn.inside.extend(inside),
+                Err(error) => found.fail((path.as_slice().into(), error)),
             }
         }
-        locked(&gate).excluded -= returned;
-        Ok(())
-    })?;
-    // Each share is sorted: only they have to be merged.
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut gate = locked(&gate);
-    Ok(Listing { entries, excluded: gate.excluded, skipped: std::mem::take(&mut gate.skipped) })
+    }
+
+    /// Looks at what is at `path`, which has this name in `directory`; answers the directory to list, if it is one.
+    fn meet(
+        &self,
+        directory: &Directory,
+        opened: BorrowedFd<'_>,
+        name: &DirEntry,
+        path: &[u8],
+        found: &mut Found,
+    ) -> Result<Option<Directory>, ContextError> {
+        let above = directory.hits.as_ref();
+        let shown = if self.rules.rules().is_empty() { None } else { Some(text(path)) };
+        let decided_by = shown.as_ref().and_then(|shown| self.rules.last(above, shown));
+        let excluded_by = decided_by.filter(|_| self.rules.verdict(decided_by).excluded);
+        if let (Some(index), Some(shown)) = (excluded_by, &shown) {
+            found.excluded += 1;
+            if !is_directory(opened, name) || !self.rules.may_return_below(shown, index) {
+                return Ok(None);
+            }
+        }
+        if self.is_to_skip(path) {
+            found.skipped.push(self.context.root().join(relative(path)));
+            return Ok(None);
+        }
+        let entry = entry(self.context, opened, name.file_name(), path)?;
+        let inside = (entry.kind == Kind::Directory).then(|| Directory {
+            path: path.into(),
+            hits: shown.map(|shown| self.rules.hits(above, &shown)),
+            excluded: None,
+        });
+        if excluded_by.is_none() {
+            if let Some(excluded) = &directory.excluded {
+                excluded.need();
+            }
+            found.entries.push(entry);
+            return Ok(inside);
+        }
+        let needed = AtomicBool::new(false);
+        let excluded = Arc::new(OnTheWay { entry, above: directory.excluded.clone(), needed });
+        found.on_the_way.push(Arc::clone(&excluded));
+        Ok(inside.map(|inside| Directory { excluded: Some(excluded), ..inside }))
+    }
+
+    fn is_to_skip(&self, path: &[u8]) -> bool {
+        self.skip.iter().any(|skip| {
+            let below = skip.as_os_str().as_bytes().strip_prefix(self.context.root().as_os_str().as_bytes());
+            below.is_some_and(|below| below.strip_prefix(b"/").unwrap_or(below) == path)
+        })
+    }
 }
 
-/// Nobody panics while holding it; the lock only satisfies the walker's bounds.
-fn locked<T>(gate: &Mutex<T>) -> MutexGuard<'_, T> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// Where something went wrong, and what.
+type Failure = (Box<[u8]>, ContextError);
 
-/// The path below `root`, by its bytes: the walker puts names after the path it was given.
-fn relative<'a>(root: &Path, entry: &'a DirEntry) -> &'a Path {
-    let path = entry.path().as_os_str().as_bytes();
-    let below = path.strip_prefix(root.as_os_str().as_bytes()).unwrap_or(path);
-    Path::new(OsStr::from_bytes(below.strip_prefix(b"/").unwrap_or(below)))
-}
-
-/// Decides, entry by entry, what the walk looks at.
-struct Gate {
-    root: PathBuf,
-    rules: IgnoreRules,
-    skip: Vec<PathBuf>,
-    /// The rules that match the directories on the way to the last entry.
-    trail: Vec<(PathBuf, Hits)>,
-    /// Directories that are excluded but may hold something that is not.
-    provisional: HashSet<PathBuf>,
+/// What one thread found.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    on_the_way: Vec<Arc<OnTheWay>>,
     excluded: u64,
     skipped: Vec<PathBuf>,
+    /// The failure at the least path: which one is told does not depend on who was faster.
+    failed: Option<Failure>,
 }
 
-impl Gate {
-    fn new(root: PathBuf, rules: IgnoreRules, skip: Vec<PathBuf>) -> Self {
-        Self { root, rules, skip, trail: Vec::new(), provisional: HashSet::new(), excluded: 0, skipped: Vec::new() }
-    }
-
-    fn admits(&mut self, entry: &DirEntry) -> bool {
-        let admitted = self.rules_admit(entry);
-        if admitted && self.skip.iter().any(|skip| skip.as_os_str() == entry.path().as_os_str()) {
-            self.skipped.push(entry.path().to_owned());
-            return false;
-        }
-        admitted
-    }
-
-    /// Whether the directory was let in for what may be below it; answers so once.
-    fn is_provisional(&mut self, directory: &Path) -> bool {
-        !self.provisional.is_empty() && self.provisional.remove(directory)
-    }
-
-    fn rules_admit(&mut self, entry: &DirEntry) -> bool {
-        if self.rules.rules().is_empty() {
-            return true;
-        }
-        let relative = relative(&self.root, entry);
-        let path = text(relative.as_os_str().as_bytes());
-        let parent = relative.parent().filter(|parent| !parent.as_os_str().is_empty());
-        self.follow(parent);
-        let parent = self.trail.last().map(|(_, hits)| hits);
-        let decided_by = self.rules.last(parent, &path);
-        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-        match decided_by {
-            Some(index) if self.rules.verdict(decided_by).excluded => {
-                self.excluded += 1;
-                let looked_into = is_directory && self.rules.may_return_below(&path, index);
-                if looked_into {
-                    self.provisional.insert(relative.to_owned());
-                }
-                looked_into
-            }
-            _ => true,
+impl Found {
+    fn fail(&mut self, failure: Failure) {
+        if self.failed.as_ref().is_none_or(|(path, _)| failure.0 < *path) {
+            self.failed = Some(failure);
         }
     }
 
-    /// Makes the trail end at `directory`.
-    fn follow(&mut self, directory: Option<&Path>) {
-        let Some(directory) = directory else {
-            self.trail.clear();
-            return;
-        };
-        if self.trail.last().is_some_and(|(last, _)| last.as_os_str() == directory.as_os_str()) {
-            return;
+    fn add(&mut self, mut other: Self) {
+        self.entries.append(&mut other.entries);
+        self.on_the_way.append(&mut other.on_the_way);
+        self.excluded += other.excluded;
+        self.skipped.append(&mut other.skipped);
+        if let Some(failure) = other.failed {
+            self.fail(failure);
         }
-        while self.trail.last().is_some_and(|(last, _)| !directory.starts_with(last)) {
-            self.trail.pop();
+    }
+
+    fn listing(self) -> Result<Listing, ContextError> {
+        let Self { mut entries, on_the_way, excluded, mut skipped, failed } = self;
+        if let Some((_, error)) = failed {
+            return Err(error);
         }
-        let known = self.trail.last().map_or(0, |(last, _)| last.components().count());
-        let mut path: PathBuf = directory.components().take(known).collect();
-        for name in directory.components().skip(known) {
-            path.push(name);
-            let parent = self.trail.last().map(|(_, hits)| hits);
-            let hits = self.rules.hits(parent, &text(path.as_os_str().as_bytes()));
-            self.trail.push((path.clone(), hits));
-        }
+        let found = entries.len();
+        let needed = on_the_way.iter().filter(|directory| directory.needed.load(Ordering::Relaxed));
+        entries.extend(needed.map(|directory| directory.entry.clone()));
+        let excluded = excluded - (entries.len() - found) as u64;
+        // This sort knows what is sorted already.
+        entries.sort_by(by_path);
+        skipped.sort_unstable();
+        Ok(Listing { entries, excluded, skipped })
     }
 }
 
-/// The walker's error with the path it is about.
-fn walk_error(context: &Context, error: ignore::Error) -> ContextError {
-    let path = match error_path(&error) {
-        Some(path) => match path.strip_prefix(context.root()) {
-            Ok(relative) if relative.as_os_str().is_empty() => context.given().to_owned(),
-            Ok(relative) => context.shown(relative),
-            Err(_) => path.to_owned(),
-        },
-        None => context.given().to_owned(),
+fn by_path(one: &Entry, other: &Entry) -> std::cmp::Ordering {
+    one.path.cmp(&other.path)
+}
+
+/// Whether the name is a directory's; one that cannot be looked at is none.
+fn is_directory(opened: BorrowedFd<'_>, name: &DirEntry) -> bool {
+    let kind = match name.file_type() {
+        // Not every file system says it with the name.
+        FileType::Unknown => statat(opened, name.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
+        kind => kind,
     };
-    let text = error.to_string();
-    unreadable(path, error.into_io_error().unwrap_or_else(|| io::Error::other(text)))
-}
-
-fn error_path(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
-        ignore::Error::Partial(errors) => errors.iter().find_map(error_path),
-        _ => None,
-    }
+    kind == FileType::Directory
 }

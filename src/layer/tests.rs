@@ -60,7 +60,7 @@ impl Fixture {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.context.list(IgnoreRules::default(), &[], &Interrupt::default()).expect("listed").entries
+        self.context.list(&IgnoreRules::default(), &[], &Interrupt::default()).expect("listed").entries
     }
 
     fn pack_entries(&self, entries: &[Entry], destination: &str) -> Result<Packed<Vec<u8>>, LayerError> {

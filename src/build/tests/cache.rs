@@ -244,7 +244,7 @@ fn an_unchanged_image_is_written_nowhere() {
     let stamps = || {
         let context = Context::open(bench.store.root()).expect("there");
         let rules = context.rules(None, &["*.lock".to_owned()]).expect("rules");
-        context.list(rules, &[], &Interrupt::default()).expect("listed").entries
+        context.list(&rules, &[], &Interrupt::default()).expect("listed").entries
     };
     let config = bench.cached();
     bench.build(&config).expect("built");
