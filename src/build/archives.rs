@@ -127,7 +127,7 @@ impl Importing<'_> {
             None => Compressors::new(self.compression),
         };
         let compressors = compressors.map_err(unwritten)?;
-        let sink = self.store.write_blob(self.lease)?;
+        let sink = self.store.draft_blob(self.lease)?;
         let mut monitor = Monitor::new(self.progress, &key, self.interrupt);
         let (packed, imported) =
             import(reader, &plan, &compressors, sink, &mut monitor, below).map_err(|error| match error {
@@ -135,9 +135,8 @@ impl Importing<'_> {
                 ForeignError::Interrupted => BuildError::Interrupted,
                 source => BuildError::Archive { path: shown, source: Box::new(source) },
             })?;
-        let Packed { diff_id, uncompressed, inner } = packed;
-        let (digest, size) = inner.commit()?;
-        let diff_id = diff_id.unwrap_or(digest);
+        let Packed { diff_id, uncompressed, digest, size, inner } = packed;
+        inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         layers::tell(self.progress, &descriptor);
         Ok((LayerOutcome { descriptor, diff_id, uncompressed, reused: false }, imported))

@@ -173,14 +173,13 @@ impl Layering<'_> {
         mut monitor: Monitor<'_>,
     ) -> Result<LayerOutcome, BuildError> {
         let plan = self.plan(entries);
-        let sink = self.store.write_blob(self.lease)?;
+        let sink = self.store.draft_blob(self.lease)?;
         let packed = pack(&plan, compressors, sink, &mut monitor).map_err(|error| match error {
             LayerError::Write(source) => StoreError::io("write a blob in", self.store.root(), source).into(),
             error => BuildError::from(error),
         })?;
-        let Packed { diff_id, uncompressed, inner } = packed;
-        let (digest, size) = inner.commit()?;
-        let diff_id = diff_id.unwrap_or(digest);
+        let Packed { diff_id, uncompressed, digest, size, inner } = packed;
+        inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         tell(self.progress, &descriptor);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })

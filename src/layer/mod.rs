@@ -22,6 +22,7 @@ mod repetition;
 mod settled;
 mod source;
 mod split;
+mod stage;
 mod tar;
 mod whiteout;
 mod writer;

@@ -11,6 +11,8 @@ use std::thread::JoinHandle;
 
 use super::Compression;
 use super::compress::Encoder;
+use super::stage::{Stage, Take};
+use crate::image::{Digest, Hasher};
 
 /// Bytes that all slots together may take.
 const BUDGET_BYTES: usize = 32 << 20;
@@ -21,7 +23,7 @@ const SLOTS_PER_THREAD: usize = 4;
 /// A block as it comes, and as it is written.
 type Buffers = (Vec<u8>, Vec<u8>);
 
-/// Threads that compress, and the slots they take blocks from. Each layer has to be written by a thread of its own.
+/// Threads that compress, and the slots they take blocks from. Each layer has to be written by threads of its own.
 #[derive(Debug)]
 pub struct Compressors {
     compression: Compression,
@@ -150,45 +152,56 @@ fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
 /// A block that will be compressed.
 type Coming = Receiver<io::Result<Slot>>;
 
-/// The blocks of one layer on their way through the compressors, and who writes them in their order.
+/// The blocks of one layer on their way through the compressors: hashed in their order, then written, by threads of
+/// their own, since of what does not compress each is as much work as reading it.
 #[derive(Debug)]
 pub(super) struct Pipeline<W> {
     compressors: Arc<Compressors>,
-    collector: Collector<W>,
+    hashing: Stage<Coming, Hashing<W>>,
 }
 
-/// Who writes the blocks.
+/// Hashes blocks and hands them on.
 #[derive(Debug)]
-enum Collector<W> {
-    /// A thread of its own, while further blocks are made.
-    Beside(Sender<Coming>, JoinHandle<io::Result<W>>),
-    /// Whoever hands them over, one after the other: the system has given no thread.
-    Here(W),
-    /// Nobody any more.
-    Ended,
+struct Hashing<W> {
+    hasher: Hasher,
+    writing: Stage<Slot, Writing<W>>,
+}
+
+/// Writes blocks.
+#[derive(Debug)]
+struct Writing<W>(W);
+
+impl<W: Write + Send + 'static> Take<Coming> for Hashing<W> {
+    fn take(&mut self, block: Coming) -> io::Result<()> {
+        let slot = block.recv().map_err(|_| io::Error::other("a thread that compresses ended early"))??;
+        self.hasher.update(&slot.output[..slot.made]);
+        self.writing.send(slot)
+    }
+}
+
+impl<W: Write> Take<Slot> for Writing<W> {
+    fn take(&mut self, slot: Slot) -> io::Result<()> {
+        self.0.write_all(&slot.output[..slot.made])
+    }
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(super) struct Written<W> {
+    /// Whom it was written to.
+    pub(super) inner: W,
+    /// Its digest.
+    pub(super) digest: Digest,
+    /// Its bytes.
+    pub(super) size: u64,
 }
 
 impl<W: Write + Send + 'static> Pipeline<W> {
     /// A pipeline into `inner`.
     pub(super) fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
-        let (order, blocks) = channel::<Coming>();
-        // It comes once there is a thread for it: one that there is none for would take it along.
-        let (hand, handed) = sync_channel::<W>(1);
-        let collect = move || {
-            let mut inner = handed.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-            for block in blocks {
-                write(&mut inner, &block)?;
-            }
-            Ok(inner)
-        };
-        let collector = match crate::threads::spawn("write", collect) {
-            Ok(thread) => match hand.send(inner) {
-                Ok(()) => Collector::Beside(order, thread),
-                Err(returned) => Collector::Here(returned.0),
-            },
-            Err(_) => Collector::Here(inner),
-        };
-        Self { compressors: Arc::clone(compressors), collector }
+        let writing = Stage::new("write", Writing(inner));
+        let hashing = Stage::new("hash", Hashing { hasher: Hasher::default(), writing });
+        Self { compressors: Arc::clone(compressors), hashing }
     }
 
     /// Room for a block, waiting until there is some.
@@ -199,48 +212,18 @@ impl<W: Write + Send + 'static> Pipeline<W> {
     /// Hands over the next block.
     pub(super) fn send(&mut self, slot: Slot) -> io::Result<()> {
         let (done, block) = sync_channel(1);
-        if let Collector::Here(inner) = &mut self.collector {
-            let sent = self.compressors.send(Job { slot, done });
-            let written = sent.and_then(|()| write(inner, &block));
-            if written.is_err() {
-                self.collector = Collector::Ended;
-            }
-            return written;
-        }
-        if matches!(&self.collector, Collector::Beside(order, _) if order.send(block).is_ok()) {
-            return self.compressors.send(Job { slot, done });
-        }
-        // The collector ended early, and its error is the reason.
-        self.finish().and_then(|_| Err(io::ErrorKind::BrokenPipe.into()))
+        // First: who hashes it may be whoever hands it over, and would wait for it.
+        self.compressors.send(Job { slot, done })?;
+        self.hashing.send(block)
     }
 
-    /// Waits for everything to be written and gives the writer back. Can be asked once.
-    pub(super) fn finish(&mut self) -> io::Result<W> {
-        match std::mem::replace(&mut self.collector, Collector::Ended) {
-            Collector::Beside(order, thread) => {
-                drop(order);
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            }
-            Collector::Here(inner) => Ok(inner),
-            Collector::Ended => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+    /// Waits for everything to be written. Can be asked once.
+    pub(super) fn finish(&mut self) -> io::Result<Written<W>> {
+        let Hashing { hasher, mut writing } = self.hashing.finish()?;
+        let Writing(inner) = writing.finish()?;
+        let (digest, size) = hasher.finish();
+        Ok(Written { inner, digest, size })
     }
-}
-
-impl<W> Drop for Pipeline<W> {
-    /// Waits for the collector, so that an abandoned blob is gone when this returns.
-    fn drop(&mut self) {
-        if let Collector::Beside(order, thread) = std::mem::replace(&mut self.collector, Collector::Ended) {
-            drop(order);
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Writes the block once it is compressed.
-fn write(inner: &mut impl Write, block: &Coming) -> io::Result<()> {
-    let slot = block.recv().map_err(|_| io::Error::other("a thread that compresses ended early"))??;
-    inner.write_all(&slot.output[..slot.made])
 }
 
 #[cfg(test)]
@@ -272,7 +255,7 @@ mod tests {
     }
 
     /// What becomes of more blocks than there are slots.
-    fn through<W: Write + Send + 'static>(mut pipeline: Pipeline<W>) -> io::Result<W> {
+    fn through<W: Write + Send + 'static>(mut pipeline: Pipeline<W>) -> io::Result<Written<W>> {
         for number in 0..40 {
             let mut slot = pipeline.slot()?;
             fill(&mut slot, |at| at * number);
@@ -281,21 +264,29 @@ mod tests {
         pipeline.finish()
     }
 
-    fn here<W: Write>(inner: W, compressors: &Arc<Compressors>) -> Pipeline<W> {
-        Pipeline { compressors: Arc::clone(compressors), collector: Collector::Here(inner) }
+    /// Without any of the threads, or without the second.
+    fn here<W: Write + Send + 'static>(inner: W, compressors: &Arc<Compressors>, beside: bool) -> Pipeline<W> {
+        let hashing = Hashing { hasher: Hasher::default(), writing: Stage::here(Writing(inner)) };
+        let hashing = if beside { Stage::new("hash", hashing) } else { Stage::here(hashing) };
+        Pipeline { compressors: Arc::clone(compressors), hashing }
     }
 
     #[test]
-    fn without_a_thread_that_writes_the_bytes_are_the_same() {
+    fn without_threads_that_hash_and_write_the_bytes_are_the_same() {
         let compressors = compressors();
-        let beside = through(Pipeline::new(Vec::new(), &compressors)).expect("written");
-        assert!(through(here(Vec::new(), &compressors)).expect("written") == beside);
+        let expected = through(Pipeline::new(Vec::new(), &compressors)).expect("written");
+        assert_eq!(expected.digest, Digest::of(&expected.inner));
+        assert_eq!(expected.size, expected.inner.len() as u64);
+        for beside in [false, true] {
+            let written = through(here(Vec::new(), &compressors, beside)).expect("written");
+            assert!(written.inner == expected.inner && written.digest == expected.digest);
+        }
     }
 
     #[test]
-    fn without_a_thread_that_writes_an_error_stays_one() {
+    fn without_threads_that_hash_and_write_an_error_stays_one() {
         let compressors = compressors();
-        let mut pipeline = here(Short(100), &compressors);
+        let mut pipeline = here(Short(100), &compressors, false);
         let mut slot = pipeline.slot().expect("free");
         fill(&mut slot, |at| at);
         let error = pipeline.send(slot).expect_err("the sink is full");
@@ -303,7 +294,11 @@ mod tests {
         let slot = pipeline.slot().expect("free");
         pipeline.send(slot).expect_err("still");
         pipeline.finish().expect_err("what is cut is not finished");
+        // However many threads there are, the error is the sink's own.
+        for pipeline in [Pipeline::new(Short(100), &compressors), here(Short(100), &compressors, true)] {
+            assert_eq!(through(pipeline).expect_err("full").kind(), io::ErrorKind::StorageFull);
+        }
         // Others can go on.
-        assert!(through(here(Vec::new(), &compressors)).is_ok());
+        through(here(Vec::new(), &compressors, false)).expect("written");
     }
 }

@@ -76,7 +76,7 @@ impl Fixture {
         let packed = self.pack_entries(&self.entries(), destination).expect("packed");
         let mut archive = Vec::new();
         flate2::read::MultiGzDecoder::new(&packed.inner[..]).read_to_end(&mut archive).expect("gzip");
-        assert_eq!((Some(Digest::of(&archive)), archive.len() as u64), (packed.diff_id, packed.uncompressed));
+        assert_eq!((Digest::of(&archive), archive.len() as u64), (packed.diff_id, packed.uncompressed));
         archive
     }
 }

@@ -1,16 +1,16 @@
-//! The tee under a layer's tar stream: hashed here, compressed and written by threads of its own.
+//! The tee under a layer's tar stream: hashed here, compressed, hashed again and written by other threads.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use super::parallel::{Compressors, Pipeline, Slot};
+use super::parallel::{Compressors, Pipeline, Slot, Written};
 use super::source::{CopyError, Fill};
 use crate::image::{Digest, Hasher};
 
 /// Takes a layer's uncompressed bytes. What is known only at the end comes out of [`Self::finish`].
 #[derive(Debug)]
 pub struct LayerWriter<W: Write + Send + 'static> {
-    /// Without compression there is one digest, and whoever takes the bytes makes it.
+    /// Without compression there is one digest, which is made where the bytes are written.
     hasher: Option<Hasher>,
     uncompressed: u64,
     /// The block that is being filled, if there is one; it may have no byte yet.
@@ -23,10 +23,14 @@ pub struct LayerWriter<W: Write + Send + 'static> {
 /// A layer whose last byte is written.
 #[derive(Debug)]
 pub struct Packed<W> {
-    /// Digest of the uncompressed bytes; `None` if they are what `inner` got.
-    pub diff_id: Option<Digest>,
+    /// Digest of the uncompressed bytes.
+    pub diff_id: Digest,
     /// Number of uncompressed bytes.
     pub uncompressed: u64,
+    /// Digest of the compressed bytes.
+    pub digest: Digest,
+    /// Number of compressed bytes.
+    pub size: u64,
     /// The writer, which holds the compressed bytes.
     pub inner: W,
 }
@@ -52,9 +56,9 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
             }
             None => {}
         }
-        let inner = self.pipeline.finish()?;
-        let diff_id = self.hasher.map(|hasher| hasher.finish().0);
-        Ok(Packed { diff_id, uncompressed: self.uncompressed, inner })
+        let Written { inner, digest, size } = self.pipeline.finish()?;
+        let diff_id = self.hasher.map_or(digest, |hasher| hasher.finish().0);
+        Ok(Packed { diff_id, uncompressed: self.uncompressed, digest, size, inner })
     }
 }
 
@@ -168,9 +172,9 @@ mod tests {
                 // The end of a reader is no byte of the layer's.
                 assert_eq!(writer.fill(&mut io::empty(), 1).expect("taken"), 0);
                 let finished = writer.finish().expect("finished");
-                let diff_id = finished.diff_id.unwrap_or_else(|| Digest::of(&finished.inner));
-                assert_eq!(diff_id, Digest::of(&content));
-                assert_eq!(finished.diff_id.is_none(), compression.format() == Format::None);
+                assert_eq!(finished.diff_id, Digest::of(&content));
+                assert_eq!(finished.digest, Digest::of(&finished.inner));
+                assert_eq!(finished.size, finished.inner.len() as u64);
                 assert_eq!(finished.uncompressed, size as u64);
                 assert!(unpacked(compression.format(), &finished.inner) == content, "{compression:?} {size}");
             }

@@ -18,9 +18,16 @@ const AHEAD_BYTES: u64 = 8 << 20;
 /// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
 #[derive(Debug)]
 pub struct BlobWriter {
+    draft: BlobDraft,
+    hasher: Hasher,
+}
+
+/// The same for who hashes the bytes elsewhere, at the same time.
+#[derive(Debug)]
+pub struct BlobDraft {
     draft: Draft,
     directory: PathBuf,
-    hasher: Hasher,
+    written: u64,
     /// Bytes that the system is writing to the disk already, or has written.
     ahead: u64,
 }
@@ -43,7 +50,7 @@ impl Draft {
     }
 }
 
-impl BlobWriter {
+impl BlobDraft {
     pub(super) fn create(temporary: &Path, directory: PathBuf) -> Result<Self, StoreError> {
         let make = || tempfile::Builder::new().prefix("blob-").tempfile_in(temporary);
         let file = make()
@@ -57,38 +64,12 @@ impl BlobWriter {
                 _ => Err(error),
             })
             .map_err(|source| StoreError::io("create a file in", temporary, source))?;
-        Ok(Self { draft: Draft::Temporary(file), directory, hasher: Hasher::default(), ahead: 0 })
-    }
-
-    /// Goes on behind the bytes that `prefix` was fed from the file.
-    pub(super) fn resume(partial: Partial, directory: PathBuf, prefix: Hasher) -> Self {
-        let ahead = prefix.count();
-        Self { draft: Draft::Kept(partial), directory, hasher: prefix, ahead }
-    }
-
-    /// Bytes written so far, those of an earlier run included.
-    pub fn written(&self) -> u64 {
-        self.hasher.count()
-    }
-
-    /// The hash of everything written so far.
-    pub fn prefix(&self) -> Hasher {
-        self.hasher.clone()
-    }
-
-    /// Forgets all bytes: the next are the blob's first.
-    pub fn restart(&mut self) -> io::Result<()> {
-        let file = self.draft.file();
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        self.hasher = Hasher::default();
-        self.ahead = 0;
-        Ok(())
+        Ok(Self { draft: Draft::Temporary(file), directory, written: 0, ahead: 0 })
     }
 
     /// Has the disk begin with what was written lately. Nothing depends on whether it does.
     fn write_ahead(&mut self) {
-        let waiting = self.hasher.count() - self.ahead;
+        let waiting = self.written - self.ahead;
         if waiting < AHEAD_BYTES {
             return;
         }
@@ -101,11 +82,10 @@ impl BlobWriter {
         self.ahead += waiting;
     }
 
-    /// Makes the blob durable and gives it its name; answers its digest and size in bytes.
+    /// Makes the blob durable and gives it the name of `digest`, which has to be that of everything written.
     ///
     /// A blob of that name is replaced: it has the same content, or was damaged and is healed.
-    pub fn commit(mut self) -> Result<(Digest, u64), StoreError> {
-        let (digest, size) = self.hasher.clone().finish();
+    pub fn commit(mut self, digest: Digest) -> Result<(), StoreError> {
         let path = self.directory.join(digest.hex());
         let failed = |source| StoreError::io("write blob", &path, source);
         self.draft.file().sync_all().map_err(failed)?;
@@ -117,27 +97,7 @@ impl BlobWriter {
                 std::fs::rename(&partial.path, &path).map_err(failed)?;
             }
         }
-        sync_dir(&self.directory).map_err(failed)?;
-        Ok((digest, size))
-    }
-
-    /// Commits only what has the digest and size of `expected`.
-    pub fn commit_as(self, expected: &Descriptor) -> Result<(), StoreError> {
-        let (found, size) = self.hasher.clone().finish();
-        let error = if found != expected.digest {
-            StoreError::BlobDigest { expected: expected.digest, found }
-        } else if size != expected.size {
-            StoreError::BlobSize { digest: found, expected: expected.size, found: size }
-        } else {
-            return self.commit().map(|_| ());
-        };
-        self.forget();
-        Err(error)
-    }
-
-    /// Leaves nothing for the next run either, because it would be of no use.
-    pub fn discard(self) {
-        self.forget();
+        sync_dir(&self.directory).map_err(failed)
     }
 
     fn forget(&self) {
@@ -147,11 +107,11 @@ impl BlobWriter {
     }
 }
 
-impl Write for BlobWriter {
+impl Write for BlobDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.draft.file().write(bytes) {
             Ok(count) => {
-                self.hasher.update(&bytes[..count]);
+                self.written += count as u64;
                 self.write_ahead();
                 Ok(count)
             }
@@ -167,6 +127,77 @@ impl Write for BlobWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         self.draft.file().flush()
+    }
+}
+
+impl BlobWriter {
+    pub(super) fn new(draft: BlobDraft) -> Self {
+        Self { draft, hasher: Hasher::default() }
+    }
+
+    /// Goes on behind the bytes that `prefix` was fed from the file.
+    pub(super) fn resume(partial: Partial, directory: PathBuf, prefix: Hasher) -> Self {
+        let written = prefix.count();
+        let draft = BlobDraft { draft: Draft::Kept(partial), directory, written, ahead: written };
+        Self { draft, hasher: prefix }
+    }
+
+    /// Bytes written so far, those of an earlier run included.
+    pub fn written(&self) -> u64 {
+        self.hasher.count()
+    }
+
+    /// The hash of everything written so far.
+    pub fn prefix(&self) -> Hasher {
+        self.hasher.clone()
+    }
+
+    /// Forgets all bytes: the next are the blob's first.
+    pub fn restart(&mut self) -> io::Result<()> {
+        let file = self.draft.draft.file();
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        self.hasher = Hasher::default();
+        (self.draft.written, self.draft.ahead) = (0, 0);
+        Ok(())
+    }
+
+    /// Makes the blob durable and gives it its name; answers its digest and size in bytes.
+    pub fn commit(self) -> Result<(Digest, u64), StoreError> {
+        let (digest, size) = self.hasher.finish();
+        self.draft.commit(digest)?;
+        Ok((digest, size))
+    }
+
+    /// Commits only what has the digest and size of `expected`.
+    pub fn commit_as(self, expected: &Descriptor) -> Result<(), StoreError> {
+        let (found, size) = self.hasher.clone().finish();
+        let error = if found != expected.digest {
+            StoreError::BlobDigest { expected: expected.digest, found }
+        } else if size != expected.size {
+            StoreError::BlobSize { digest: found, expected: expected.size, found: size }
+        } else {
+            return self.commit().map(|_| ());
+        };
+        self.draft.forget();
+        Err(error)
+    }
+
+    /// Leaves nothing for the next run either, because it would be of no use.
+    pub fn discard(self) {
+        self.draft.forget();
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.draft.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.draft.flush()
     }
 }
 

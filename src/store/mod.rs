@@ -20,7 +20,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-pub use blob::{BlobReader, BlobWriter};
+pub use blob::{BlobDraft, BlobReader, BlobWriter};
 pub use error::StoreError;
 pub use index::Entry;
 pub use prune::Pruned;
@@ -227,8 +227,13 @@ impl ImageStore {
     }
 
     /// Starts writing a blob. The lease shows that it will not be pruned before it is published.
-    pub fn write_blob(&self, _lease: &Lease) -> Result<BlobWriter, StoreError> {
-        BlobWriter::create(&self.temporary(), self.blob_directory())
+    pub fn write_blob(&self, lease: &Lease) -> Result<BlobWriter, StoreError> {
+        self.draft_blob(lease).map(BlobWriter::new)
+    }
+
+    /// The same for who hashes the bytes elsewhere.
+    pub fn draft_blob(&self, _lease: &Lease) -> Result<BlobDraft, StoreError> {
+        BlobDraft::create(&self.temporary(), self.blob_directory())
     }
 
     /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.

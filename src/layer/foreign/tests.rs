@@ -85,7 +85,7 @@ fn listed(archive: &[u8]) -> Vec<String> {
 
 fn packed(bytes: &[u8], plan: &Plan) -> (Vec<String>, Imported) {
     let (packed, imported) = pack(bytes, plan).expect("an archive");
-    assert_eq!((packed.inner.len() as u64, None), (packed.uncompressed, packed.diff_id));
+    assert_eq!((packed.inner.len() as u64, packed.digest), (packed.uncompressed, packed.diff_id));
     (listed(&packed.inner), imported)
 }
 
