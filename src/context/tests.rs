@@ -213,3 +213,27 @@ fn many_entries_are_sorted_and_the_first_that_cannot_be_one_is_told() {
     let stopped = context.list(&IgnoreRules::default(), &[], &interrupt);
     assert!(matches!(stopped, Err(ContextError::Interrupted)));
 }
+
+#[test]
+fn of_several_that_cannot_go_in_the_first_path_is_told() {
+    let names: Vec<String> = (0..2000).map(|number| format!("d{:02}/f{number}", number % 40)).collect();
+    let dir = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let places = ["d07/socket", "d21/socket", "d39/socket"].map(|name| dir.path().join(name));
+    let _listeners = places.each_ref().map(|place| UnixListener::bind(place).expect("bound"));
+    for _ in 0..20 {
+        let refused = list(dir.path(), &[]).expect_err("sockets");
+        assert!(matches!(&refused, ContextError::Special { path, .. } if *path == places[0]), "{refused}");
+    }
+}
+
+#[test]
+fn what_returns_brings_all_directories_above_it_back_and_links_lead_nowhere() {
+    let dir = tree(&["a/b/c/keep", "a/b/c/drop", "a/b/x", "a/y/z", "other/file"]);
+    symlink("../other", dir.path().join("a/b/way")).expect("linked");
+    let listing = list(dir.path(), &["a", "!a/b/c/keep"]).expect("listed");
+    assert_eq!(paths(&listing), ["a", "a/b", "a/b/c", "a/b/c/keep", "other", "other/file"]);
+    // `a/b/c/drop`, `a/b/x`, `a/b/way` and `a/y`.
+    assert_eq!(listing.excluded, 4);
+    let listing = list(dir.path(), &["**", "!a/b/way"]).expect("listed");
+    assert_eq!(paths(&listing), ["a", "a/b", "a/b/way"]);
+}
