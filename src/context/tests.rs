@@ -175,6 +175,10 @@ fn the_paths_to_skip_are_skipped_and_told() {
     let mut listing = context.list(&IgnoreRules::default(), &skip, &Interrupt::default()).expect("listed");
     listing.skipped.sort();
     assert_eq!((paths(&listing), &*listing.skipped, listing.excluded), (vec!["a".into()], &skip[..2], 0));
+    // What only begins like the context is beside it.
+    let beside = PathBuf::from(format!("{}a", root.display()));
+    let listing = context.list(&IgnoreRules::default(), &[beside], &Interrupt::default()).expect("listed");
+    assert!(paths(&listing).contains(&"a".into()) && listing.skipped.is_empty());
 }
 
 #[test]

@@ -42,6 +42,10 @@ pub(super) fn walk(
 ) -> Result<Listing, ContextError> {
     let root = rustix::fs::open(context.root(), DIRECTORY, Mode::empty())
         .map_err(|error| unreadable(context.given().to_owned(), error.into()))?;
+    // By components: `/srv/app2/x` is not below `/srv/app`.
+    let below =
+        |path: &PathBuf| path.strip_prefix(context.root()).ok().map(|below| below.as_os_str().as_bytes().to_vec());
+    let skip = skip.iter().filter_map(below).collect();
     let walk = Walk { context, root, rules, skip, interrupt, queue: Mutex::default(), wake: Condvar::new() };
     walk.queue().waiting.push(Directory::default());
     let found = walk.run();
@@ -88,7 +92,8 @@ struct Walk<'a> {
     context: &'a Context,
     root: OwnedFd,
     rules: &'a IgnoreRules,
-    skip: &'a [PathBuf],
+    /// Paths below the root that are left out.
+    skip: Vec<Vec<u8>>,
     interrupt: &'a Interrupt,
     queue: Mutex<Queue>,
     /// Tells idle threads that the queue is another.
@@ -237,7 +242,7 @@ impl Walk<'_> {
                 return Ok(None);
             }
         }
-        if self.is_to_skip(path) {
+        if self.skip.iter().any(|skip| skip == path) {
             found.skipped.push(self.context.root().join(relative(path)));
             return Ok(None);
         }
@@ -258,13 +263,6 @@ impl Walk<'_> {
         let excluded = Arc::new(OnTheWay { entry, above: directory.excluded.clone(), needed });
         found.on_the_way.push(Arc::clone(&excluded));
         Ok(inside.map(|inside| Directory { excluded: Some(excluded), ..inside }))
-    }
-
-    fn is_to_skip(&self, path: &[u8]) -> bool {
-        self.skip.iter().any(|skip| {
-            let below = skip.as_os_str().as_bytes().strip_prefix(self.context.root().as_os_str().as_bytes());
-            below.is_some_and(|below| below.strip_prefix(b"/").unwrap_or(below) == path)
-        })
     }
 }
 
