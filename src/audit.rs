@@ -3,7 +3,7 @@
 //! One JSON object a line, appended whole under a lock, never a secret. The file is rotated by size; one
 //! older file is kept.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,14 @@ pub enum Event {
     Logout,
     /// Another program was told to ask our credential helper for a registry, or to stop that.
     HelperInstall,
+}
+
+impl Event {
+    /// Whether it changes what later runs trust or send, or gives up verifying: its line is on the disk before anything
+    /// follows from it. The others tell of one run, and its line is as safe as what any log has.
+    fn is_lasting(self) -> bool {
+        !matches!(self, Self::PlainHttp | Self::Credential)
+    }
 }
 
 /// One line of the log.
@@ -105,12 +113,13 @@ impl AuditLog {
             busy => AuditError::Lock(busy),
         })?;
         self.rotate(line.len() as u64).map_err(io)?;
-        self.write(line).map_err(io)
+        let file = self.write(line).map_err(io)?;
+        if record.event.is_lasting() { file.sync_data().map_err(io) } else { Ok(()) }
     }
 
     /// One write. A line that was cut short by a crash stays apart from this one; this one leaves nothing behind when
     /// there is no room for it.
-    fn write(&self, mut line: Vec<u8>) -> io::Result<()> {
+    fn write(&self, mut line: Vec<u8>) -> io::Result<File> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         let before = file.metadata()?.len();
@@ -126,7 +135,7 @@ impl AuditLog {
             file.set_len(before)?;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        file.sync_data()
+        Ok(file)
     }
 
     fn rotate(&self, growth: u64) -> io::Result<()> {

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::causes::MORE_THREADS;
 use super::failure::{Failure, Kind};
@@ -13,27 +14,18 @@ use crate::threads;
 /// How long a thread that blocks stays without work.
 const THREADS_STAY: Duration = Duration::from_hours(1);
 
-/// What a runtime is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Load {
-    /// Listening for signals while others work.
-    Signals,
-    /// Asynchronous work, parts of which block.
-    Work,
-}
-
 /// A runtime that waits for nobody when it is dropped: a blocking read in flight must not keep a stopped command alive.
 #[derive(Debug)]
 pub(super) struct Detached(Option<Runtime>);
 
 impl Detached {
-    fn new(load: Load) -> Result<Self, Failure> {
-        start(load).map(|runtime| Self(Some(runtime)))
-    }
-
-    /// One for asynchronous work alone.
+    /// One for asynchronous work, which the thread that waits for it does itself: an answer then wakes nobody else, and
+    /// that thread is faster than any one registry. What blocks has threads of its own.
     pub(super) fn for_work() -> Result<Self, Failure> {
-        Self::new(Load::Work)
+        spare(1, 1)?;
+        let runtime = built(&mut Builder::new_current_thread())?;
+        keep_one(&runtime);
+        Ok(Self(Some(runtime)))
     }
 }
 
@@ -53,58 +45,80 @@ impl Drop for Detached {
     }
 }
 
+/// A thread on which tasks wait for signals while others work; it ends when this is dropped.
+#[derive(Debug)]
+struct Listener {
+    tasks: Handle,
+    _until_dropped: oneshot::Sender<()>,
+}
+
+impl Listener {
+    fn start() -> Result<Self, Failure> {
+        let runtime = built(&mut Builder::new_current_thread())?;
+        let tasks = runtime.handle().clone();
+        let (sender, dropped) = oneshot::channel();
+        let listen = move || runtime.block_on(dropped);
+        threads::spawn("signals", listen).map_err(no_thread)?;
+        Ok(Self { tasks, _until_dropped: sender })
+    }
+}
+
 /// The runtimes of a command, each made when it is first needed: threads cost more than most commands do.
 #[derive(Debug, Default)]
 pub(super) struct Runtimes {
-    signals: OnceLock<Detached>,
+    listener: OnceLock<Listener>,
     work: OnceLock<Detached>,
 }
 
 impl Runtimes {
-    /// Where asynchronous work runs.
+    /// Where asynchronous work runs while somebody waits for it, and only then.
     pub(super) fn work(&self) -> Result<&Runtime, Failure> {
-        made(&self.work, Load::Work)
+        made(&self.work, Detached::for_work).map(|runtime| &**runtime)
     }
 
     /// Where a task can wait for signals while others work.
-    pub(super) fn signals(&self) -> Result<&Runtime, Failure> {
-        match self.work.get() {
-            Some(there) => Ok(there),
-            None => made(&self.signals, Load::Signals),
-        }
+    pub(super) fn signals(&self) -> Result<&Handle, Failure> {
+        made(&self.listener, Listener::start).map(|listener| &listener.tasks)
     }
 }
 
-/// One for asynchronous work that waits for what blocks when it is dropped.
-pub(super) fn for_work() -> Result<Runtime, Failure> {
-    start(Load::Work)
+/// One for serving many at a time, which waits for what blocks when it is dropped.
+pub(super) fn for_serving() -> Result<Runtime, Failure> {
+    let spare = spare(2, 3)?;
+    let runtime = built(Builder::new_multi_thread().worker_threads(if spare > 2 { 2 } else { 1 }))?;
+    keep_one(&runtime);
+    Ok(runtime)
 }
 
-fn made(place: &OnceLock<Detached>, load: Load) -> Result<&Runtime, Failure> {
+fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, Failure>) -> Result<&T, Failure> {
     if place.get().is_none() {
         // Should somebody else have been faster, this one ends.
-        let _ = place.set(Detached::new(load)?);
+        let _ = place.set(make()?);
     }
     Ok(place.get().expect("it was set"))
 }
 
-fn start(load: Load) -> Result<Runtime, Failure> {
-    // The library panics where it gets no thread, and then waits for what never comes.
-    let spare = match load {
-        Load::Signals => threads::spare(1, 1),
-        Load::Work => threads::spare(2, 3),
-    };
-    let spare = spare.map_err(|source| Failure::new(Kind::Failed, source).hint(MORE_THREADS))?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(if spare > 2 { 2 } else { 1 })
+/// The library panics where it gets no thread, and then waits for what never comes.
+fn spare(least: usize, most: usize) -> Result<usize, Failure> {
+    threads::spare(least, most).map_err(no_thread)
+}
+
+fn no_thread(source: std::io::Error) -> Failure {
+    Failure::new(Kind::Failed, source).hint(MORE_THREADS)
+}
+
+/// Starts a thread for what blocks. One that is there takes it also when there will be no other: without any, it would
+/// wait for ever.
+fn keep_one(runtime: &Runtime) {
+    drop(runtime.spawn_blocking(|| ()));
+}
+
+fn built(builder: &mut Builder) -> Result<Runtime, Failure> {
+    let runtime = builder
         .thread_keep_alive(THREADS_STAY)
         .enable_all()
         .build()
         .map_err(|source| Failure::new(Kind::Failed, source))?;
-    if load == Load::Work {
-        // One that is there takes what blocks also when there will be no other: without any, it would wait for ever.
-        drop(runtime.spawn_blocking(|| ()));
-    }
     // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
     let context = runtime.enter();
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));

@@ -69,8 +69,8 @@ impl Run for Args {
             read_only: self.read_only,
             store,
         };
-        let runtime = super::runtimes::for_work()?;
-        let mut signals = StopSignals::listen(&runtime);
+        let runtime = super::runtimes::for_serving()?;
+        let mut signals = StopSignals::listen(runtime.handle());
         runtime.block_on(async {
             let server = Server::bind(config).await?;
             if let (Some(path), Some(pem)) = (&self.tls_cert_out, server.certificate_pem()) {

@@ -160,7 +160,7 @@ impl Ui {
         // The thread that reads may never come back; nobody else should wait for it.
         let runtime = Detached::for_work()?;
         // Work before the question may have listened already, and from then on a signal ends nothing by itself.
-        let mut signals = StopSignals::listen(&runtime);
+        let mut signals = StopSignals::listen(runtime.handle());
         let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
         let reading = runtime.spawn_blocking(|| {
             let mut answer = String::new();
@@ -252,7 +252,7 @@ impl Ui {
     /// time, and the signal that asked it to.
     pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
         let runtime = self.runtimes.work()?;
-        let mut signals = StopSignals::listen(runtime);
+        let mut signals = StopSignals::listen(runtime.handle());
         Ok(runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
@@ -273,13 +273,13 @@ impl Ui {
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
     /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
-        let runtime = self.runtimes.signals()?;
+        let tasks = self.runtimes.signals()?;
         // Before the work begins: what it has begun by a signal's time is always tidied up.
-        let mut signals = StopSignals::listen(runtime);
+        let mut signals = StopSignals::listen(tasks);
         let interrupt = self.interrupt.clone();
         let noted = NotedSignal::register()?;
         let paint = self.paint;
-        let listening = runtime.spawn(async move {
+        let listening = tasks.spawn(async move {
             let signal = signals.next().await;
             interrupt.request();
             tokio::select! {
@@ -358,7 +358,7 @@ pub(super) struct StopSignals(Option<[tokio::signal::unix::Signal; 2]>);
 
 impl StopSignals {
     /// Begins to listen.
-    pub(super) fn listen(runtime: &tokio::runtime::Runtime) -> Self {
+    pub(super) fn listen(runtime: &tokio::runtime::Handle) -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let _context = runtime.enter();
         match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
