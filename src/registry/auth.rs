@@ -147,7 +147,7 @@ impl Authenticator {
         if let Some((value, generation)) = slot.current(Instant::now()) {
             return Ok((Some(value), Shown::Token { generation, fresh: false }));
         }
-        let token = self.fetch(transport, &realm, scope).await?;
+        let token = Box::pin(self.fetch(transport, &realm, scope)).await?;
         let value = bearer(token.secret.expose());
         let generation = slot.keep(value.clone(), token.life, Instant::now());
         Ok((value, Shown::Token { generation, fresh: true }))

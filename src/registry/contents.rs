@@ -100,23 +100,28 @@ impl Registry {
     /// refusal is asked for its reason with GET, unless asking again would make things worse.
     async fn head(&self, repository: &str, call: Call) -> Result<Reply, RegistryError> {
         let (uri, headers) = (call.uri.clone(), call.headers.clone());
-        let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
         let error = match self.call(Access::Push, repository, call).await {
             Ok(reply) if matches!(reply.status, StatusCode::OK | StatusCode::NOT_FOUND) => return Ok(reply),
-            Ok(mut reply) => self.refused(&mut reply).await,
+            Ok(mut reply) => Box::pin(self.refused(&mut reply)).await,
             Err(error) => error,
         };
         let hurts = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
         if error.refusal().is_none_or(|refused| hurts(refused.refusal.status)) {
             return Err(error);
         }
+        let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
+        Err(Box::pin(self.reason(repository, again, error)).await)
+    }
+
+    /// The reason for an error that has none, if the same question asked `again` is refused with one.
+    async fn reason(&self, repository: &str, again: Call, error: RegistryError) -> RegistryError {
         match self.call(Access::Push, repository, again).await {
             // Another answer than before explains nothing: the fault has passed.
             Ok(mut reply) if Some(reply.status) == error.refusal().map(|refused| refused.refusal.status) => {
-                Err(self.refused(&mut reply).await)
+                self.refused(&mut reply).await
             }
-            Err(explained) if explained.refusal().is_some() => Err(explained),
-            _ => Err(error),
+            Err(explained) if explained.refusal().is_some() => explained,
+            _ => error,
         }
     }
 

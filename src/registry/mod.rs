@@ -292,7 +292,8 @@ impl Registry {
     }
 
     async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
-        self.call_within(&scope(access, repository), call).await
+        // What waits is moved about a few times before it starts, and the less so the smaller it is.
+        Box::pin(self.call_within(&scope(access, repository), call)).await
     }
 
     /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
@@ -300,11 +301,13 @@ impl Registry {
         // With TLS the ping also finds out by which protocol the others go, before many connections are made.
         if self.auth.has_credential() || self.own.is_https() {
             // A registry that refuses the ping can still be asked for other things.
-            let greet = || async {
-                match self.ping().await {
-                    Err(error) if error.refusal().is_some() => Ok(()),
-                    other => other,
-                }
+            let greet = || {
+                Box::pin(async {
+                    match self.ping().await {
+                        Err(error) if error.refusal().is_some() => Ok(()),
+                        other => other,
+                    }
+                })
             };
             self.greeted.get_or_try_init(greet).await?;
         }

@@ -59,7 +59,9 @@ impl Registry {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if self.reaction(operation, &error) != Reaction::Again || !self.pause(&mut budget, key, &error).await? {
+            if self.reaction(operation, &error) != Reaction::Again
+                || !Box::pin(self.pause(&mut budget, key, &error)).await?
+            {
                 return Err(error);
             }
         }
