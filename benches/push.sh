@@ -7,8 +7,9 @@
 #   RUNS=5                  runs of each, of which the median counts
 #   SHAPES='1x500 10x50'    layers x mebibytes
 #   WIRES='http tls'        what the registry speaks
-#   CLIENTS='...'           only these, ours first: ours skopeo buildah podman crane docker curl1 curl3, the last two being
-#                           raw uploads of the same blobs, one or three at a time
+#   CLIENTS='...'           only these, ours first: ours skopeo buildah podman crane docker curl1 curl3 heads; curl1 and curl3
+#                           are raw uploads of the same blobs, one or three at a time, and heads asks what a warm push
+#                           has to ask, eight questions at a time, and does nothing else
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -223,6 +224,23 @@ push_curl() {
     curl_manifest "$base" "$1"
 }
 
+# The questions of a warm push by one process: whether each blob is there, and what the tag stands for.
+push_heads() {
+    local list=$1/heads.$2 manifest blob
+    if [ ! -s "$list" ]; then
+        manifest=$(sed 's/.*"digest":"sha256:\([0-9a-f]*\)".*/\1/' "$1/index.json")
+        for blob in "$1"/blobs/sha256/*; do
+            if [ "${blob##*/}" = "$manifest" ]; then
+                printf 'url = %s/v2/bench/app/manifests/v1\noutput = /dev/null\n' "$(url "$2")"
+            else
+                printf 'url = %s/v2/bench/app/blobs/sha256:%s\noutput = /dev/null\n' "$(url "$2")" "${blob##*/}"
+            fi
+        done >"$list"
+    fi
+    curl -sf --cacert "$work/ca.crt" --head -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+        --parallel --parallel-max 8 --config "$list"
+}
+
 push_curl1() { push_curl "$1" "$2" 1; }
 push_curl3() { push_curl "$1" "$2" 3; }
 
@@ -235,7 +253,7 @@ for peer in buildah podman crane; do
     if command -v "$peer" >/dev/null; then clients+=("$peer"); else absent+=("$peer"); fi
 done
 if command -v docker >/dev/null && docker info >/dev/null 2>&1; then clients+=(docker); else absent+=(docker); fi
-clients+=(curl1 curl3)
+clients+=(curl1 curl3 heads)
 if [ -n "${CLIENTS:-}" ]; then
     for client in $CLIENTS; do
         [[ " ${clients[*]} " == *" $client "* ]] || fail "$client is not here"
@@ -307,6 +325,7 @@ for shape in $SHAPES; do
         for client in "${clients[@]}"; do
             for what in cold warm changed; do
                 if [ "$what" = changed ] && [ "$count" -eq 1 ]; then continue; fi
+                if [ "$what" != warm ] && [ "$client" = heads ]; then continue; fi
                 : >"$work/times"
                 for _ in $(seq "$RUNS"); do
                     layout=$work/base$shape
@@ -314,6 +333,9 @@ for shape in $SHAPES; do
                     rm -rf -- "$HOME/.idpbuilder" "$HOME/.local/share/containers/cache" "$HOME/.cache"
                     if [ "$what" != warm ] || [ ! -s "$work/times" ]; then
                         start_registry "$wire"
+                    fi
+                    if [ "$client" = heads ]; then
+                        push_ours "$layout" "$wire" >"$work/client.log" 2>&1 || fail "ours: $(tail -n 5 "$work/client.log")"
                     fi
                     if [ "$what" != cold ]; then
                         "push_$client" "$layout" "$wire" >"$work/client.log" 2>&1 || fail "$client: $(tail -n 5 "$work/client.log")"

@@ -189,6 +189,15 @@ mod tests {
     }
 
     #[test]
+    fn only_what_tells_of_one_run_is_not_waited_for() {
+        let of_one_run = [Event::PlainHttp, Event::Credential];
+        assert!(!of_one_run.iter().any(|event| event.is_lasting()));
+        let trust = [Event::Insecure, Event::TrustAdd, Event::TrustRemove, Event::TrustInstall];
+        let logins = [Event::Login, Event::Logout, Event::HelperInstall];
+        assert!(trust.iter().chain(&logins).all(|event| event.is_lasting()));
+    }
+
+    #[test]
     fn a_lock_that_cannot_be_made_is_not_held_by_somebody() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join(".audit.lock")).expect("made");

@@ -125,3 +125,35 @@ fn built(builder: &mut Builder) -> Result<Runtime, Failure> {
     drop(context);
     Ok(runtime)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn work_is_done_by_who_waits_and_what_blocks_by_others() {
+        let runtime = Detached::for_work().expect("threads");
+        let here = thread::current().id();
+        let there = runtime.block_on(async {
+            let task = tokio::spawn(async { thread::current().id() });
+            let blocking = tokio::task::spawn_blocking(|| thread::current().id());
+            (task.await.expect("no panic"), blocking.await.expect("no panic"))
+        });
+        assert_eq!(there.0, here);
+        assert_ne!(there.1, here);
+    }
+
+    #[test]
+    fn tasks_listen_while_others_work() {
+        let runtimes = Runtimes::default();
+        let (tell, told) = std::sync::mpsc::channel();
+        runtimes
+            .signals()
+            .expect("a thread")
+            .spawn(async move { tell.send(thread::current().name().map(str::to_owned)) });
+        let name = told.recv_timeout(Duration::from_secs(10)).expect("nobody has to wait for it");
+        assert_eq!(name.as_deref(), Some("signals"));
+    }
+}
