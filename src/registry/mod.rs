@@ -292,7 +292,8 @@ impl Registry {
     }
 
     async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
-        // What waits is moved about a few times before it starts, and the less so the smaller it is.
+        // What waits is moved about before it starts, the cheaper the smaller it is: so this is boxed, and so is, on its
+        // way, what is seldom needed.
         Box::pin(self.call_within(&scope(access, repository), call)).await
     }
 
