@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::sandbox::{Output, SECRETS, Sandbox};
+use crate::sandbox::{Output, RATE, SECRETS, Sandbox};
 use crate::server::Server;
 
 const PASSWORD: &str = SECRETS[0];
@@ -23,7 +23,7 @@ fn snapshot(name: &str, output: &Output, address: &str) {
         (address.as_str(), "[REGISTRY]"),
         (r"fingerprint sha256:[0-9a-f]{64}", "fingerprint [FINGERPRINT]"),
         (r"blobs/sha256:[0-9a-f]{64}", "blobs/[BLOB]"),
-        (r" [0-9.]+ [KMG]?i?B/s", " [RATE]"),
+        (RATE, ""),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[TIME]"),
         // Requests go side by side; what is said of them has a test of its own.
         (r"; \d+ requests", "; [N] requests"),

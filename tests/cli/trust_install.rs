@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::impostor::Identity;
-use crate::sandbox::{Output, Sandbox};
+use crate::sandbox::{Output, RATE, Sandbox};
 use crate::server::Server;
 
 fn snapshot(name: &str, output: &Output, address: &str) {
@@ -11,7 +11,7 @@ fn snapshot(name: &str, output: &Output, address: &str) {
     insta::with_settings!({filters => vec![
         (address.as_str(), "[REGISTRY]"),
         (r"sha256:[0-9a-f]{64}", "[SHA256]"),
-        (r" [0-9.]+ [KMG]?i?B/s", " [RATE]"),
+        (RATE, ""),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[TIME]"),
         (r"HOST {3,}FINGERPRINT {3,}", "HOST   FINGERPRINT   "),
         (r"verification time \d+", "verification time [NOW]"),

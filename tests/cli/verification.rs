@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::impostor::{Identity, Impostor, Version};
-use crate::sandbox::{Output, SECRETS, Sandbox};
+use crate::sandbox::{Output, RATE, SECRETS, Sandbox};
 use crate::server::Server;
 
 fn snapshot(name: &str, output: &Output, address: &str) {
@@ -12,7 +12,7 @@ fn snapshot(name: &str, output: &Output, address: &str) {
     insta::with_settings!({filters => vec![
         (address.as_str(), "[REGISTRY]"),
         (r"sha256:[0-9a-f]{64}", "[SHA256]"),
-        (r" [0-9.]+ [KMG]?i?B/s", " [RATE]"),
+        (RATE, ""),
         (r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", "[TIME]"),
         (r"HOST {3,}FINGERPRINT {3,}", "HOST   FINGERPRINT   "),
         (r"verification time \d+", "verification time [NOW]"),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api_server::{
     Answers, ApiServer, CERTIFICATE, CREDENTIAL, Context, LOCALBUILDS, kubeconfig, localbuild, secret,
 };
-use crate::sandbox::{Output, SECRETS, Sandbox};
+use crate::sandbox::{Output, RATE, SECRETS, Sandbox};
 use crate::server::Server;
 
 pub(crate) const PASSWORD: &str = SECRETS[0];
@@ -67,7 +67,7 @@ pub(crate) fn snapshot(name: &str, output: &Output, replaced: &[(&str, &str)]) {
         (r"fingerprint  sha256:[0-9a-f]{64}".to_owned(), "fingerprint  [FINGERPRINT]"),
         (r"    sha256:[0-9a-f]{64}\n".to_owned(), "    [FINGERPRINT]\n"),
         (r"system's roots: \d+ certificates".to_owned(), "system's roots: [COUNT] certificates"),
-        (r" [0-9.]+ [KMG]?i?B/s".to_owned(), " [RATE]"),
+        (RATE.to_owned(), ""),
         (r"; \d+ requests".to_owned(), "; [N] requests"),
         (r" *\[[0-9a-f]{8}-\d+\] .*\n".to_owned(), ""),
     ]);

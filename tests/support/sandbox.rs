@@ -10,6 +10,9 @@ use std::process::{Command, Stdio};
 /// Passwords the suites use; none may ever be printed.
 pub(crate) const SECRETS: &[&str] = &["correct-horse-battery", "s3cr3t-t0k3n-f0r-t3sts"];
 
+/// The rate of a transfer in a snapshot, to be left out: it differs, and what took no millisecond has none.
+pub(crate) const RATE: &str = r", [0-9.]+ [KMG]?i?B/s";
+
 /// The executable under test.
 pub(crate) fn executable() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_idpbuilder-oci"))
