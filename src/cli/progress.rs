@@ -270,17 +270,7 @@ impl Progress for Lines {
             }
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };
-                let moved = match outcome {
-                    Outcome::Done => {
-                        let rate = transfer.rate().map_or_else(String::new, |rate| format!(", {}/s", HumanBytes(rate)));
-                        format!(" {}{rate}", HumanBytes(transfer.done))
-                    }
-                    Outcome::Exists | Outcome::Mounted => {
-                        transfer.total.map_or_else(String::new, |total| format!(" ({})", HumanBytes(total)))
-                    }
-                    Outcome::Failed => transfer.reached().unwrap_or_default(),
-                };
-                say(&format!("{}: {}{moved}", transfer.label, past(transfer.phase, &outcome)));
+                say(&ended(&transfer, &outcome, transfer.rate()));
             }
             Event::Warning(text) => warn(self.paint, text),
             Event::Summary(_) | Event::Stored(_) => {}
@@ -307,6 +297,21 @@ fn continuing(transfer: &Transfer) -> String {
 
 fn resumed(transfer: &Transfer) -> String {
     format!("{}: resumed from {}", transfer.label, HumanBytes(transfer.done))
+}
+
+/// What became of a transfer; what took too little time to be measured has no rate.
+fn ended(transfer: &Transfer, outcome: &Outcome, rate: Option<u64>) -> String {
+    let moved = match outcome {
+        Outcome::Done => {
+            let rate = rate.map_or_else(String::new, |rate| format!(", {}/s", HumanBytes(rate)));
+            format!(" {}{rate}", HumanBytes(transfer.done))
+        }
+        Outcome::Exists | Outcome::Mounted => {
+            transfer.total.map_or_else(String::new, |total| format!(" ({})", HumanBytes(total)))
+        }
+        Outcome::Failed => transfer.reached().unwrap_or_default(),
+    };
+    format!("{}: {}{moved}", transfer.label, past(transfer.phase, outcome))
 }
 
 fn long_line(transfer: &Transfer) -> String {
@@ -347,5 +352,20 @@ mod tests {
         assert!(near(transfer.rate(), 700), "{transfer:?}");
         assert_eq!(transfer.eta(), Some(Duration::from_secs(1)));
         assert_eq!(transfer.reached().as_deref(), Some(" after 100 B of 1000 B"));
+    }
+
+    #[test]
+    fn what_ended_says_how_fast_it_was_unless_that_was_too_short_to_say() {
+        assert_eq!(
+            (rate(3000, Duration::from_micros(900)), rate(3000, Duration::from_millis(2))),
+            (None, Some(1_500_000))
+        );
+        let mut ledger = Ledger::default();
+        ledger.begin("a", "layer", Phase::Upload, Some(3072));
+        let mut transfer = ledger.end("a").expect("begun");
+        transfer.advance(3072);
+        assert_eq!(ended(&transfer, &Outcome::Done, Some(2048)), "layer: uploaded 3.00 KiB, 2.00 KiB/s");
+        assert_eq!(ended(&transfer, &Outcome::Done, None), "layer: uploaded 3.00 KiB");
+        assert_eq!(ended(&transfer, &Outcome::Exists, Some(2048)), "layer: already there (3.00 KiB)");
     }
 }
