@@ -1,4 +1,5 @@
-//! Files that are either whole or absent: private directories, atomic replacement, locks with a deadline.
+//! Files that are either whole or absent: private directories, atomic replacement, locks with a deadline; and
+//! regular files of others, opened without waiting and read up to a limit.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -6,6 +7,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+mod regular;
+
+pub use regular::{Links, Unreadable, open_regular, open_regular_at, read_limited, read_regular, read_regular_at};
 
 /// How the names of files begin that are not whole yet.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
