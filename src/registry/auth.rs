@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::answer::Refusal;
+use super::auth_decision::{AuthDecision, Refusal401, Sendable, SentAuth, decide};
 use super::body::Payload;
 use super::challenge::{Challenge, challenges};
 use super::error::{RegistryError, Violation};
@@ -42,30 +43,6 @@ enum Scheme {
     Basic,
     /// A token.
     Bearer(Realm),
-}
-
-/// What a request was sent with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Nothing,
-    Password,
-    GivenToken,
-    Token { generation: u64, fresh: bool },
-}
-
-impl Shown {
-    /// Whether the token was fetched for this request: no other request's scope or time is to blame.
-    pub(super) fn is_made_for_it(self) -> bool {
-        matches!(self, Self::Token { fresh: true, .. })
-    }
-}
-
-/// What to do about a 401.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Retry,
-    Unauthorized,
-    Denied,
 }
 
 /// The credential of one registry and what it was exchanged for.
@@ -129,72 +106,76 @@ impl Authenticator {
         &self,
         transport: &Transport,
         scope: &str,
-    ) -> Result<(Option<HeaderValue>, Shown), RegistryError> {
+    ) -> Result<(Option<HeaderValue>, SentAuth), RegistryError> {
         if let Some(Credential::RegistryToken(token)) = &self.credential {
-            return Ok((bearer(token.expose()), Shown::GivenToken));
+            return Ok((bearer(token.expose()), SentAuth::GivenToken));
         }
         let realm = match self.scheme() {
-            Scheme::Open => return Ok((None, Shown::Nothing)),
+            Scheme::Open => return Ok((None, SentAuth::Nothing)),
             Scheme::Basic => {
                 let value = self.basic();
-                let shown = if value.is_some() { Shown::Password } else { Shown::Nothing };
-                return Ok((value, shown));
+                let sent = if value.is_some() { SentAuth::Password } else { SentAuth::Nothing };
+                return Ok((value, sent));
             }
             Scheme::Bearer(realm) => realm,
         };
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
         if let Some((value, generation)) = slot.current(Instant::now()) {
-            return Ok((Some(value), Shown::Token { generation, fresh: false }));
+            return Ok((Some(value), SentAuth::Token { generation, fresh: false }));
         }
         let token = Box::pin(self.fetch(transport, &realm, scope)).await?;
         let value = bearer(token.secret.expose());
         let generation = slot.keep(value.clone(), token.life, Instant::now());
-        Ok((value, Shown::Token { generation, fresh: true }))
+        Ok((value, SentAuth::Token { generation, fresh: true }))
     }
 
-    /// What a 401 means for a request that was sent with `shown`, `again` when a token that was made for it was refused
-    /// before.
-    ///
-    /// A token may end before it is first used, so the first that was made for a request is not the last word.
-    pub(super) async fn verdict(
+    /// Takes in the challenges of a 401 and decides what it means for a request that carried `sent`; `again` when a
+    /// fresh token was refused before for the request.
+    pub(super) async fn decide(
         &self,
-        (shown, again): (Shown, bool),
+        (sent, again): (SentAuth, bool),
         scope: &str,
         base: &Uri,
         headers: &HeaderMap,
         refusal: &Refusal,
-    ) -> Result<Verdict, Violation> {
-        let denies = |challenge: &Challenge| match challenge {
-            Challenge::Basic { realm } => GITEA_DENIED.contains(&realm.as_str()),
-            Challenge::Bearer { error, .. } => error.as_deref() == Some("insufficient_scope") && shown.is_made_for_it(),
-        };
-        let says_denied = challenges(headers).iter().any(denies)
-            || refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]));
-        if says_denied && shown != Shown::Nothing && self.has_credential() {
-            return Ok(Verdict::Denied);
+    ) -> Result<AuthDecision, Violation> {
+        let challenges = challenges(headers);
+        let names_missing_right = refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]))
+            || challenges.iter().any(
+                |challenge| matches!(challenge, Challenge::Basic { realm } if GITEA_DENIED.contains(&realm.as_str())),
+            );
+        let insufficient_scope = challenges.iter().any(|challenge| {
+            matches!(challenge, Challenge::Bearer { error: Some(error), .. } if error == "insufficient_scope")
+        });
+        let slot = self.slot(scope);
+        let mut slot = slot.lock().await;
+        let refused_before = again || slot.is_denied();
+        let has_credential = self.has_credential();
+        let refusal = Refusal401 { names_missing_right, insufficient_scope, refused_before, has_credential };
+        let mut decision = decide(sent, self.sendable(), refusal);
+        // The challenge of a denial is only Gitea's way to say which right is missing.
+        if matches!(decision, AuthDecision::Retry | AuthDecision::Renew)
+            || matches!(sent, SentAuth::Nothing | SentAuth::Password) && decision == AuthDecision::Unauthorized
+        {
+            self.learn(base, headers)?;
+            decision = decide(sent, self.sendable(), refusal);
         }
-        Ok(match shown {
-            Shown::Nothing | Shown::Password => {
-                if self.learn(base, headers)? {
-                    Verdict::Retry
-                } else {
-                    Verdict::Unauthorized
-                }
-            }
-            Shown::Token { generation, fresh } => {
-                let slot = self.slot(scope);
-                let mut slot = slot.lock().await;
-                if fresh && (again || slot.is_hopeless()) {
-                    slot.give_up();
-                    return Ok(if self.has_credential() { Verdict::Denied } else { Verdict::Unauthorized });
-                }
-                self.learn(base, headers)?;
-                slot.refuse(generation);
-                Verdict::Retry
-            }
-            Shown::GivenToken => Verdict::Unauthorized,
-        })
+        match (decision, sent) {
+            (AuthDecision::DeniedForGood, _) => slot.deny(),
+            (AuthDecision::Renew, SentAuth::Token { generation, .. }) => slot.refuse(generation),
+            _ => {}
+        }
+        Ok(decision)
+    }
+
+    /// The most that a request can carry, as far as the registry's wishes are known.
+    fn sendable(&self) -> Sendable {
+        match (self.scheme(), &self.credential) {
+            (_, Some(Credential::RegistryToken(_))) | (Scheme::Bearer(_), _) => Sendable::Token,
+            (Scheme::Basic, Some(Credential::Basic { .. })) => Sendable::Password,
+            (Scheme::Basic | Scheme::Open, _) => Sendable::Nothing,
+        }
     }
 
     fn slot(&self, scope: &str) -> Arc<tokio::sync::Mutex<Slot>> {
@@ -304,14 +285,19 @@ mod tests {
         auth.learn(&BASE.parse().expect("a URI"), &headers(challenges))
     }
 
-    async fn verdict(auth: &Authenticator, shown: Shown, challenges: &[&'static str], body: &str) -> Verdict {
-        judged(auth, (shown, false), challenges, body).await
+    async fn decided(auth: &Authenticator, sent: SentAuth, challenges: &[&'static str], body: &str) -> AuthDecision {
+        decided_again(auth, (sent, false), challenges, body).await
     }
 
-    async fn judged(auth: &Authenticator, shown: (Shown, bool), challenges: &[&'static str], body: &str) -> Verdict {
+    async fn decided_again(
+        auth: &Authenticator,
+        sent: (SentAuth, bool),
+        challenges: &[&'static str],
+        body: &str,
+    ) -> AuthDecision {
         let headers = headers(challenges);
         let refusal = Refusal::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
-        auth.verdict(shown, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
+        auth.decide(sent, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
     }
 
     #[test]
@@ -335,24 +321,54 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_401_means() {
-        let token = |fresh| Shown::Token { generation: 1, fresh };
+        use AuthDecision::{Denied, DeniedForGood, Renew, Retry, Unauthorized};
+        let token = |fresh| SentAuth::Token { generation: 1, fresh };
         let bearer = ["Bearer realm=\"https://reg.example:8443/t\""];
-        assert_eq!(verdict(&authenticator(true), Shown::Nothing, &bearer, "").await, Verdict::Retry);
-        assert_eq!(verdict(&authenticator(true), Shown::Nothing, &[], "").await, Verdict::Unauthorized);
-        assert_eq!(verdict(&authenticator(true), Shown::Password, &bearer, "").await, Verdict::Retry);
-        assert_eq!(verdict(&authenticator(true), token(false), &[], "authGroup.Verify").await, Verdict::Retry);
-        assert_eq!(verdict(&authenticator(true), token(true), &[], "authGroup.Verify").await, Verdict::Retry);
-        let again = (token(true), true);
-        assert_eq!(judged(&authenticator(true), again, &[], "authGroup.Verify").await, Verdict::Denied);
-        assert_eq!(judged(&authenticator(false), again, &bearer, "").await, Verdict::Unauthorized);
         let lacking = ["Bearer realm=\"https://reg.example:8443/t\",error=\"insufficient_scope\""];
-        assert_eq!(verdict(&authenticator(true), token(true), &lacking, "").await, Verdict::Denied);
-        assert_eq!(verdict(&authenticator(true), token(false), &lacking, "").await, Verdict::Retry);
-        assert_eq!(verdict(&authenticator(true), Shown::GivenToken, &bearer, "").await, Verdict::Unauthorized);
-        for shown in [token(false), Shown::Password] {
-            let verdict = verdict(&authenticator(true), shown, &[], "reqPackageAccess\n").await;
-            assert_eq!(verdict, Verdict::Denied);
+        for (sent, challenges, body, expected) in [
+            (SentAuth::Nothing, &bearer[..], "", Retry),
+            (SentAuth::Nothing, &[], "", Unauthorized),
+            (SentAuth::Password, &bearer, "", Retry),
+            (token(false), &[], "authGroup.Verify", Renew),
+            (token(true), &[], "authGroup.Verify", Renew),
+            (token(true), &lacking, "", Denied),
+            (token(false), &lacking, "", Renew),
+            (SentAuth::GivenToken, &bearer, "", Unauthorized),
+            (token(false), &[], "reqPackageAccess\n", Denied),
+            (SentAuth::Password, &[], "reqPackageAccess\n", Denied),
+        ] {
+            let decision = decided(&authenticator(true), sent, challenges, body).await;
+            assert_eq!(decision, expected, "{sent:?} {challenges:?} {body}");
         }
+        let again = (token(true), true);
+        for with_credential in [true, false] {
+            let decision = decided_again(&authenticator(with_credential), again, &bearer, "").await;
+            assert_eq!(decision, DeniedForGood);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_carried_less_than_can_be_sent_now_is_sent_again() {
+        let basic = ["Basic realm=\"r\""];
+        let bearer = ["Bearer realm=\"https://reg.example:8443/t\""];
+        for challenge in [basic, bearer] {
+            let auth = authenticator(true);
+            // Two requests went out before either of them was answered.
+            for _ in 0..2 {
+                let decision = decided(&auth, SentAuth::Nothing, &challenge, "").await;
+                assert_eq!(decision, AuthDecision::Retry, "{challenge:?}");
+            }
+        }
+        let auth = authenticator(true);
+        assert_eq!(decided(&auth, SentAuth::Password, &bearer, "").await, AuthDecision::Retry);
+        assert_eq!(
+            decided(&auth, SentAuth::Password, &basic, "").await,
+            AuthDecision::Retry,
+            "a token may be sent now"
+        );
+        let auth = authenticator(true);
+        assert_eq!(decided(&auth, SentAuth::Nothing, &basic, "").await, AuthDecision::Retry);
+        assert_eq!(decided(&auth, SentAuth::Password, &basic, "").await, AuthDecision::Unauthorized, "it was sent");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod auth_decision;
 mod body;
 mod breaker;
 mod challenge;
@@ -49,7 +50,8 @@ pub use upload::{Limits, Uploaded};
 
 pub use self::http::Traffic;
 use self::http::{Call, Reply, Transport};
-use auth::{Authenticator, Shown, Verdict};
+use auth::Authenticator;
+use auth_decision::{AuthDecision, SentAuth};
 use body::Payload;
 use breaker::Gate;
 use commits::Commits;
@@ -318,11 +320,11 @@ impl Registry {
         let mut again = false;
         loop {
             let mut headers = call.headers.clone();
-            let mut shown = Shown::Nothing;
+            let mut carried = SentAuth::Nothing;
             if is_own(&call.uri) {
                 let (value, what) = self.auth.authorize(&self.transport, scope).await?;
                 headers.extend(value.map(|value| (AUTHORIZATION, value)));
-                shown = what;
+                carried = what;
             }
             let (method, uri, payload) = (call.method.clone(), call.uri.clone(), call.payload.clone());
             let mut reply = self.reach(Call { method, uri, headers, payload }).await?;
@@ -331,32 +333,32 @@ impl Registry {
                 return Ok(reply);
             }
             let refusal = auth::refusal(&mut reply).await;
-            let verdict = self
+            let decision = self
                 .auth
-                .verdict((shown, again), scope, &reply.uri, &reply.headers, &refusal)
+                .decide((carried, again), scope, &reply.uri, &reply.headers, &refusal)
                 .await
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
-            again |= shown.is_made_for_it();
-            match verdict {
-                Verdict::Retry if sent < MAX_AUTHORIZATIONS => {
+            again |= carried.is_fresh_token();
+            let credentials = carried != SentAuth::Nothing && self.auth.has_credential();
+            match decision {
+                AuthDecision::Retry | AuthDecision::Renew if sent < MAX_AUTHORIZATIONS => {
                     if let Payload::Part(part) = &call.payload {
-                        let error = RegistryError::refused(reply.facts(), refusal, true);
+                        let error = RegistryError::refused(reply.facts(), refusal, credentials);
                         self.sent_for_nothing(part, &error, sent);
                     }
                 }
-                Verdict::Denied => {
+                AuthDecision::Denied | AuthDecision::DeniedForGood if credentials => {
                     return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
                 }
-                Verdict::Retry | Verdict::Unauthorized => {
-                    let credentials = self.auth.has_credential();
-                    return Err(RegistryError::refused(reply.facts(), refusal, credentials));
-                }
+                _ => return Err(RegistryError::refused(reply.facts(), refusal, credentials)),
             }
         }
     }
 
     async fn refused(&self, reply: &mut Reply) -> RegistryError {
-        auth::refused(reply, self.auth.has_credential()).await
+        // Elsewhere nothing of the credential was sent.
+        let is_own = Origin::of(&reply.uri).as_ref() == Some(&self.own);
+        auth::refused(reply, is_own && self.auth.has_credential()).await
     }
 }
 

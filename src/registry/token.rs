@@ -35,8 +35,8 @@ pub(super) struct Slot {
     token: Option<(HeaderValue, Instant)>,
     /// Counts tokens, so that a refused one is dropped only once.
     generation: u64,
-    /// Whether token after token was refused: one more is not going to be better.
-    hopeless: bool,
+    /// Whether the registry refused token after token: a new one is refused as well.
+    denied: bool,
 }
 
 impl Slot {
@@ -54,14 +54,14 @@ impl Slot {
         self.generation
     }
 
-    /// The last word about tokens for this scope was no.
-    pub(super) fn give_up(&mut self) {
-        self.hopeless = true;
+    /// Marks the scope as denied.
+    pub(super) fn deny(&mut self) {
+        self.denied = true;
     }
 
-    /// Whether it was.
-    pub(super) fn is_hopeless(&self) -> bool {
-        self.hopeless
+    /// Whether the registry refused token after token for the scope.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// Drops the token of that number; a later one stays.

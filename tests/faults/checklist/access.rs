@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use idpbuilder_oci::credentials::{Credential, Secret};
+use idpbuilder_oci::push::PushConfig;
 use idpbuilder_oci::registry::{RegistryError, Violation};
 
-use crate::fixture::registry;
+use crate::fixture::{push_config, registry};
 use crate::lab::access::Login;
+use crate::lab::invariants;
 use crate::lab::profile::{self, Profile};
 use crate::lab::record::{Site, blob_bytes};
 use crate::lab::script::{self, Answer, Fault, Lie, Op, Rule};
 use crate::lab::serve::Setup;
-use crate::pushing::{KIB, MIB, PASSWORD, Pushing, the_login};
+use crate::pushing::{KIB, MIB, PASSWORD, Pushing, USER, the_login};
 
 fn asking(profile: Profile, login: Login, script: impl IntoIterator<Item = Rule>) -> Pushing {
     Pushing::of(Setup::of(profile).login(login).script(script), &[6 * MIB]).in_chunks_of(MIB)
@@ -67,6 +70,41 @@ async fn a_good_token_that_is_refused_is_a_final_no() {
         assert!(opened <= 4, "{}: asked {opened} times", profile.name);
         assert!(pushing.of_op(Op::Token).len() <= 3, "{}", profile.name);
     }
+}
+
+#[tokio::test]
+async fn parallel_requests_that_carried_nothing_are_sent_again_with_the_credential() {
+    let profiles = [profile::OPEN_READS_BASIC, profile::OPEN_READS_BEARER, profile::OPEN_READS_IDENTITY];
+    for profile in profiles {
+        // All first requests have been answered with 401 before one of them is sent again.
+        let script = [script::times(Op::Open, 4, Fault::Gather(4))];
+        let setup = Setup::of(profile).login(the_login()).script(script);
+        let pushing = Pushing::of(setup, &[300 * KIB, 310 * KIB, 320 * KIB, 330 * KIB]);
+        let credential = if profile == profile::OPEN_READS_IDENTITY {
+            let token = Secret::new(PASSWORD.to_owned());
+            Some(Credential::IdentityToken { username: USER.to_owned(), token })
+        } else {
+            pushing.credential()
+        };
+        let config = push_config("app", &[&pushing.name()], credential.as_ref());
+        if let Err(error) = pushing.push_with(PushConfig { jobs: 5, ..config }).await {
+            panic!("{}: {error:?}\n{}", profile.name, pushing.lab.lines().join("\n"));
+        }
+        invariants::check(&pushing.lab, "team/app", "v1", &pushing.image);
+        let refused = pushing.of_op(Op::Open).iter().filter(|open| open.status == Some(401)).count();
+        assert!(refused >= 4, "{}: {:?}", profile.name, pushing.lab.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_was_not_sent_does_not_blame_the_credential() {
+    // Asks for a password although there is only an identity token.
+    let pushing = Pushing::of(Setup::of(profile::OPEN_READS_BASIC).login(the_login()), &[KIB]);
+    let token = Secret::new(PASSWORD.to_owned());
+    let identity = Credential::IdentityToken { username: USER.to_owned(), token };
+    let client = registry(&pushing.lab.host(), Some(identity));
+    let error = client.probe_push("team/app", std::future::pending()).await.expect("no limit").expect_err("refused");
+    assert!(matches!(error, RegistryError::Unauthorized { credentials: false, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -133,6 +133,9 @@ pub(crate) struct Wanted<'a> {
 
 /// `None` if it may be done; else the answer that says no.
 pub(crate) fn refusal(rules: &Access, login: &Login, tokens: &Tokens, wanted: &Wanted<'_>) -> Option<Reply> {
+    if rules.open_reads && !wanted.pushes {
+        return None;
+    }
     let challenge = || challenge(rules, wanted);
     let Some(sent) = wanted.authorization else { return Some(challenge()) };
     let is_basic = sent.starts_with("Basic ");

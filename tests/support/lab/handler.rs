@@ -135,6 +135,7 @@ impl Registry {
         let answer = |reply| Outcome::Answer { reply, cut: None, last: false };
         match &fault {
             Some(Fault::Expire) => locked(&self.tokens).expire(),
+            Some(Fault::Gather(many)) => self.crowd.gather(request.op, *many).await,
             Some(Fault::ForgetSessions) => {
                 let forgotten = std::mem::take(&mut locked(&self.state).sessions);
                 let lost = forgotten.values().map(|session| session.taken).sum();
@@ -395,6 +396,14 @@ impl Crowd {
     /// The most bodies with bytes of blobs at a time.
     pub(crate) fn peak_of_bodies(&self) -> u32 {
         locked(&self.0).get(&Kind::Bodies).map_or(0, |(_, peak)| *peak)
+    }
+
+    /// Waits until so many are under way. A test that waits in vain goes on, and fails by what it then sees.
+    async fn gather(&self, op: Op, many: u32) {
+        let deadline = Instant::now() + super::record::PATIENCE;
+        while self.peak(op) < many && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn now(&self, op: Op) -> u32 {

@@ -162,6 +162,8 @@ pub(crate) enum Fault {
     Pause(u64),
     /// The body is read, it takes so many milliseconds, and whoever is not alone at that is refused.
     Crowded(u64, Answer),
+    /// The request waits until so many requests for that are under way at once, then it is handled.
+    Gather(u32),
     /// All tokens end, then the request is handled.
     Expire,
     /// All sessions are forgotten, then the request is handled.

@@ -20,6 +20,7 @@ const TOKENS: Access = Access {
     bad_token: BadToken::Challenge,
     denied: Denied::Forbidden,
     basic_too: false,
+    open_reads: false,
 };
 
 /// The specification without surprises: what the others are told apart from.
@@ -72,6 +73,7 @@ pub(crate) const GITEA_1_24_3: Profile = Profile {
         bad_token: BadToken::Plain("authGroup.Verify"),
         denied: Denied::Gitea,
         basic_too: true,
+        open_reads: false,
     },
     patch: Patch { range: RangeCheck::Start, refusal: RangeRefusal::Nothing, ..PLAIN.patch },
     torn: Torn::Poisoned,
@@ -129,6 +131,7 @@ pub(crate) const HARBOR: Profile = Profile {
         bad_token: BadToken::Basic("harbor"),
         denied: Denied::Forbidden,
         basic_too: true,
+        open_reads: false,
     },
     referrers: true,
     ..DISTRIBUTION_2_8
@@ -156,6 +159,7 @@ pub(crate) const ECR: Profile = Profile {
         bad_token: BadToken::Challenge,
         denied: Denied::Forbidden,
         basic_too: true,
+        open_reads: false,
     },
     location: Location::Absolute,
     patch: Patch { status: 201, range: RangeCheck::Ignored, later: Later::Discarded, ..PLAIN.patch },
@@ -195,6 +199,7 @@ pub(crate) const ZOT: Profile = Profile {
         bad_token: BadToken::Challenge,
         denied: Denied::Forbidden,
         basic_too: true,
+        open_reads: false,
     },
     torn: Torn::Forgotten,
     post: Post::OctetsOnly,
@@ -236,6 +241,30 @@ pub(crate) const ARTIFACTORY: Profile = Profile {
 pub(crate) const CHUNK_MINIMUM: Profile =
     Profile { name: "chunk minimum", patch: Patch { minimum: Some(1 << 20), ..PLAIN.patch }, ..PLAIN };
 
+/// Open for reading and closed for writing, by name and password: nginx with `limit_except GET HEAD { auth_basic }`.
+pub(crate) const OPEN_READS_BASIC: Profile = Profile {
+    name: "reading open, writing by password",
+    access: Access {
+        scheme: Scheme::Basic { realm: "writers" },
+        bad_token: BadToken::Challenge,
+        denied: Denied::Forbidden,
+        basic_too: true,
+        open_reads: true,
+    },
+    ..PLAIN
+};
+
+/// Open for reading and closed for writing, by token.
+pub(crate) const OPEN_READS_BEARER: Profile =
+    Profile { name: "reading open, writing by token", access: Access { open_reads: true, ..TOKENS }, ..PLAIN };
+
+/// Open for reading and closed for writing, by token, where identity tokens are exchanged by POST.
+pub(crate) const OPEN_READS_IDENTITY: Profile = Profile {
+    name: "reading open, writing by identity token",
+    access: Access { scheme: Scheme::Bearer(Bearer { post: 200, ..BEARER }), open_reads: true, ..TOKENS },
+    ..PLAIN
+};
+
 /// All of them.
 pub(crate) const ALL: &[Profile] = &[
     PLAIN,
@@ -253,4 +282,7 @@ pub(crate) const ALL: &[Profile] = &[
     ACR,
     ARTIFACTORY,
     CHUNK_MINIMUM,
+    OPEN_READS_BASIC,
+    OPEN_READS_BEARER,
+    OPEN_READS_IDENTITY,
 ];

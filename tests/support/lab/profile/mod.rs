@@ -169,6 +169,8 @@ pub(crate) struct Access {
     pub(crate) denied: Denied,
     /// Whether name and password are taken for repositories, too.
     pub(crate) basic_too: bool,
+    /// Whether anybody may read, and only writing is asked about.
+    pub(crate) open_reads: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
