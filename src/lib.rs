@@ -15,6 +15,9 @@
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 
+// `print!` and its kin panic where standard output or error cannot be written to.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod archive;
 pub mod audit;
 pub mod build;

@@ -1,5 +1,6 @@
 //! Applets: arguments in, text and exit codes out. The only place that prints, asks and exits.
 
+mod access_log;
 mod applet;
 mod arguments;
 mod base;
@@ -42,6 +43,7 @@ mod trust;
 mod ui;
 mod wiring;
 
+use std::io::{self, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
@@ -113,16 +115,38 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Bug> {
     std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Bug)
 }
 
-/// A panic is a bug of ours: say so, and how to report it, before the bare message.
+/// A panic is a bug of ours: say so, and how to report it, before the bare message. A standard error that
+/// cannot be written to must not make it a second panic, which would abort the process.
 fn explain_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        eprintln!(
-            "error: this is a bug in {EXECUTABLE} {}; please report it with the lines below",
-            env!("CARGO_PKG_VERSION")
-        );
+        let _ = writeln!(io::stderr().lock(), "{}", bug());
         default(info);
     }));
+}
+
+/// Reports panics in a log, whose writer may wait where the panicking thread must not, until this is dropped.
+struct PanicsLogged;
+
+fn log_panics(log: access_log::AccessLog) -> PanicsLogged {
+    let _ = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        log.line(crate::text::escaped_lines(&format!("{}\n{info}", bug())).into_owned());
+    }));
+    PanicsLogged
+}
+
+impl Drop for PanicsLogged {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::panic::take_hook();
+            explain_panics();
+        }
+    }
+}
+
+fn bug() -> String {
+    format!("error: this is a bug in {EXECUTABLE} {}; please report it with the lines below", env!("CARGO_PKG_VERSION"))
 }
 
 fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {

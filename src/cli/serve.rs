@@ -3,12 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::access_log::AccessLog;
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Kind, Outcome};
 use super::ui::{StopSignals, Ui};
 use crate::serve::{ServeConfig, ServeTls, Server};
+
+/// How long the last log lines may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serve the local store as a registry
 ///
@@ -72,28 +77,57 @@ impl Run for Args {
         let runtime = super::runtimes::for_serving()?;
         let mut signals = StopSignals::listen(runtime.handle());
         runtime.block_on(async {
-            let server = Server::bind(config).await?;
+            let server = tokio::select! {
+                server = Server::bind(config) => server?,
+                signal = signals.next() => {
+                    // Another command may hold the store's lock.
+                    ui.interrupt.request();
+                    return Err(Failure::stopped_by(signal));
+                }
+            };
             if let (Some(path), Some(pem)) = (&self.tls_cert_out, server.certificate_pem()) {
                 let path = ui.absolute(path);
                 crate::fs::replace_file(&path, pem.as_bytes()).map_err(|source| {
                     Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()))
                 })?;
             }
-            ui.data(&format!("Serving on {}", server.url()))?;
+            let (log, writing) =
+                AccessLog::start(std::io::stderr()).map_err(|source| Failure::new(Kind::Failed, source))?;
+            let panics = super::log_panics(log.clone());
+            announce(format!("Serving on {}", server.url()), log.clone())?;
             let quiet = self.quiet;
-            let log = Arc::new(move |line: &crate::serve::AccessLine| {
+            let lines = log.clone();
+            let record = Arc::new(move |line: &crate::serve::AccessLine| {
                 if !quiet {
-                    eprintln!("{}", crate::text::escaped(&access(line)));
+                    lines.line(crate::text::escaped(&access(line)).into_owned());
                 }
             });
             let stop = async {
                 signals.next().await;
             };
-            server.run(stop, log).await?;
-            ui.status("Stopped");
-            Ok(())
+            let ended = server.run(stop, record).await;
+            drop(panics);
+            if ended.is_ok() && !quiet {
+                // Not by `ui`, which would wait for a reader of standard error.
+                log.line("Stopped".to_owned());
+            }
+            drop(log);
+            writing.finish(LAST_LINES);
+            Ok(ended?)
         })
     }
+}
+
+/// Prints the address on a thread of its own: a pipe that is never read holds up neither requests nor
+/// signals, and one whose reader has left costs a line in the log.
+fn announce(text: String, log: AccessLog) -> Result<(), Failure> {
+    crate::threads::spawn("address", move || {
+        if let Err(failure) = super::ui::print(&text) {
+            log.line(format!("warning: the address cannot be printed: {failure}"));
+        }
+    })
+    .map(drop)
+    .map_err(|source| Failure::new(Kind::Failed, source))
 }
 
 /// One request on one line.

@@ -108,9 +108,7 @@ impl Ui {
     /// Writes data, with a final newline.
     #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        let newline = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
-        write!(out, "{text}{newline}").and_then(|()| out.flush()).map_err(output_failure)
+        print(text).map_err(output_failure)
     }
 
     /// Writes a document exactly as it is, with a final newline for people only.
@@ -302,6 +300,13 @@ impl Ui {
             (result, _) => result,
         }
     }
+}
+
+/// Writes `text` to standard output, with a final newline.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let newline = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    write!(out, "{text}{newline}").and_then(|()| out.flush())
 }
 
 fn is_yes(answer: &str) -> bool {
