@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster_causes::{NoOwner, NoRegistry, told};
-use super::failure::Failure;
+use rustls::pki_types::CertificateDer;
+
+use super::cluster_causes::{NoOwner, NoRegistry, NotAdmitted, told};
+use super::failure::{Failure, Kind};
+use super::registry::address;
 use super::ui::Ui;
-use crate::cluster::{ClusterError, ClusterRegistry, DISCOVERY_LIMIT, KnownHosts, Query, Scheme, discover, owner};
+use crate::cluster::{
+    Admission, CertificateRule, ChosenTrust, ClusterError, ClusterRegistry, DISCOVERY_LIMIT, HostClaim, KnownHosts,
+    OneOfSeveral, Query, Scheme, admission, certificate_rule, discover, owner,
+};
 use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, Resolution};
 use crate::image::Reference;
 use crate::registry::is_internal;
-use crate::tls::{Origin, TlsPolicy};
+use crate::tls::{Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge};
 
 /// Id of the flag `--context`, which a command whose own `--context` is something else gives another name.
 pub(super) const KUBE_CONTEXT: &str = "kube_context";
@@ -40,6 +46,9 @@ pub(super) struct ClusterArgs {
     /// Whether somebody else tells what the cluster lacks.
     #[arg(skip)]
     diagnosed: Cell<bool>,
+    /// Names of the cluster, and whether it may speak for each: decided once a command.
+    #[arg(skip)]
+    admitted: RefCell<Vec<(String, bool)>>,
 }
 
 impl ClusterArgs {
@@ -60,12 +69,91 @@ impl ClusterArgs {
         let query = self.query(ui);
         let asking = async { Ok::<_, Failure>(discover(&query, limit, &ui.interrupt).await) };
         let found = ui.block_on(asking)?.map_err(Arc::new);
-        if let Ok(cluster) = &found
-            && let Err(error) = KnownHosts::new(&ui.settings(None)?.home.value).remember(cluster)
-        {
-            ui.detail(&format!("the names of cluster {} are not remembered: {error}", cluster.context));
+        if let Ok(cluster) = &found {
+            self.remember(ui, cluster, None)?;
+            if let Some(OneOfSeveral { used, others }) = &cluster.localbuilds {
+                self.warn_once(
+                    ui,
+                    &format!(
+                        "cluster {} has more than one Localbuild; {used} is used, which has the cluster's name, and \
+                         not {}",
+                        cluster.context,
+                        others.join(", ")
+                    ),
+                );
+            }
         }
         Ok(self.found.get_or_init(|| found).as_ref())
+    }
+
+    fn remember(&self, ui: &Ui, cluster: &ClusterRegistry, accepted: Option<&str>) -> Result<(), Failure> {
+        if let Err(error) = KnownHosts::new(&ui.settings(None)?.home.value).remember(cluster, accepted) {
+            let text = format!("the names of cluster {} are not remembered: {error}", cluster.context);
+            if accepted.is_some() { self.warn_once(ui, &text) } else { ui.detail(&text) }
+        }
+        Ok(())
+    }
+
+    /// Whether the cluster may speak for a name of its own, `host:port`. Asks where the rules say so and a person can
+    /// answer.
+    fn admits(&self, ui: &Ui, cluster: &ClusterRegistry, name: &str) -> Result<bool, Failure> {
+        if let Some((_, verdict)) = self.admitted.borrow().iter().find(|(before, _)| before == name) {
+            return Ok(*verdict);
+        }
+        let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+        let verdict = match admission(HostClaim::of(name, &accepted), self.is_named(), ui.can_ask()) {
+            Admission::Use => true,
+            Admission::Refuse => false,
+            Admission::UseAndRemember => {
+                self.remember(ui, cluster, Some(name))?;
+                true
+            }
+            Admission::Ask => {
+                let question = format!(
+                    "Cluster {} says that its registry is {name}, outside localtest.me.\nUse the cluster's certificate \
+                     and credential for {name}, now and later?",
+                    cluster.context
+                );
+                let yes = ui.confirm(&question)? == Some(true);
+                if yes {
+                    self.remember(ui, cluster, Some(name))?;
+                }
+                yes
+            }
+        };
+        self.admitted.borrow_mut().push((name.to_owned(), verdict));
+        Ok(verdict)
+    }
+
+    /// Whether the cluster serves a registry and may speak for it; a warning says when it may not.
+    pub(super) fn speaks_for(&self, ui: &Ui, cluster: &ClusterRegistry, registry: &str) -> Result<bool, Failure> {
+        let Some(name) = cluster.name_of(registry) else { return Ok(false) };
+        let admitted = self.admits(ui, cluster, name)?;
+        if admitted {
+            self.tell_use(ui, cluster, name);
+        } else {
+            self.warn_once(ui, &NotAdmitted::new(cluster, name).in_one_line());
+        }
+        Ok(admitted)
+    }
+
+    /// The cluster's names that it may speak for.
+    pub(super) fn admitted_names(&self, ui: &Ui, cluster: &ClusterRegistry) -> Result<Vec<String>, Failure> {
+        let mut names = Vec::new();
+        for name in &cluster.names {
+            if self.admits(ui, cluster, name)? {
+                names.push(name.clone());
+            } else {
+                self.warn_once(ui, &NotAdmitted::new(cluster, name).in_one_line());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Fails unless the cluster may speak for the registry that it names as its own.
+    pub(super) fn admit(&self, ui: &Ui, cluster: &ClusterRegistry) -> Result<(), Failure> {
+        let name = cluster.registry();
+        if self.admits(ui, cluster, name)? { Ok(()) } else { Err(NotAdmitted::new(cluster, name).into()) }
     }
 
     fn query(&self, ui: &Ui) -> Query {
@@ -94,6 +182,11 @@ impl ClusterArgs {
         }
     }
 
+    /// Whether the command names the context.
+    fn is_named(&self) -> bool {
+        self.context.is_some() || self.cluster_name.is_some()
+    }
+
     /// Whether somebody said which cluster.
     pub(super) fn is_given(&self) -> bool {
         self.kubeconfig.is_some() || self.context.is_some() || self.cluster_name.is_some()
@@ -109,8 +202,9 @@ impl ClusterArgs {
             }
             Err(error) => return Err(NoRegistry::new(reference, Arc::clone(error)).into()),
         };
+        self.admit(ui, cluster)?;
         let located = reference.at_registry(cluster.registry())?;
-        self.status_once(ui, &format!("Using registry {} (cluster {})", cluster.registry(), cluster.context));
+        self.tell_use(ui, cluster, cluster.registry());
         Ok(located)
     }
 
@@ -126,7 +220,7 @@ impl ClusterArgs {
             return Ok(None);
         }
         match self.find(ui)? {
-            Ok(cluster) if cluster.serves(registry) => Ok(Some(cluster)),
+            Ok(cluster) if cluster.serves(registry) => Ok(self.speaks_for(ui, cluster, registry)?.then_some(cluster)),
             Ok(cluster) => {
                 ui.detail(&format!("{registry} is not the registry of cluster {}", cluster.context));
                 Ok(None)
@@ -171,26 +265,64 @@ impl ClusterArgs {
         if let Some(missing) = missing {
             self.warn_of_lack(ui, &missing);
         }
-        Ok((reference, self.trust(ui, cluster, policy)?))
+        let registry = reference.registry().unwrap_or_default().to_owned();
+        Ok((reference, self.trust(ui, cluster, &registry, policy)?))
     }
 
-    /// The policy with the cluster's certificate among those that are trusted.
-    pub(super) fn trust(&self, ui: &Ui, cluster: &ClusterRegistry, policy: TlsPolicy) -> Result<TlsPolicy, Failure> {
+    /// The policy for a registry of the cluster: with the cluster's certificate where a person chose none.
+    pub(super) fn trust(
+        &self,
+        ui: &Ui,
+        cluster: &ClusterRegistry,
+        registry: &str,
+        policy: TlsPolicy,
+    ) -> Result<TlsPolicy, Failure> {
         let TlsPolicy::Verify(mut trust) = policy else { return Ok(policy) };
         if cluster.scheme == Scheme::Http {
             return Err(Failure::usage(format!("the registry of cluster {} has no TLS", cluster.context))
                 .hint("use it without, if everything on the way may be read and changed: --plain-http")
                 .hint("idpbuilder create --protocol https makes a cluster whose registry has TLS"));
         }
-        match &cluster.certificate {
-            Ok(certificate) => {
-                let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
-                if let Err(error) = trust.add_pem(certificate.pem.as_bytes(), origin) {
-                    self.warn_once(ui, &format!("no certificate from cluster {}: {error}", cluster.context));
-                }
-            }
+        let certificate = match &cluster.certificate {
+            Ok(certificate) => certificate,
             Err(error) => {
                 self.warn_of_lack(ui, &format!("no certificate from cluster {}: {}", cluster.context, told(error)));
+                return Ok(TlsPolicy::Verify(trust));
+            }
+        };
+        let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
+        let certificates = match certificates_of(certificate.pem.as_bytes(), &origin) {
+            Ok(certificates) => certificates,
+            Err(error) => {
+                self.warn_once(ui, &format!("no certificate from cluster {}: {error}", cluster.context));
+                return Ok(TlsPolicy::Verify(trust));
+            }
+        };
+        let host = address(registry)?;
+        let contradicted = !vouches(&trust, &certificates, &host);
+        match certificate_rule(chosen(&trust), contradicted) {
+            CertificateRule::Cluster => {
+                trust.add_pem(certificate.pem.as_bytes(), origin)?;
+            }
+            CertificateRule::Chosen if contradicted => self.warn_once(
+                ui,
+                &format!(
+                    "the certificates in files for {host} do not vouch for the one that cluster {} has, which does not \
+                     count",
+                    cluster.context
+                ),
+            ),
+            CertificateRule::Chosen => {}
+            CertificateRule::Refused => {
+                return Err(Failure::new(
+                    Kind::Network,
+                    format!(
+                        "the certificate kept for {host} is not the one that cluster {} has; nothing was sent",
+                        cluster.context
+                    ),
+                )
+                .hint(format!("see both: idpbuilder-trust show {host}"))
+                .hint(format!("if the cluster was made anew: idpbuilder-trust add {host} --from-cluster")));
             }
         }
         Ok(TlsPolicy::Verify(trust))
@@ -225,6 +357,14 @@ impl ClusterArgs {
         Ok(settled)
     }
 
+    /// Says that the word of a cluster is used for a registry, also when quiet: once a command.
+    pub(super) fn tell_use(&self, ui: &Ui, cluster: &ClusterRegistry, name: &str) {
+        let text = format!("Using registry {name} (cluster {})", cluster.context);
+        if !self.diagnosed.get() && self.is_news(&text) {
+            ui.notice(&text);
+        }
+    }
+
     fn status_once(&self, ui: &Ui, text: &str) {
         if self.is_news(text) {
             ui.status(text);
@@ -256,6 +396,36 @@ impl ClusterArgs {
         }
         news
     }
+}
+
+/// The cluster's names that it may speak for without a question.
+pub(super) fn names_in_use(ui: &Ui, cluster: &ClusterRegistry) -> Result<Vec<String>, Failure> {
+    let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+    let in_use = |name: &&String| admission(HostClaim::of(name, &accepted), false, false) == Admission::Use;
+    Ok(cluster.names.iter().filter(in_use).cloned().collect())
+}
+
+/// What a person chose to trust for a host.
+fn chosen(trust: &TrustStore) -> ChosenTrust {
+    let any = |of: fn(&Origin) -> bool| trust.anchors().iter().any(|anchor| of(&anchor.origin));
+    if any(|origin| matches!(origin, Origin::Kept(_))) {
+        ChosenTrust::Kept
+    } else if any(|origin| matches!(origin, Origin::File(_))) {
+        ChosenTrust::Files
+    } else {
+        ChosenTrust::Nothing
+    }
+}
+
+/// Whether what is trusted, the system's roots excepted, has one of these certificates or vouches for it.
+fn vouches(trust: &TrustStore, certificates: &[CertificateDer<'static>], host: &RegistryHost) -> bool {
+    let anchors = || trust.anchors().iter().filter(|anchor| anchor.origin != Origin::System);
+    let same = |certificate: &CertificateDer<'static>| anchors().any(|anchor| anchor.certificate == *certificate);
+    certificates.iter().any(|certificate| {
+        same(certificate)
+            || anchors()
+                .any(|anchor| judge(&trust.only(&anchor.origin), std::slice::from_ref(certificate), host).is_ok())
+    })
 }
 
 /// The host of `host[:port]`.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::failure::{Failure, Kind};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, ClusterRegistry, HostClaim};
 use crate::image::Reference;
 use crate::tls::HandshakeFault;
 
@@ -34,6 +34,50 @@ impl From<NoRegistry> for Failure {
             .fold(Self::new(kind, error), Self::hint)
             .hint("or write the registry in front, for example gitea.cnoe.localtest.me:8443/giteaadmin/app:v1")
             .hint("or give --registry HOST[:PORT], or set IDPBUILDER_REGISTRY or default_registry in config.toml")
+    }
+}
+
+/// A cluster that says that it serves a host which it may not speak for.
+#[derive(Debug, thiserror::Error)]
+#[error("cluster {context} says that its registry is {name}{}, so nothing of the cluster is used for it", self.why())]
+pub(super) struct NotAdmitted {
+    context: String,
+    name: String,
+    public: bool,
+}
+
+impl NotAdmitted {
+    pub(super) fn new(cluster: &ClusterRegistry, name: &str) -> Self {
+        let public = HostClaim::of(name, &[]) == HostClaim::PublicRegistry;
+        Self { context: cluster.context.clone(), name: name.to_owned(), public }
+    }
+
+    fn why(&self) -> &'static str {
+        if self.public { ", which is a public registry" } else { ", outside localtest.me, and that was not accepted" }
+    }
+
+    fn advice(&self) -> String {
+        if self.public {
+            return "log in to it yourself: idpbuilder-login HOST".to_owned();
+        }
+        let context = &self.context;
+        format!(
+            "if that is true, name the context once: --context {context} (idpbuilder-build: --kube-context {context})"
+        )
+    }
+
+    /// The error with its advice, for a warning.
+    pub(super) fn in_one_line(&self) -> String {
+        format!("{self}; {}", self.advice())
+    }
+}
+
+impl From<NotAdmitted> for Failure {
+    fn from(error: NotAdmitted) -> Self {
+        let advice = error.advice();
+        Self::new(Kind::Usage, error)
+            .hint(advice)
+            .hint("or write another registry in front of the image, or give --registry HOST[:PORT]")
     }
 }
 
@@ -140,6 +184,20 @@ pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
         ),
         ClusterError::GiteaNotReady { context } => {
             (Kind::Registry, vec![format!("wait until it runs: kubectl --context {context} get pods -n gitea --watch")])
+        }
+        ClusterError::ForeignSecret { .. } => one(
+            Kind::Auth,
+            "only the Secret gitea/gitea-credential is read; give another credential with -u and --password-stdin",
+        ),
+        ClusterError::SeveralObjects { context, kind, .. } => (
+            Kind::Usage,
+            vec![format!(
+                "delete those that are not in use: kubectl --context {context} delete {} NAME",
+                kind.to_ascii_lowercase()
+            )],
+        ),
+        ClusterError::WrongKind { context, .. } => {
+            (Kind::Failed, vec![format!("see what it answers: kubectl --context {context} get localbuilds -o yaml")])
         }
         ClusterError::NoGitea { .. } => one(
             Kind::Failed,

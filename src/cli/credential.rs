@@ -46,12 +46,13 @@ const CLUSTER_LIMIT: Duration = Duration::from_millis(900);
 ///
 /// get answers with what was stored for the registry, else with the user and the token of the idpbuilder cluster
 /// whose registry it is, read from the cluster at that moment. For any other registry it says at once that it has
-/// nothing, and asks no cluster; a cluster is asked for names below localtest.me, for names that a cluster was met
-/// under before (~/.idpbuilder/cache), and for default_registry. A cluster that does not answer within a second has
+/// nothing, and asks no cluster; a cluster is asked for names below localtest.me, for names that were accepted for its
+/// context before (~/.idpbuilder/cache), and for default_registry. A cluster that does not answer within a second has
 /// nothing. store keeps a credential in the system's keyring, or in a file of mode 0600 where there is none; erase
 /// forgets it; list names what is kept and the clusters' registries, without secrets.
 ///
-/// Every answer, "not found" too, is on standard output, as the protocol wants it; reasons are on standard error.
+/// Every answer, "not found" too, is on standard output, as the protocol wants it; reasons, and the name of the cluster
+/// that answered, are on standard error.
 /// The exit code is 0 or 1.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
@@ -190,9 +191,19 @@ fn of_cluster(ui: &Ui, key: &HostKey) -> Option<(Credential, String)> {
             return None;
         }
     };
-    if !found.serves(&key.to_string()) {
-        return None;
+    let name = found.name_of(&key.to_string())?;
+    // For a registry that a person configured, what is at stake is the cluster's own credential.
+    if !configured {
+        match cluster.serving(ui, name, false) {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(failure) => {
+                explain(ui, &failure);
+                return None;
+            }
+        }
     }
+    cluster.tell_use(ui, found, name);
     match &found.login {
         Ok(login) => Some((found.credential()?, format!("cluster {} ({})", found.context, login.origin))),
         Err(error) => {

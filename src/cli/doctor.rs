@@ -70,10 +70,16 @@ impl Run for Args {
                 lines.push(Line::ok("registry", format!("{registry} ({source})")));
                 Some(registry)
             }
-            (Ok(None), Ok(cluster)) => {
-                lines.push(Line::ok("registry", format!("{} (cluster {})", cluster.registry(), cluster.context)));
-                Some(cluster.registry().to_owned())
-            }
+            (Ok(None), Ok(cluster)) => match self.registry.cluster.admit(ui, cluster) {
+                Ok(()) => {
+                    lines.push(Line::ok("registry", format!("{} (cluster {})", cluster.registry(), cluster.context)));
+                    Some(cluster.registry().to_owned())
+                }
+                Err(failure) => {
+                    lines.push(Line::fail("registry", &failure, "name it: idpbuilder-doctor HOST:PORT"));
+                    None
+                }
+            },
             (Ok(None), Err(_)) => {
                 lines.push(
                     Line::skip("registry", "nobody says which")
@@ -84,7 +90,11 @@ impl Run for Args {
         };
         match registry {
             Some(registry) => {
-                let plan = self.plan(ui, &registry, cluster.ok().filter(|cluster| cluster.serves(&registry)))?;
+                let cluster = match cluster {
+                    Ok(cluster) if self.registry.cluster.speaks_for(ui, cluster, &registry)? => Some(cluster),
+                    _ => None,
+                };
+                let plan = self.plan(ui, &registry, cluster)?;
                 self.registry_lines(ui, &registry, plan, &mut lines)?;
             }
             None => lines.extend(network::CHECKS.map(|check| Line::skip(check, "no registry to ask"))),

@@ -86,7 +86,7 @@ impl Args {
         self.registry.confirm(ui, registry)?;
         let mut policy = self.registry.policy(ui, registry)?;
         if let Some(cluster) = self.registry.cluster.serving(ui, registry, false)? {
-            policy = self.registry.cluster.trust(ui, cluster, policy)?;
+            policy = self.registry.cluster.trust(ui, cluster, registry, policy)?;
         }
         let config = RegistryConfig {
             host: registry.to_owned(),
@@ -158,9 +158,10 @@ fn registry(ui: &Ui, named: Option<(String, Option<String>)>, cluster: &ClusterA
         return Ok(registry);
     }
     match cluster.find(ui)? {
-        Ok(cluster) => {
-            ui.status(&format!("Using registry {} (cluster {})", cluster.registry(), cluster.context));
-            Ok(cluster.registry().to_owned())
+        Ok(found) => {
+            cluster.admit(ui, found)?;
+            cluster.tell_use(ui, found, found.registry());
+            Ok(found.registry().to_owned())
         }
         Err(error) => {
             let (kind, hints) = advise(error);

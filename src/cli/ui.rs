@@ -125,6 +125,12 @@ impl Ui {
         }
     }
 
+    /// Tells a person what happens, also when quiet.
+    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
+    pub(super) fn notice(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(text));
+    }
+
     /// Tells a person what they should know, also when quiet.
     pub(super) fn warn(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.warning("warning:"), escaped(text));
@@ -150,9 +156,14 @@ impl Ui {
         let _ = write!(io::stderr().lock(), "{}", failure.render(self.paint));
     }
 
+    /// Whether a person can answer a question.
+    pub(super) fn can_ask(&self) -> bool {
+        self.env.stdin_is_terminal && self.env.stderr_is_terminal
+    }
+
     /// Asks a yes-or-no question on the terminal; `None` where nobody can answer. A signal ends the wait.
     pub(super) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
-        if !self.env.stdin_is_terminal || !self.env.stderr_is_terminal {
+        if !self.can_ask() {
             return Ok(None);
         }
         // The thread that reads may never come back; nobody else should wait for it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::cluster::ClusterArgs;
-use super::cluster_causes::told;
+use super::cluster_causes::{NotAdmitted, told};
 use super::failure::{Failure, Kind, Outcome};
 use super::registry::bare_registry;
 use super::ui::Ui;
@@ -107,7 +107,14 @@ impl RegistriesArgs {
             return self.registry.iter().map(|text| Ok(bare_registry(text)?.to_ascii_lowercase())).collect();
         }
         match self.cluster.find(ui)? {
-            Ok(cluster) => Ok(cluster.every_name()),
+            Ok(cluster) => {
+                let names = self.cluster.admitted_names(ui, cluster)?;
+                if names.is_empty() {
+                    return Err(NotAdmitted::new(cluster, cluster.registry()).into());
+                }
+                self.cluster.tell_use(ui, cluster, &names.join(", "));
+                Ok(cluster.every_name(&names))
+            }
             Err(error) if self.cluster.is_given() => {
                 Err(Failure::new(Kind::Network, format!("no registry from a cluster: {}", told(error)))
                     .hint("name it: --registry HOST:PORT"))

@@ -1,5 +1,7 @@
 //! Under which names the registry can be reached, and which of them belongs into a reference. Pure.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::documents::BuildCustomization;
 use crate::image::Reference;
 
@@ -12,6 +14,11 @@ const FIXED_HOST: &str = "gitea.cnoe.localtest.me";
 
 /// The addresses that idpbuilder makes unless told otherwise, with a name of Gitea's own and with path routing.
 pub const DEFAULT_NAMES: [&str; 2] = ["gitea.cnoe.localtest.me:8443", "cnoe.localtest.me:8443"];
+
+/// Names of one registry. A cluster of idpbuilder has two.
+const MAX_NAMES: usize = 16;
+/// Characters of a host name (RFC 1035, section 2.3.4).
+const MAX_HOST: usize = 253;
 
 /// With TLS or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +68,7 @@ impl Address {
         let base = text(&customization.host)?;
         let scheme = text(&customization.protocol).map_or(Some(Scheme::Https), |protocol| Scheme::parse(&protocol))?;
         let port = match text(&customization.port) {
-            Some(port) => port.parse().ok()?,
+            Some(port) => number(&port)?,
             None => scheme.default_port(),
         };
         let path_routing = customization.use_path_routing == Some(true);
@@ -83,8 +90,8 @@ impl Address {
         let scheme = Scheme::parse(scheme)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok()?),
-            None => (authority, scheme.default_port()),
+            Some((host, port)) if !port.ends_with(']') => (host, number(port)?),
+            _ => (authority, scheme.default_port()),
         };
         let path_prefix = match path.trim_matches('/') {
             "" => None,
@@ -125,9 +132,41 @@ impl Address {
     }
 
     fn checked(self) -> Option<Self> {
+        let hosts = || std::iter::once(&self.host).chain(&self.aliases);
         let valid = |name: &String| Reference::from_parts(Some(name), "x", None).is_ok();
-        self.names().iter().all(valid).then_some(self)
+        let usable = self.port != 0
+            && self.aliases.len() < MAX_NAMES
+            && hosts().all(|host| is_host(host))
+            && self.names().iter().all(valid);
+        usable.then_some(self)
     }
+}
+
+/// A port in digits alone.
+fn number(port: &str) -> Option<u16> {
+    port.bytes().all(|digit| digit.is_ascii_digit()).then(|| port.parse().ok())?
+}
+
+/// Whether `host` is a name or an address in the one form that every program reads alike. Resolvers also take
+/// `2130706433`, `0x7f.1` and `127.1` for addresses, and a name with a final dot for the name without it.
+fn is_host(host: &str) -> bool {
+    if let Some(inside) = host.strip_prefix('[') {
+        return inside.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    if host.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(allowed)
+    };
+    // The URL standard takes a name for an address if its last label is a number (section 3.6).
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    host.len() <= MAX_HOST && host.split('.').all(label) && !number
 }
 
 /// The same registry's names under either routing, each as references may have it: `host:port`, and `host` alone for
@@ -140,11 +179,16 @@ pub(super) fn under_either_routing(names: &[String], scheme: Scheme, path_routin
             Some(base) => Some(base.to_owned()),
             None => None,
         };
-        for name in std::iter::once(name.clone()).chain(other) {
-            let bare = name.strip_suffix(&format!(":{}", scheme.default_port())).map(str::to_owned);
-            every.extend([Some(name), bare].into_iter().flatten());
-        }
+        every.extend(std::iter::once(name.clone()).chain(other));
     }
+    as_written(&every, scheme)
+}
+
+/// Each name as references may have it: `host:port`, and `host` alone for the scheme's own port.
+pub(super) fn as_written(names: &[String], scheme: Scheme) -> Vec<String> {
+    let bare = |name: &String| name.strip_suffix(&format!(":{}", scheme.default_port())).map(str::to_owned);
+    let mut every: Vec<String> =
+        names.iter().flat_map(|name| std::iter::once(name.clone()).chain(bare(name))).collect();
     let mut seen = std::collections::HashSet::new();
     every.retain(|name| seen.insert(name.clone()));
     every
@@ -205,6 +249,59 @@ mod tests {
         for url in ["", "gitea.x", "ftp://x", "https://", "https://x/other", "https://x:y", "https://u:p@x/"] {
             assert_eq!(Address::of_url(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn hosts_that_programs_read_differently_are_refused() {
+        let host = |url: &str| Address::of_url(url).map(|address| address.names().remove(0));
+        for (url, expected) in [
+            ("https://127.0.0.2:7001", "127.0.0.2:7001"),
+            ("https://[::1]:7001", "[::1]:7001"),
+            ("https://GITEA.X.example", "gitea.x.example:443"),
+            ("https://xn--bcher-kva.example", "xn--bcher-kva.example:443"),
+            ("https://localhost:1", "localhost:1"),
+        ] {
+            assert_eq!(host(url).as_deref(), Some(expected), "{url}");
+        }
+        for url in [
+            "https://2130706433:7001",
+            "https://0x7f.1:7001",
+            "https://127.0x1",
+            "https://127.1:7001",
+            "https://127.0.0.01:7001",
+            "https://0177.0.0.1",
+            "https://gitea.x.example.:443",
+            "https://.x.example",
+            "https://a..b",
+            "https://-a.example",
+            "https://a_b.example",
+            "https://b\u{fc}cher.example",
+            "https://a.example:0",
+            "https://a.example:65536",
+            "https://a.example:+443",
+            "https://user@a.example",
+            "https://a.example@evil.example",
+            "https://a.example?b",
+            "https://a.example#b",
+            "https://a.example\\@evil.example",
+            "https://[::1",
+            "https://[fe80::1%25eth0]",
+            "https://[127.0.0.1]",
+        ] {
+            assert_eq!(host(url), None, "{url}");
+        }
+        let long = format!("https://{}.example", "a.".repeat(123) + "aa");
+        assert_eq!(host(&long), None);
+    }
+
+    #[test]
+    fn a_registry_has_a_limited_number_of_names() {
+        let routes = |count: usize| {
+            let route = |number| (format!("gitea.h{number}.example"), vec!["/".to_owned()]);
+            (0..count).map(route).collect::<Vec<_>>()
+        };
+        let names = |count| Address::of_routes(&routes(count), None).map(|address| address.names().len());
+        assert_eq!([names(MAX_NAMES), names(MAX_NAMES + 1)], [Some(MAX_NAMES), None]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rustls::CertificateError;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::documents::{List, Listed, ObjectKind};
 use super::error::{ClusterError, Part, Place};
 use super::kubeconfig::{cluster, unusable};
 use crate::credentials::SECRET_VARIABLES;
@@ -24,6 +25,8 @@ use crate::tls::{self, HandshakeFault};
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Objects of a list that are asked for.
 const MAX_OBJECTS: u32 = 100;
+/// Characters of what an API server says that a message repeats.
+pub(super) const MAX_SHOWN: usize = 100;
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
@@ -85,9 +88,14 @@ impl Api {
     }
 
     /// The object of that name below a path, or the list of all; `None` when it, or its kind, is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::WrongKind`] for an answer that says it is anything but `kind`.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         what: &str,
+        kind: &str,
         path: &str,
         name: Option<&str>,
     ) -> Result<Option<T>, ClusterError> {
@@ -115,7 +123,34 @@ impl Api {
             }
             bytes.extend_from_slice(&data);
         }
+        let answered: ObjectKind = serde_json::from_slice(&bytes).map_err(|_| self.answer(what, None))?;
+        self.check_kind(what, kind, answered.kind.as_deref())?;
         serde_json::from_slice(&bytes).map(Some).map_err(|_| self.answer(what, None))
+    }
+
+    /// The objects of a list; none where the API server does not know their kind.
+    pub(super) async fn list<T: DeserializeOwned + Listed>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<Vec<T>, ClusterError> {
+        let list = self.ask::<List<T>>(what, &format!("{}List", T::KIND), path, None).await?;
+        let items = list.map(List::items).unwrap_or_default();
+        for item in &items {
+            self.check_kind(what, T::KIND, item.kind())?;
+        }
+        Ok(items)
+    }
+
+    fn check_kind(&self, what: &str, expected: &str, found: Option<&str>) -> Result<(), ClusterError> {
+        match found {
+            Some(found) if found != expected => Err(ClusterError::WrongKind {
+                context: self.place.context.clone(),
+                what: what.to_owned(),
+                kind: found.chars().take(MAX_SHOWN).collect(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn answer(&self, what: &str, status: Option<u16>) -> ClusterError {

@@ -9,6 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::credentials::Secret;
 
+/// What every object says of itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct ObjectKind {
+    pub(super) kind: Option<String>,
+}
+
 /// A list of objects.
 #[derive(Debug, Deserialize)]
 pub(super) struct List<T> {
@@ -24,8 +30,21 @@ impl<T> List<T> {
 /// `idpbuilder.cnoe.io/v1alpha1` `Localbuild`: one for a cluster.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Localbuild {
+    kind: Option<String>,
+    metadata: Option<ObjectMetadata>,
     spec: Option<LocalbuildSpec>,
     status: Option<LocalbuildStatus>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ObjectMetadata {
+    name: Option<String>,
+}
+
+impl ObjectMetadata {
+    fn name(metadata: Option<&Self>) -> &str {
+        metadata.and_then(|metadata| metadata.name.as_deref()).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,6 +86,30 @@ struct GiteaStatus {
 /// `namespace` and `name` of an object.
 pub(super) type ObjectName = (String, String);
 
+/// An object of a list in which only one kind belongs.
+pub(super) trait Listed {
+    /// The kind of every object of the list.
+    const KIND: &'static str;
+
+    /// The kind that the object says it is, if it says so.
+    fn kind(&self) -> Option<&str>;
+
+    /// The object's name; empty where it has none.
+    fn name(&self) -> &str;
+}
+
+impl Listed for Localbuild {
+    const KIND: &'static str = "Localbuild";
+
+    fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    fn name(&self) -> &str {
+        ObjectMetadata::name(self.metadata.as_ref())
+    }
+}
+
 impl Localbuild {
     pub(super) fn customization(&self) -> BuildCustomization {
         self.spec.as_ref().and_then(|spec| spec.build_customization.clone()).unwrap_or_default()
@@ -96,6 +139,8 @@ impl Localbuild {
 /// `idpbuilder.cnoe.io/v1alpha2` `GiteaProvider`, which takes the Localbuild's place.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct GiteaProvider {
+    kind: Option<String>,
+    metadata: Option<ObjectMetadata>,
     status: Option<ProviderStatus>,
 }
 
@@ -110,6 +155,28 @@ struct ProviderStatus {
 struct SecretReference {
     name: String,
     namespace: Option<String>,
+}
+
+impl Listed for GiteaProvider {
+    const KIND: &'static str = "GiteaProvider";
+
+    fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    fn name(&self) -> &str {
+        ObjectMetadata::name(self.metadata.as_ref())
+    }
+}
+
+/// Which of several objects of a cluster is meant: the only one, or the one named as the cluster is.
+pub(super) fn choose(names: &[&str], cluster: Option<&str>) -> Option<usize> {
+    let mut matches = names.iter().enumerate().filter(|(_, name)| Some(**name) == cluster).map(|(at, _)| at);
+    match (names.len(), matches.next(), matches.next()) {
+        (1, _, _) => Some(0),
+        (_, Some(at), None) => Some(at),
+        _ => None,
+    }
 }
 
 impl GiteaProvider {
@@ -288,6 +355,24 @@ mod tests {
             {"name": "http", "port": 80}, {"name": "https", "port": 443}, {"name": "https-8443", "port": 8443}]}}));
         assert_eq!(service.entrance(), Some(("https".into(), 8443)));
         assert_eq!(of::<Service>(json!({"spec": {"ports": [{"name": "https-1", "port": 443}]}})).entrance(), None);
+    }
+
+    #[test]
+    fn of_several_the_one_named_as_the_cluster_is_meant() {
+        for (names, cluster, expected) in [
+            (&["a"][..], Some("b"), Some(0)),
+            (&["a"], None, Some(0)),
+            (&["a", "b"], Some("b"), Some(1)),
+            (&["a", "b"], Some("c"), None),
+            (&["a", "b"], None, None),
+            (&["a", "a"], Some("a"), None),
+            (&["", ""], None, None),
+            (&[], Some("a"), None),
+        ] {
+            assert_eq!(choose(names, cluster), expected, "{names:?} {cluster:?}");
+        }
+        let pod: Localbuild = of(json!({"kind": "Pod", "metadata": {"name": "a"}}));
+        assert_eq!((pod.kind(), pod.name()), (Some("Pod"), "a"));
     }
 
     fn secret(pairs: &[(&str, &str)]) -> SecretObject {

@@ -185,6 +185,34 @@ pub enum ClusterError {
         /// The key.
         key: &'static str,
     },
+    /// The cluster names a Secret that is not Gitea's.
+    #[error("the cluster of context `{context}` says that its credential is the Secret {name}, which is not read")]
+    ForeignSecret {
+        /// The context.
+        context: String,
+        /// `namespace/name`.
+        name: String,
+    },
+    /// The cluster has several objects of which one is expected, and nothing says which.
+    #[error("the cluster of context `{context}` has {} {kind}s: {}", names.len(), names.join(", "))]
+    SeveralObjects {
+        /// The context.
+        context: String,
+        /// Their kind.
+        kind: &'static str,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The API server answered with an object of another kind.
+    #[error("the API server of context `{context}` answered for {what} with an object of kind {kind}")]
+    WrongKind {
+        /// The context.
+        context: String,
+        /// What was asked for.
+        what: String,
+        /// The kind that the object says it is.
+        kind: String,
+    },
     /// idpbuilder is there, and its Gitea is not running yet.
     #[error("Gitea in the cluster of context `{context}` is not ready")]
     GiteaNotReady {

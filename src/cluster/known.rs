@@ -11,23 +11,27 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ClusterRegistry;
+use super::reach::HostClaim;
 use crate::credentials::HostKey;
 use crate::fs::{self, FileLock, Hold};
 
-/// The domain of the names that idpbuilder gives when nobody says otherwise. All of it is this machine.
-const DOMAIN: &str = "localtest.me";
 /// Bytes of the file that are read.
 const MAX_BYTES: u64 = 256 * 1024;
 /// Clusters that are remembered; more were made and deleted than anybody has.
 const MAX_CLUSTERS: usize = 64;
+/// Names that are remembered as accepted for a context; the oldest are forgotten.
+const MAX_ACCEPTED: usize = 32;
 /// How long to wait for others that write. What is remembered is worth no longer wait.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is remembered of one cluster. No secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownCluster {
-    /// `host:port` of every way to its registry.
+    /// `host:port` of every way to its registry that the cluster may speak for.
     pub names: Vec<String>,
+    /// `host:port` outside idpbuilder's own domain that a person accepted for the context.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
     /// The user whose credential it gives, case kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -47,8 +51,8 @@ impl KnownHosts {
 
     /// Whether `key` can be a cluster's: a name that idpbuilder gives, or one that a cluster had.
     pub fn may_serve(&self, key: &HostKey) -> bool {
-        let given = key.host().strip_suffix(DOMAIN).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        given || self.clusters().values().flat_map(|cluster| &cluster.names).any(|name| same(name, key))
+        HostClaim::of(key.host(), &[]) == HostClaim::OwnDomain
+            || self.clusters().values().flat_map(|cluster| &cluster.names).any(|name| same(name, key))
     }
 
     /// Every cluster that is remembered, by context. A file that is damaged remembers none: it is a cache.
@@ -56,10 +60,26 @@ impl KnownHosts {
         self.read().ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// Remembers what a cluster said, in place of what it said before.
-    pub fn remember(&self, cluster: &ClusterRegistry) -> io::Result<()> {
-        let username = cluster.login.as_ref().ok().map(|login| login.username.clone());
-        self.note(&cluster.context, KnownCluster { names: cluster.names.clone(), username })
+    /// The names that were accepted for a context.
+    pub fn accepted(&self, context: &str) -> Vec<String> {
+        self.clusters().remove(context).map(|cluster| cluster.accepted).unwrap_or_default()
+    }
+
+    /// Remembers what a cluster said, in place of what it said before, and that `accepted` was accepted for its
+    /// context. Names that the cluster may not speak for are left out.
+    pub fn remember(&self, cluster: &ClusterRegistry, accepted: Option<&str>) -> io::Result<()> {
+        let mut names = self.accepted(&cluster.context);
+        names.retain(|before| Some(before.as_str()) != accepted);
+        names.extend(accepted.map(str::to_owned));
+        names.drain(..names.len().saturating_sub(MAX_ACCEPTED));
+        let speaks_for =
+            |name: &&String| matches!(HostClaim::of(name, &names), HostClaim::OwnDomain | HostClaim::Accepted);
+        let known = KnownCluster {
+            names: cluster.names.iter().filter(speaks_for).cloned().collect(),
+            username: cluster.login.as_ref().ok().map(|login| login.username.clone()),
+            accepted: names,
+        };
+        self.note(&cluster.context, known)
     }
 
     fn note(&self, context: &str, known: KnownCluster) -> io::Result<()> {
@@ -70,11 +90,19 @@ impl KnownHosts {
         let lock = self.path.with_file_name(".clusters.lock");
         let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE).map_err(io::Error::other)?;
         let mut clusters = self.clusters();
-        if clusters.len() >= MAX_CLUSTERS {
+        if clusters.len() >= MAX_CLUSTERS && !clusters.contains_key(context) {
             clusters.clear();
         }
         clusters.insert(context.to_owned(), known);
-        let bytes = serde_json::to_vec_pretty(&clusters).expect("names are strings");
+        let mut bytes = serde_json::to_vec_pretty(&clusters).expect("names are strings");
+        if bytes.len() as u64 > MAX_BYTES {
+            // A file that is too large to be read would remember nothing for ever.
+            clusters.retain(|name, _| name == context);
+            bytes = serde_json::to_vec_pretty(&clusters).expect("names are strings");
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         fs::replace_private_file(&self.path, &bytes)
     }
 
@@ -100,6 +128,7 @@ fn same(name: &str, key: &HostKey) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::registry;
     use super::*;
 
     fn key(text: &str) -> HostKey {
@@ -109,6 +138,7 @@ mod tests {
     fn known(names: &[&str]) -> KnownCluster {
         KnownCluster {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            accepted: Vec::new(),
             username: Some("giteaAdmin".into()),
         }
     }
@@ -144,6 +174,60 @@ mod tests {
             hosts.note(&format!("kind-{number}"), known(&["x.example:1"])).expect("noted");
         }
         assert!(hosts.clusters().len() <= MAX_CLUSTERS);
+    }
+
+    #[test]
+    fn names_outside_the_own_domain_are_remembered_once_accepted() {
+        let home = tempfile::tempdir().expect("a directory");
+        let hosts = KnownHosts::new(home.path());
+        let names = ["gitea.cnoe.localtest.me:8443", "gitea.dev.example:8443", "gitea.out.example:8443"];
+        let cluster = registry(&names, None);
+        let now = |hosts: &KnownHosts| {
+            let known = hosts.clusters().remove(&cluster.context).expect("noted");
+            (known.names, known.accepted)
+        };
+        hosts.remember(&cluster, None).expect("noted");
+        assert_eq!(now(&hosts), (vec![names[0].into()], vec![]));
+        assert!(!hosts.may_serve(&key(names[1])));
+        hosts.remember(&cluster, Some(names[1])).expect("noted");
+        hosts.remember(&cluster, Some(names[1])).expect("noted");
+        hosts.remember(&cluster, None).expect("noted");
+        assert_eq!(now(&hosts), (vec![names[0].into(), names[1].into()], vec![names[1].into()]));
+        assert!(hosts.may_serve(&key(names[1])) && !hosts.may_serve(&key(names[2])));
+        assert_eq!(hosts.accepted("another context"), Vec::<String>::new());
+        // What earlier versions wrote says nothing about acceptance.
+        hosts.note(&cluster.context, known(&names)).expect("noted");
+        assert_eq!(hosts.accepted(&cluster.context), Vec::<String>::new());
+        for number in 0..2 * MAX_ACCEPTED {
+            hosts.remember(&cluster, Some(&format!("h{number}.example:1"))).expect("noted");
+        }
+        assert_eq!(hosts.accepted(&cluster.context).len(), MAX_ACCEPTED);
+        assert_eq!(hosts.accepted(&cluster.context).last().map(String::as_str), Some("h63.example:1"));
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_again() {
+        let home = tempfile::tempdir().expect("a directory");
+        let hosts = KnownHosts::new(home.path());
+        let of_length = |bytes: u64| {
+            let mut one = known(&["a.example:1"]);
+            one.username = Some("u".repeat(usize::try_from(bytes).expect("small")));
+            one
+        };
+        hosts.note("kind-a", of_length(MAX_BYTES / 2)).expect("noted");
+        hosts.note("kind-b", of_length(MAX_BYTES / 4)).expect("noted");
+        assert_eq!(hosts.clusters().len(), 2);
+        hosts.note("kind-c", of_length(MAX_BYTES / 2)).expect("noted");
+        assert_eq!(hosts.clusters().into_keys().collect::<Vec<_>>(), ["kind-c"]);
+        hosts.note("kind-d", of_length(MAX_BYTES)).expect_err("too large");
+        assert_eq!(hosts.clusters().into_keys().collect::<Vec<_>>(), ["kind-c"]);
+        // A file of the limit is read, one with a byte more is not.
+        for (size, read) in [(MAX_BYTES, true), (MAX_BYTES + 1, false)] {
+            let text = r#"{"kind-a":{"names":[]}}"#;
+            let padding = " ".repeat(usize::try_from(size).expect("small") - text.len());
+            std::fs::write(&hosts.path, format!("{text}{padding}")).expect("written");
+            assert_eq!(!hosts.clusters().is_empty(), read, "{size}");
+        }
     }
 
     #[test]

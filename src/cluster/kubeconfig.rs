@@ -123,6 +123,11 @@ pub(super) fn select(candidates: &[String], serves: &[bool], current: Option<&st
     }
 }
 
+/// The name that idpbuilder gave the cluster, as far as the context's name tells.
+pub(super) fn cluster_name(context: &str) -> Option<&str> {
+    context.strip_prefix(KIND)
+}
+
 /// The cluster of a context.
 pub(super) fn cluster<'a>(config: &'a Kubeconfig, context: &str) -> Option<&'a Cluster> {
     let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;

@@ -11,6 +11,7 @@ mod documents;
 mod error;
 mod known;
 mod kubeconfig;
+mod reach;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,12 +21,14 @@ use kube::config::Kubeconfig;
 
 use address::Address;
 use api::Api;
-use documents::{GiteaProvider, Ingress, List, Localbuild, ObjectName, SecretObject, Service, routes};
+use documents::{GiteaProvider, Ingress, List, Listed, Localbuild, ObjectName, SecretObject, Service, choose, routes};
+use reach::{GITEA_NAMESPACE, GITEA_SECRET, NamedBy, may_read};
 
 pub use address::{DEFAULT_NAMES, Scheme};
 pub use error::{ClusterError, Part, Place};
 pub use known::{KnownCluster, KnownHosts};
 pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
+pub use reach::{Admission, CertificateRule, ChosenTrust, HostClaim, admission, certificate_rule};
 
 use crate::credentials::{Credential, Secret};
 use crate::image::Reference;
@@ -43,8 +46,6 @@ const PROVIDERS: &str = "/apis/idpbuilder.cnoe.io/v1alpha2/giteaproviders";
 const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/gitea/ingresses";
 const INGRESS_SERVICES: &str = "/api/v1/namespaces/ingress-nginx/services";
 const INGRESS_SERVICE: &str = "ingress-nginx-controller";
-const GITEA_NAMESPACE: &str = "gitea";
-const GITEA_SECRET: &str = "gitea-credential";
 /// The copy of the certificate that has no key beside it.
 const CERTIFICATE_SECRET: (&str, &str) = ("default", "idpbuilder-cert");
 
@@ -63,12 +64,23 @@ pub struct ClusterRegistry {
     pub names: Vec<String>,
     /// What may stand before the owner in a repository and means nothing, under path routing.
     pub path_prefix: Option<&'static str>,
+    /// The Localbuild that was read and those that were not, where there are several.
+    pub localbuilds: Option<OneOfSeveral>,
     /// Whether Gitea is running and its credential complete, as far as the cluster tells.
     pub ready: bool,
     /// The certificate it shows, or why that is not known.
     pub certificate: Result<ClusterCertificate, Arc<ClusterError>>,
     /// Who may push, or why that is not known.
     pub login: Result<Login, Arc<ClusterError>>,
+}
+
+/// The object that was read where a cluster has several of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOfSeveral {
+    /// Its name.
+    pub used: String,
+    /// The names of the others.
+    pub others: Vec<String>,
 }
 
 /// The certificate that a cluster's ingress shows.
@@ -99,19 +111,29 @@ impl ClusterRegistry {
 
     /// Whether `registry` (`host` or `host:port`) is one of its names.
     pub fn serves(&self, registry: &str) -> bool {
+        self.name_of(registry).is_some()
+    }
+
+    /// The name that `registry` (`host` or `host:port`) is, with its port.
+    pub fn name_of(&self, registry: &str) -> Option<&str> {
         let registry = registry.to_ascii_lowercase();
         let full = if registry.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
             registry
         } else {
             format!("{registry}:{}", self.scheme.default_port())
         };
-        self.names.contains(&full)
+        self.names.iter().find(|name| **name == full).map(String::as_str)
     }
 
-    /// Every name that references to it may have, those under the other routing included: a cluster made anew may
-    /// have that.
-    pub fn every_name(&self) -> Vec<String> {
-        address::under_either_routing(&self.names, self.scheme, self.path_prefix.is_some())
+    /// Every name that references to it may have, out of `names`, which the cluster may speak for. Names of idpbuilder's
+    /// own domain are those under the other routing too: a cluster made anew may have that.
+    pub fn every_name(&self, names: &[String]) -> Vec<String> {
+        let own = |name: &String| HostClaim::of(name, &[]) == HostClaim::OwnDomain;
+        let path_routing = self.path_prefix.is_some();
+        let (own, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(own);
+        let mut every = address::under_either_routing(&own, self.scheme, path_routing);
+        every.extend(address::as_written(&others, self.scheme));
+        every
     }
 
     /// The owner of images that name none: the user, lower-cased.
@@ -178,7 +200,8 @@ async fn find(query: &Query, asked: &OnceLock<Place>) -> Result<ClusterRegistry,
                 }
             });
             let mut probed = join_all(asking).await;
-            let serves: Vec<bool> = probed.iter().map(|result| matches!(result, Ok((_, Answered::Found(_))))).collect();
+            let serves: Vec<bool> =
+                probed.iter().map(|result| matches!(result, Ok((_, Answered::Found(..))))).collect();
             let chosen = kubeconfig::select(several, &serves, config.current_context.as_deref())?;
             let (api, localbuild) = probed.swap_remove(chosen)?;
             let _ = asked.set(api.place().clone());
@@ -190,7 +213,7 @@ async fn find(query: &Query, asked: &OnceLock<Place>) -> Result<ClusterRegistry,
 
 /// What a context answers to the question for its Localbuild.
 enum Answered {
-    Found(Box<Localbuild>),
+    Found(Box<Localbuild>, Option<OneOfSeveral>),
     /// Versions that have none.
     None,
     /// It may have one.
@@ -201,33 +224,49 @@ async fn probe(config: &Kubeconfig, context: &str, asked: &OnceLock<Place>) -> R
     let place = Api::place_of(config, context)?;
     let _ = asked.set(place.clone());
     let api = Api::open(config.clone(), place).await?;
-    let answered = match api.ask::<List<Localbuild>>("Localbuilds", LOCALBUILDS, None).await {
-        // idpbuilder keeps one in a cluster.
-        Ok(list) => list
-            .and_then(|list| list.items().into_iter().next())
-            .map_or(Answered::None, |localbuild| Answered::Found(Box::new(localbuild))),
+    let answered = match api.list::<Localbuild>("Localbuilds", LOCALBUILDS).await {
+        Ok(list) if list.is_empty() => Answered::None,
+        Ok(list) => {
+            let (localbuild, names) = only(context, list)?;
+            Answered::Found(Box::new(localbuild), names)
+        }
         Err(error @ ClusterError::Forbidden { .. }) => Answered::Forbidden(error),
         Err(error) => return Err(error),
     };
     Ok((api, answered))
 }
 
+/// The object that is meant, and where there are several, its name and those of the others. idpbuilder keeps one in a
+/// cluster, named as the cluster.
+fn only<T: Listed>(context: &str, mut items: Vec<T>) -> Result<(T, Option<OneOfSeveral>), ClusterError> {
+    let names: Vec<&str> = items.iter().map(Listed::name).collect();
+    let shown = |name: &&str| name.chars().take(api::MAX_SHOWN).collect::<String>();
+    let mut shown: Vec<String> = names.iter().map(shown).collect();
+    let Some(at) = choose(&names, kubeconfig::cluster_name(context)) else {
+        return Err(ClusterError::SeveralObjects { context: context.to_owned(), kind: T::KIND, names: shown });
+    };
+    let used = shown.remove(at);
+    let others = (!shown.is_empty()).then_some(OneOfSeveral { used, others: shown });
+    Ok((items.swap_remove(at), others))
+}
+
 /// Everything about the registry of one cluster.
 async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterError> {
     let context = api.context().to_owned();
-    let (localbuild, forbidden) = match answered {
-        Answered::Found(localbuild) => (Some(localbuild), None),
-        Answered::None => (None, None),
-        Answered::Forbidden(error) => (None, Some(error)),
+    let (localbuild, localbuilds, forbidden) = match answered {
+        Answered::Found(localbuild, localbuilds) => (Some(localbuild), localbuilds, None),
+        Answered::None => (None, None, None),
+        Answered::Forbidden(error) => (None, None, Some(error)),
     };
     let customization = localbuild.as_ref().map(|localbuild| localbuild.customization()).unwrap_or_default();
-    let mut secret = localbuild.as_ref().and_then(|localbuild| localbuild.secret());
+    let named = localbuild.as_ref().and_then(|localbuild| localbuild.secret());
+    let mut named = named.map(|secret| (NamedBy::Localbuild, secret));
     let mut address =
         Address::of_customization(&customization).or_else(|| Address::of_url(localbuild.as_ref()?.external_url()?));
     if address.is_none() {
         let provider = provider(api).await?;
         address = provider.as_ref().and_then(|provider| Address::of_url(provider.endpoint()?));
-        secret = secret.or_else(|| provider.as_ref()?.secret(GITEA_NAMESPACE));
+        named = named.or_else(|| Some((NamedBy::Provider, provider.as_ref()?.secret(GITEA_NAMESPACE)?)));
     }
     let address = match address {
         Some(address) => address,
@@ -239,8 +278,16 @@ async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterE
             (Err(error), _) => return Err(error),
         },
     };
-    let secret = secret.unwrap_or_else(|| (GITEA_NAMESPACE.to_owned(), GITEA_SECRET.to_owned()));
-    let (login, certificate) = tokio::join!(login(api, &secret), certificate(api));
+    let secret = match named {
+        None => Ok((GITEA_NAMESPACE.to_owned(), GITEA_SECRET.to_owned())),
+        Some((by, (namespace, name))) if may_read(by, &namespace, &name) => Ok((namespace, name)),
+        Some((_, (namespace, name))) => {
+            let name = format!("{namespace}/{name}").chars().take(api::MAX_SHOWN).collect();
+            Err(ClusterError::ForeignSecret { context: context.clone(), name })
+        }
+    };
+    let login = async { login(api, &secret?).await };
+    let (login, certificate) = tokio::join!(login, certificate(api));
     let own = customization.self_signed_cert.filter(|pem| !pem.trim().is_empty());
     let certificate = match (certificate, own) {
         (Err(_), Some(pem)) => Ok(ClusterCertificate { pem, origin: "Localbuild".to_owned() }),
@@ -256,6 +303,7 @@ async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterE
         host: address.host,
         port: address.port,
         path_prefix: address.path_prefix,
+        localbuilds,
         ready,
         certificate: certificate.map_err(Arc::new),
         login: login.map(|(login, _)| login).map_err(Arc::new),
@@ -264,8 +312,11 @@ async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterE
 
 /// The object that newer versions have in the Localbuild's place.
 async fn provider(api: &Api) -> Result<Option<GiteaProvider>, ClusterError> {
-    match api.ask::<List<GiteaProvider>>("GiteaProviders", PROVIDERS, None).await {
-        Ok(list) => Ok(list.and_then(|list| list.items().into_iter().find(|item| item.endpoint().is_some()))),
+    match api.list::<GiteaProvider>("GiteaProviders", PROVIDERS).await {
+        Ok(mut list) => {
+            list.retain(|provider| provider.endpoint().is_some());
+            if list.is_empty() { Ok(None) } else { only(api.context(), list).map(|(provider, _)| Some(provider)) }
+        }
         Err(ClusterError::Forbidden { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -274,9 +325,10 @@ async fn provider(api: &Api) -> Result<Option<GiteaProvider>, ClusterError> {
 /// The address by Gitea's Ingresses and the port of their controller.
 async fn by_routes(api: &Api) -> Result<Option<Address>, ClusterError> {
     let (ingresses, service) = tokio::join!(
-        api.ask::<List<Ingress>>("the Ingresses in gitea", INGRESSES, None),
+        api.ask::<List<Ingress>>("the Ingresses in gitea", "IngressList", INGRESSES, None),
         api.ask::<Service>(
             "the Service ingress-nginx/ingress-nginx-controller",
+            "Service",
             INGRESS_SERVICES,
             Some(INGRESS_SERVICE)
         )
@@ -296,7 +348,8 @@ fn secrets(namespace: &str) -> String {
 async fn login(api: &Api, (namespace, name): &ObjectName) -> Result<(Login, &'static str), ClusterError> {
     let context = || api.context().to_owned();
     let full = format!("{namespace}/{name}");
-    let object = api.ask::<SecretObject>(&format!("the Secret {full}"), &secrets(namespace), Some(name)).await?;
+    let object =
+        api.ask::<SecretObject>(&format!("the Secret {full}"), "Secret", &secrets(namespace), Some(name)).await?;
     let object = object.ok_or_else(|| ClusterError::MissingSecret { context: context(), name: full.clone() })?;
     match object.login() {
         Ok((username, secret, key)) => {
@@ -310,7 +363,8 @@ async fn certificate(api: &Api) -> Result<ClusterCertificate, ClusterError> {
     let context = || api.context().to_owned();
     let (namespace, name) = CERTIFICATE_SECRET;
     let full = format!("{namespace}/{name}");
-    let object = api.ask::<SecretObject>(&format!("the Secret {full}"), &secrets(namespace), Some(name)).await?;
+    let object =
+        api.ask::<SecretObject>(&format!("the Secret {full}"), "Secret", &secrets(namespace), Some(name)).await?;
     let object = object.ok_or_else(|| ClusterError::MissingSecret { context: context(), name: full.clone() })?;
     match object.certificate() {
         Some(pem) => Ok(ClusterCertificate { pem, origin: format!("Secret {full}") }),
@@ -322,7 +376,7 @@ async fn certificate(api: &Api) -> Result<ClusterCertificate, ClusterError> {
 mod tests {
     use super::*;
 
-    fn registry(names: &[&str], path_prefix: Option<&'static str>) -> ClusterRegistry {
+    pub(super) fn registry(names: &[&str], path_prefix: Option<&'static str>) -> ClusterRegistry {
         let login = Login { username: "giteaAdmin".into(), secret: Secret::new("hunter2".into()), origin: "s".into() };
         ClusterRegistry {
             context: "kind-localdev".into(),
@@ -331,6 +385,7 @@ mod tests {
             port: 443,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             path_prefix,
+            localbuilds: None,
             ready: true,
             certificate: Err(Arc::new(ClusterError::Interrupted)),
             login: Ok(login),
@@ -351,6 +406,24 @@ mod tests {
         assert_eq!(routed.without_prefix("gitea/giteaadmin/app"), "giteaadmin/app");
         assert_eq!(routed.without_prefix("gitear/app"), "gitear/app");
         assert_eq!(routed.without_prefix("gitea"), "gitea");
+    }
+
+    #[test]
+    fn names_under_the_other_routing_are_for_the_own_domain() {
+        let names = ["gitea.cnoe.localtest.me:443".to_owned(), "gitea.ghcr.io:443".to_owned(), "ghcr.io:1".to_owned()];
+        let cluster = registry(&["gitea.cnoe.localtest.me:443"], None);
+        assert_eq!(
+            cluster.every_name(&names),
+            [
+                "gitea.cnoe.localtest.me:443",
+                "gitea.cnoe.localtest.me",
+                "cnoe.localtest.me:443",
+                "cnoe.localtest.me",
+                "gitea.ghcr.io:443",
+                "gitea.ghcr.io",
+                "ghcr.io:1",
+            ]
+        );
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn build_and_push_need_no_flag() {
     let verbose = sandbox.run(&["idpbuilder-push", "app:v1", "--jobs", "1", "-v"]);
     snapshot("push_verbose", &verbose, &[(&port, "[PORT]")]);
     let quiet = sandbox.run(&["idpbuilder-push", "app:v1", "-q"]);
-    assert_eq!(quiet.stderr, "", "{quiet}");
+    let said = format!("Using registry {SUBDOMAIN}:{port} (cluster kind-localdev)\n");
+    assert_eq!(quiet.stderr, said, "{quiet}");
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn the_registry_is_found_without_a_localbuild() {
     let mut newer = whole.clone();
     newer.remove(LOCALBUILDS);
     let credential = newer.remove(CREDENTIAL).expect("there");
-    newer.insert("/api/v1/namespaces/other/secrets/admin".to_owned(), credential);
+    newer.insert("/api/v1/namespaces/gitea/secrets/admin".to_owned(), credential);
     let status = json!({"endpoint": format!("https://{SUBDOMAIN}:{port}"),
-        "credentialsSecretRef": {"namespace": "other", "name": "admin", "key": "token"}});
+        "credentialsSecretRef": {"namespace": "gitea", "name": "admin", "key": "token"}});
     newer.insert(PROVIDERS.to_owned(), (200, json!({"items": [{"status": status}]})));
     let third = api(&sandbox, newer);
     assert_pushed(&sandbox, sandbox.run(&PUSH), &name);

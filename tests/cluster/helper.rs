@@ -12,7 +12,7 @@ use crate::sandbox::{Output, Sandbox};
 const CONTEXT: &str = "kind-localdev";
 const NOT_FOUND: &str = "credentials not found in native keychain\n";
 
-fn ask(sandbox: &Sandbox, verb: &str, input: &str) -> Output {
+pub(crate) fn ask(sandbox: &Sandbox, verb: &str, input: &str) -> Output {
     let words = ["docker-credential-idpbuilder", verb];
     let output = assert_cmd::Command::from_std(sandbox.command(&words)).write_stdin(input).output().expect("it runs");
     let stderr = sandbox.neutral(&output.stderr);
@@ -30,7 +30,9 @@ fn ask(sandbox: &Sandbox, verb: &str, input: &str) -> Output {
 #[track_caller]
 fn given(sandbox: &Sandbox, server: &str) -> (String, String) {
     let output = ask(sandbox, "get", server);
-    assert_eq!(output.stderr, "", "{output}");
+    let host: String = server.to_lowercase().replace("https://", "").split('/').take(1).collect();
+    let said = format!("Using registry {host} (cluster {CONTEXT})\n");
+    assert!(output.stderr.is_empty() || output.stderr == said, "{output}");
     let answer: serde_json::Value = serde_json::from_str(&output.success()).expect("JSON");
     assert_eq!(answer["ServerURL"], server);
     let text = |name: &str| answer[name].as_str().expect("text").to_owned();
@@ -119,8 +121,9 @@ fn names_that_a_cluster_was_met_under_are_remembered_for_the_helper() {
     let api = api(&sandbox, custom);
     assert_eq!(not_found(&sandbox, "gitea.dev.example:8443"), "");
     assert_eq!(api.seen().len(), 0);
-    // Any command that asks the cluster; this one then fails, because nothing listens there.
-    assert_ne!(sandbox.run(&["idpbuilder-push", "app:v1", "--timeout", "1"]).code, Some(0));
+    // A command for which the context is named; this one then fails, because nothing listens there.
+    let push = ["idpbuilder-push", "app:v1", "--timeout", "1", "--context", CONTEXT];
+    assert_ne!(sandbox.run(&push).code, Some(0));
     assert_eq!(given(&sandbox, "gitea.dev.example:8443"), (USER.into(), TOKEN.into()));
     assert_eq!(ask(&sandbox, "list", "unused").success(), format!("{{\"gitea.dev.example:8443\":\"{USER}\"}}\n"));
     let remembered = std::fs::read_to_string(sandbox.home().join(".idpbuilder/cache/clusters.json")).expect("there");

@@ -12,10 +12,14 @@ mod sandbox;
 #[expect(dead_code, reason = "the other suites use more of it")]
 #[path = "../support/server.rs"]
 mod server;
+#[expect(dead_code, reason = "the other suites use more of it")]
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 mod broken;
 mod fixture;
 mod found;
 mod helper;
 mod login;
+mod reach;
 mod whole;

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use super::{ASK_LIMIT, described, written_down};
 use crate::audit::Event;
 use crate::cli::cluster::ClusterArgs;
-use crate::cli::cluster_causes::told;
+use crate::cli::cluster_causes::{NotAdmitted, told};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::registry::{address, trust_store};
 use crate::cli::ui::Ui;
@@ -130,6 +130,9 @@ impl Add {
         if !cluster.serves(&host.to_string()) {
             let text = format!("{host} is not the registry of cluster {}", cluster.context);
             return Err(Failure::usage(text).hint(format!("its registry is {}", cluster.names.join(", "))));
+        }
+        if self.cluster.serving(ui, &host.to_string(), false)?.is_none() {
+            return Err(NotAdmitted::new(cluster, &host.to_string()).into());
         }
         let certificate = cluster.certificate.as_ref().map_err(|error| failed(error))?;
         let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Shape, Shown, in_one_line, names, valid_until};
-use crate::cli::cluster::ClusterArgs;
+use crate::cli::cluster::{ClusterArgs, names_in_use};
 use crate::cli::cluster_causes::told;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::format::{Column, Format};
@@ -88,9 +88,10 @@ impl List {
         let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
         match certificates_of(certificate.pem.as_bytes(), &origin) {
             Ok(certificates) => {
+                let names = names_in_use(ui, cluster)?;
                 let facts = certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok());
                 for facts in facts {
-                    rows.extend(cluster.names.iter().map(|host| row(host, None, &origin, facts.clone())));
+                    rows.extend(names.iter().map(|host| row(host, None, &origin, facts.clone())));
                 }
             }
             Err(error) => lacking(&in_one_line(&error)),

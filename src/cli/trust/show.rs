@@ -64,10 +64,13 @@ impl Show {
         }
         if let Some(cluster) = self.cluster.serving(ui, &host.to_string(), false)?
             && cluster.scheme == Scheme::Https
-            && let TlsPolicy::Verify(with_cluster) =
-                self.cluster.trust(ui, cluster, TlsPolicy::Verify(trust.clone()))?
         {
-            trust = with_cluster;
+            match self.cluster.trust(ui, cluster, &host.to_string(), TlsPolicy::Verify(trust.clone())) {
+                Ok(TlsPolicy::Verify(with_cluster)) => trust = with_cluster,
+                Ok(_) => {}
+                // Commands stop here; what is trusted and what the registry shows is what this one is for.
+                Err(failure) => ui.warn(&failure.told()),
+            }
         }
         let policy = TlsPolicy::Verify(trust.clone());
         let asked = async { Ok::<_, Failure>(ask(&host, &policy, ASK_LIMIT).await) };
