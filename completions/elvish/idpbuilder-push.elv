@@ -38,7 +38,7 @@ set edit:completion:arg-completer[idpbuilder-push] = {|@words|
             cand --username 'User name'
             cand -p 'Password or token; visible to other users of this machine, so prefer --password-stdin'
             cand --password 'Password or token; visible to other users of this machine, so prefer --password-stdin'
-            cand --creds 'User name and password in one'
+            cand --creds 'User name and password in one, for the destination alone (without one, for the base)'
             cand --authfile 'Credentials file of Docker''s form, before Docker''s and the containers tools'' own [environment: REGISTRY_AUTH_FILE]'
             cand --ca-file 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate'
             cand --cert-dir 'Directory with *.crt to trust and *.cert with *.key to show to the registry'

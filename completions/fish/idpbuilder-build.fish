@@ -2,6 +2,7 @@ complete -c idpbuilder-build -l context -d 'The same as CONTEXT' -r -F
 complete -c idpbuilder-build -l context-for -d 'Directory to pack for one of several platforms, in place of CONTEXT; repeatable' -r
 complete -c idpbuilder-build -s t -l tag -d 'Name of the image; repeatable' -r
 complete -c idpbuilder-build -l from -d 'Image to build on: a name of the local store or of a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], or scratch' -r
+complete -c idpbuilder-build -l from-creds -d 'User name and password for the registry of BASE; without a password, IDPBUILDER_FROM_PASSWORD has it, or you are asked' -r
 complete -c idpbuilder-build -l rebase -d 'Put the own layers of a stored image, which stands in CONTEXT\'s place, on BASE: nothing is packed' -r
 complete -c idpbuilder-build -l old-base -d 'The base that the image has, where its annotation does not tell; scratch means none' -r
 complete -c idpbuilder-build -l label -d 'Label; repeatable' -r
@@ -51,7 +52,7 @@ complete -c idpbuilder-build -l trace -d 'Write every HTTP exchange into FILE as
 complete -c idpbuilder-build -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-build -s u -l username -d 'User name' -r
 complete -c idpbuilder-build -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-build -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-build -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-build -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-build -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-build -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F

@@ -1,7 +1,7 @@
 complete -c idpbuilder-login -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-login -s u -l username -d 'User name' -r
 complete -c idpbuilder-login -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-login -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-login -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-login -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-login -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-login -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F

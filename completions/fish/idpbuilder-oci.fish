@@ -50,6 +50,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l context-for -d 'Directory to pack for one of several platforms, in place of CONTEXT; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s t -l tag -d 'Name of the image; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l from -d 'Image to build on: a name of the local store or of a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], or scratch' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l from-creds -d 'User name and password for the registry of BASE; without a password, IDPBUILDER_FROM_PASSWORD has it, or you are asked' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l rebase -d 'Put the own layers of a stored image, which stands in CONTEXT\'s place, on BASE: nothing is packed' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l old-base -d 'The base that the image has, where its annotation does not tell; scratch means none' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l label -d 'Label; repeatable' -r
@@ -99,7 +100,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
@@ -141,7 +142,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l t
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
@@ -179,7 +180,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l t
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
@@ -321,7 +322,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand trust; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand login" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F
@@ -349,7 +350,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s u -l username -d 'User name' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l creds -d 'User name and password in one' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l creds -d 'User name and password in one, for the destination alone (without one, for the base)' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l authfile -d 'Credentials file of Docker\'s form, before Docker\'s and the containers tools\' own [environment: REGISTRY_AUTH_FILE]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l ca-file -d 'File with trusted certificates (PEM): authorities, or the registry\'s own self-signed certificate' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand doctor" -l cert-dir -d 'Directory with *.crt to trust and *.cert with *.key to show to the registry' -r -F

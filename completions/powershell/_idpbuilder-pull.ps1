@@ -41,7 +41,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-pull' -ScriptBlock {
             [CompletionResult]::new('--username', '--username', [CompletionResultType]::ParameterName, 'User name')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Password or token; visible to other users of this machine, so prefer --password-stdin')
             [CompletionResult]::new('--password', '--password', [CompletionResultType]::ParameterName, 'Password or token; visible to other users of this machine, so prefer --password-stdin')
-            [CompletionResult]::new('--creds', '--creds', [CompletionResultType]::ParameterName, 'User name and password in one')
+            [CompletionResult]::new('--creds', '--creds', [CompletionResultType]::ParameterName, 'User name and password in one, for the destination alone (without one, for the base)')
             [CompletionResult]::new('--authfile', '--authfile', [CompletionResultType]::ParameterName, 'Credentials file of Docker''s form, before Docker''s and the containers tools'' own [environment: REGISTRY_AUTH_FILE]')
             [CompletionResult]::new('--ca-file', '--ca-file', [CompletionResultType]::ParameterName, 'File with trusted certificates (PEM): authorities, or the registry''s own self-signed certificate')
             [CompletionResult]::new('--cert-dir', '--cert-dir', [CompletionResultType]::ParameterName, 'Directory with *.crt to trust and *.cert with *.key to show to the registry')

@@ -65,6 +65,8 @@ pub(super) struct Bases<'a> {
     /// Held until the image is built: nothing of the base may be pruned meanwhile.
     pub(super) lease: &'a Lease,
     pub(super) registry: &'a RegistryArgs,
+    /// The value of `--from-creds`.
+    pub(super) creds: Option<&'a str>,
     pub(super) transfer: &'a TransferArgs,
     pub(super) progress: std::sync::Arc<dyn Progress>,
     /// Whether the registry is asked although the store has the image.
@@ -140,29 +142,26 @@ impl Bases<'_> {
                  docker.io/library/{asked}"
             ))
         })?;
-        let mut found = None;
-        for target in self.registry.targets(self.ui, vec![located.with_default_tag()])? {
-            let reference = target.reference.clone();
-            let config = PullConfig {
-                reference: target.reference,
-                policy: target.policy,
-                credential: target.credential,
-                platform: Some(platform.clone()),
-                name: named.then(|| name.clone()),
-                created: Some(now()),
-                jobs: JOBS,
-                timeouts: self.transfer.timeouts(self.registry.timeouts()),
-                retry: self.transfer.retry(),
-                rates: self.transfer.rates(),
-                proxies: proxies(self.ui),
-            };
-            let progress = std::sync::Arc::clone(&self.progress);
-            let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
-            self.registry.tell_end(self.ui, &reference, outcome.certificate.as_ref());
-            let text = name.to_string();
-            found = Some(self.read(&text, Some(name.clone()), &outcome.descriptor, platform)?);
-        }
-        found.ok_or_else(|| Failure::usage(format!("`{name}` is at no registry")))
+        let target = self.registry.base(self.ui, located.with_default_tag(), self.creds)?;
+        let reference = target.reference.clone();
+        let config = PullConfig {
+            reference: target.reference,
+            policy: target.policy,
+            credential: target.credential,
+            platform: Some(platform.clone()),
+            name: named.then(|| name.clone()),
+            created: Some(now()),
+            jobs: JOBS,
+            timeouts: self.transfer.timeouts(self.registry.timeouts()),
+            retry: self.transfer.retry(),
+            rates: self.transfer.rates(),
+            proxies: proxies(self.ui),
+        };
+        let progress = std::sync::Arc::clone(&self.progress);
+        let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
+        self.registry.tell_end(self.ui, &reference, outcome.certificate.as_ref());
+        let text = name.to_string();
+        Ok(self.read(&text, Some(name), &outcome.descriptor, platform)?)
     }
 
     fn layout(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {

@@ -64,6 +64,10 @@ pub(super) struct Args {
     /// docker-archive:FILE[:NAME], or scratch
     #[arg(long, value_name = "BASE", default_value = SCRATCH)]
     from: String,
+    /// User name and password for the registry of BASE; without a password, IDPBUILDER_FROM_PASSWORD has it, or you are
+    /// asked
+    #[arg(long, value_name = "NAME[:PASSWORD]")]
+    from_creds: Option<String>,
     /// Ask the registry for BASE even if the local store has it
     #[arg(long)]
     pull: bool,
@@ -181,6 +185,8 @@ impl Run for Args {
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         // Until the image is built, nothing of its base is pruned.
         let lease = store.lease()?;
+        // Known before a base is asked for: the credential of the destination is not for the base's registry.
+        let destinations = self.push_destinations(ui, &configs[0].names)?;
         let bases = self.bases(ui, &store, &lease, &progress);
         for config in &mut configs {
             config.base = bases.find(&self.from, &config.platform)?;
@@ -190,7 +196,7 @@ impl Run for Args {
             tell_triggers(ui, &self.from, base);
         }
         let base = configs[0].base.clone();
-        let push = self.push_config(ui, &configs[0].names)?;
+        let push = self.push_config(ui, destinations)?;
         let (built, pushed) = if let Some(push) = push {
             let (built, pushed) = Self::build_and_push(ui, configs, self.verify_reproducible, push, &store, &progress)?;
             (built, Some(pushed))
@@ -262,6 +268,7 @@ impl Args {
             store_flag: self.store.store.as_deref(),
             lease,
             registry: &self.registry,
+            creds: self.from_creds.as_deref(),
             transfer: &self.transfer,
             progress: Arc::clone(progress),
             pull: self.pull,

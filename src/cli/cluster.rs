@@ -16,7 +16,7 @@ use crate::cluster::{
     OneOfSeveral, Query, Scheme, admission, certificate_rule, discover, owner,
 };
 use crate::config::Source;
-use crate::credentials::{ANY_USERNAME, Credential, Resolution};
+use crate::credentials::{ANY_USERNAME, Credential, RegistryRoles, Resolution, SecretOrigin};
 use crate::image::Reference;
 use crate::registry::is_internal;
 use crate::tls::{Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge};
@@ -251,7 +251,9 @@ impl ClusterArgs {
         }
         // Only where every other source had nothing; one that failed has the last word.
         let mut missing = None;
-        if resolution.is_open() {
+        let own = cluster.serves(reference.registry().unwrap_or_default());
+        let roles = RegistryRoles { cluster: own, ..RegistryRoles::default() };
+        if resolution.is_open() && roles.may_see(SecretOrigin::ClusterSecret) {
             let source = format!("cluster {}", cluster.context);
             resolution.tried.push(source.clone());
             match (&cluster.login, cluster.credential()) {

@@ -3,6 +3,7 @@
 mod access_log;
 mod applet;
 mod arguments;
+mod audience;
 mod base;
 mod build;
 mod causes;

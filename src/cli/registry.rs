@@ -1,9 +1,10 @@
 //! Arguments about registries: which one, whom to trust, who we are.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::audience::{Audience, Use, check_one_registry, has_variable, same_registry};
 use super::cluster::ClusterArgs;
 use super::failure::{Failure, Kind};
 use super::size::time;
@@ -11,7 +12,7 @@ use super::sources::{chain, password_from_stdin, resolve, tell};
 use super::trust::{ends_soon, in_one_line};
 use super::ui::Ui;
 use crate::audit::Event;
-use crate::credentials::{Credential, Secret};
+use crate::credentials::{Credential, Given, RegistryRoles, Secret, SecretOrigin};
 use crate::image::{Reference, ReferenceError};
 use crate::registry::{Proxies, Timeouts};
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
@@ -37,7 +38,7 @@ pub(super) struct RegistryArgs {
     /// Read the password from standard input
     #[arg(long, requires = "username")]
     password_stdin: bool,
-    /// User name and password in one
+    /// User name and password in one, for the destination alone (without one, for the base)
     #[arg(long, value_name = "NAME:PASSWORD")]
     creds: Option<String>,
     /// Credentials file of Docker's form, before Docker's and the containers tools' own [environment:
@@ -72,6 +73,12 @@ pub(super) struct RegistryArgs {
     /// Registries whose certificate's end was told.
     #[arg(skip)]
     ending: RefCell<Vec<RegistryHost>>,
+    /// Which registries may see secrets that name none.
+    #[arg(skip)]
+    audience: Audience,
+    /// The credential of the flags, read once: standard input has it once.
+    #[arg(skip)]
+    given: OnceCell<Option<(String, Secret)>>,
 }
 
 /// Where a reference is and how to get there.
@@ -150,35 +157,83 @@ impl RegistryArgs {
         Ok(located)
     }
 
-    /// Policy and credential for each reference; questions are asked once a registry.
+    /// Notes where the command writes to, before it reads anything: from then on, secrets that name no registry are for
+    /// the first of these registries. Flags cannot be meant for several.
+    pub(super) fn note_destinations(&self, references: &[Reference]) -> Result<(), Failure> {
+        let registries = || references.iter().filter_map(Reference::registry);
+        if self.has_secret() {
+            check_one_registry(registries())?;
+        }
+        registries().for_each(|registry| self.audience.note(registry, Use::Destination));
+        Ok(())
+    }
+
+    /// Policy and credential for each destination; questions are asked once a registry.
     pub(super) fn targets(&self, ui: &Ui, references: Vec<Reference>) -> Result<Vec<Target>, Failure> {
-        let given = self.given(ui)?;
+        self.note_destinations(&references)?;
         let mut confirmed: Vec<String> = Vec::new();
         let mut targets = Vec::new();
         for reference in references {
             let registry = reference.registry().unwrap_or_default().to_owned();
-            if !confirmed.contains(&registry) {
-                self.confirm(ui, &registry)?;
-                confirmed.push(registry.clone());
-            }
-            let mut policy = self.policy(ui, &registry)?;
-            let chain = chain(ui, given.as_ref(), self.authfile.as_deref())?;
-            let mut resolution = resolve(ui, &chain, &registry, reference.repository())?;
-            let mut reference = reference;
-            if let Some(cluster) = self.cluster.serving(ui, &registry, resolution.credential.is_some())? {
-                (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
-            }
-            resolution.close();
-            tell(ui, &registry, &resolution);
-            if let Some(source) = &resolution.source
-                && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
-            {
-                ui.warn(&failure.to_string());
-            }
-            let credential = resolution.credential;
-            targets.push(Target { reference, policy, credential });
+            let news = !confirmed.contains(&registry);
+            targets.push(self.target(ui, reference, None, news)?);
+            confirmed.push(registry);
         }
         Ok(targets)
+    }
+
+    /// Policy and credential for a base image. `creds` is the value of `--from-creds`.
+    pub(super) fn base(&self, ui: &Ui, reference: Reference, creds: Option<&str>) -> Result<Target, Failure> {
+        self.audience.note(reference.registry().unwrap_or_default(), Use::Base);
+        let given = self.audience.for_base(ui, creds)?;
+        self.target(ui, reference, given, true)
+    }
+
+    fn target(&self, ui: &Ui, reference: Reference, for_base: Option<Given>, ask: bool) -> Result<Target, Failure> {
+        let registry = reference.registry().unwrap_or_default().to_owned();
+        if ask {
+            self.confirm(ui, &registry)?;
+        }
+        let mut policy = self.policy(ui, &registry)?;
+        let given: Vec<Given> = for_base.into_iter().chain(self.given_source(ui)?).collect();
+        let roles = self.roles(ui, &registry, given.iter().any(|given| !given.for_base))?;
+        let chain = chain(ui, given, self.authfile.as_deref())?;
+        let mut resolution = resolve(ui, &chain, &registry, reference.repository(), roles)?;
+        let mut reference = reference;
+        if let Some(cluster) = self.cluster.serving(ui, &registry, resolution.credential.is_some())? {
+            (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
+        }
+        resolution.close();
+        tell(ui, &registry, &resolution, roles.destination);
+        if let Some(source) = &resolution.source
+            && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
+        {
+            ui.warn(&failure.to_string());
+        }
+        Ok(Target { reference, policy, credential: resolution.credential })
+    }
+
+    /// Notes that the command is about `registry` alone.
+    pub(super) fn note_only(&self, registry: &str) {
+        self.audience.note(registry, Use::Destination);
+    }
+
+    /// The roles that a registry has in this command. The cluster is asked only if its answer can decide something:
+    /// with `GITEA_*` set, and no flags that come first.
+    pub(super) fn roles(&self, ui: &Ui, registry: &str, has_flags: bool) -> Result<RegistryRoles, Failure> {
+        let destination = self.audience.is_destination(registry);
+        let default = match self.default_registry(ui, None)? {
+            Some((default, _)) => same_registry(&default, registry),
+            None => false,
+        };
+        let decided = default || (destination && has_flags) || !has_variable(ui, SecretOrigin::GiteaVariables);
+        let cluster = !decided && matches!(self.cluster.find(ui)?, Ok(cluster) if cluster.serves(registry));
+        Ok(RegistryRoles { destination, base: self.audience.is_base(registry), cluster, default })
+    }
+
+    /// The flags as a source of credentials.
+    pub(super) fn given_source(&self, ui: &Ui) -> Result<Option<Given>, Failure> {
+        Ok(self.given(ui)?.map(|(username, secret)| Given { username, secret, for_base: false }))
     }
 
     /// Warns of the end of the certificate that a registry showed, unless that was done.
@@ -288,7 +343,16 @@ impl RegistryArgs {
         self.username.as_deref()
     }
 
+    /// The credential of the flags.
     pub(super) fn given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
+        if let Some(given) = self.given.get() {
+            return Ok(given.clone());
+        }
+        let given = self.read_given(ui)?;
+        Ok(self.given.get_or_init(|| given).clone())
+    }
+
+    fn read_given(&self, ui: &Ui) -> Result<Option<(String, Secret)>, Failure> {
         if let Some(creds) = &self.creds {
             return match creds.split_once(':') {
                 Some((name, password)) if !name.is_empty() && !password.is_empty() => {

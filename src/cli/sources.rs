@@ -8,7 +8,8 @@ use super::failure::{Failure, Kind};
 use super::trust::in_one_line;
 use super::ui::Ui;
 use crate::credentials::{
-    AuthPlaces, CredentialChain, DockerConfig, Environment, Given, Helpers, Resolution, Secret, auth_files,
+    AuthPlaces, CredentialChain, DockerConfig, Environment, Given, Helpers, RegistryRoles, Resolution, Secret,
+    auth_files,
 };
 
 /// The most we read from standard input as a password.
@@ -34,16 +35,14 @@ pub(super) fn password_from_stdin() -> Result<Secret, Failure> {
 }
 
 /// The sources of credentials in their order.
-pub(super) fn chain(
-    ui: &Ui,
-    given: Option<&(String, Secret)>,
-    authfile: Option<&Path>,
-) -> Result<CredentialChain, Failure> {
+pub(super) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Result<CredentialChain, Failure> {
     let mut chain = CredentialChain::new();
-    if let Some((username, secret)) = given {
-        chain = chain.with(Given { username: Some(username.clone()), secret: Some(secret.clone()) });
+    for given in given {
+        chain = chain.with(given);
     }
-    chain = chain.with(Environment::new(|name| ui.env.var(name).map(str::to_owned)));
+    for variables in Environment::sources(|name| ui.env.var(name).map(str::to_owned)) {
+        chain = chain.with(variables);
+    }
     let helpers = Helpers::new(ui.env.vars.clone()).with_interrupt(ui.interrupt.clone());
     if let Some(value) = ui.env.var("DOCKER_AUTH_CONFIG") {
         let value = Secret::new(value.to_owned());
@@ -83,9 +82,10 @@ pub(super) fn resolve(
     chain: &CredentialChain,
     registry: &str,
     repository: &str,
+    roles: RegistryRoles,
 ) -> Result<Resolution, Failure> {
     ui.run_blocking(|_| {
-        let resolution = chain.resolve(registry, repository);
+        let resolution = chain.resolve(registry, repository, roles);
         match resolution.failure {
             Some((_, error)) if error.is_interrupt() => Err(Failure::new(Kind::Interrupted, error)),
             _ => Ok(resolution),
@@ -93,10 +93,15 @@ pub(super) fn resolve(
     })
 }
 
-/// Names the winner in verbose output, and what went wrong before it in any.
-pub(super) fn tell(ui: &Ui, registry: &str, resolution: &Resolution) {
+/// Names the winner in verbose output, with the sources that were withheld, and what went wrong before it in any.
+/// `asked_for` says that the credential of a withheld source was probably meant for this registry.
+pub(super) fn tell(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
     for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
         ui.warn(&format!("no credential from {source}: {}", in_one_line(error)));
+    }
+    for source in &resolution.withheld {
+        let text = format!("{source} is not for {registry} and is not sent there");
+        if asked_for && resolution.credential.is_none() { ui.status(&text) } else { ui.detail(&text) }
     }
     match &resolution.source {
         Some(source) => ui.detail(&format!("credential for {registry} from {source}")),

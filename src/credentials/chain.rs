@@ -1,6 +1,6 @@
 //! The order of sources, and how a search among them ends.
 
-use super::{Answer, Credential, CredentialError, CredentialSource};
+use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles};
 
 /// Sources in the order they are asked.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub struct Resolution {
     pub warnings: Vec<(String, CredentialError)>,
     /// Every source that was asked, in order.
     pub tried: Vec<String>,
+    /// Every source that was passed over, because the registry may not see its secrets.
+    pub withheld: Vec<String>,
     /// What a source has for when our own helper, which it names, has nothing.
     otherwise: Option<(String, Credential)>,
 }
@@ -66,12 +68,15 @@ impl CredentialChain {
         self
     }
 
-    /// Asks the sources until one has a credential, fails, or leaves the rest to our own helper. The caller may ask
-    /// further sources of that while the resolution [is open](Resolution::is_open), and closes it then.
-    pub fn resolve(&self, registry: &str, repository: &str) -> Resolution {
+    /// Asks the sources until one has a credential, fails, or leaves the rest to our own helper. A source whose secrets
+    /// a registry with these roles may not see is not asked. The caller may ask further sources while the resolution
+    /// [is open](Resolution::is_open), and closes it then.
+    pub fn resolve(&self, registry: &str, repository: &str, roles: RegistryRoles) -> Resolution {
         let mut resolution = Resolution::default();
         for source in self.sources.iter().chain(&self.own) {
-            if self.step(source.as_ref(), registry, repository, &mut resolution) {
+            if !roles.may_see(source.origin()) {
+                resolution.withheld.push(source.name());
+            } else if self.step(source.as_ref(), registry, repository, &mut resolution) {
                 break;
             }
         }
@@ -121,7 +126,7 @@ impl std::fmt::Debug for CredentialChain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::Secret;
+    use crate::credentials::{Secret, SecretOrigin};
 
     struct Fixed(&'static str, fn() -> Answer);
 
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn the_first_that_has_one_wins_and_is_named() {
         let chain = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).with(Fixed("b", found));
-        let resolution = chain.with(Fixed("c", failed)).resolve("r", "");
+        let resolution = chain.with(Fixed("c", failed)).resolve("r", "", RegistryRoles::default());
         assert!(matches!(&resolution.credential, Some(Credential::Basic { username, .. }) if username == "giteaAdmin"));
         assert_eq!(resolution.source.as_deref(), Some("b"));
         assert_eq!(resolution.tried, ["a", "b"]);
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn a_failure_ends_the_search() {
         let chain = CredentialChain::new().with(Fixed("a", failed)).with(Fixed("b", found));
-        let resolution = chain.resolve("r", "");
+        let resolution = chain.resolve("r", "", RegistryRoles::default());
         assert!(resolution.credential.is_none() && resolution.source.is_none());
         assert!(matches!(&resolution.failure, Some((name, CredentialError::Entry { .. })) if name == "a"));
         assert!(!resolution.is_open());
@@ -166,7 +171,11 @@ mod tests {
     #[test]
     fn what_is_for_every_registry_may_fail() {
         let doubtful = || Answer::Doubtful(CredentialError::HelperAnswer { program: "p".into() }, None);
-        let resolution = CredentialChain::new().with(Fixed("a", doubtful)).with(Fixed("b", found)).resolve("r", "");
+        let resolution = CredentialChain::new().with(Fixed("a", doubtful)).with(Fixed("b", found)).resolve(
+            "r",
+            "",
+            RegistryRoles::default(),
+        );
         assert_eq!(resolution.source.as_deref(), Some("b"));
         assert!(matches!(&resolution.warnings[..], [(name, CredentialError::HelperAnswer { .. })] if name == "a"));
         let with_entry = || match found() {
@@ -175,7 +184,11 @@ mod tests {
             }
             _ => Answer::NotFound,
         };
-        let resolution = CredentialChain::new().with(Fixed("a", with_entry)).with(Fixed("b", failed)).resolve("r", "");
+        let resolution = CredentialChain::new().with(Fixed("a", with_entry)).with(Fixed("b", failed)).resolve(
+            "r",
+            "",
+            RegistryRoles::default(),
+        );
         assert_eq!((resolution.source.as_deref(), resolution.warnings.len()), (Some("a"), 1));
     }
 
@@ -188,36 +201,65 @@ mod tests {
         let chain = |own: fn() -> Answer| {
             CredentialChain::new().with(Fixed("config", named)).with(Fixed("later", found)).with_own(Fixed("own", own))
         };
-        let resolution = chain(found).resolve("r", "");
+        let resolution = chain(found).resolve("r", "", RegistryRoles::default());
         assert_eq!(
             (resolution.source.as_deref(), &resolution.tried[..]),
             (Some("own"), &["config".into(), "own".into()][..])
         );
-        let mut resolution = chain(|| Answer::NotFound).resolve("r", "");
+        let mut resolution = chain(|| Answer::NotFound).resolve("r", "", RegistryRoles::default());
         assert!(resolution.is_open(), "what else our helper knows may be asked");
         resolution.close();
         assert_eq!(resolution.source.as_deref(), Some("config"), "then what the config itself has");
-        let mut resolution = chain(|| Answer::NotFound).resolve("r", "");
+        let mut resolution = chain(|| Answer::NotFound).resolve("r", "", RegistryRoles::default());
         resolution.take("cluster".into(), Credential::RegistryToken(Secret::new("t".into())));
         resolution.close();
         assert_eq!(resolution.source.as_deref(), Some("cluster"));
-        let mut resolution = chain(failed).resolve("r", "");
+        let mut resolution = chain(failed).resolve("r", "", RegistryRoles::default());
         resolution.close();
         assert!(resolution.credential.is_none() && resolution.failure.is_some(), "a failure ends the search");
         let without = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).with_own(Fixed("own", found));
-        assert_eq!(without.resolve("r", "").tried, ["a", "own"], "else it is the last");
+        assert_eq!(without.resolve("r", "", RegistryRoles::default()).tried, ["a", "own"], "else it is the last");
+    }
+
+    #[test]
+    fn a_source_that_the_registry_may_not_see_is_not_asked() {
+        struct OfFlags(fn() -> Answer);
+        impl CredentialSource for OfFlags {
+            fn name(&self) -> String {
+                "flags".to_owned()
+            }
+            fn origin(&self) -> SecretOrigin {
+                SecretOrigin::Flags
+            }
+            fn find(&self, _registry: &str, _repository: &str) -> Answer {
+                (self.0)()
+            }
+        }
+        let destination = RegistryRoles { destination: true, ..RegistryRoles::default() };
+        let base = RegistryRoles { base: true, ..RegistryRoles::default() };
+        // Half a credential of another registry is no failure of this one.
+        for outcome in [found, failed] {
+            let chain = CredentialChain::new().with(OfFlags(outcome)).with(Fixed("a", || Answer::NotFound));
+            let resolution = chain.resolve("r", "", base);
+            assert!(resolution.is_open(), "{resolution:?}");
+            assert_eq!((&resolution.tried[..], &resolution.withheld[..]), (&["a".into()][..], &["flags".into()][..]));
+            let resolution = chain.resolve("r", "", destination);
+            assert!(!resolution.is_open() && resolution.withheld.is_empty(), "{resolution:?}");
+        }
     }
 
     #[test]
     fn nobody_knows_nobody() {
-        let resolution = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).resolve("r", "");
+        let resolution =
+            CredentialChain::new().with(Fixed("a", || Answer::NotFound)).resolve("r", "", RegistryRoles::default());
         assert!(resolution.is_open() && resolution.warnings.is_empty());
         assert_eq!(resolution.tried, ["a"]);
     }
 
     #[test]
     fn what_is_shown_for_debugging_holds_no_secret() {
-        let shown = format!("{:?}", CredentialChain::new().with(Fixed("a", found)).resolve("r", ""));
+        let shown =
+            format!("{:?}", CredentialChain::new().with(Fixed("a", found)).resolve("r", "", RegistryRoles::default()));
         assert!(shown.contains("giteaAdmin") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -1,42 +1,63 @@
 //! The credential in environment variables.
 
-use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
+use super::{Answer, Credential, CredentialError, CredentialSource, Secret, SecretOrigin};
 
 /// The user name sent with a token that came without one: registries that take a token as Basic
 /// password, as Gitea does, accept any.
 pub const ANY_USERNAME: &str = "token";
 
 /// The variables that hold secrets of ours; no program that we start inherits them.
-pub const SECRET_VARIABLES: [&str; 6] = [
+pub const SECRET_VARIABLES: [&str; 8] = [
     "IDPBUILDER_REGISTRY_TOKEN",
     "IDPBUILDER_REGISTRY_PASSWORD",
     "GITEA_TOKEN",
     "GITEA_PASSWORD",
     "REGISTRY_PASSWORD",
+    "IDPBUILDER_FROM_TOKEN",
+    "IDPBUILDER_FROM_PASSWORD",
     "DOCKER_AUTH_CONFIG",
 ];
 
 /// Variables that belong together. A secret is never joined with a user name of another set.
 struct Set {
+    origin: SecretOrigin,
     usernames: &'static [&'static str],
     token: Option<&'static str>,
     password: &'static str,
 }
 
-/// In the order they are looked at; the first with any variable decides.
-const SETS: [Set; 3] = [
+/// In the order they are looked at; the first with any variable decides, among those that the registry may see.
+const SETS: [Set; 4] = [
     Set {
+        origin: SecretOrigin::BaseVariables,
+        usernames: &["IDPBUILDER_FROM_USERNAME"],
+        token: Some("IDPBUILDER_FROM_TOKEN"),
+        password: "IDPBUILDER_FROM_PASSWORD",
+    },
+    Set {
+        origin: SecretOrigin::Variables,
         usernames: &["IDPBUILDER_REGISTRY_USERNAME", "IDPBUILDER_REGISTRY_USER"],
         token: Some("IDPBUILDER_REGISTRY_TOKEN"),
         password: "IDPBUILDER_REGISTRY_PASSWORD",
     },
-    Set { usernames: &["GITEA_USERNAME"], token: Some("GITEA_TOKEN"), password: "GITEA_PASSWORD" },
-    Set { usernames: &["REGISTRY_USERNAME"], token: None, password: "REGISTRY_PASSWORD" },
+    Set {
+        origin: SecretOrigin::GiteaVariables,
+        usernames: &["GITEA_USERNAME"],
+        token: Some("GITEA_TOKEN"),
+        password: "GITEA_PASSWORD",
+    },
+    Set {
+        origin: SecretOrigin::Variables,
+        usernames: &["REGISTRY_USERNAME"],
+        token: None,
+        password: "REGISTRY_PASSWORD",
+    },
 ];
 
 /// What one set of variables held when they were read.
 #[derive(Debug)]
 struct Values {
+    origin: SecretOrigin,
     usernames: &'static [&'static str],
     secrets: Vec<&'static str>,
     username: Option<(&'static str, String)>,
@@ -44,16 +65,22 @@ struct Values {
     is_token: bool,
 }
 
-/// A credential from variables. It is meant for the command's registry, whichever that is.
+/// A credential from one set of variables.
 #[derive(Debug)]
 pub struct Environment {
-    decisive: Option<Values>,
+    values: Option<Values>,
 }
 
 impl Environment {
-    /// Reads the variables through `variable`, which answers `None` for one that is unset or empty.
-    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self { decisive: SETS.iter().map(|set| Values::read(set, &variable)).find(Values::any) }
+    /// Reads the variables through `variable`, which answers `None` for one that is unset or empty. Returns a source
+    /// for each set of which a variable is there, in their order, and one that has nothing where there is no such set.
+    pub fn sources(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
+        let sets = SETS.iter().map(|set| Values::read(set, &variable)).filter(Values::any);
+        let mut sources: Vec<_> = sets.map(|values| Self { values: Some(values) }).collect();
+        if sources.is_empty() {
+            sources.push(Self { values: None });
+        }
+        sources
     }
 }
 
@@ -63,6 +90,7 @@ impl Values {
         let secret = |name: &'static str| variable(name).map(|value| (name, Secret::new(value)));
         let token = set.token.and_then(secret);
         Self {
+            origin: set.origin,
             usernames: set.usernames,
             secrets: set.token.into_iter().chain([set.password]).collect(),
             username,
@@ -99,15 +127,20 @@ impl Values {
 
 impl CredentialSource for Environment {
     fn name(&self) -> String {
-        let Some(values) = &self.decisive else { return "the environment".into() };
+        let Some(values) = &self.values else { return "the environment".into() };
         let username = values.username.as_ref().map(|(name, _)| *name);
         let secret = values.secret.as_ref().map(|(name, _)| *name);
         let names: Vec<_> = username.into_iter().chain(secret).collect();
         format!("the environment ({})", names.join(", "))
     }
 
+    fn origin(&self) -> SecretOrigin {
+        // Without a variable there is nothing to withhold.
+        self.values.as_ref().map_or(SecretOrigin::NamedEntry, |values| values.origin)
+    }
+
     fn find(&self, _registry: &str, _repository: &str) -> Answer {
-        self.decisive.as_ref().map_or(Answer::NotFound, Values::answer)
+        self.values.as_ref().map_or(Answer::NotFound, Values::answer)
     }
 }
 
@@ -115,11 +148,15 @@ impl CredentialSource for Environment {
 mod tests {
     use super::*;
 
-    /// The source's name and `user secret`, or the error's text.
-    fn outcome(variables: &[(&str, &str)]) -> (String, String) {
-        let environment = Environment::new(|name| {
+    fn sources(variables: &[(&str, &str)]) -> Vec<Environment> {
+        Environment::sources(|name| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
-        });
+        })
+    }
+
+    /// The first source's name and `user secret`, or the error's text.
+    fn outcome(variables: &[(&str, &str)]) -> (String, String) {
+        let environment = sources(variables).remove(0);
         let shown = format!("{environment:?}");
         assert!(!shown.contains("hunter"), "{shown}");
         let text = match environment.find("r", "") {
@@ -143,8 +180,13 @@ mod tests {
             ("IDPBUILDER_REGISTRY_TOKEN", "hunter2"),
             ("IDPBUILDER_REGISTRY_USER", "short"),
             ("IDPBUILDER_REGISTRY_USERNAME", "long"),
+            ("IDPBUILDER_FROM_PASSWORD", "hunter8"),
+            ("IDPBUILDER_FROM_USERNAME", "f"),
+            ("IDPBUILDER_FROM_TOKEN", "hunter7"),
         ];
         let expected = [
+            (12, "IDPBUILDER_FROM_USERNAME, IDPBUILDER_FROM_TOKEN", "f hunter7"),
+            (11, "IDPBUILDER_FROM_USERNAME, IDPBUILDER_FROM_PASSWORD", "f hunter8"),
             (9, "IDPBUILDER_REGISTRY_USERNAME, IDPBUILDER_REGISTRY_TOKEN", "long hunter2"),
             (8, "IDPBUILDER_REGISTRY_USER, IDPBUILDER_REGISTRY_TOKEN", "short hunter2"),
             (7, "IDPBUILDER_REGISTRY_TOKEN", "token hunter2"),
@@ -183,6 +225,25 @@ mod tests {
         for name in SETS.iter().flat_map(|set| set.token.into_iter().chain([set.password])) {
             assert!(SECRET_VARIABLES.contains(&name), "{name}");
         }
+    }
+
+    #[test]
+    fn each_set_is_a_source_with_its_origin() {
+        let variables = [
+            ("REGISTRY_PASSWORD", "hunter6"),
+            ("GITEA_TOKEN", "hunter4"),
+            ("IDPBUILDER_REGISTRY_TOKEN", "hunter2"),
+            ("IDPBUILDER_FROM_TOKEN", "hunter7"),
+        ];
+        let origins = |variables| sources(variables).iter().map(Environment::origin).collect::<Vec<_>>();
+        let expected = [
+            SecretOrigin::BaseVariables,
+            SecretOrigin::Variables,
+            SecretOrigin::GiteaVariables,
+            SecretOrigin::Variables,
+        ];
+        assert_eq!(origins(&variables), expected);
+        assert_eq!(origins(&[]), [SecretOrigin::NamedEntry]);
     }
 
     #[test]

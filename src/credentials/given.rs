@@ -1,36 +1,29 @@
 //! The credential somebody gave on the command line.
 
-use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
+use super::{Answer, Credential, CredentialSource, Secret, SecretOrigin};
 
-/// A user name and a secret from flags. It is meant for the command's registry, whichever that is.
-#[derive(Debug, Clone, Default)]
+/// A user name and a secret from flags.
+#[derive(Debug, Clone)]
 pub struct Given {
     /// `--username`, or the part of `--creds` before the first colon.
-    pub username: Option<String>,
+    pub username: String,
     /// `--password`, `--password-stdin`, or the rest of `--creds`.
-    pub secret: Option<Secret>,
+    pub secret: Secret,
+    /// Whether `--from-creds` gave them, for the registry of base images.
+    pub for_base: bool,
 }
 
 impl CredentialSource for Given {
     fn name(&self) -> String {
-        "the command line".into()
+        if self.for_base { "--from-creds".into() } else { "the command line".into() }
+    }
+
+    fn origin(&self) -> SecretOrigin {
+        if self.for_base { SecretOrigin::BaseFlags } else { SecretOrigin::Flags }
     }
 
     fn find(&self, _registry: &str, _repository: &str) -> Answer {
-        match (&self.username, &self.secret) {
-            (None, None) => Answer::NotFound,
-            (Some(username), Some(secret)) => {
-                Answer::Found(Credential::Basic { username: username.clone(), secret: secret.clone() })
-            }
-            (Some(_), None) => Answer::Failed(CredentialError::MissingSecret {
-                username: "`--username`".into(),
-                secrets: vec!["`--password`".into(), "`--password-stdin`".into()],
-            }),
-            (None, Some(_)) => Answer::Failed(CredentialError::MissingUsername {
-                secret: "a password".into(),
-                usernames: vec!["`--username`".into()],
-            }),
-        }
+        Answer::Found(Credential::Basic { username: self.username.clone(), secret: self.secret.clone() })
     }
 }
 
@@ -39,17 +32,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_halves_are_needed() {
-        let find = |username: Option<&str>, secret: Option<&str>| {
-            let username = username.map(str::to_owned);
-            Given { username, secret: secret.map(|text| Secret::new(text.into())) }.find("r", "")
-        };
-        assert!(matches!(find(None, None), Answer::NotFound));
-        let Answer::Found(Credential::Basic { username, secret }) = find(Some("u"), Some("p:@ /")) else {
+    fn flags_for_bases_are_another_origin() {
+        let given = |for_base| Given { username: "u".into(), secret: Secret::new("p:@ /".into()), for_base };
+        let Answer::Found(Credential::Basic { username, secret }) = given(false).find("r", "") else {
             panic!("found");
         };
         assert_eq!((username.as_str(), secret.expose()), ("u", "p:@ /"));
-        assert!(matches!(find(Some("u"), None), Answer::Failed(CredentialError::MissingSecret { .. })));
-        assert!(matches!(find(None, Some("p")), Answer::Failed(CredentialError::MissingUsername { .. })));
+        let origin = |for_base| (given(for_base).name(), given(for_base).origin());
+        assert_eq!(origin(false), ("the command line".into(), SecretOrigin::Flags));
+        assert_eq!(origin(true), ("--from-creds".into(), SecretOrigin::BaseFlags));
     }
 }

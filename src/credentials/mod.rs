@@ -2,10 +2,12 @@
 //!
 //! Only a source that has nothing lets the next one try; one that fails ends the search, so that
 //! nobody is silently taken for somebody else. A helper for every registry that fails is told and passed over. Where
-//! a config names our own helper, our own sources are asked at that place, in this process. Sources may read files
+//! a config names our own helper, our own sources are asked at that place, in this process. A source is passed over
+//! where the registry may not see its secrets (`audience`). Sources may read files
 //! and start helpers: callers that must not wait resolve on a thread of their own. Variables and paths are given by
 //! the caller.
 
+mod audience;
 mod auth_files;
 mod chain;
 mod docker_config;
@@ -17,6 +19,7 @@ mod host;
 mod own;
 mod secret;
 
+pub use audience::{RegistryRole, RegistryRoles, SecretOrigin, may_see};
 pub use auth_files::{AuthPlaces, auth_files};
 pub use chain::{CredentialChain, Resolution};
 pub use docker_config::{DockerConfig, MAX_CONFIG_BYTES};
@@ -73,6 +76,11 @@ pub enum Answer {
 pub trait CredentialSource: Send + Sync {
     /// What to call it in messages.
     fn name(&self) -> String;
+
+    /// Where its secrets come from, which decides which registries may see them.
+    fn origin(&self) -> SecretOrigin {
+        SecretOrigin::NamedEntry
+    }
 
     /// Its answer for a repository of a registry (`host` or `host:port`). An empty repository means
     /// the registry as a whole.

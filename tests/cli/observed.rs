@@ -22,6 +22,15 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// Has a login for each registry: variables are for one registry, however many a command names.
+fn log_in(sandbox: &mut Sandbox, registries: &[&str]) {
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("demo:{PASSWORD}"));
+    let entries: Vec<String> = registries.iter().map(|name| format!(r#""{name}": {{"auth": "{login}"}}"#)).collect();
+    sandbox.unset("REGISTRY_USERNAME");
+    sandbox.unset("REGISTRY_PASSWORD");
+    sandbox.set("DOCKER_AUTH_CONFIG", format!(r#"{{"auths": {{{}}}}}"#, entries.join(", ")));
+}
+
 /// Checks documents against a schema that is documented.
 #[track_caller]
 fn valid(schema: &str, documents: &[Value]) {
@@ -190,8 +199,9 @@ fn a_dry_run_without_permission_fails_as_the_push_would() {
 
 #[test]
 fn what_stands_is_told_although_another_destination_failed() {
-    let sandbox = sandbox();
+    let mut sandbox = sandbox();
     let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    log_in(&mut sandbox, &[&server.address, "127.0.0.1:1"]);
     let at = |name: &str| format!("{}/demo/{name}", server.address);
     let (first, last) = (at("first:v1"), at("last:v1"));
     let words = |first: &str, last: &str, rest: &[&str]| -> Vec<String> {
@@ -233,8 +243,9 @@ fn what_stands_is_told_although_another_destination_failed() {
 
 #[test]
 fn a_build_that_reaches_one_of_two_registries_says_so() {
-    let sandbox = sandbox();
+    let mut sandbox = sandbox();
     let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
+    log_in(&mut sandbox, &[&server.address, "127.0.0.1:1"]);
     let push = format!("--push={}/demo/built:v1", server.address);
     let words = ["idpbuilder-build", "app", "-t", "app:v1", "--push=127.0.0.1:1/demo/app:v1", &push, "--plain-http"];
     let output = sandbox.run(&words);
@@ -245,10 +256,11 @@ fn a_build_that_reaches_one_of_two_registries_says_so() {
 
 #[test]
 fn what_stands_is_told_although_somebody_stopped_the_rest() {
-    let sandbox = sandbox();
+    let mut sandbox = sandbox();
     let server = Server::start(&sandbox, &["--htpasswd", "htpasswd"]);
     let silent = TcpListener::bind("127.0.0.1:0").expect("loopback");
     silent.set_nonblocking(true).expect("set");
+    log_in(&mut sandbox, &[&server.address, &silent.local_addr().expect("bound").to_string()]);
     let destinations =
         [format!("{}/demo/app:v1", server.address), format!("{}/a/b", silent.local_addr().expect("bound"))];
     let push = ["idpbuilder-push", "app:v1", &destinations[0], &destinations[1], "--plain-http", "-q"];

@@ -75,6 +75,29 @@ fn owners_are_added_where_there_is_none() {
 }
 
 #[test]
+fn giteas_variables_are_for_the_clusters_registry() {
+    let mut sandbox = sandbox();
+    let (_registry, port) = registry(&sandbox, SUBDOMAIN);
+    let _api = api(&sandbox, answers(&sandbox, &port, false));
+    sandbox.set("GITEA_USERNAME", USER);
+    sandbox.set("GITEA_TOKEN", TOKEN);
+    let own = format!("{SUBDOMAIN}:{port}");
+    for destination in [own.clone(), own.to_uppercase().replace("LOCALTEST.ME", "localtest.ME")] {
+        let output = sandbox.run(&["idpbuilder-push", "app:v1", &format!("{destination}/team/app"), "-v"]);
+        let source = "from the environment (GITEA_USERNAME, GITEA_TOKEN)";
+        assert!(output.stderr.contains(&format!("credential for {destination} {source}")), "{output}");
+        let _ = output.success();
+    }
+    // A half credential of theirs is no reason to fail elsewhere, and neither is sent there.
+    for variable in ["GITEA_TOKEN", "GITEA_USERNAME"] {
+        let output = sandbox.run(&["idpbuilder-push", "app:v1", "127.0.0.1:1/team/app", "--retry", "0", "-v"]);
+        assert!(output.stderr.contains("is not for 127.0.0.1:1 and is not sent there"), "{output}");
+        assert!(output.stderr.contains("no credential for 127.0.0.1:1"), "{output}");
+        sandbox.unset(variable);
+    }
+}
+
+#[test]
 fn path_routing_has_one_name_and_a_prefix_that_means_nothing() {
     let sandbox = sandbox();
     let (_registry, port) = registry(&sandbox, HOST);

@@ -61,7 +61,7 @@ impl Args {
     }
 
     /// Where `--push` goes: what it says, or what the image's names say.
-    pub(super) fn push_config(&self, ui: &Ui, names: &[Reference]) -> Result<Option<PushConfig>, Failure> {
+    pub(super) fn push_destinations(&self, ui: &Ui, names: &[Reference]) -> Result<Option<Vec<Reference>>, Failure> {
         let Some(given) = &self.push else { return Ok(None) };
         let store = self.store.store.as_deref();
         let given: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
@@ -73,7 +73,18 @@ impl Args {
                 }
             }
         }
-        push_config(ui, references, &self.registry, &self.transfer, store).map(Some)
+        self.registry.note_destinations(&references)?;
+        Ok(Some(references))
+    }
+
+    /// The push to these destinations.
+    pub(super) fn push_config(
+        &self,
+        ui: &Ui,
+        destinations: Option<Vec<Reference>>,
+    ) -> Result<Option<PushConfig>, Failure> {
+        let Some(references) = destinations else { return Ok(None) };
+        push_config(ui, references, &self.registry, &self.transfer, self.store.store.as_deref()).map(Some)
     }
 
     /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.

@@ -23,14 +23,15 @@ impl Args {
         let mut parts = Vec::new();
         for image in images {
             let platform = image.config.platform().normalised();
+            // The new base comes first: a credential that names no registry is for its registry.
+            let Some(base) = bases.find(new, &platform)? else {
+                return Err(Failure::usage(format!("--rebase needs an image, and {SCRATCH} is none")));
+            };
             let old = match self.old_base.as_deref() {
                 None => OldBase::Annotated,
                 Some(old) => {
                     bases.find(old, &platform)?.map_or(OldBase::Scratch, |base| OldBase::Image(Box::new(base)))
                 }
-            };
-            let Some(base) = bases.find(new, &platform)? else {
-                return Err(Failure::usage(format!("--rebase needs an image, and {SCRATCH} is none")));
             };
             parts.push(Part { image, old, new: base });
         }

@@ -9,7 +9,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::sources::chain;
 use crate::cli::ui::Ui;
 use crate::cluster::{ClusterRegistry, owner};
-use crate::credentials::{ANY_USERNAME, Credential, Resolution};
+use crate::credentials::{ANY_USERNAME, Credential, Given, Resolution};
 use crate::image::Reference;
 use crate::tls::TlsPolicy;
 
@@ -28,9 +28,10 @@ pub(super) struct Plan {
 impl Args {
     /// Whom to trust and who we are, as a push would have it.
     pub(super) fn plan(&self, ui: &Ui, registry: &str, cluster: Option<&ClusterRegistry>) -> Result<Plan, Failure> {
-        let given = self.registry.given(ui)?;
+        let given = self.registry.given_source(ui)?;
+        self.registry.note_only(registry);
         self.registry.confirm(ui, registry)?;
-        let mut resolution = self.resolution(ui, registry, given.as_ref())?;
+        let mut resolution = self.resolution(ui, registry, given)?;
         // Nobody to own a repository is no reason to look no further.
         let nobody = self.repository.is_none()
             && !matches!(resolution.credential, Some(Credential::Basic { .. }))
@@ -71,16 +72,12 @@ impl Args {
     }
 
     /// Asks the sources of credentials; helpers that take too long have none.
-    fn resolution(
-        &self,
-        ui: &Ui,
-        registry: &str,
-        given: Option<&(String, crate::credentials::Secret)>,
-    ) -> Result<Resolution, Failure> {
-        let chain = chain(ui, given, self.registry.authfile.as_deref())?;
+    fn resolution(&self, ui: &Ui, registry: &str, given: Option<Given>) -> Result<Resolution, Failure> {
+        let roles = self.registry.roles(ui, registry, given.is_some())?;
+        let chain = chain(ui, given.into_iter().collect(), self.registry.authfile.as_deref())?;
         let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
         let asking = async {
-            let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository));
+            let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository, roles));
             Ok::<_, Failure>(tokio::time::timeout(CREDENTIAL_LIMIT, asked).await)
         };
         let Ok(resolution) = ui.block_on(asking)? else {
