@@ -105,7 +105,7 @@ pub fn explain(config: &ExplainConfig, paths: &[PathBuf]) -> Result<Vec<Explanat
         let verdict = rules.decide(relative.as_os_str().as_encoded_bytes());
         let place = context.root().join(&relative);
         Ok(Explanation {
-            exists: std::fs::symlink_metadata(&place).is_ok(),
+            exists: context.has(&relative),
             private: private.iter().any(|private| place.starts_with(private)),
             excluded: verdict.excluded,
             removes: removes(relative.as_os_str().as_encoded_bytes()),

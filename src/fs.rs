@@ -8,8 +8,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+mod beneath;
 mod regular;
 
+pub(crate) use beneath::{DIRECTORY, HANDLE, open_beneath, open_real};
 pub use regular::{Links, Unreadable, open_regular, open_regular_at, read_limited, read_regular, read_regular_at};
 
 /// How the names of files begin that are not whole yet.

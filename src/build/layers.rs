@@ -48,7 +48,7 @@ impl Layering<'_> {
     pub(super) fn put(&self, plans: &[Vec<&Entry>]) -> Result<Vec<LayerOutcome>, BuildError> {
         let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
         let mut missing = Vec::new();
-        let settled = self.cache.map(|config| Settled::below(self.context.root(), config.settling));
+        let settled = self.cache.map(|config| Settled::below(self.context.handle(), config.settling));
         let now = SystemTime::now();
         let mut tick = Duration::ZERO;
         for (number, entries) in plans.iter().enumerate() {

@@ -191,11 +191,11 @@ impl From<ContextError> for Failure {
             ContextError::Unreadable { .. } => {
                 (Kind::Image, Some("make it readable, or leave it out with --exclude PATTERN or in .dockerignore"))
             }
-            ContextError::Vanished { .. } => (
+            ContextError::Vanished { .. } | ContextError::Changed { .. } => (
                 Kind::Image,
                 Some("build again when nothing changes the directory, or leave the path out with --exclude"),
             ),
-            ContextError::Special { .. } => {
+            ContextError::Special { .. } | ContextError::TooDeep { .. } => {
                 (Kind::Image, Some("leave it out with --exclude PATTERN or in .dockerignore"))
             }
             ContextError::IgnoreFile { .. }

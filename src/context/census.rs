@@ -1,12 +1,12 @@
 //! What the rules decide, counted: nothing of it is read, and what cannot be looked at is passed over.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use ignore::WalkBuilder;
+use rustix::fs::{AtFlags, Dir, FileType, statat};
 
+use super::walk::{is_directory, place, relative_to};
 use super::{Context, ContextError, IgnoreRules};
+use crate::fs::{DIRECTORY, open_beneath};
 use crate::progress::Interrupt;
 
 /// What one rule decides: it leaves that out, or brings it back if it is an exception.
@@ -28,23 +28,38 @@ impl Context {
         interrupt: &Interrupt,
     ) -> Result<Vec<Decided>, ContextError> {
         let mut decided = vec![Decided::default(); rules.rules().len()];
-        let skip = skip.to_vec();
-        let walk = WalkBuilder::new(self.root())
-            .standard_filters(false)
-            .filter_entry(move |entry| !skip.iter().any(|skip| skip == entry.path()))
-            .build();
-        for found in walk.flatten() {
-            if interrupt.requested() {
-                return Err(ContextError::Interrupted);
+        let skip = relative_to(self.root(), skip);
+        let mut waiting = vec![Vec::new()];
+        while let Some(directory) = waiting.pop() {
+            let opened = open_beneath(self.handle(), place(&directory), DIRECTORY).and_then(Dir::new);
+            let Ok(mut names) = opened else { continue };
+            while let Some(Ok(name)) = names.read() {
+                if interrupt.requested() {
+                    return Err(ContextError::Interrupted);
+                }
+                let Ok(opened) = names.fd() else { break };
+                if matches!(name.file_name().to_bytes(), b"." | b"..") {
+                    continue;
+                }
+                let mut path = directory.clone();
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(name.file_name().to_bytes());
+                if skip.contains(&path) {
+                    continue;
+                }
+                if is_directory(opened, &name) {
+                    waiting.push(path);
+                    continue;
+                }
+                let Some(index) = rules.deciding(&path) else { continue };
+                let Ok(stat) = statat(opened, name.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+                decided[index].entries += 1;
+                if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                    decided[index].bytes += u64::try_from(stat.st_size).unwrap_or_default();
+                }
             }
-            if found.file_type().is_some_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let relative = found.path().strip_prefix(self.root()).unwrap_or(found.path());
-            let Some(index) = rules.deciding(relative.as_os_str().as_bytes()) else { continue };
-            let Ok(metadata) = std::fs::symlink_metadata(found.path()) else { continue };
-            decided[index].entries += 1;
-            decided[index].bytes += if metadata.is_file() { metadata.size() } else { 0 };
         }
         Ok(decided)
     }

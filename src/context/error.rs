@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rustix::fs::FileType;
 
-use super::{MAX_IGNORE_FILE_BYTES, RuleError};
+use super::{MAX_DEPTH, MAX_IGNORE_FILE_BYTES, RuleError};
 
 /// Why a context could not be listed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,18 @@ pub enum ContextError {
     /// Something was there when its directory was read, and gone a moment later.
     #[error("`{}` vanished while the build context was read", path.display())]
     Vanished {
+        /// What.
+        path: PathBuf,
+    },
+    /// Something was a directory or a link when its directory was read, and another thing a moment later.
+    #[error("`{}` changed while the build context was read", path.display())]
+    Changed {
+        /// What.
+        path: PathBuf,
+    },
+    /// A path has more components than layers may have.
+    #[error("`{}` is more than {MAX_DEPTH} levels deep", path.display())]
+    TooDeep {
         /// What.
         path: PathBuf,
     },

@@ -1,10 +1,10 @@
 //! What one path stands for, without following it if it is a link.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Mode, Stat, readlinkat, statat};
+use rustix::io::Errno;
 use rustix::path::Arg;
 
 use super::{Context, ContextError, Entry, Kind, SpecialKind, Stamp};
@@ -17,13 +17,17 @@ pub(super) fn entry(
     path: &[u8],
 ) -> Result<Entry, ContextError> {
     let shown = || context.shown(super::entry::relative(path));
-    let failed = |error: rustix::io::Errno| unreadable(shown(), error.into());
+    let failed = |error: Errno| unreadable(shown(), error);
     let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Kind::Directory,
         FileType::RegularFile => Kind::File { stamp: stamp(&stat), links: number(stat.st_nlink) },
         FileType::Symlink => {
-            let target = readlinkat(&directory, name, Vec::new()).map_err(failed)?;
+            let target = readlinkat(&directory, name, Vec::new()).map_err(|error| match error {
+                // It is a link no more.
+                Errno::INVAL => ContextError::Changed { path: shown() },
+                error => failed(error),
+            })?;
             Kind::Symlink { target: target.into_bytes().into() }
         }
         other => return Err(ContextError::Special { path: shown(), kind: SpecialKind::of(other) }),
@@ -50,9 +54,12 @@ fn nanoseconds(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or_default()
 }
 
-pub(super) fn unreadable(path: PathBuf, source: io::Error) -> ContextError {
-    match source.kind() {
-        io::ErrorKind::NotFound => ContextError::Vanished { path },
-        _ => ContextError::Unreadable { path, source },
+/// What the system's refusal to look at something that a directory lists means.
+pub(super) fn unreadable(path: PathBuf, error: Errno) -> ContextError {
+    match error {
+        Errno::NOENT => ContextError::Vanished { path },
+        // A link or a file has taken the place of a directory.
+        Errno::LOOP | Errno::NOTDIR => ContextError::Changed { path },
+        error => ContextError::Unreadable { path, source: error.into() },
     }
 }

@@ -7,13 +7,15 @@ mod census;
 mod counts;
 mod entry;
 mod error;
+mod ignore_file;
 mod look;
 mod pattern;
 mod rules;
 mod walk;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +27,11 @@ pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
 pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, Verdict};
-pub use walk::Listing;
+pub use walk::{Listing, MAX_DEPTH};
 
+use rustix::fs::{AtFlags, OFlags, statat};
+
+use crate::fs::{open_beneath, open_real};
 use crate::progress::Interrupt;
 
 /// Ignore files looked for in a context's root, first found wins.
@@ -37,6 +42,9 @@ pub const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
 pub struct Context {
     given: PathBuf,
     root: PathBuf,
+    /// The directory itself: everything in it is opened from here, so that neither a link nor a directory put in its
+    /// place or above it leads elsewhere.
+    handle: Arc<OwnedFd>,
 }
 
 impl Context {
@@ -48,10 +56,28 @@ impl Context {
             _ => ContextError::Unreadable { path: path.to_owned(), source },
         };
         let root = std::fs::canonicalize(path).map_err(failed)?;
-        if !std::fs::metadata(&root).map_err(failed)?.is_dir() {
-            return Err(ContextError::NotADirectory { path: path.to_owned() });
-        }
-        Ok(Self { given: path.to_owned(), root })
+        let handle = open_real(&root).map_err(|error| failed(error.into()))?;
+        Ok(Self { given: path.to_owned(), root, handle: Arc::new(handle) })
+    }
+
+    /// The directory itself, as a starting point for paths and for questions about its file system.
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+
+    /// Opens the file of an entry for reading without following any link. Does not wait, should the name stand for a
+    /// named pipe by now.
+    pub fn open_file(&self, entry: &Entry) -> io::Result<File> {
+        let file = open_beneath(self.handle(), entry.relative(), OFlags::RDONLY | OFlags::NONBLOCK)?;
+        Ok(file.into())
+    }
+
+    /// Returns whether something is at a path relative to the root; what is behind a link is not there.
+    pub fn has(&self, relative: &Path) -> bool {
+        let Some(name) = relative.file_name() else { return relative.as_os_str().is_empty() };
+        let parent = crate::fs::parent(relative);
+        open_beneath(self.handle(), parent, crate::fs::HANDLE)
+            .is_ok_and(|parent| statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok())
     }
 
     /// The directory's absolute path without links.
@@ -96,14 +122,18 @@ impl Context {
 
     /// What is at a path relative to the root, whatever the rules say; links are not followed.
     pub fn entry(&self, relative: &Path) -> Result<Entry, ContextError> {
-        look::entry(self, rustix::fs::CWD, &self.root.join(relative), relative.as_os_str().as_bytes())
+        let bytes = relative.as_os_str().as_bytes();
+        let failed = |error: rustix::io::Errno| look::unreadable(self.shown(relative), error);
+        let parent = open_beneath(self.handle(), crate::fs::parent(relative), crate::fs::HANDLE).map_err(failed)?;
+        let name = relative.file_name().ok_or(rustix::io::Errno::INVAL).map_err(failed)?;
+        look::entry(self, parent, name, bytes)
     }
 
     /// Everything the rules leave in, sorted by the bytes of its path, parents before children.
     ///
     /// `skip` are absolute paths without links that are left out whatever the rules say.
     pub fn list(&self, rules: &IgnoreRules, skip: &[PathBuf], interrupt: &Interrupt) -> Result<Listing, ContextError> {
-        walk::walk(self, rules, skip, interrupt)
+        walk::walk(self, rules, skip, interrupt, &|_| {})
     }
 }
 
@@ -116,23 +146,12 @@ pub fn real(directories: &[PathBuf]) -> Vec<PathBuf> {
 pub fn rules(ignore_file: Option<&Path>, exclude: &[String]) -> Result<IgnoreRules, ContextError> {
     let mut rules = IgnoreRules::default();
     if let Some(path) = ignore_file {
-        rules.add_file(&Arc::new(path.to_owned()), &read_ignore_file(path)?)?;
+        rules.add_file(&Arc::new(path.to_owned()), &ignore_file::read(path, ignore_file::PATIENCE)?)?;
     }
     for (index, pattern) in exclude.iter().enumerate() {
         rules.add_pattern(index + 1, pattern.as_bytes())?;
     }
     Ok(rules)
-}
-
-fn read_ignore_file(path: &Path) -> Result<Vec<u8>, ContextError> {
-    let failed = |source| ContextError::IgnoreFile { path: path.to_owned(), source };
-    let mut content = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_IGNORE_FILE_BYTES + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() as u64 > MAX_IGNORE_FILE_BYTES {
-        return Err(ContextError::IgnoreFileSize { path: path.to_owned() });
-    }
-    Ok(content)
 }
 
 #[cfg(test)]

@@ -192,7 +192,8 @@ fn an_interrupt_ends_the_walk() {
 
 #[test]
 fn messages_use_the_path_as_given() {
-    let context = |given: &str| Context { given: given.into(), root: "/srv/app".into() };
+    let root = Context::open(Path::new("/")).expect("there");
+    let context = |given: &str| Context { given: given.into(), ..root.clone() };
     assert_eq!(context(".").shown(Path::new("a/b")), Path::new("a/b"));
     assert_eq!(context("../app").shown(Path::new("a")), Path::new("../app/a"));
 }
@@ -240,4 +241,103 @@ fn what_returns_brings_all_directories_above_it_back_and_links_lead_nowhere() {
     assert_eq!(listing.excluded, 4);
     let listing = list(dir.path(), &["**", "!a/b/way"]).expect("listed");
     assert_eq!(paths(&listing), ["a", "a/b", "a/b/way"]);
+}
+
+/// Puts a link to `target` in the place of `path`, and answers where that is now.
+fn swap(path: &Path, target: &Path) -> PathBuf {
+    let kept = path.with_extension("kept");
+    fs::rename(path, &kept).expect("moved");
+    symlink(target, path).expect("linked");
+    kept
+}
+
+#[test]
+fn a_directory_swapped_for_a_link_lets_nothing_of_elsewhere_in() {
+    for (swapped, listed) in [("a", "a"), ("a", "a/b"), ("a/b", "a/b")] {
+        let dir = tree(&["root/a/b/inside", "outside/b/secret", "outside/secret"]);
+        let at = |name: &str| dir.path().join(name);
+        let context = Context::open(&at("root")).expect("there");
+        let before = |path: &Path| {
+            if path == Path::new(listed) {
+                swap(&at("root").join(swapped), &at("outside"));
+            }
+        };
+        let rules = IgnoreRules::default();
+        let refused = walk::walk(&context, &rules, &[], &Interrupt::default(), &before).expect_err("swapped");
+        assert!(matches!(&refused, ContextError::Changed { path } if *path == at("root").join(listed)), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_directory_put_in_the_place_of_the_context_or_above_it_changes_nothing() {
+    let dir = tree(&["above/root/inside", "outside/root/secret"]);
+    let context = Context::open(&dir.path().join("above/root")).expect("there");
+    swap(&dir.path().join("above"), &dir.path().join("outside"));
+    let listing = context.list(&IgnoreRules::default(), &[], &Interrupt::default()).expect("listed");
+    assert_eq!(paths(&listing), ["inside"]);
+    let mut read = String::new();
+    io::Read::read_to_string(&mut context.open_file(&listing.entries[0]).expect("opened"), &mut read).expect("read");
+    assert_eq!(read, "above/root/inside");
+    assert!(context.has(Path::new("inside")) && !context.has(Path::new("secret")));
+    context.entry(Path::new("inside")).expect("there");
+}
+
+#[test]
+fn what_is_behind_a_link_is_not_in_the_context() {
+    let dir = tree(&["root/real/file", "outside/secret"]);
+    symlink("../outside", dir.path().join("root/way")).expect("linked");
+    symlink("real", dir.path().join("root/near")).expect("linked");
+    let context = Context::open(&dir.path().join("root")).expect("there");
+    for (path, expected) in [
+        ("real/file", true),
+        ("way", true),
+        ("near", true),
+        ("way/secret", false),
+        ("near/file", false),
+        ("real/none", false),
+        ("real/file/x", false),
+    ] {
+        assert_eq!(context.has(Path::new(path)), expected, "{path}");
+        assert_eq!(context.entry(Path::new(path)).is_ok(), expected, "{path}");
+    }
+    // Neither does the count of what rules decide follow one: both links, the file.
+    let rules = context.rules(None, &["**".to_owned()]).expect("a pattern");
+    let counted = context.census(&rules, &[], &Interrupt::default()).expect("walked");
+    assert_eq!(counted, [Decided { entries: 3, bytes: 14 }]);
+}
+
+/// Makes directories of that name in each other, and a file in the last: the path may be longer than the system takes.
+fn nest(context: &Context, name: &str, depth: usize) {
+    let mut directory = crate::fs::open_beneath(context.handle(), Path::new("."), crate::fs::HANDLE).expect("opened");
+    for _ in 0..depth {
+        rustix::fs::mkdirat(&directory, name, rustix::fs::Mode::RWXU).expect("made");
+        directory = crate::fs::open_beneath(&directory, Path::new(name), crate::fs::HANDLE).expect("opened");
+    }
+    rustix::fs::openat(&directory, "file", OFlags::CREATE | OFlags::WRONLY, rustix::fs::Mode::RWXU).expect("made");
+}
+
+#[test]
+fn paths_longer_than_the_system_takes_are_listed_and_opened() {
+    let dir = tree(&[]);
+    let context = Context::open(dir.path()).expect("there");
+    nest(&context, &"n".repeat(255), MAX_DEPTH - 1);
+    let listing = context.list(&IgnoreRules::default(), &[], &Interrupt::default()).expect("listed");
+    assert_eq!(listing.entries.len(), MAX_DEPTH);
+    let last = listing.entries.last().expect("the file");
+    assert_eq!(last.path.len(), 256 * (MAX_DEPTH - 1) + 4);
+    context.open_file(last).expect("opened");
+    assert!(context.has(last.relative()));
+    let rules = context.rules(None, &["**/file".to_owned()]).expect("a pattern");
+    assert_eq!(context.census(&rules, &[], &Interrupt::default()).expect("walked")[0].entries, 1);
+}
+
+#[test]
+fn what_is_too_deep_is_refused_unless_excluded() {
+    let dir = tree(&["a"]);
+    let context = Context::open(dir.path()).expect("there");
+    nest(&context, "d", MAX_DEPTH);
+    let refused = list(dir.path(), &[]).expect_err("too deep");
+    let deepest = dir.path().join(vec!["d"; MAX_DEPTH].join("/")).join("file");
+    assert!(matches!(refused, ContextError::TooDeep { path } if path == deepest));
+    list(dir.path(), &["**/file"]).expect("not too deep");
 }

@@ -2,26 +2,31 @@
 //! links are never followed.
 //!
 //! Threads share the directories: each lists one at a time and looks at what is in it by its name there, since the way
-//! from the root to each file would take longer than the look itself.
+//! from the root to each file would take longer than the look itself. A directory is opened from the context's root
+//! without following links, and closed before the next one is opened: a thread has one descriptor at a time.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, fstat, statat};
 
 use super::entry::relative;
 use super::look::{entry, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
 use super::{Context, ContextError, Entry, IgnoreRules, Kind};
+use crate::fs::{DIRECTORY, open_beneath};
 use crate::progress::Interrupt;
 use crate::threads::spawn_scoped;
 
 /// Entries that one thread finds as fast as several.
 const FEW: usize = 512;
+
+/// The most components of a path: what is deeper would be refused by those who read the image, this program included.
+pub const MAX_DEPTH: usize = 256;
 
 /// What a context holds.
 #[derive(Debug, Clone)]
@@ -39,14 +44,14 @@ pub(super) fn walk(
     rules: &IgnoreRules,
     skip: &[PathBuf],
     interrupt: &Interrupt,
+    before: &Before<'_>,
 ) -> Result<Listing, ContextError> {
-    let root = rustix::fs::open(context.root(), DIRECTORY, Mode::empty())
-        .map_err(|error| unreadable(context.given().to_owned(), error.into()))?;
-    // By components: `/srv/app2/x` is not below `/srv/app`.
-    let below =
-        |path: &PathBuf| path.strip_prefix(context.root()).ok().map(|below| below.as_os_str().as_bytes().to_vec());
-    let skip = skip.iter().filter_map(below).collect();
-    let walk = Walk { context, root, rules, skip, interrupt, queue: Mutex::default(), wake: Condvar::new() };
+    // A directory that was removed lists nothing, without an error.
+    if fstat(context.handle()).is_ok_and(|stat| stat.st_nlink == 0) {
+        return Err(ContextError::Vanished { path: context.given().to_owned() });
+    }
+    let skip = relative_to(context.root(), skip);
+    let walk = Walk { context, rules, skip, interrupt, before, queue: Mutex::default(), wake: Condvar::new() };
     walk.queue().waiting.push(Directory::default());
     let found = walk.run();
     if interrupt.requested() {
@@ -55,7 +60,19 @@ pub(super) fn walk(
     found.listing()
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// The paths to skip that are below `root`, relative to it; by components: `/srv/app2/x` is not below `/srv/app`.
+pub(super) fn relative_to(root: &Path, skip: &[PathBuf]) -> Vec<Vec<u8>> {
+    let below = |path: &PathBuf| path.strip_prefix(root).ok().map(|below| below.as_os_str().as_bytes().to_vec());
+    skip.iter().filter_map(below).collect()
+}
+
+/// A directory's path for the system's calls; the root has none.
+pub(super) fn place(path: &[u8]) -> &Path {
+    if path.is_empty() { Path::new(".") } else { relative(path) }
+}
+
+/// Called with the path of each directory before it is opened: tests change the tree there.
+pub(super) type Before<'a> = dyn Fn(&Path) + Sync + 'a;
 
 /// A directory to list.
 #[derive(Default)]
@@ -66,6 +83,8 @@ struct Directory {
     hits: Option<Hits>,
     /// Itself, if it is excluded.
     excluded: Option<Arc<OnTheWay>>,
+    /// How many directories it is below the root.
+    depth: usize,
 }
 
 /// A directory that is excluded but may hold something that is not.
@@ -90,11 +109,11 @@ impl OnTheWay {
 
 struct Walk<'a> {
     context: &'a Context,
-    root: OwnedFd,
     rules: &'a IgnoreRules,
     /// Paths below the root that are left out.
     skip: Vec<Vec<u8>>,
     interrupt: &'a Interrupt,
+    before: &'a Before<'a>,
     queue: Mutex<Queue>,
     /// Tells idle threads that the queue is another.
     wake: Condvar,
@@ -192,10 +211,10 @@ impl Walk<'_> {
         let failed = |error: rustix::io::Errno| {
             let shown =
                 if path.is_empty() { self.context.given().to_owned() } else { self.context.shown(relative(path)) };
-            (path.into(), unreadable(shown, error.into()))
+            (path.into(), unreadable(shown, error))
         };
-        let place = if path.is_empty() { Path::new(".") } else { relative(path) };
-        let mut names = match openat(&self.root, place, DIRECTORY, Mode::empty()).and_then(Dir::new) {
+        (self.before)(place(path));
+        let mut names = match open_beneath(self.context.handle(), place(path), DIRECTORY).and_then(Dir::new) {
             Ok(names) => names,
             Err(error) => return found.fail(failed(error)),
         };
@@ -247,10 +266,15 @@ impl Walk<'_> {
             return Ok(None);
         }
         let entry = entry(self.context, opened, name.file_name(), path)?;
+        let depth = directory.depth + 1;
+        if depth > MAX_DEPTH {
+            return Err(ContextError::TooDeep { path: self.context.shown(relative(path)) });
+        }
         let inside = (entry.kind == Kind::Directory).then(|| Directory {
             path: path.into(),
             hits: shown.map(|shown| self.rules.hits(above, &shown)),
             excluded: None,
+            depth,
         });
         if excluded_by.is_none() {
             if let Some(excluded) = &directory.excluded {
@@ -318,7 +342,7 @@ fn by_path(one: &Entry, other: &Entry) -> std::cmp::Ordering {
 }
 
 /// Whether the name is a directory's; one that cannot be looked at is none.
-fn is_directory(opened: BorrowedFd<'_>, name: &DirEntry) -> bool {
+pub(super) fn is_directory(opened: BorrowedFd<'_>, name: &DirEntry) -> bool {
     let kind = match name.file_type() {
         // Not every file system says it with the name.
         FileType::Unknown => statat(opened, name.file_name(), AtFlags::SYMLINK_NOFOLLOW)

@@ -88,7 +88,7 @@ pub fn pack<W: Write + Send + 'static>(
     sink: W,
     monitor: &mut Monitor<'_>,
 ) -> Result<Packed<W>, LayerError> {
-    let source = Source::new(plan.context)?;
+    let source = Source::new(plan.context);
     let writer = LayerWriter::new(sink, compressors);
     let mut tar = TarWriter::new(writer, plan.style);
     let mut originals: HashMap<(u64, u64), Original> = HashMap::new();

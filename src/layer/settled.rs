@@ -1,6 +1,6 @@
 //! Whether a file's times would tell if it changed again.
 
-use std::path::Path;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::context::{Entry, Kind};
@@ -35,7 +35,7 @@ pub struct Settled {
 
 impl Settled {
     /// For the files below `root`, as far as no other file system is mounted there.
-    pub fn below(root: &Path, settling: Settling) -> Self {
+    pub fn below(root: BorrowedFd<'_>, settling: Settling) -> Self {
         Self { settling, fine: device_with_fine_times(root) }
     }
 
@@ -70,27 +70,27 @@ fn since_epoch((seconds, nanoseconds): (i64, i64)) -> Option<Duration> {
 }
 
 #[cfg(target_os = "linux")]
-fn device_with_fine_times(root: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-
+fn device_with_fine_times(root: BorrowedFd<'_>) -> Option<u64> {
     /// ext4 (and those before it), XFS, Btrfs, tmpfs, overlays, ZFS, F2FS: all take the kernel's own time.
     const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010];
-    let kind = rustix::fs::statfs(root).ok()?.f_type;
+    let kind = rustix::fs::fstatfs(root).ok()?.f_type;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "all magic numbers have 32 bits")]
     let is_local = LOCAL.contains(&(kind as u32));
     if !is_local {
         return None;
     }
-    Some(std::fs::metadata(root).ok()?.dev())
+    Some(rustix::fs::fstat(root).ok()?.st_dev)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn device_with_fine_times(_: &Path) -> Option<u64> {
+fn device_with_fine_times(_: BorrowedFd<'_>) -> Option<u64> {
     None
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
     use crate::context::Stamp;
 
@@ -140,9 +140,14 @@ mod tests {
 
     #[test]
     fn the_file_system_below_a_directory_is_asked() {
-        let settled = Settled::below(Path::new("/proc"), Settling::default());
-        assert_eq!(settled.fine, None);
-        let nowhere = Settled::below(Path::new("/nowhere/at/all"), Settling::default());
-        assert_eq!(nowhere.fine, None);
+        let of = |path: &str| {
+            let directory = std::fs::File::open(path).expect("there");
+            Settled::below(directory.as_fd(), Settling::default()).fine
+        };
+        assert_eq!(of("/proc"), None);
+        let here = tempfile::tempdir().expect("a directory");
+        let device = std::os::unix::fs::MetadataExt::dev(&std::fs::metadata(here.path()).expect("there"));
+        let fine = of(here.path().to_str().expect("UTF-8"));
+        assert!(fine.is_none_or(|fine| fine == device), "{fine:?}");
     }
 }

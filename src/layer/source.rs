@@ -2,10 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
 use xattr::FileExt;
 
 use super::tar::CAPABILITY;
@@ -18,53 +16,33 @@ const MAX_CAPABILITY_BYTES: usize = 64;
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
 
-/// The directory that files are opened in, without leaving it.
+/// The files of a context.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     context: &'a Context,
-    root: OwnedFd,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(context: &'a Context) -> Result<Self, LayerError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(context.root(), flags, Mode::empty())
-            .map_err(|error| LayerError::opening(context.given().to_owned(), error.into()))?;
-        Ok(Self { context, root })
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self { context }
     }
 
     /// Opens the file of an entry; its content must be what `stamp` says.
-    pub(super) fn open(&self, entry: &Entry, stamp: Stamp) -> Result<OpenFile, LayerError> {
+    pub(super) fn open(self, entry: &Entry, stamp: Stamp) -> Result<OpenFile, LayerError> {
         let path = self.context.shown(entry.relative());
-        match open_below(&self.root, entry.relative()) {
-            Ok(file) => OpenFile::new(file.into(), stamp, &path),
-            Err(error) => Err(LayerError::opening(path, error.into())),
+        match self.context.open_file(entry) {
+            Ok(file) => OpenFile::new(file, stamp, &path),
+            Err(error) => Err(LayerError::opening(path, error)),
         }
     }
 
-    pub(super) fn changed(&self, entry: &Entry) -> LayerError {
+    pub(super) fn changed(self, entry: &Entry) -> LayerError {
         LayerError::Changed { path: self.context.shown(entry.relative()) }
     }
 
-    pub(super) fn unreadable(&self, entry: &Entry, source: io::Error) -> LayerError {
+    pub(super) fn unreadable(self, entry: &Entry, source: io::Error) -> LayerError {
         LayerError::Unreadable { path: self.context.shown(entry.relative()), source }
     }
-}
-
-/// Opens without following any link. Not blocking, should the name stand for a named pipe by now.
-fn open_below(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::ResolveFlags;
-        use rustix::io::Errno;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6, and sandboxes that do not know the call.
-            Err(Errno::NOSYS | Errno::PERM) => {}
-            result => return result,
-        }
-    }
-    rustix::fs::openat(root, path, flags, Mode::empty())
 }
 
 /// Where the content of a file went wrong.
