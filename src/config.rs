@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::fs::{Links, read_regular};
+
 /// The largest settings file we read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -91,14 +93,6 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// It is larger than any settings file.
-    #[error("`{}` has {size} bytes, more than the {MAX_FILE_BYTES} allowed", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-    },
     /// It is not TOML, or has a setting we do not know.
     #[error("`{}` is not a valid settings file", path.display())]
     Syntax {
@@ -168,15 +162,13 @@ impl Settings {
 
 fn read(path: &Path) -> Result<File, ConfigError> {
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
-    let size = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
+    let bytes = match read_regular(path, MAX_FILE_BYTES, Links::Follow) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(source) => return Err(io(source)),
     };
-    if size > MAX_FILE_BYTES {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), size });
-    }
-    let text = std::fs::read_to_string(path).map_err(io)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| io(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error())))?;
     toml::from_str(&text).map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })
 }
 
@@ -185,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fs::Unreadable;
 
     #[test]
     fn the_nearer_layer_wins() {
@@ -234,6 +227,39 @@ mod tests {
         std::fs::write(dir.path().join("config.toml"), "credential_store = \"vault\"\n").expect("written");
         let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given()) else { panic!("accepted") };
         assert!(source.to_string().contains("vault"), "{source}");
+    }
+
+    #[test]
+    fn a_settings_file_is_a_regular_file_of_bounded_size_perhaps_behind_a_link() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config.toml");
+        let resolve = || {
+            let given = Given { home: Some(dir.path().to_owned()), ..Given::default() };
+            let (done, outcome) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let _ = done.send(Settings::resolve(given));
+            });
+            outcome.recv_timeout(std::time::Duration::from_mins(1)).expect("nothing is waited for")
+        };
+        let refused = || match resolve() {
+            Err(ConfigError::Io { source, .. }) => Unreadable::of(&source).expect("a reason of ours"),
+            other => panic!("{other:?}"),
+        };
+        std::fs::write(dir.path().join("dotfile"), "default_registry = \"r:1\"\n").expect("written");
+        std::os::unix::fs::symlink("dotfile", &path).expect("linked");
+        assert_eq!(resolve().expect("a link").default_registry.expect("set").value, "r:1");
+        std::fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("linked");
+        assert_eq!(refused(), Unreadable::Kind("device"));
+        std::fs::remove_file(&path).expect("removed");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        assert_eq!(refused(), Unreadable::Kind("pipe"));
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("made");
+        assert_eq!(refused(), Unreadable::Kind("directory"));
+        std::fs::remove_dir(&path).expect("removed");
+        std::fs::File::create(&path).and_then(|file| file.set_len(MAX_FILE_BYTES + 1)).expect("made");
+        assert_eq!(refused(), Unreadable::TooLarge { limit: MAX_FILE_BYTES });
     }
 
     proptest! {

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 mod beneath;
+mod directory;
 mod regular;
 
 pub(crate) use beneath::{DIRECTORY, HANDLE, open_beneath, open_real};
+pub use directory::{Directory, Name, TemporaryDirectory, TemporaryFile};
 pub use regular::{Links, Unreadable, open_regular, open_regular_at, read_limited, read_regular, read_regular_at};
 
 /// How the names of files begin that are not whole yet.
@@ -271,30 +273,71 @@ pub enum LockError {
 }
 
 impl FileLock {
-    /// Takes the lock, trying for at most `patience`.
+    /// Takes the lock, trying for at most `patience`. The file is created where it is missing; a link is refused.
     pub fn acquire(path: &Path, hold: Hold, patience: Duration) -> Result<Self, LockError> {
-        Self::acquire_unless(path, hold, patience, || false)
+        LockFile::At(path).wait(hold, patience, || false)
     }
 
-    /// The same, giving up soon after `stopped` answers true.
-    pub fn acquire_unless(
-        path: &Path,
+    /// Takes the lock if no other process is in the way right now.
+    pub fn try_acquire(path: &Path, hold: Hold) -> Result<Option<Self>, LockError> {
+        LockFile::At(path).try_lock(hold)
+    }
+
+    /// Takes a lock in an open directory, trying for at most `patience`; gives up soon after `stopped` answers true.
+    pub fn acquire_in(
+        directory: &Directory,
+        name: &str,
         hold: Hold,
         patience: Duration,
         stopped: impl Fn() -> bool,
     ) -> Result<Self, LockError> {
+        LockFile::In(directory, name).wait(hold, patience, stopped)
+    }
+
+    /// Takes a lock in an open directory if no other process is in the way right now.
+    pub fn try_acquire_in(directory: &Directory, name: &str, hold: Hold) -> Result<Option<Self>, LockError> {
+        LockFile::In(directory, name).try_lock(hold)
+    }
+}
+
+/// The file that is locked.
+#[derive(Clone, Copy)]
+enum LockFile<'a> {
+    At(&'a Path),
+    In(&'a Directory, &'a str),
+}
+
+impl LockFile<'_> {
+    fn path(self) -> PathBuf {
+        match self {
+            Self::At(path) => path.to_owned(),
+            Self::In(directory, name) => directory.path().join(name),
+        }
+    }
+
+    fn open(self) -> io::Result<File> {
+        match self {
+            Self::At(path) => {
+                let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CREATE;
+                regular::open_checked(rustix::fs::CWD, path, flags, Links::Refuse)
+            }
+            Self::In(directory, name) => directory.open_writable(name),
+        }
+    }
+
+    fn wait(self, hold: Hold, patience: Duration, stopped: impl Fn() -> bool) -> Result<FileLock, LockError> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Some(lock) = Self::try_acquire(path, hold)? {
+            if let Some(lock) = self.try_lock(hold)? {
                 return Ok(lock);
             }
             if stopped() {
-                return Err(LockError::Interrupted(path.to_owned()));
+                return Err(LockError::Interrupted(self.path()));
             }
             let waited = started.elapsed();
             if waited >= patience {
-                return Err(LockError::Deadline { path: path.to_owned(), waited: patience });
+                return Err(LockError::Deadline { path: self.path(), waited: patience });
             }
             // What waits inside the system for a lock cannot be stopped, nor told when to give up.
             std::thread::sleep(pause.min(patience.saturating_sub(waited)));
@@ -302,23 +345,15 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock if nobody is in the way right now.
-    pub fn try_acquire(path: &Path, hold: Hold) -> Result<Option<Self>, LockError> {
-        let io = |source| LockError::Io { path: path.to_owned(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(io)?;
+    fn try_lock(self, hold: Hold) -> Result<Option<FileLock>, LockError> {
+        let io = |source| LockError::Io { path: self.path(), source };
+        let file = self.open().map_err(io)?;
         let taken = match hold {
             Hold::Shared => file.try_lock_shared(),
             Hold::Exclusive => file.try_lock(),
         };
         match taken {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(FileLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -474,7 +509,8 @@ mod tests {
         let second = FileLock::acquire(&path, Hold::Shared, Duration::ZERO).expect("shared");
         let refused = FileLock::acquire(&path, Hold::Exclusive, Duration::from_millis(5));
         assert!(matches!(refused, Err(LockError::Deadline { .. })), "{refused:?}");
-        let stopped = FileLock::acquire_unless(&path, Hold::Exclusive, Duration::from_hours(1), || true);
+        let directory = Directory::open(dir.path()).expect("opened");
+        let stopped = FileLock::acquire_in(&directory, "lock", Hold::Exclusive, Duration::from_hours(1), || true);
         assert!(matches!(stopped, Err(LockError::Interrupted(_))), "{stopped:?}");
         drop((first, second));
         FileLock::acquire(&path, Hold::Exclusive, Duration::ZERO).expect("free again");

@@ -10,8 +10,8 @@
 //! | 4 | use cases | typed in, typed out; the only place where the boxes below meet |
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
 //! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; whom to trust; who we are; what the cluster says of itself |
-//! | 1 | `image` | names and documents of the specifications |
-//! | 0 | `progress`, `fs`, `text`, `threads`, `config`, `env` | events, atomic files, texts of others, threads, settings, the process's surroundings |
+//! | 1 | `image`, `config` | names and documents of the specifications; settings |
+//! | 0 | `progress`, `fs`, `text`, `threads`, `env` | events, files, texts of others, threads, the process's surroundings |
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 

@@ -6,7 +6,7 @@ use crate::audit::AuditError;
 use crate::build::{BaseError, BuildError, ForeignError, LandingError};
 use crate::config::ConfigError;
 use crate::context::ContextError;
-use crate::fs::LockError;
+use crate::fs::{LockError, Unreadable};
 use crate::image::{DocumentError, PlatformError, ReferenceError};
 use crate::inspect::InspectError;
 use crate::layer::LayerError;
@@ -19,7 +19,6 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
             ConfigError::Io { path, .. } => format!("make `{}` readable or remove it", path.display()),
-            ConfigError::TooLarge { path, .. } => format!("remove `{}`", path.display()),
             ConfigError::Syntax { path, .. } => {
                 format!(
                     "correct `{}`; it may set store, default_registry and credential_store (auto, keyring or file)",
@@ -92,7 +91,10 @@ impl From<StoreError> for Failure {
                 (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
             }
             StoreError::Io { source, .. } | StoreError::Lock(LockError::Io { source, .. }) => {
-                (Kind::Failed, no_room(source).map(str::to_owned))
+                (Kind::Failed, no_room(source).or_else(|| unreadable(source)).map(str::to_owned))
+            }
+            StoreError::IndexSize { .. } => {
+                (Kind::Failed, Some("remove names that are not needed: idpbuilder-rm IMAGE...".to_owned()))
             }
             StoreError::LayoutVersion(_) => (Kind::Failed, None),
         };
@@ -102,6 +104,16 @@ impl From<StoreError> for Failure {
             None => failure,
         }
     }
+}
+
+/// What helps where a file of a store is not what it should be.
+fn unreadable(error: &std::io::Error) -> Option<&'static str> {
+    Some(match Unreadable::of(error)? {
+        Unreadable::Link => "a store has no links inside; copy it with their contents: cp -rL STORE COPY",
+        Unreadable::Kind(_) | Unreadable::NotADirectory(_) | Unreadable::TooLarge { .. } => {
+            "put it aside and keep what can be read: idpbuilder-doctor --repair"
+        }
+    })
 }
 
 impl From<RemoveError> for Failure {

@@ -30,6 +30,9 @@ pub enum Unreadable {
     /// It is no regular file but this.
     #[error("it is a {0}, not a regular file")]
     Kind(&'static str),
+    /// A directory is wanted, and it is this.
+    #[error("it is a {0}, not a directory")]
+    NotADirectory(&'static str),
     /// It has more bytes than are read.
     #[error("it has more than the {limit} bytes allowed")]
     TooLarge {
@@ -49,6 +52,7 @@ impl From<Unreadable> for io::Error {
     fn from(reason: Unreadable) -> Self {
         let kind = match reason {
             Unreadable::Kind("directory") => io::ErrorKind::IsADirectory,
+            Unreadable::NotADirectory(_) => io::ErrorKind::NotADirectory,
             Unreadable::Link | Unreadable::Kind(_) => io::ErrorKind::InvalidInput,
             Unreadable::TooLarge { .. } => io::ErrorKind::FileTooLarge,
         };

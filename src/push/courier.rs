@@ -1,6 +1,5 @@
 //! One blob on its way from the store to one repository, and what is told of it.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -36,11 +35,12 @@ impl Courier<'_> {
                 Ok(Uploaded::Exists)
             }
             BlobStep::Mount { .. } | BlobStep::Upload => {
-                let path = self.store.blob_path(blob.digest);
+                let (store, digest, size) = (self.store.clone(), blob.digest, blob.size);
                 let source = move |offset| {
-                    let mut file = File::open(&path)?;
+                    let file = store.open_blob(digest).map_err(StoreError::into_io)?;
+                    let mut file = file.ok_or(io::ErrorKind::NotFound)?;
                     file.seek(SeekFrom::Start(offset))?;
-                    Ok(Box::new(file) as Box<dyn Read + Send>)
+                    Ok(Box::new(file.take(size.saturating_sub(offset))) as Box<dyn Read + Send>)
                 };
                 let meter = Meter::new(Arc::clone(self.progress), &key);
                 self.registry.upload_blob(self.repository, blob, Arc::new(source), &meter).await

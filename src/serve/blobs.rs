@@ -25,13 +25,9 @@ impl Registry {
         self.work(move |registry| {
             let path = registry.store.blob_path(digest);
             let failed = |source| fault(StoreError::io("read", &path, source));
-            let mut file = match std::fs::File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Refusal::not_found(Code::BlobUnknown, "the blob is not stored")
-                        .with_detail(&json!({ "digest": digest })));
-                }
-                Err(error) => return Err(failed(error)),
+            let Some(mut file) = registry.store.open_blob(digest).map_err(fault)? else {
+                return Err(Refusal::not_found(Code::BlobUnknown, "the blob is not stored")
+                    .with_detail(&json!({ "digest": digest })));
             };
             let size = file.metadata().map_err(failed)?.len();
             let (status, start, length) = match range.as_deref().map_or(Wanted::Whole, |text| range::wanted(text, size))

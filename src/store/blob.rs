@@ -2,18 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::path::PathBuf;
 
 use super::StoreError;
 use super::partial::Partial;
-use crate::fs::sync_dir;
+use crate::fs::{Directory, TemporaryFile};
 use crate::image::{Descriptor, Digest, Hasher};
 
 /// The system is asked to write so many bytes to the disk as soon as it has them, so that little is left to wait for when
 /// the blob is made durable.
 const AHEAD_BYTES: u64 = 8 << 20;
+
+/// How the names of files begin that become blobs.
+pub(super) const PREFIX: &str = "blob-";
 
 /// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct BlobWriter {
 #[derive(Debug)]
 pub struct BlobDraft {
     draft: Draft,
-    directory: PathBuf,
+    blobs: Directory,
     written: u64,
     /// Bytes that the system is writing to the disk already, or has written.
     ahead: u64,
@@ -36,7 +37,7 @@ pub struct BlobDraft {
 #[derive(Debug)]
 enum Draft {
     /// Goes with the writer.
-    Temporary(NamedTempFile),
+    Temporary(TemporaryFile),
     /// Stays for the next run.
     Kept(Partial),
 }
@@ -44,27 +45,17 @@ enum Draft {
 impl Draft {
     fn file(&mut self) -> &mut File {
         match self {
-            Self::Temporary(file) => file.as_file_mut(),
+            Self::Temporary(temporary) => &mut temporary.file,
             Self::Kept(partial) => &mut partial.file,
         }
     }
 }
 
 impl BlobDraft {
-    pub(super) fn create(temporary: &Path, directory: PathBuf) -> Result<Self, StoreError> {
-        let make = || tempfile::Builder::new().prefix("blob-").tempfile_in(temporary);
-        let file = make()
-            .or_else(|error| match error.kind() {
-                // A layout made by another tool has no directory for temporary files yet.
-                io::ErrorKind::NotFound => {
-                    crate::fs::create_private_dir(temporary)?;
-                    crate::fs::create_private_dir(&directory)?;
-                    make()
-                }
-                _ => Err(error),
-            })
-            .map_err(|source| StoreError::io("create a file in", temporary, source))?;
-        Ok(Self { draft: Draft::Temporary(file), directory, written: 0, ahead: 0 })
+    pub(super) fn create(temporary: &Directory, blobs: &Directory) -> Result<Self, StoreError> {
+        let file = temporary.temporary_file(PREFIX);
+        let file = file.map_err(|source| StoreError::io("create a file in", temporary.path(), source))?;
+        Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), written: 0, ahead: 0 })
     }
 
     /// Has the disk begin with what was written lately. Nothing depends on whether it does.
@@ -86,23 +77,20 @@ impl BlobDraft {
     ///
     /// A blob of that name is replaced: it has the same content, or was damaged and is healed.
     pub fn commit(mut self, digest: Digest) -> Result<(), StoreError> {
-        let path = self.directory.join(digest.hex());
+        let name = digest.hex();
+        let path = self.blobs.path().join(&name);
         let failed = |source| StoreError::io("write blob", &path, source);
         self.draft.file().sync_all().map_err(failed)?;
         match self.draft {
-            Draft::Temporary(file) => file.persist(&path).map(drop).map_err(|error| failed(error.error))?,
-            Draft::Kept(partial) => {
-                // Only a layout made by another tool can be without.
-                crate::fs::create_private_dir(&self.directory).map_err(failed)?;
-                std::fs::rename(&partial.path, &path).map_err(failed)?;
-            }
+            Draft::Temporary(file) => file.persist(&self.blobs, &name).map_err(failed)?,
+            Draft::Kept(partial) => partial.directory.rename(&partial.name, &self.blobs, &name).map_err(failed)?,
         }
-        sync_dir(&self.directory).map_err(failed)
+        self.blobs.sync().map_err(failed)
     }
 
     fn forget(&self) {
         if let Draft::Kept(partial) = &self.draft {
-            let _ = std::fs::remove_file(&partial.path);
+            let _ = partial.directory.remove_file(&partial.name);
         }
     }
 }
@@ -136,9 +124,9 @@ impl BlobWriter {
     }
 
     /// Goes on behind the bytes that `prefix` was fed from the file.
-    pub(super) fn resume(partial: Partial, directory: PathBuf, prefix: Hasher) -> Self {
+    pub(super) fn resume(partial: Partial, blobs: Directory, prefix: Hasher) -> Self {
         let written = prefix.count();
-        let draft = BlobDraft { draft: Draft::Kept(partial), directory, written, ahead: written };
+        let draft = BlobDraft { draft: Draft::Kept(partial), blobs, written, ahead: written };
         Self { draft, hasher: prefix }
     }
 
@@ -201,20 +189,19 @@ impl Write for BlobWriter {
     }
 }
 
-/// Reads a blob and fails at its end unless size and digest are the descriptor's.
+/// Reads a blob, no further than its descriptor's size, and fails at its end unless size and digest are the descriptor's.
 #[derive(Debug)]
 pub struct BlobReader {
-    file: File,
+    file: io::Take<File>,
     path: PathBuf,
     expected: (Digest, u64),
     hasher: Option<Hasher>,
 }
 
 impl BlobReader {
-    pub(super) fn open(path: &Path, descriptor: &Descriptor) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(|source| StoreError::io("read", path, source))?;
+    pub(super) fn new(file: File, path: PathBuf, descriptor: &Descriptor) -> Self {
         let expected = (descriptor.digest, descriptor.size);
-        Ok(Self { file, path: path.to_owned(), expected, hasher: Some(Hasher::default()) })
+        Self { file: file.take(descriptor.size), path, expected, hasher: Some(Hasher::default()) }
     }
 
     /// The store's error behind one that `read` returned.

@@ -28,14 +28,14 @@ impl ImageStore {
         let mut buffer = vec![0; 128 << 10];
         loop {
             if self.interrupt.requested() {
-                let path = self.lease_path();
+                let path = self.path(super::LEASE_LOCK);
                 return Err(StoreError::Lock(crate::fs::LockError::Interrupted(path)));
             }
             match reader.read(&mut buffer) {
                 Ok(0) => return writer.commit_as(blob),
                 Ok(count) => writer
                     .write_all(&buffer[..count])
-                    .map_err(|source| StoreError::io("write a blob in", &self.root, source))?,
+                    .map_err(|source| StoreError::io("write a blob in", self.root(), source))?,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(reader.explain(error)),
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::index::MAX_INDEX_BYTES;
 use crate::fs::LockError;
 use crate::image::{Digest, DocumentError, MAX_DOCUMENT_BYTES};
 
@@ -34,6 +35,14 @@ pub enum StoreError {
         /// The parser's reason.
         #[source]
         source: serde_json::Error,
+    },
+    /// `index.json` would have more bytes than are read.
+    #[error("`{}` would have {size} bytes, more than the {MAX_INDEX_BYTES} allowed", path.display())]
+    IndexSize {
+        /// The file.
+        path: PathBuf,
+        /// The size in bytes it would have.
+        size: u64,
     },
     /// A lock was not to be had.
     #[error("the image store is in use")]
@@ -110,5 +119,13 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// The system's reason alone, or this error inside one of `std::io`.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { source, .. } => source,
+            error => io::Error::other(error),
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! `index.json`: names and the manifests they stand for, replaced whole under a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use super::{ImageStore, Lease, StoreError};
+use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError};
 use crate::fs::{self, FileLock, Hold};
 use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
 
 /// The largest index.json we read: some hundred thousand entries.
-const MAX_INDEX_BYTES: u64 = 64 << 20;
+pub(super) const MAX_INDEX_BYTES: u64 = 64 << 20;
 
 /// One line of the store: a name and the manifest or index it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,43 +31,37 @@ impl Entry {
 }
 
 impl ImageStore {
-    fn index_path(&self) -> PathBuf {
-        self.root.join("index.json")
-    }
-
     pub(super) fn lock_index(&self) -> Result<FileLock, StoreError> {
-        self.lock(&self.root.join(".index.lock"), Hold::Exclusive)
+        self.lock(INDEX_LOCK, Hold::Exclusive)
     }
 
     /// Writes an empty index unless there is one.
     pub(super) fn create_index(&self, lock: &FileLock) -> Result<(), StoreError> {
-        if self.index_path().exists() {
+        if self.layout.root.has(INDEX) {
             return Ok(());
         }
         self.write_index(lock, &Index::default())
     }
 
     pub(super) fn read_index(&self) -> Result<Index, StoreError> {
-        let path = self.index_path();
-        let size = std::fs::metadata(&path).map_err(|source| StoreError::io("read", &path, source))?.len();
-        if size > MAX_INDEX_BYTES {
-            let source = std::io::Error::other(format!("it has {size} bytes, more than the {MAX_INDEX_BYTES} allowed"));
-            return Err(StoreError::io("read", &path, source));
-        }
-        let bytes = std::fs::read(&path).map_err(|source| StoreError::io("read", &path, source))?;
-        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path, source })
+        let bytes = self.layout.root.read_regular(INDEX, MAX_INDEX_BYTES);
+        let bytes = bytes.map_err(|source| StoreError::io("read", &self.path(INDEX), source))?;
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path: self.path(INDEX), source })
     }
 
-    fn write_index(&self, _lock: &FileLock, index: &Index) -> Result<(), StoreError> {
-        let path = self.index_path();
+    pub(super) fn write_index(&self, _lock: &FileLock, index: &Index) -> Result<(), StoreError> {
+        let root = &self.layout.root;
         // Under the lock, what is not whole yet is somebody's who was killed. Best effort, as for blobs.
-        for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(fs::TEMPORARY_PREFIX.as_bytes()) {
-                let _ = std::fs::remove_file(entry.path());
+        for found in root.names().unwrap_or_default() {
+            if found.name.as_encoded_bytes().starts_with(fs::TEMPORARY_PREFIX.as_bytes()) {
+                let _ = root.remove_file(&found.name);
             }
         }
         let bytes = serde_json::to_vec(index).expect("an index has only string keys");
-        fs::replace_file(&path, &bytes).map_err(|source| StoreError::io("write", &path, source))
+        if bytes.len() as u64 > MAX_INDEX_BYTES {
+            return Err(StoreError::IndexSize { path: self.path(INDEX), size: bytes.len() as u64 });
+        }
+        root.replace_file(INDEX, &bytes).map_err(|source| StoreError::io("write", &self.path(INDEX), source))
     }
 
     /// Read, change and replace the index with nobody in between; `None` leaves it as it is.

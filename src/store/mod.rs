@@ -15,9 +15,10 @@ mod resolve;
 mod scratch;
 mod tree;
 
-use std::fs::DirEntry;
-use std::io::Read;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 pub use blob::{BlobDraft, BlobReader, BlobWriter};
@@ -28,22 +29,44 @@ pub use resolve::Selection;
 pub use scratch::Scratch;
 pub use tree::{Image, ImageTree};
 
-use crate::fs::{self, FileLock, Hold};
+use crate::fs::{self, Directory, FileLock, Hold, Name};
 use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
 use crate::progress::Interrupt;
 
 /// Content of the `oci-layout` file.
 const LAYOUT_MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The largest `oci-layout` file that is read.
+const MAX_MARKER_BYTES: u64 = 64 << 10;
+
+/// Names at the root of a layout; the last three are ours.
+const MARKER: &str = "oci-layout";
+const INDEX: &str = "index.json";
+const BLOBS: &str = "blobs";
+const ALGORITHM: &str = "sha256";
+const TEMPORARY: &str = ".tmp";
+const INDEX_LOCK: &str = ".index.lock";
+const LEASE_LOCK: &str = ".lease.lock";
 
 /// How long a command waits for another that holds a lock.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// An open image layout.
+///
+/// The layout's directory is opened once. Everything in it is reached from that handle, and no link in it is followed: a
+/// layout may come from a stranger.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
-    root: PathBuf,
+    layout: Arc<Layout>,
     patience: Duration,
     interrupt: Interrupt,
+}
+
+/// The open directories of a layout.
+#[derive(Debug)]
+struct Layout {
+    root: Directory,
+    /// `blobs/sha256`, opened when it is first needed: a layout made by another tool may have none yet.
+    blobs: OnceLock<Directory>,
 }
 
 /// The right to rely on blobs staying where they are, until dropped.
@@ -53,18 +76,28 @@ pub struct Lease {
 }
 
 impl ImageStore {
-    /// Opens the layout at `root`, creating it when absent.
+    /// Opens the layout at `root`, creating it when absent. A link at `root` itself is followed: the user named it.
     ///
     /// Refuses a directory that holds something else, or a layout of another version.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned(), patience: DEFAULT_PATIENCE, interrupt: Interrupt::default() };
-        let marker = root.join("oci-layout");
-        match std::fs::read(&marker) {
-            Ok(bytes) => check_marker(&marker, &bytes)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => store.create()?,
-            Err(source) => return Err(StoreError::io("read", &marker, source)),
+        let directory = match Directory::open(root) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_private_dir(root).map_err(|source| StoreError::io("create", root, source))?;
+                Directory::open(root)
+            }
+            opened => opened,
+        };
+        let store = Self::at(directory.map_err(|source| StoreError::io("open", root, source))?);
+        match store.read_marker()? {
+            Some(bytes) => check_marker(&store.path(MARKER), &bytes)?,
+            None => store.create()?,
         }
         Ok(store)
+    }
+
+    fn at(root: Directory) -> Self {
+        let layout = Layout { root, blobs: OnceLock::new() };
+        Self { layout: Arc::new(layout), patience: DEFAULT_PATIENCE, interrupt: Interrupt::default() }
     }
 
     /// The same store with another limit on waiting for locks.
@@ -81,110 +114,146 @@ impl ImageStore {
         self
     }
 
-    fn lock(&self, path: &Path, hold: Hold) -> Result<FileLock, StoreError> {
-        Ok(FileLock::acquire_unless(path, hold, self.patience, || self.interrupt.requested())?)
+    fn lock(&self, name: &str, hold: Hold) -> Result<FileLock, StoreError> {
+        let directory = &self.layout.root;
+        Ok(FileLock::acquire_in(directory, name, hold, self.patience, || self.interrupt.requested())?)
     }
 
     /// The layout's directory.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.layout.root.path()
+    }
+
+    /// Where a name of the layout is, for messages.
+    fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    fn read_marker(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.layout.root.read_regular(MARKER, MAX_MARKER_BYTES) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::io("read", &self.path(MARKER), source)),
+        }
     }
 
     /// Makes an empty layout, or ends what a killed process or another one right now began.
     fn create(&self) -> Result<(), StoreError> {
-        let root = &self.root;
-        // Before anything is written into what may be somebody's directory.
+        // Before anything is written into what may be a directory of other things.
         if !self.is_unfinished()? {
-            return Err(StoreError::NotALayout(root.clone()));
+            return Err(StoreError::NotALayout(self.root().to_owned()));
         }
-        fs::create_private_dir(root).map_err(|source| StoreError::io("create", root, source))?;
         let lock = self.lock_index()?;
-        let marker = root.join("oci-layout");
-        match std::fs::read(&marker) {
-            Ok(bytes) => return check_marker(&marker, &bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(StoreError::io("read", &marker, source)),
+        if let Some(bytes) = self.read_marker()? {
+            return check_marker(&self.path(MARKER), &bytes);
         }
         // What another process made meanwhile was an unfinished layout as well.
         if !self.is_unfinished()? {
-            return Err(StoreError::NotALayout(root.clone()));
+            return Err(StoreError::NotALayout(self.root().to_owned()));
         }
-        for directory in [self.blob_directory(), self.temporary()] {
-            fs::create_private_dir(&directory).map_err(|source| StoreError::io("create", &directory, source))?;
-        }
+        self.make_blobs()?;
+        self.make_temporary()?;
         self.create_index(&lock)?;
         // The marker comes last: with it, the layout is whole.
-        fs::replace_file(&marker, LAYOUT_MARKER).map_err(|source| StoreError::io("write", &marker, source))
+        let written = self.layout.root.replace_file(MARKER, LAYOUT_MARKER);
+        written.map_err(|source| StoreError::io("write", &self.path(MARKER), source))
     }
 
-    /// Whether the root is absent, empty but for hidden files, or holds no more than [`Self::create`]
-    /// has made before the marker.
+    /// Whether the root is empty but for hidden files, or holds no more than [`Self::create`] has made before the marker.
     fn is_unfinished(&self) -> Result<bool, StoreError> {
-        let entries = |path: &Path| match std::fs::read_dir(path) {
-            Ok(entries) => {
-                let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-                names.collect::<Result<Vec<_>, _>>().map_err(|source| StoreError::io("read", path, source))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(StoreError::io("read", path, source)),
+        let root = &self.layout.root;
+        let names = |directory: &Directory| {
+            directory.names().map_err(|source| StoreError::io("read", directory.path(), source))
         };
-        for name in entries(&self.root)? {
+        for Name { name, .. } in names(root)? {
             let ours = match name.as_encoded_bytes() {
                 // The marker may have come since the caller looked for it.
                 [b'.', ..] | b"oci-layout" => true,
-                b"blobs" => {
-                    entries(&self.root.join("blobs"))?.iter().all(|name| name == "sha256")
-                        && entries(&self.blob_directory())?.is_empty()
-                }
+                b"blobs" => match root.child(BLOBS) {
+                    Ok(blobs) => {
+                        names(&blobs)?.iter().all(|found| found.name == ALGORITHM)
+                            && self.blobs().map_or(Ok(true), |blobs| names(blobs).map(|names| names.is_empty()))?
+                    }
+                    Err(_) => false,
+                },
                 b"index.json" => self.read_index().is_ok_and(|index| index.manifests.is_empty()),
                 _ => false,
             };
             if !ours {
-                return Ok(self.root.join("oci-layout").exists());
+                return Ok(root.has(MARKER));
             }
         }
         Ok(true)
     }
 
-    fn blob_directory(&self) -> PathBuf {
-        self.root.join("blobs").join("sha256")
+    /// The open directory of the blobs.
+    fn blobs(&self) -> std::io::Result<&Directory> {
+        if let Some(blobs) = self.layout.blobs.get() {
+            return Ok(blobs);
+        }
+        let blobs = self.layout.root.child(BLOBS)?.child(ALGORITHM)?;
+        Ok(self.layout.blobs.get_or_init(|| blobs))
+    }
+
+    /// The open directory of the blobs, made where a layout of another tool is without.
+    fn make_blobs(&self) -> Result<&Directory, StoreError> {
+        match self.blobs() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let made = self.layout.root.create_child(BLOBS).and_then(|blobs| blobs.create_child(ALGORITHM));
+                made.and_then(|_| self.blobs())
+            }
+            found => found,
+        }
+        .map_err(|source| StoreError::io("open", &self.blob_directory(), source))
     }
 
     /// Where files are written before they become blobs: the same file system, out of readers' sight.
-    fn temporary(&self) -> PathBuf {
-        self.root.join(".tmp")
+    fn make_temporary(&self) -> Result<Directory, StoreError> {
+        let made = self.layout.root.create_child(TEMPORARY);
+        made.map_err(|source| StoreError::io("open", &self.path(TEMPORARY), source))
     }
 
-    /// Where the blob with `digest` is or would be.
+    fn blob_directory(&self) -> PathBuf {
+        self.root().join(BLOBS).join(ALGORITHM)
+    }
+
+    /// Where the blob with `digest` is or would be, for messages: files of a layout are opened by [`Self::open_blob`].
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
         self.blob_directory().join(digest.hex())
     }
 
     /// Size in bytes of a stored blob; `None` when it is not stored.
     pub fn blob_size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
-        let path = self.blob_path(digest);
-        match std::fs::metadata(&path) {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::io("read", &path, source)),
+        match self.blobs().and_then(|blobs| blobs.size(&digest.hex())) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            size => size.map_err(|source| StoreError::io("read", &self.blob_path(digest), source)),
+        }
+    }
+
+    /// Opens the file of a stored blob, whose content is not checked; `None` when it is not stored.
+    pub fn open_blob(&self, digest: Digest) -> Result<Option<File>, StoreError> {
+        match self.blobs().and_then(|blobs| blobs.open_regular(digest.hex())) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::io("read", &self.blob_path(digest), source)),
         }
     }
 
     /// Fails unless the blob is stored with the size its descriptor says.
     pub fn check_blob(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
-        match self.blob_size(descriptor.digest)? {
-            None => Err(StoreError::MissingBlob(descriptor.digest)),
-            Some(size) if size != descriptor.size => {
-                Err(StoreError::BlobSize { digest: descriptor.digest, expected: descriptor.size, found: size })
-            }
-            Some(_) => Ok(()),
-        }
+        let size = self.blob_size(descriptor.digest)?;
+        check_size(descriptor, size)
     }
 
     /// Opens a blob; its digest is checked when it has been read to the end.
     pub fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, StoreError> {
-        self.check_blob(descriptor)?;
-        BlobReader::open(&self.blob_path(descriptor.digest), descriptor)
+        let path = self.blob_path(descriptor.digest);
+        let Some(file) = self.open_blob(descriptor.digest)? else {
+            return Err(StoreError::MissingBlob(descriptor.digest));
+        };
+        let metadata = file.metadata().map_err(|source| StoreError::io("read", &path, source))?;
+        check_size(descriptor, Some(metadata.len()))?;
+        Ok(BlobReader::new(file, path, descriptor))
     }
 
     /// Reads a manifest, index or configuration whole and checks its digest.
@@ -201,28 +270,29 @@ impl ImageStore {
     /// Takes the lease for work that writes or reads blobs; left-overs of killed writers go first, but for blobs that
     /// the next download goes on with.
     pub fn lease(&self) -> Result<Lease, StoreError> {
-        let path = self.lease_path();
         // Alone with the store, every temporary file is somebody's who is gone.
-        if let Some(_alone) = FileLock::try_acquire(&path, Hold::Exclusive)? {
+        if let Some(_alone) = FileLock::try_acquire_in(&self.layout.root, LEASE_LOCK, Hold::Exclusive)? {
             let now = SystemTime::now();
-            self.sweep_temporary(|file| partial::is_of_use(file, now));
+            self.sweep_temporary(|directory, name| partial::is_of_use(directory, name, now));
         }
-        Ok(Lease { _lock: self.lock(&path, Hold::Shared)? })
+        Ok(Lease { _lock: self.lock(LEASE_LOCK, Hold::Shared)? })
     }
 
-    fn lease_path(&self) -> PathBuf {
-        self.root.join(".lease.lock")
-    }
-
-    fn sweep_temporary(&self, spare: impl Fn(&DirEntry) -> bool) {
+    /// Removes temporary files and scratch stores of ours. Other names stay, whatever they are.
+    fn sweep_temporary(&self, spare: impl Fn(&Directory, &str) -> bool) {
         // Best effort: what stays is swept next time, and cannot be mistaken for a blob.
-        for entry in std::fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
-            if spare(&entry) {
-                continue;
-            }
-            let path = entry.path();
-            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let _ = if is_directory { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        let Ok(temporary) = self.layout.root.child(TEMPORARY) else { return };
+        for found in temporary.names().unwrap_or_default() {
+            let Some(name) = found.name.to_str() else { continue };
+            let _ = if name.starts_with(scratch::PREFIX) {
+                temporary.remove_tree(name)
+            } else if [blob::PREFIX, partial::PREFIX].iter().any(|ours| name.starts_with(ours))
+                && !spare(&temporary, name)
+            {
+                temporary.remove_file(name)
+            } else {
+                Ok(())
+            };
         }
     }
 
@@ -233,21 +303,31 @@ impl ImageStore {
 
     /// The same for who hashes the bytes elsewhere.
     pub fn draft_blob(&self, _lease: &Lease) -> Result<BlobDraft, StoreError> {
-        BlobDraft::create(&self.temporary(), self.blob_directory())
+        BlobDraft::create(&self.make_temporary()?, self.make_blobs()?)
     }
 
     /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.
     pub fn put(&self, lease: &Lease, media_type: &str, bytes: &[u8]) -> Result<Descriptor, StoreError> {
         let known = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
-        let size = self.blob_size(known.digest).ok().flatten();
-        if size == Some(known.size) && std::fs::read(self.blob_path(known.digest)).is_ok_and(|stored| stored == bytes) {
+        let stored = self.blobs().and_then(|blobs| blobs.read_regular(&known.digest.hex(), known.size));
+        if stored.is_ok_and(|stored| stored == bytes) {
             return Ok(known);
         }
         let mut writer = self.write_blob(lease)?;
         std::io::Write::write_all(&mut writer, bytes)
-            .map_err(|source| StoreError::io("write a blob in", &self.root, source))?;
+            .map_err(|source| StoreError::io("write a blob in", self.root(), source))?;
         let (digest, size) = writer.commit()?;
         Ok(Descriptor::new(media_type, digest, size))
+    }
+}
+
+/// Fails unless a stored blob has the size its descriptor says.
+fn check_size(descriptor: &Descriptor, stored: Option<u64>) -> Result<(), StoreError> {
+    let &Descriptor { digest, size: expected, .. } = descriptor;
+    match stored {
+        None => Err(StoreError::MissingBlob(digest)),
+        Some(found) if found != expected => Err(StoreError::BlobSize { digest, expected, found }),
+        Some(_) => Ok(()),
     }
 }
 
@@ -264,5 +344,7 @@ fn check_marker(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
+#[cfg(test)]
+mod stranger_tests;
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,13 @@
 //! Nothing of them is trusted: whoever goes on hashes what is there first, and only the digest of the whole makes
 //! it a blob. A file belongs to the process that has it locked.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::{BlobWriter, ImageStore, Lease, StoreError};
+use crate::fs::Directory;
 use crate::image::{Descriptor, Digest, Hasher};
 
 /// How long the beginning of a blob is kept.
@@ -17,7 +17,7 @@ const AGE: Duration = Duration::from_hours(24);
 /// Smaller blobs are received again as a whole.
 const MIN_BYTES: u64 = 1 << 20;
 /// How their names begin, among the temporary files.
-const PREFIX: &str = "download-";
+pub(super) const PREFIX: &str = "download-";
 /// How often a file that another process has just finished is looked for again.
 const MAX_LOOKS: usize = 8;
 
@@ -25,28 +25,30 @@ const MAX_LOOKS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) file: File,
-    pub(super) path: PathBuf,
+    pub(super) directory: Directory,
+    pub(super) name: String,
 }
 
 impl Partial {
     /// Opens or creates the file of a blob; `None` when another process is at it.
-    fn open(directory: &Path, digest: Digest) -> io::Result<Option<Self>> {
-        crate::fs::create_private_dir(directory)?;
-        let path = directory.join(format!("{PREFIX}{}", digest.hex()));
+    fn open(directory: Directory, digest: Digest) -> io::Result<Option<Self>> {
+        let name = format!("{PREFIX}{}", digest.hex());
         for _ in 0..MAX_LOOKS {
-            let file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let file = directory.open_writable(&name)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // Between opening and locking, another process may have made it a blob, which must not be written to.
             let own = file.metadata()?;
-            let is_there = std::fs::symlink_metadata(&path)
-                .is_ok_and(|there| there.is_file() && (there.dev(), there.ino()) == (own.dev(), own.ino()));
-            if is_there {
-                return Ok(Some(Self { file, path }));
+            if own.nlink() > 1 {
+                // Another name of a file that is not ours to write to.
+                directory.remove_file(&name)?;
+                continue;
+            }
+            // Between opening and locking, another process may have made it a blob, which must not be written to.
+            if directory.is_name_of(&name, &own) {
+                return Ok(Some(Self { file, directory, name }));
             }
         }
         Ok(None)
@@ -88,30 +90,31 @@ impl ImageStore {
         if blob.size < MIN_BYTES {
             return self.write_blob(lease);
         }
+        let (temporary, blobs) = (self.make_temporary()?, self.make_blobs()?);
         let found = || {
-            let Some(mut partial) = Partial::open(&self.temporary(), blob.digest)? else { return Ok(None) };
+            let Some(mut partial) = Partial::open(temporary, blob.digest)? else { return Ok(None) };
             let prefix = partial.read(blob.size, SystemTime::now(), || self.interrupt.requested())?;
             io::Result::Ok(prefix.map(|prefix| (partial, prefix)))
         };
         match found() {
-            Ok(Some((partial, prefix))) => Ok(BlobWriter::resume(partial, self.blob_directory(), prefix)),
+            Ok(Some((partial, prefix))) => Ok(BlobWriter::resume(partial, blobs.clone(), prefix)),
             // What cannot be kept is received without.
             Ok(None) | Err(_) => self.write_blob(lease),
         }
     }
 }
 
-/// Whether a temporary file is the beginning of a blob that somebody may go on with.
-pub(super) fn is_of_use(file: &std::fs::DirEntry, now: SystemTime) -> bool {
-    let changed = || file.metadata().and_then(|metadata| metadata.modified()).ok();
-    let age = || now.duration_since(changed()?).ok();
-    file.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && age().is_some_and(|age| age <= AGE)
+/// Whether a temporary file is the beginning of a blob that another run may go on with.
+pub(super) fn is_of_use(directory: &Directory, name: &str, now: SystemTime) -> bool {
+    let changed = || directory.open_regular(name).and_then(|file| file.metadata()?.modified()).ok();
+    name.starts_with(PREFIX) && changed().and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age <= AGE)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
+    use super::super::TEMPORARY;
     use super::*;
 
     fn store() -> (tempfile::TempDir, ImageStore) {
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn files(store: &ImageStore) -> usize {
-        std::fs::read_dir(store.temporary()).map_or(0, Iterator::count)
+        std::fs::read_dir(store.path(TEMPORARY)).map_or(0, Iterator::count)
     }
 
     #[test]
@@ -167,7 +170,7 @@ mod tests {
         writer.write_all(&content).expect("written");
         writer.commit_as(&blob).expect("whole");
         // More bytes than the blob has are somebody else's.
-        let path = store.temporary().join(format!("{PREFIX}{}", blob.digest.hex()));
+        let path = store.path(TEMPORARY).join(format!("{PREFIX}{}", blob.digest.hex()));
         std::fs::write(path, vec![0; content.len() + 1]).expect("written");
         assert_eq!(store.resume_blob(&lease, &blob).expect("a writer").prefix().count(), 0);
     }
@@ -186,13 +189,14 @@ mod tests {
         let now = SystemTime::now();
         drop(store.lease().expect("sweeps"));
         assert_eq!(files(&store), 1);
-        let mut partial = Partial::open(&store.temporary(), blob.digest).expect("opened").expect("free");
+        let mut partial =
+            Partial::open(store.make_temporary().expect("made"), blob.digest).expect("opened").expect("free");
         let later = now + AGE + Duration::from_secs(9);
         let read = |partial: &mut Partial, now| partial.read(blob.size, now, || false).expect("read");
         assert_eq!(read(&mut partial, now).expect("not stopped").count(), 9);
         assert_eq!(read(&mut partial, later).expect("not stopped").count(), 0);
         drop(partial);
-        store.sweep_temporary(|file| is_of_use(file, later));
+        store.sweep_temporary(|directory, name| is_of_use(directory, name, later));
         assert_eq!(files(&store), 0);
         leave();
         store.prune().expect("pruned");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ImageStore, StoreError};
+use super::{ImageStore, LEASE_LOCK, StoreError};
 use crate::fs::Hold;
 use crate::image::{Content, Digest};
 
@@ -21,23 +21,26 @@ impl ImageStore {
     /// Waits for the lease alone, so that no build or push loses a blob it counts on. An index or
     /// manifest that cannot be read stops it: what it needs is not known.
     pub fn prune(&self) -> Result<Pruned, StoreError> {
-        let _alone = self.lock(&self.lease_path(), Hold::Exclusive)?;
+        let _alone = self.lock(LEASE_LOCK, Hold::Exclusive)?;
         let reachable = self.reachable()?;
-        self.sweep_temporary(|_| false);
+        self.sweep_temporary(|_, _| false);
         let mut pruned = Pruned::default();
-        let directory = self.blob_directory();
-        let io = |source| StoreError::io("read", &directory, source);
-        for entry in std::fs::read_dir(&directory).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let digest = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok());
+        let failed = |source| StoreError::io("read", &self.blob_directory(), source);
+        let blobs = match self.blobs() {
+            Ok(blobs) => blobs,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(pruned),
+            Err(source) => return Err(failed(source)),
+        };
+        for found in blobs.names().map_err(failed)? {
+            let digest = found.name.to_str().and_then(|name| Digest::from_hex(name).ok());
             // A file that is not named as a blob is not ours to remove.
             let Some(digest) = digest else { continue };
             if reachable.contains(&digest) {
                 continue;
             }
-            let path = entry.path();
-            let size = entry.metadata().map_err(io)?.len();
-            std::fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+            let size = u64::try_from(blobs.stat(&found.name).map_err(failed)?.st_size).unwrap_or_default();
+            let removed = blobs.remove_file(&found.name);
+            removed.map_err(|source| StoreError::io("remove", &self.blob_path(digest), source))?;
             pruned.blobs += 1;
             pruned.bytes += size;
         }

@@ -1,12 +1,16 @@
 //! A store for what nobody keeps: among the temporary files of another, and gone with them.
 
 use super::{ImageStore, Lease, StoreError};
+use crate::fs::TemporaryDirectory;
+
+/// How the names of scratch stores begin, among the temporary files.
+pub(super) const PREFIX: &str = "store-";
 
 /// An empty store inside another one, removed when dropped or, after a crash, when the other is next swept.
 #[derive(Debug)]
 pub struct Scratch {
     store: ImageStore,
-    _directory: tempfile::TempDir,
+    _directory: TemporaryDirectory,
     // Last: until the directory is gone, nobody sweeps it.
     _lease: Lease,
 }
@@ -22,11 +26,14 @@ impl ImageStore {
     /// Makes an empty store on this one's file system, out of readers' sight.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
         let lease = self.lease()?;
-        let temporary = self.temporary();
-        let failed = |source| StoreError::io("create a directory in", &temporary, source);
-        crate::fs::create_private_dir(&temporary).map_err(failed)?;
-        let directory = tempfile::Builder::new().prefix("store-").tempdir_in(&temporary).map_err(failed)?;
-        let store = Self { root: directory.path().to_owned(), ..self.clone() };
+        let temporary = self.make_temporary()?;
+        let failed = |source| StoreError::io("create a directory in", temporary.path(), source);
+        let directory = temporary.temporary_directory(PREFIX).map_err(failed)?;
+        let store = Self {
+            patience: self.patience,
+            interrupt: self.interrupt.clone(),
+            ..Self::at(directory.directory().clone())
+        };
         store.create()?;
         Ok(Scratch { store, _directory: directory, _lease: lease })
     }
@@ -53,7 +60,7 @@ mod tests {
         assert_eq!(store.blob_size(blob.digest).expect("read"), None);
         drop((lease, scratch));
         assert!(!inner.root().exists());
-        assert_eq!(std::fs::read_dir(store.temporary()).expect("there").count(), 0);
+        assert_eq!(std::fs::read_dir(store.path(super::super::TEMPORARY)).expect("there").count(), 0);
     }
 
     #[test]
@@ -63,10 +70,10 @@ mod tests {
         drop(store.lease().expect("shared"));
         assert!(scratch.store().root().exists(), "somebody works in it");
         drop(scratch);
-        let left = store.temporary().join("store-left/blobs/sha256");
+        let left = store.path(super::super::TEMPORARY).join("store-left/blobs/sha256");
         std::fs::create_dir_all(&left).expect("made");
         std::fs::write(left.join("00"), "x").expect("written");
         drop(store.lease().expect("alone at first"));
-        assert!(!store.temporary().join("store-left").exists());
+        assert!(!store.path(super::super::TEMPORARY).join("store-left").exists());
     }
 }

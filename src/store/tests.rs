@@ -162,7 +162,7 @@ fn an_uncommitted_or_unexpected_blob_leaves_nothing() {
     writer.write_all(b"other").expect("written");
     let expected = Descriptor::of("text/plain", b"this");
     assert!(matches!(writer.commit_as(&expected), Err(StoreError::BlobDigest { .. })));
-    for directory in [store.temporary(), store.blob_directory()] {
+    for directory in [store.path(TEMPORARY), store.blob_directory()] {
         assert_eq!(std::fs::read_dir(directory).expect("listed").count(), 0);
     }
 }
@@ -245,13 +245,13 @@ fn removing_leaves_shared_blobs_and_pruning_takes_the_rest() {
     assert_eq!(store.prune().expect("pruned"), Pruned::default());
     store.tree(&one.descriptor).expect("still whole");
     store.remove(&store.resolve("app:v2").expect("there").entries).expect("removed");
-    std::fs::write(store.temporary().join("blob-left"), "x").expect("a left-over");
+    std::fs::write(store.path(TEMPORARY).join("blob-left"), "x").expect("a left-over");
     let pruned = store.prune().expect("pruned");
     assert_eq!(pruned.blobs, 3);
     assert!(pruned.bytes > 6);
     assert!(store.blob_size(one.digest()).expect("asked").is_none());
     store.tree(&two.descriptor).expect("untouched");
-    assert!(!store.temporary().join("blob-left").exists());
+    assert!(!store.path(TEMPORARY).join("blob-left").exists());
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn pruning_stops_at_what_it_cannot_read() {
 #[test]
 fn left_overs_of_killed_writers_are_swept() {
     let (_dir, store) = open();
-    let left = store.temporary().join("blob-left");
+    let left = store.path(TEMPORARY).join("blob-left");
     std::fs::write(&left, "x").expect("a left-over");
     let first = store.lease().expect("a lease");
     assert!(!left.exists());
