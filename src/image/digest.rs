@@ -166,6 +166,35 @@ mod tests {
         assert_eq!(long.parse::<Digest>(), Err(DigestError::Algorithm("sha512".into())));
     }
 
+    #[test]
+    fn every_limit_of_a_digest_holds_to_the_byte() {
+        for length in [63, 65] {
+            let hex = "a".repeat(length);
+            assert!(matches!(Digest::from_hex(&hex), Err(DigestError::Malformed(_))), "{length}");
+            assert!(matches!(format!("sha256:{hex}").parse::<Digest>(), Err(DigestError::Malformed(_))), "{length}");
+        }
+        for digit in ['g', 'A', 'F', '/', ':', '`', '\u{ff10}'] {
+            for hex in [format!("{digit}{}", "a".repeat(63)), format!("{}{digit}", "a".repeat(63))] {
+                assert!(Digest::from_hex(&hex).is_err(), "{hex}");
+            }
+        }
+        let all = "0123456789abcdef".repeat(4);
+        assert_eq!(Digest::from_hex(&all).map(|digest| digest.hex()), Ok(all));
+        // Of another algorithm only if it can be one: a name of 1 to 32 characters, 32 digits at least.
+        for (name, digits, is_one) in [("x", 32, true), ("x", 31, false), ("", 32, false), ("Sha1", 40, false)] {
+            let parsed = format!("{name}:{}", "a".repeat(digits)).parse::<Digest>();
+            assert_eq!(matches!(parsed, Err(DigestError::Algorithm(_))), is_one, "{name} {digits}: {parsed:?}");
+        }
+        for (length, is_one) in [(32, true), (33, false)] {
+            let parsed = format!("{}:{}", "x".repeat(length), "a".repeat(64)).parse::<Digest>();
+            assert_eq!(matches!(parsed, Err(DigestError::Algorithm(_))), is_one, "{length}");
+        }
+        let DigestError::Malformed(shown) = "x".repeat(1000).parse::<Digest>().expect_err("no digest") else {
+            panic!()
+        };
+        assert_eq!(shown.len(), 80);
+    }
+
     proptest! {
         #[test]
         fn text_round_trips(bytes: Vec<u8>) {

@@ -124,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn every_limit_of_a_platform_holds_to_the_byte() {
+        for (length, fits) in [(1, true), (64, true), (65, false)] {
+            let word = "x".repeat(length);
+            for text in [format!("{word}/amd64"), format!("linux/{word}"), format!("linux/arm/{word}")] {
+                assert_eq!(text.parse::<Platform>().is_ok(), fits, "{text}");
+            }
+        }
+        for (text, fits) in [("a", false), ("a/b", true), ("a/b/c", true), ("a/b/c/d", false), ("a/b/", false)] {
+            assert_eq!(text.parse::<Platform>().is_ok(), fits, "{text}");
+        }
+        let error = "x".repeat(1000).parse::<Platform>().expect_err("no platform");
+        assert_eq!(error, PlatformError("x".repeat(80)));
+    }
+
+    #[test]
     fn a_wanted_variant_must_match() {
         let platform = |text: &str| text.parse::<Platform>().expect("valid");
         assert!(platform("linux/arm/v7").satisfies(&platform("linux/arm")));

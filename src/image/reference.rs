@@ -398,6 +398,56 @@ mod tests {
     }
 
     #[test]
+    fn every_limit_of_a_reference_holds_to_the_byte() {
+        let parse = |text: String| text.parse::<Reference>();
+        let ok = |text: String| parse(text.clone()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        // Everything together: 1024 bytes without the scheme.
+        let digest = |length: usize| format!("app@{}", "x".repeat(length - 4));
+        for scheme in ["", "docker://", "https://"] {
+            let long = parse(format!("{scheme}{}", digest(1024)));
+            assert!(matches!(long, Err(ReferenceError::Digest { .. })), "{scheme}: {long:?}");
+            assert_eq!(parse(format!("{scheme}{}", digest(1025))), Err(ReferenceError::TooLong(1025)));
+        }
+        // The repository: 255 bytes, however many components it has.
+        for (part, count) in [("a", 255), ("a/", 127)] {
+            let name = part.repeat(count) + if count == 127 { "a" } else { "" };
+            assert_eq!(ok(name.clone()).repository().len(), 255);
+            let longer = format!("{name}a");
+            assert_eq!(parse(longer.clone()), Err(ReferenceError::TooLong(256)));
+            assert_eq!(Reference::from_parts(None, &longer, None), Err(ReferenceError::TooLong(256)));
+            assert_eq!(ok("app".into()).with_repository(&longer), Err(ReferenceError::TooLong(256)));
+            assert!(ok("app".into()).with_repository(&name).is_ok());
+        }
+        // The tag: 128 bytes.
+        for (length, fits) in [(0, false), (1, true), (128, true), (129, false)] {
+            let tag = "t".repeat(length);
+            assert_eq!(parse(format!("app:{tag}")).is_ok(), fits, "{length}");
+            assert_eq!(Reference::from_parts(None, "app", Some(&tag)).is_ok(), fits, "{length}");
+        }
+        // The host: 253 bytes in labels of 63.
+        let label = |length: usize| "h".repeat(length);
+        let host = |last: usize| [label(63), label(63), label(63), label(last)].join(".");
+        for (host, fits) in [
+            (format!("{}.x", label(63)), true),
+            (format!("{}.x", label(64)), false),
+            (format!("x.{}", label(64)), false),
+            (host(61), true),
+            (host(62), false),
+        ] {
+            assert_eq!(parse(format!("{host}/app")).is_ok(), fits, "{host}");
+            assert_eq!(Reference::from_parts(Some(&host), "app", None).is_ok(), fits, "{host}");
+            assert_eq!(ok("app".into()).at_registry(&host).is_ok(), fits, "{host}");
+        }
+        // The port: 1 to 65535.
+        for (port, fits) in [("0", false), ("1", true), ("65535", true), ("65536", false), ("", false), ("+1", false)] {
+            assert_eq!(parse(format!("h.x:{port}/app")).is_ok(), fits, "{port}");
+            assert_eq!(parse(format!("[::1]:{port}/app")).is_ok(), fits, "{port}");
+        }
+        // What a message repeats: 200 characters.
+        assert_eq!([200, 201].map(|length| shown(&"x".repeat(length)).len()), [200, 200]);
+    }
+
+    #[test]
     fn messages_never_carry_userinfo() {
         for text in [
             "https://user:hunter2@host.example/App",

@@ -205,4 +205,68 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), count);
     }
+    /// What is hashed of texts and numbers in a row.
+    fn hashed(texts: &[Vec<u8>]) -> Digest {
+        let mut text = Text::default();
+        for bytes in texts {
+            text.bytes(bytes);
+        }
+        text.hasher.update(&text.pending);
+        text.hasher.finish().0
+    }
+
+    #[test]
+    fn where_a_text_ends_shows() {
+        let texts = |texts: &[&[u8]]| hashed(&texts.iter().map(|text| text.to_vec()).collect::<Vec<_>>());
+        assert_ne!(texts(&[b"ab", b"c"]), texts(&[b"a", b"bc"]));
+        assert_ne!(texts(&[b"ab"]), texts(&[b"a", b"b"]));
+        assert_ne!(texts(&[b"a", b""]), texts(&[b"a"]));
+        let long = vec![0; CHUNK_BYTES + 1];
+        assert_ne!(texts(&[&long[1..], b"x"]), texts(&[&long, b"x"]));
+    }
+
+    #[test]
+    fn a_link_target_that_reads_like_the_next_entry_is_another_layer() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let context = Context::open(dir.path()).expect("there");
+        let link = |path: &str, target: &[u8]| Entry {
+            path: path.as_bytes().into(),
+            mode: 0o777,
+            kind: Kind::Symlink { target: target.into() },
+        };
+        let of = |entries: &[Entry]| {
+            let (below, style) = (Below::default(), Style::default());
+            let mut landing = Landing::new(&Destination::default(), style, &below).expect("lands");
+            landing.follow(entries, &below).expect("lands");
+            let entries: Vec<&Entry> = entries.iter().collect();
+            let plan = LayerPlan { context: &context, entries: &entries, landing: &landing, style };
+            fingerprint(&plan, Compression::default(), 0)
+        };
+        // What follows the first target if no length stands before a text.
+        let mut rest = Text::default();
+        rest.pending.extend(b"b");
+        rest.number(0o777);
+        rest.number(2);
+        rest.pending.extend(b"y");
+        let target = [b"x".as_slice(), &rest.pending].concat();
+        assert_ne!(of(&[link("a", b"x"), link("b", b"y")]), of(&[link("a", &target)]));
+        // The same if the length of the next text is known.
+        let mut rest = Text::default();
+        rest.bytes(b"b");
+        rest.number(0o777);
+        rest.number(2);
+        rest.bytes(b"y");
+        let target = [b"x".as_slice(), &rest.pending].concat();
+        assert_ne!(of(&[link("a", b"x"), link("b", b"y")]), of(&[link("a", &target)]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn other_texts_are_hashed_otherwise(
+            one in proptest::collection::vec(proptest::collection::vec(0..2u8, 0..4), 0..4),
+            other in proptest::collection::vec(proptest::collection::vec(0..2u8, 0..4), 0..4),
+        ) {
+            proptest::prop_assert_eq!(one == other, hashed(&one) == hashed(&other));
+        }
+    }
 }

@@ -110,7 +110,7 @@ pub(super) fn groups_of(destinations: &[Destination]) -> Result<Vec<Group<'_>>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Manifest;
+    use crate::image::{Content, Manifest};
     use crate::tls::TlsPolicy;
 
     fn blob(content: &str) -> Descriptor {
@@ -153,6 +153,32 @@ mod tests {
         let mut survey = whole.clone();
         survey.blobs.remove(&layer.digest);
         assert!(!complete(&survey));
+        let nothing = PushPlan::new(&[], &whole.blobs);
+        assert!(!whole.is_complete(&nothing, &[], &names), "an image has a document at least");
+        // Nothing says whether the list of its subject's referrers has an image: it is sent again. A child's as well.
+        for at in 0..2 {
+            let mut documents = documents.clone();
+            let mut manifest = documents[at].manifest().expect("a manifest").clone();
+            manifest.subject = Some(blob("subject"));
+            documents[at] = Document::from_manifest(manifest);
+            let mut survey = whole.clone();
+            let digest = documents[at].digest();
+            survey.manifests.insert(digest.to_string(), digest);
+            if at == 1 {
+                survey.manifests.extend(names.iter().map(|name| (name.clone(), digest)));
+            }
+            let plan = PushPlan::new(&[config.clone(), layer.clone()], &survey.blobs);
+            assert!(!survey.is_complete(&plan, &documents, &names));
+            // Without the subject it would be complete.
+            let bare = documents.clone().map(|document| Document {
+                content: match document.content {
+                    Content::Manifest(manifest) => Content::Manifest(Manifest { subject: None, ..manifest }),
+                    index @ Content::Index(_) => index,
+                },
+                ..document
+            });
+            assert!(survey.is_complete(&plan, &bare, &names));
+        }
     }
 
     fn destination(reference: &str) -> Destination {
