@@ -1,5 +1,7 @@
 //! Use case: indexes made of stored images, a platform each (image-spec, "Image Index").
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::image::{Content, Descriptor, Digest, Document, Index, Platform, Reference};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -78,20 +80,22 @@ pub fn create(
 ) -> Result<IndexOutcome, IndexError> {
     let lease = store.lease()?;
     let name = named(name)?;
-    let mut taken: Vec<(String, Descriptor)> = Vec::new();
+    let mut added: Vec<Descriptor> = Vec::new();
+    let (mut platforms, mut digests) = (BTreeMap::new(), BTreeSet::new());
     for image in images {
         for descriptor in children(store, image)? {
-            let twice = taken.iter().find(|(_, other)| same_platform(other, &descriptor));
-            if let (Some((first, _)), Some(platform)) = (twice, &descriptor.platform) {
-                let (first, second) = (first.clone(), image.clone());
-                return Err(IndexError::PlatformTwice { platform: platform.to_string(), first, second });
+            let own = own_platform(&descriptor);
+            if let Some(first) = own.as_ref().and_then(|own| platforms.get(own)).cloned() {
+                let platform = descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default();
+                return Err(IndexError::PlatformTwice { platform, first, second: image.clone() });
             }
-            if taken.iter().all(|(_, other)| other.digest != descriptor.digest) {
-                taken.push((image.clone(), descriptor));
+            if digests.insert(descriptor.digest) {
+                platforms.extend(own.map(|own| (own, image.clone())));
+                added.push(descriptor);
             }
         }
+        check_count(added.len())?;
     }
-    let added: Vec<Descriptor> = taken.into_iter().map(|(_, descriptor)| descriptor).collect();
     let index = Index { manifests: added.clone(), ..Index::default() };
     publish(store, &lease, name, index, created).map(|outcome| IndexOutcome { added, ..outcome })
 }
@@ -101,18 +105,28 @@ pub fn add(store: &ImageStore, name: &Reference, images: &[String], created: &st
     let lease = store.lease()?;
     let name = named(name)?;
     let mut index = existing(store, &name)?;
+    check_count(index.manifests.len())?;
+    let mut platforms: Vec<Option<Platform>> = index.manifests.iter().map(own_platform).collect();
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     for image in images {
         for descriptor in children(store, image)? {
-            let place = index.manifests.iter().position(|other| same_platform(other, &descriptor));
+            let own = own_platform(&descriptor);
+            let place = own.as_ref().and_then(|own| platforms.iter().position(|other| other.as_ref() == Some(own)));
             let place = place.or_else(|| index.manifests.iter().position(|other| other.digest == descriptor.digest));
             match place {
                 Some(place) if index.manifests[place].digest == descriptor.digest => continue,
-                Some(place) => removed.push(std::mem::replace(&mut index.manifests[place], descriptor.clone())),
-                None => index.manifests.push(descriptor.clone()),
+                Some(place) => {
+                    platforms[place] = own;
+                    removed.push(std::mem::replace(&mut index.manifests[place], descriptor.clone()));
+                }
+                None => {
+                    platforms.push(own);
+                    index.manifests.push(descriptor.clone());
+                }
             }
             added.push(descriptor);
         }
+        check_count(index.manifests.len())?;
     }
     publish(store, &lease, name, index, created).map(|outcome| IndexOutcome { added, removed, ..outcome })
 }
@@ -138,10 +152,8 @@ pub fn remove(
             !goes
         });
         // What attests to an image is of no use without it.
-        let attests = |child: &Descriptor, image: &Descriptor| {
-            child.annotation(ATTESTS_TO).is_some_and(|digest| digest == image.digest.to_string())
-        };
-        index.manifests.retain(|child| !removed.iter().any(|gone| attests(child, gone)));
+        let gone: BTreeSet<String> = removed.iter().map(|image: &Descriptor| image.digest.to_string()).collect();
+        index.manifests.retain(|child| child.annotation(ATTESTS_TO).is_none_or(|digest| !gone.contains(digest)));
         if removed.len() == before {
             let shown = |child: &Descriptor| {
                 child.platform.as_ref().map_or_else(|| child.digest.to_string(), ToString::to_string)
@@ -180,6 +192,7 @@ fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexErr
     let selection = store.resolve(image)?;
     let document = store.document(&selection.descriptor)?;
     if let Content::Index(index) = document.content {
+        check_count(index.manifests.len())?;
         return Ok(index.manifests);
     }
     let found = store.image(image, &selection.descriptor, None)?;
@@ -190,12 +203,14 @@ fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexErr
     Ok(vec![Descriptor { platform: Some(platform), ..document.descriptor }])
 }
 
-/// Whether two entries are for one platform. Attestations are for none (`unknown`), and go with their image.
-fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
-    match (&one.platform, &other.platform) {
-        (Some(one), Some(other)) => one.normalised() == other.normalised() && one.os != "unknown",
-        _ => false,
-    }
+/// The platform that no other entry may have. Attestations are for none (`unknown`), and go with their image.
+fn own_platform(descriptor: &Descriptor) -> Option<Platform> {
+    descriptor.platform.as_ref().filter(|platform| platform.os != "unknown").map(Platform::normalised)
+}
+
+/// Entries are compared with each other, so that their number is checked first.
+fn check_count(images: usize) -> Result<(), IndexError> {
+    if images > MAX_IMAGES { Err(IndexError::TooMany) } else { Ok(()) }
 }
 
 fn fits(child: &Descriptor, wanted: &str) -> bool {
@@ -215,9 +230,7 @@ fn publish(
     index: Index,
     created: &str,
 ) -> Result<IndexOutcome, IndexError> {
-    if index.manifests.len() > MAX_IMAGES {
-        return Err(IndexError::TooMany);
-    }
+    check_count(index.manifests.len())?;
     let document = Document::from_index(index);
     store.put(lease, &document.descriptor.media_type, &document.bytes)?;
     let replaced = store.publish(lease, &document, std::slice::from_ref(&name), Some(created))?;
@@ -226,8 +239,6 @@ fn publish(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::image::{Manifest, media_type};
 
@@ -294,5 +305,23 @@ mod tests {
         let outcome = add(&store, &name("a:1"), &both[1..], "now").expect("replaced");
         assert_eq!((outcome.added.len(), outcome.removed.len()), (1, 1));
         assert!(matches!(remove(&store, &name("a:1"), &both[1..], "now"), Err(IndexError::Empty(_))));
+    }
+    #[test]
+    fn entries_are_counted_before_they_are_compared() {
+        let (_directory, store) = store();
+        let one = image(&store, r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/amd64");
+        let entry = |number: usize| Descriptor {
+            platform: Some(Platform::new("linux", &format!("a{number}"), None)),
+            ..one.clone()
+        };
+        publish_index(&store, "most:1", (0..MAX_IMAGES).map(entry).collect());
+        publish_index(&store, "more:1", (0..=MAX_IMAGES).map(entry).collect());
+        create(&store, &name("a:1"), &["most:1".into()], "now").expect("made");
+        let refused = |outcome: Result<IndexOutcome, IndexError>| matches!(outcome, Err(IndexError::TooMany));
+        assert!(refused(create(&store, &name("a:1"), &["more:1".into()], "now")));
+        assert!(refused(add(&store, &name("a:1"), &["more:1".into()], "now")));
+        assert!(refused(add(&store, &name("more:1"), &["a:1".into()], "now")));
+        let without = remove(&store, &name("more:1"), &["linux/a7".into()], "now").expect("smaller then");
+        assert_eq!(without.removed.len(), 1);
     }
 }

@@ -3,7 +3,8 @@
 //! Layers are taken as they are, byte for byte. Docker's media types get the names that the image-spec has for the
 //! same bytes ("Compatibility Matrix"); what neither knows stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::image::{
     ContainerConfig, Descriptor, Digest, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, annotation,
@@ -163,10 +164,17 @@ impl Base {
 /// What a container of an image on a base is run with, as Docker has it.
 pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> ContainerConfig {
     let mut env = base.env;
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(env.len());
+    for (place, variable) in env.iter().enumerate() {
+        places.entry(name_of(variable).to_owned()).or_insert(place);
+    }
     for variable in own.env {
-        match env.iter_mut().find(|other| name_of(other) == name_of(&variable)) {
-            Some(other) => *other = variable,
-            None => env.push(variable),
+        match places.entry(name_of(&variable).to_owned()) {
+            Entry::Occupied(place) => env[*place.get()] = variable,
+            Entry::Vacant(place) => {
+                place.insert(env.len());
+                env.push(variable);
+            }
         }
     }
     // Arguments were meant for the entrypoint they came with.

@@ -1,6 +1,6 @@
 //! Use case: images get other bases. Their own layers stay as they are; nothing is read or compressed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::base::{complete, with_oci_name};
 use super::{Base, BaseError, Resets};
@@ -252,10 +252,11 @@ fn empty(image: &ImageConfig) -> ImageConfig {
 fn changes(old: &ContainerConfig, own: &ContainerConfig) -> ContainerConfig {
     let changed = |old: &Option<String>, own: &Option<String>| own.clone().filter(|_| old != own);
     let has_entrypoint = old.entrypoint != own.entrypoint;
+    let inherited: HashSet<&String> = old.env.iter().collect();
     ContainerConfig {
         user: changed(&old.user, &own.user),
         exposed_ports: own.exposed_ports.difference(&old.exposed_ports).cloned().collect(),
-        env: own.env.iter().filter(|variable| !old.env.contains(variable)).cloned().collect(),
+        env: own.env.iter().filter(|variable| !inherited.contains(variable)).cloned().collect(),
         entrypoint: if has_entrypoint { own.entrypoint.clone() } else { Vec::new() },
         cmd: if has_entrypoint || old.cmd != own.cmd { own.cmd.clone() } else { Vec::new() },
         healthcheck: own.healthcheck.clone().filter(|_| old.healthcheck != own.healthcheck),
@@ -330,5 +331,102 @@ mod tests {
         image.cmd = Vec::new();
         let own = changes(&old, &image);
         assert_eq!((own.entrypoint, own.cmd.len()), (texts(&["/new"]), 0));
+    }
+    /// An image whose manifest has `layers` and whose configuration has `diff_ids` of them.
+    fn image(layers: usize, diff_ids: usize) -> Image {
+        let config = ImageConfig {
+            created: None,
+            author: None,
+            architecture: "amd64".into(),
+            variant: None,
+            os: "linux".into(),
+            config: ContainerConfig::default(),
+            rootfs: RootFs {
+                kind: "layers".into(),
+                diff_ids: (0..diff_ids).map(|layer| Digest::of(&layer.to_le_bytes())).collect(),
+            },
+            history: Vec::new(),
+            extra: BTreeMap::new(),
+        };
+        let layer =
+            |layer: usize| Descriptor::of(media_type::IMAGE_LAYER, &[b"layer", &layer.to_le_bytes()[..]].concat());
+        let config_bytes = config.to_bytes();
+        let manifest = Manifest::new(
+            Descriptor::of(media_type::IMAGE_CONFIG, &config_bytes),
+            (0..layers).map(layer).collect(),
+            BTreeMap::new(),
+        );
+        Image { document: Document::from_manifest(manifest.clone()), manifest, config_bytes, config }
+    }
+
+    fn base_of(image: Image) -> Base {
+        Base { name: None, digest: image.document.digest(), layers: image.manifest.layers, config: image.config }
+    }
+
+    #[test]
+    fn an_image_is_rebased_only_if_manifest_and_configuration_agree() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        let lease = store.lease().expect("a lease");
+        let new = image(1, 1);
+        for (layers, diff_ids, old) in [
+            (2, 3, Some(1)),
+            (3, 2, Some(1)),
+            (1, 2, Some(1)),
+            (0, 1, Some(1)),
+            (1, 0, Some(0)),
+            (2, 1, None),
+            (1, 2, None),
+        ] {
+            let old = old.map_or(OldBase::Scratch, |layers| OldBase::Image(Box::new(base_of(image(layers, layers)))));
+            let part = Part { image: image(layers, diff_ids), old, new: base_of(new.clone()) };
+            let config = RebaseConfig {
+                image: "app:v1".into(),
+                parts: vec![part],
+                index: false,
+                names: vec!["app:v2".parse().expect("a name")],
+                built_at: "2026-01-01T00:00:00Z".into(),
+            };
+            let error = rebase(&config, &store, &lease).expect_err("they differ");
+            let RebaseError::LayerCount { image, layers: of_manifest, diff_ids: of_config } = error else {
+                panic!("{layers} and {diff_ids}: {error:?}");
+            };
+            assert_eq!((image.as_str(), of_manifest, of_config), ("app:v1", layers, diff_ids));
+        }
+        assert!(store.entries().expect("entries").is_empty());
+    }
+
+    #[test]
+    fn only_an_image_on_the_old_base_is_rebased() {
+        let config = RebaseConfig {
+            image: "app:v1".into(),
+            parts: Vec::new(),
+            index: false,
+            names: Vec::new(),
+            built_at: String::new(),
+        };
+        let own = |old: usize, image: &Image| Own::over(Some(&base_of(self::image(old, old))), &config, image);
+        let two = image(2, 2);
+        for (old, left) in [(0, 2), (1, 1), (2, 0)] {
+            let own = own(old, &two).expect("its first layers are those");
+            assert_eq!((own.layers.len(), own.diff_ids.len()), (left, left));
+            assert_eq!(own.layers, two.manifest.layers[old..]);
+        }
+        assert!(matches!(own(3, &two), Err(RebaseError::NotOnBase { .. })));
+        let mut other = two.clone();
+        other.config.rootfs.diff_ids[0] = Digest::of(b"other");
+        assert!(matches!(own(1, &other), Err(RebaseError::NotOnBase { .. })));
+    }
+
+    #[test]
+    fn many_variables_are_compared_in_time() {
+        // Compared each with each, they would take hours.
+        let many = |start: usize| (start..start + 200_000).map(|number| format!("A{number}=1")).collect::<Vec<_>>();
+        let old = ContainerConfig { env: many(0), ..ContainerConfig::default() };
+        let own = ContainerConfig { env: many(100_000), ..ContainerConfig::default() };
+        let changed = changes(&old, &own);
+        assert_eq!(changed.env, many(100_000)[100_000..]);
+        let merged = super::super::base::inherited(old, changed).env;
+        assert_eq!((merged.len(), merged.last().map(String::as_str)), (300_000, Some("A299999=1")));
     }
 }

@@ -193,3 +193,22 @@ fn dockers_layers_get_the_names_of_the_specification() {
         assert_eq!(name(kind), kind);
     }
 }
+
+#[test]
+fn a_base_whose_manifest_and_configuration_differ_is_refused() {
+    let bench = Bench::new();
+    for count in [0, 2] {
+        let mut config = docker_config();
+        config["rootfs"]["diff_ids"] = (0..count).map(|_| json!(Digest::of(b"tar"))).collect();
+        let document = bench.image([media_type::DOCKER_CONFIG, DOCKER_LAYER], &config);
+        let error = bench.read(&document, "linux/arm").expect_err("they differ");
+        assert!(matches!(error, BaseError::LayerCount { layers: 1, diff_ids, .. } if diff_ids == count), "{error:?}");
+    }
+}
+
+#[test]
+fn the_last_of_several_variables_of_a_name_counts_where_the_first_is() {
+    let env = |words: &[&str]| ContainerConfig { env: texts(words), ..ContainerConfig::default() };
+    let merged = inherited(env(&["A=1", "B=1", "A=2"]), env(&["A=3", "C=1", "C=2", "D"]));
+    assert_eq!(merged.env, ["A=3", "B=1", "A=2", "C=2", "D"]);
+}
