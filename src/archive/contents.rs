@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 
 use super::ArchiveError;
+use crate::image::strict::{self, StrictDocument};
 use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
 use crate::layer::read::{EntryKind, TarEntry, TarError, TarReader};
 use crate::layer::{Decoder, Format, MARK_BYTES, detect};
@@ -148,10 +149,10 @@ impl Contents {
     }
 
     /// Parses one of the documents at the archive's root; `None` when it is not there.
-    pub(super) fn document<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ArchiveError> {
+    pub(super) fn document<T: StrictDocument>(&self, path: &str) -> Result<Option<T>, ArchiveError> {
         self.documents
             .get(path)
-            .map(|bytes| serde_json::from_slice(bytes))
+            .map(|bytes| strict::from_slice(bytes))
             .transpose()
             .map_err(|source| ArchiveError::Json { path: path.to_owned(), source })
     }

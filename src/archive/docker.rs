@@ -7,7 +7,7 @@ use super::load::{Found, reference};
 use super::unpacked::decompress;
 use super::{ArchiveError, DockerImage, oci};
 use crate::image::{
-    Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type,
+    Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type, strict,
 };
 use crate::layer::Format;
 use crate::progress::Interrupt;
@@ -55,7 +55,7 @@ impl Converter<'_> {
             return Err(ArchiveError::document_size(&image.config, config.size));
         }
         let descriptor = Descriptor::new(media_type::IMAGE_CONFIG, config.digest, config.size);
-        let parsed: ImageConfig = serde_json::from_slice(&self.store.read_document(&descriptor)?)
+        let parsed: ImageConfig = strict::from_slice(&self.store.read_document(&descriptor)?)
             .map_err(|source| ArchiveError::Json { path: image.config.clone(), source })?;
         let paths = image.layers.as_deref().unwrap_or_default();
         let diff_ids = &parsed.rootfs.diff_ids;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::contents::Contents;
-use super::{ArchiveError, DockerImage, docker, oci};
+use super::{ArchiveError, DockerImages, docker, oci};
 use crate::image::{Digest, Document, Index, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
@@ -66,7 +66,8 @@ pub fn unpack<R: Read>(
     let contents = Contents::read(store, lease, reader, progress, interrupt)?;
     oci::check_layout(&contents)?;
     let index: Option<Index> = contents.document("index.json")?;
-    let docker: Option<Vec<DockerImage>> = contents.document("manifest.json")?;
+    let docker: Option<DockerImages> = contents.document("manifest.json")?;
+    let docker = docker.map(|images| images.0);
     let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
     if images > MAX_IMAGES {
         return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });

@@ -20,6 +20,8 @@ pub use save::{SaveOutcome, save};
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::strict::{Field, Shape, StrictDocument};
+
 /// How an archive is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveFormat {
@@ -41,6 +43,21 @@ struct DockerImage {
     /// Paths of the layers in the archive, base first.
     #[serde(default)]
     layers: Option<Vec<String>>,
+}
+
+/// The images of Docker's `manifest.json`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct DockerImages(Vec<DockerImage>);
+
+impl StrictDocument for DockerImages {
+    const SHAPE: Shape = Shape::List(&Shape::Object(&[
+        Field::new("Config", Shape::Text),
+        Field::new("RepoTags", Shape::OrNull(&Shape::List(&Shape::Text))),
+        Field::new("Layers", Shape::OrNull(&Shape::List(&Shape::Text))),
+        Field::new("Parent", Shape::OrNull(&Shape::Text)),
+        Field::new("LayerSources", Shape::Any),
+    ]));
 }
 
 /// Where a blob is in both formats.

@@ -137,7 +137,7 @@ impl ImageConfig {
 }
 
 /// Go writes absent lists and maps as `null`.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -25,6 +25,11 @@ pub mod media_type {
         matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
     }
 
+    /// Whether `media_type` is an image configuration, OCI's or Docker's.
+    pub fn is_config(media_type: &str) -> bool {
+        matches!(media_type, IMAGE_CONFIG | DOCKER_CONFIG)
+    }
+
     /// Whether `media_type` is an image manifest, OCI's or Docker's.
     pub fn is_manifest(media_type: &str) -> bool {
         matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Descriptor, Digest, media_type};
+use super::config::null_is_default;
+use super::{Descriptor, Digest, media_type, strict};
 
 /// The largest manifest, index or configuration we read or accept: what the distribution spec asks
 /// registries to support at least.
@@ -18,14 +20,15 @@ pub struct Manifest {
     /// Always 2.
     pub schema_version: u32,
     /// Media type of this document; some registries demand it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "empty_is_absent", skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// Type of the artifact, when the manifest is not of a container image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "empty_is_absent", skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The image configuration.
     pub config: Descriptor,
     /// Layers, base first.
+    #[serde(deserialize_with = "null_is_default")]
     pub layers: Vec<Descriptor>,
     /// The manifest this one refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,12 +65,13 @@ pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// Media type of this document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "empty_is_absent", skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// Type of the artifact, when the index is not of a container image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "empty_is_absent", skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The manifests, in order of preference.
+    #[serde(deserialize_with = "null_is_default")]
     pub manifests: Vec<Descriptor>,
     /// The manifest this index refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +136,31 @@ pub enum DocumentError {
     /// `schemaVersion` is not 2.
     #[error("schema version {0} is not supported (only 2 is)")]
     SchemaVersion(u32),
+    /// Fields of two kinds of documents: readers would take it for either.
+    #[error("the document has fields of {0} and of {1}")]
+    TwoKinds(&'static str, &'static str),
+    /// The document's own `mediaType` contradicts what it was declared to be.
+    #[error("the document was declared to be `{declared}`, its own mediaType is `{own}`")]
+    OtherType {
+        /// The type in a `Content-Type` or in a descriptor.
+        declared: String,
+        /// The type in the document.
+        own: String,
+    },
+    /// The fields contradict the media type.
+    #[error("the media type is `{media_type}`, the fields are those of {fields}")]
+    OtherKind {
+        /// The type, declared or in the document.
+        media_type: String,
+        /// The kind of document that has such fields.
+        fields: &'static str,
+    },
+    /// Two descriptors give one digest different sizes.
+    #[error("the document gives {0} two sizes")]
+    TwoSizes(Digest),
+    /// A descriptor embeds other content than it describes.
+    #[error("the `data` of the descriptor of {0} is not its content")]
+    Data(Digest),
 }
 
 impl Document {
@@ -154,33 +183,27 @@ impl Document {
 
     /// Parses `bytes` declared to be of `declared` type; without a declaration, or with a generic
     /// one, the document's own `mediaType` decides, then its shape.
+    ///
+    /// # Errors
+    /// Whatever readers would take differently: see [`strict`], and everything in the document that contradicts the
+    /// declaration or another part of the document.
     pub fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
             return Err(DocumentError::TooLarge(bytes.len() as u64));
         }
-        let known = |text: &&str| media_type::is_index(text) || media_type::is_manifest(text);
-        let kind = match declared.filter(known) {
-            Some(kind) => kind.to_owned(),
-            None => own_media_type(declared, &bytes)?,
+        let json = |media_type: &str| {
+            let media_type = shown(media_type);
+            |source| DocumentError::Json { media_type, source }
         };
-        // Schema 1 has other fields, whatever it is declared to be.
-        let json = |source| match own_media_type(None, &bytes) {
-            Err(error @ DocumentError::SchemaVersion(_)) => error,
-            _ => DocumentError::Json { media_type: kind.clone(), source },
-        };
-        let (content, version) = if media_type::is_index(&kind) {
-            let index: Index = serde_json::from_slice(&bytes).map_err(json)?;
-            let version = index.schema_version;
-            (Content::Index(index), version)
+        let kind = Signs::read(&bytes).map_err(json(declared.unwrap_or("image manifest")))?.media_type(declared)?;
+        let content = if media_type::is_index(&kind) {
+            Content::Index(strict::from_slice(&bytes).map_err(json(&kind))?)
         } else {
-            let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json)?;
-            let version = manifest.schema_version;
-            (Content::Manifest(manifest), version)
+            Content::Manifest(strict::from_slice(&bytes).map_err(json(&kind))?)
         };
-        if version != 2 {
-            return Err(DocumentError::SchemaVersion(version));
-        }
-        Ok(Self { descriptor: Descriptor::of(&kind, &bytes), bytes, content })
+        let document = Self { descriptor: Descriptor::of(&kind, &bytes), bytes, content };
+        check_descriptors(document.references().into_iter().chain(document.subject()))?;
+        Ok(document)
     }
 
     /// The manifest, when the document is one.
@@ -226,33 +249,100 @@ impl Document {
     }
 }
 
-fn own_media_type(declared: Option<&str>, bytes: &[u8]) -> Result<String, DocumentError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Probe {
-        schema_version: Option<u32>,
-        media_type: Option<String>,
-        manifests: Option<serde::de::IgnoredAny>,
-        layers: Option<serde::de::IgnoredAny>,
+/// What a document says about its kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Signs {
+    schema_version: Option<u32>,
+    #[serde(deserialize_with = "empty_is_absent")]
+    media_type: Option<String>,
+    #[serde(deserialize_with = "is_there")]
+    config: bool,
+    #[serde(deserialize_with = "is_there")]
+    layers: bool,
+    #[serde(deserialize_with = "is_there")]
+    manifests: bool,
+    #[serde(deserialize_with = "is_there")]
+    fs_layers: bool,
+}
+
+impl Signs {
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_str(strict::text(bytes)?)
     }
-    let probe: Probe = serde_json::from_slice(bytes).map_err(|source| DocumentError::Json {
-        media_type: declared.unwrap_or("image manifest").chars().take(120).collect(),
-        source,
-    })?;
-    if probe.schema_version == Some(1) {
-        return Err(DocumentError::SchemaVersion(1));
-    }
-    if let Some(kind) = probe.media_type {
-        if media_type::is_index(&kind) || media_type::is_manifest(&kind) {
-            return Ok(kind);
+
+    /// Decides of which media type a document with these signs is, where it was declared to be of another.
+    ///
+    /// containerd, distribution and containers/image refuse documents of two kinds as well.
+    fn media_type(self, declared: Option<&str>) -> Result<String, DocumentError> {
+        const SCHEMA_1: &str = "a manifest of schema 1";
+        let is_known = |text: &&str| media_type::is_index(text) || media_type::is_manifest(text);
+        if let Some(version) = self.schema_version.filter(|version| *version != 2) {
+            return Err(DocumentError::SchemaVersion(version));
         }
-        return Err(DocumentError::MediaType(kind.chars().take(120).collect()));
+        let fields = match (self.config || self.layers, self.manifests) {
+            (false, false) if self.fs_layers => return Err(DocumentError::SchemaVersion(1)),
+            (true, true) => return Err(DocumentError::TwoKinds(MANIFEST, INDEX)),
+            (true, false) if self.fs_layers => return Err(DocumentError::TwoKinds(MANIFEST, SCHEMA_1)),
+            (false, true) if self.fs_layers => return Err(DocumentError::TwoKinds(INDEX, SCHEMA_1)),
+            (true, false) => Some((MANIFEST, media_type::IMAGE_MANIFEST)),
+            (false, true) => Some((INDEX, media_type::IMAGE_INDEX)),
+            (false, false) => None,
+        };
+        let own = self.media_type.as_deref();
+        let media_type = match (own, declared.filter(is_known)) {
+            (Some(own), _) if !is_known(&own) => return Err(DocumentError::MediaType(shown(own))),
+            (Some(own), Some(declared)) if own != declared => {
+                return Err(DocumentError::OtherType { declared: shown(declared), own: shown(own) });
+            }
+            (Some(own), _) => own,
+            (None, Some(declared)) => declared,
+            (None, None) => match fields {
+                Some((_, media_type)) => media_type,
+                None => return Err(DocumentError::MediaType(shown(declared.unwrap_or("(none)")))),
+            },
+        };
+        match fields {
+            Some((fields, shape)) if media_type::is_index(shape) != media_type::is_index(media_type) => {
+                Err(DocumentError::OtherKind { media_type: media_type.to_owned(), fields })
+            }
+            _ => Ok(media_type.to_owned()),
+        }
     }
-    match (probe.manifests, probe.layers) {
-        (Some(_), None) => Ok(media_type::IMAGE_INDEX.to_owned()),
-        (None, Some(_)) => Ok(media_type::IMAGE_MANIFEST.to_owned()),
-        _ => Err(DocumentError::MediaType(declared.unwrap_or("(none)").chars().take(120).collect())),
+}
+
+const MANIFEST: &str = "an image manifest";
+const INDEX: &str = "an index";
+
+/// Refuses descriptors that contradict each other or the content they embed (image-spec, "Embedded Content").
+fn check_descriptors<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Result<(), DocumentError> {
+    let mut sizes = BTreeMap::new();
+    for descriptor in descriptors {
+        if *sizes.entry(descriptor.digest).or_insert(descriptor.size) != descriptor.size {
+            return Err(DocumentError::TwoSizes(descriptor.digest));
+        }
+        let is_content = |data: &String| {
+            base64::prelude::BASE64_STANDARD.decode(data).is_ok_and(|data| Digest::of(&data) == descriptor.digest)
+        };
+        if !descriptor.data.as_ref().is_none_or(is_content) {
+            return Err(DocumentError::Data(descriptor.digest));
+        }
     }
+    Ok(())
+}
+
+fn shown(text: &str) -> String {
+    crate::text::plain(text, 120)
+}
+
+/// Go leaves out what is empty.
+fn empty_is_absent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+/// Whether a field is there, `null` included.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 #[cfg(test)]
@@ -296,6 +386,109 @@ mod tests {
         assert!(matches!(Document::parse(None, huge), Err(DocumentError::TooLarge(_))));
         let negative = r#"{"schemaVersion":2,"layers":[{"mediaType":"a","digest":"sha256:00","size":-1}]}"#;
         assert!(matches!(parse(negative), DocumentError::Json { .. }));
+    }
+
+    #[test]
+    fn signs_decide_the_media_type() {
+        const MANIFEST: &str = media_type::IMAGE_MANIFEST;
+        const DOCKER: &str = media_type::DOCKER_MANIFEST;
+        const INDEX: &str = media_type::IMAGE_INDEX;
+        const LIST: &str = media_type::DOCKER_MANIFEST_LIST;
+        // Fields, the own media type, the declared one; the result's beginning.
+        for (fields, own, declared, expected) in [
+            ("config layers", "", "", MANIFEST),
+            ("config", "", "", MANIFEST),
+            ("layers", "", "text/plain", MANIFEST),
+            ("config layers", "", DOCKER, DOCKER),
+            ("config layers", DOCKER, "", DOCKER),
+            ("config layers", DOCKER, "application/json", DOCKER),
+            ("config layers", MANIFEST, MANIFEST, MANIFEST),
+            ("manifests", "", "", INDEX),
+            ("manifests", "", LIST, LIST),
+            ("manifests", LIST, "", LIST),
+            ("manifests", INDEX, INDEX, INDEX),
+            ("", MANIFEST, "", MANIFEST),
+            ("", "", INDEX, INDEX),
+            ("", "", "", "media type `(none)` is neither"),
+            ("", "", "text/plain", "media type `text/plain` is neither"),
+            ("config layers", "text/plain", "", "media type `text/plain` is neither"),
+            ("config layers", "text/plain", MANIFEST, "media type `text/plain` is neither"),
+            ("config layers", MANIFEST, DOCKER, "the document was declared to be `application/vnd.docker"),
+            ("config layers", DOCKER, MANIFEST, "the document was declared to be `application/vnd.oci"),
+            ("manifests", INDEX, MANIFEST, "the document was declared to be"),
+            ("manifests", INDEX, LIST, "the document was declared to be"),
+            ("config layers", INDEX, INDEX, "the media type is `application/vnd.oci.image.index"),
+            ("config layers", "", INDEX, "the media type is"),
+            ("layers", LIST, "", "the media type is"),
+            ("config", LIST, "", "the media type is"),
+            ("manifests", MANIFEST, "", "the media type is"),
+            ("manifests", "", DOCKER, "the media type is"),
+            ("config layers manifests", "", "", "the document has fields of an image manifest and of an index"),
+            ("layers manifests", INDEX, INDEX, "the document has fields of"),
+            ("config manifests", MANIFEST, MANIFEST, "the document has fields of"),
+            ("config layers fsLayers", MANIFEST, MANIFEST, "the document has fields of an image manifest and of a man"),
+            ("manifests fsLayers", INDEX, INDEX, "the document has fields of an index and of a manifest of schema 1"),
+            ("fsLayers", "", "", "schema version 1"),
+            ("fsLayers", MANIFEST, MANIFEST, "schema version 1"),
+        ] {
+            let there: Vec<&str> = fields.split(' ').collect();
+            let signs = Signs {
+                schema_version: Some(2),
+                media_type: (!own.is_empty()).then(|| own.to_owned()),
+                config: there.contains(&"config"),
+                layers: there.contains(&"layers"),
+                manifests: there.contains(&"manifests"),
+                fs_layers: there.contains(&"fsLayers"),
+            };
+            let declared = (!declared.is_empty()).then_some(declared);
+            let found = signs.media_type(declared).unwrap_or_else(|error| error.to_string());
+            let exact = expected.starts_with("application/");
+            let fits = if exact { found == expected } else { found.starts_with(expected) };
+            assert!(fits, "{fields} {own} {declared:?}: {found} and not {expected}");
+        }
+        for version in [0, 1, 3] {
+            let signs = Signs { schema_version: Some(version), config: true, ..Signs::default() };
+            assert!(matches!(signs.media_type(None), Err(DocumentError::SchemaVersion(found)) if found == version));
+        }
+    }
+
+    #[test]
+    fn fields_that_are_null_count_as_there() {
+        let signs = Signs::read(br#"{"config":null,"layers":null,"manifests":null,"fsLayers":null}"#).expect("JSON");
+        assert!(signs.config && signs.layers && signs.manifests && signs.fs_layers);
+    }
+
+    #[test]
+    fn descriptors_that_contradict_each_other_are_refused() {
+        let with = |change: fn(&mut Manifest)| {
+            let mut manifest = manifest();
+            manifest.layers.push(manifest.layers[0].clone());
+            change(&mut manifest);
+            Document::parse(None, serde_json::to_vec(&manifest).expect("serialises"))
+        };
+        with(|_| ()).expect("the same layer twice");
+        with(|manifest| manifest.layers[1].media_type = "application/x".into()).expect("one blob under two types");
+        let sizes = with(|manifest| manifest.layers[1].size += 1);
+        assert!(matches!(sizes, Err(DocumentError::TwoSizes(digest)) if digest == Digest::of(b"layer")));
+        let subject = with(|manifest| manifest.subject = Some(Descriptor { size: 9, ..manifest.layers[0].clone() }));
+        assert!(matches!(subject, Err(DocumentError::TwoSizes(_))));
+        with(|manifest| manifest.config.data = Some("e30=".into())).expect("the configuration itself");
+        for data in ["e31=", "", "e30", "e30=\n", "!"] {
+            let mut manifest = manifest();
+            manifest.config.data = Some(data.into());
+            let parsed = Document::parse(None, serde_json::to_vec(&manifest).expect("serialises"));
+            assert!(matches!(parsed, Err(DocumentError::Data(digest)) if digest == Digest::of(b"{}")), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_document_is_read_and_one_more_byte_is_not() {
+        let mut bytes = Document::from_manifest(manifest()).bytes;
+        bytes.resize(4 << 20, b' ');
+        let read = Document::parse(None, bytes.clone()).expect("4 MiB");
+        assert_eq!(read.descriptor.size, 4 << 20);
+        bytes.push(b' ');
+        assert!(matches!(Document::parse(None, bytes), Err(DocumentError::TooLarge(size)) if size == (4 << 20) + 1));
     }
 
     proptest! {

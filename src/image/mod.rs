@@ -6,12 +6,15 @@ mod config;
 mod descriptor;
 mod digest;
 mod document;
+mod layout;
 mod platform;
 mod reference;
+pub mod strict;
 
 pub use config::{ContainerConfig, HealthCheck, History, ImageConfig, RootFs};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Digest, DigestError, Hasher};
 pub use document::{Content, Document, DocumentError, Index, MAX_DOCUMENT_BYTES, Manifest};
+pub use layout::LayoutMarker;
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError, annotation, shown};

@@ -184,6 +184,14 @@ impl Registry {
             missing.truncate(MAX_NAMED);
             return Err(Refusal::missing(&missing));
         }
+        // A client can send a configuration or a manifest as a blob, which nothing has read so far.
+        self.store.check_documents([&document]).map_err(|error| match error {
+            StoreError::Document { digest, source } => invalid(Some(digest), &source),
+            error @ (StoreError::Nesting(_) | StoreError::DocumentSize { .. }) => {
+                Refusal::bad(Code::ManifestInvalid, error.to_string())
+            }
+            error => fault(error),
+        })?;
         self.store.put(lease, &document.descriptor.media_type, &document.bytes).map_err(fault)?;
         let place = match reference {
             ManifestReference::Tag(tag) => {
@@ -232,13 +240,9 @@ impl Registry {
 
 /// Parses a pushed manifest, which must be of the type that it is declared to be.
 fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, Refusal> {
-    let invalid = |error: DocumentError| {
-        let reason = std::error::Error::source(&error).map(ToString::to_string);
-        Refusal::bad(Code::ManifestInvalid, error.to_string()).with_detail(&json!({ "reason": reason }))
-    };
     // Parameters such as a charset say nothing about the type.
     let declared = declared.map(|text| text.split(';').next().unwrap_or_default().trim());
-    let own = Document::parse(None, bytes).map_err(invalid)?;
+    let own = Document::parse(None, bytes).map_err(|error| invalid(None, &error))?;
     let kind = &own.descriptor.media_type;
     let known = |text: &&str| media_type::is_index(text) || media_type::is_manifest(text);
     match declared.filter(known) {
@@ -248,6 +252,16 @@ fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, Refusal> {
         )),
         _ => Ok(own),
     }
+}
+
+/// Refuses a manifest because of what it says, or because of what a document that it needs says.
+fn invalid(document: Option<Digest>, error: &DocumentError) -> Refusal {
+    let reason = std::error::Error::source(error).map(ToString::to_string);
+    let detail = match document {
+        Some(digest) => json!({ "digest": digest, "reason": reason }),
+        None => json!({ "reason": reason }),
+    };
+    Refusal::bad(Code::ManifestInvalid, error.to_string()).with_detail(&detail)
 }
 
 fn unknown(repository: &str, reference: &ManifestReference) -> Refusal {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError};
 use crate::fs::{self, FileLock, Hold};
-use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
+use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation, strict};
 
 /// The largest index.json we read: some hundred thousand entries.
 pub(super) const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -46,7 +46,7 @@ impl ImageStore {
     pub(super) fn read_index(&self) -> Result<Index, StoreError> {
         let bytes = self.layout.root.read_regular(INDEX, MAX_INDEX_BYTES);
         let bytes = bytes.map_err(|source| StoreError::io("read", &self.path(INDEX), source))?;
-        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path: self.path(INDEX), source })
+        strict::from_slice(&bytes).map_err(|source| StoreError::Json { path: self.path(INDEX), source })
     }
 
     pub(super) fn write_index(&self, _lock: &FileLock, index: &Index) -> Result<(), StoreError> {
@@ -112,6 +112,7 @@ impl ImageStore {
                 self.check_blob(descriptor)?;
             }
         }
+        self.check_documents(images.iter().map(|(document, _)| *document))?;
         let targets: Vec<_> = images.iter().map(|(document, names)| (bare(&document.descriptor), *names)).collect();
         self.point(&targets, created)
     }

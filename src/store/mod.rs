@@ -30,7 +30,7 @@ pub use scratch::Scratch;
 pub use tree::{Image, ImageTree};
 
 use crate::fs::{self, Directory, FileLock, Hold, Name};
-use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
+use crate::image::{Descriptor, Digest, LayoutMarker, MAX_DOCUMENT_BYTES, strict};
 use crate::progress::Interrupt;
 
 /// Content of the `oci-layout` file.
@@ -332,12 +332,7 @@ fn check_size(descriptor: &Descriptor, stored: Option<u64>) -> Result<(), StoreE
 }
 
 fn check_marker(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Marker {
-        image_layout_version: String,
-    }
-    match serde_json::from_slice::<Marker>(bytes) {
+    match strict::from_slice::<LayoutMarker>(bytes) {
         Ok(marker) if marker.image_layout_version == "1.0.0" => Ok(()),
         Ok(marker) => Err(StoreError::LayoutVersion(marker.image_layout_version.chars().take(40).collect())),
         Err(source) => Err(StoreError::Json { path: path.to_owned(), source }),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{ImageStore, StoreError};
-use crate::image::{Content, Descriptor, Document, DocumentError, ImageConfig, Manifest, Platform};
+use crate::image::{
+    Content, Descriptor, Digest, Document, DocumentError, ImageConfig, Manifest, Platform, media_type, strict,
+};
 
 /// Indexes may hold indexes; nobody nests deeper than this.
 const MAX_NESTING: usize = 4;
@@ -45,6 +47,51 @@ impl ImageStore {
             .map_err(|source| StoreError::Document { digest: descriptor.digest, source })
     }
 
+    /// Checks the documents that documents need: what readers would take differently never gets a name and is never
+    /// sent. Documents that are not stored are left to the other checks, as are configurations of other types.
+    ///
+    /// Each document is read once, however many others need it.
+    pub fn check_documents<'a>(&self, documents: impl IntoIterator<Item = &'a Document>) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        for document in documents {
+            if seen.insert(document.digest()) {
+                self.check_below(document, &mut seen, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_below(&self, document: &Document, seen: &mut BTreeSet<Digest>, depth: usize) -> Result<(), StoreError> {
+        let index = match &document.content {
+            Content::Manifest(manifest) => return self.check_config(&manifest.config),
+            Content::Index(index) => index,
+        };
+        for child in &index.manifests {
+            if depth == MAX_NESTING {
+                return Err(StoreError::Nesting(child.digest));
+            }
+            if seen.insert(child.digest) {
+                match self.document(child) {
+                    Ok(document) => self.check_below(&document, seen, depth + 1)?,
+                    Err(StoreError::MissingBlob(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_config(&self, config: &Descriptor) -> Result<(), StoreError> {
+        if !media_type::is_config(&config.media_type) {
+            return Ok(());
+        }
+        let bytes = match self.read_document(config) {
+            Err(StoreError::MissingBlob(_)) => return Ok(()),
+            bytes => bytes?,
+        };
+        strict::check::<ImageConfig>(&bytes).map_err(|source| invalid(config, source))
+    }
+
     /// Reads everything below a manifest or index; blobs are checked for presence and size.
     pub fn tree(&self, descriptor: &Descriptor) -> Result<ImageTree, StoreError> {
         let mut tree = ImageTree { blobs: Vec::new(), documents: Vec::new() };
@@ -57,7 +104,7 @@ impl ImageStore {
         &self,
         descriptor: &Descriptor,
         tree: &mut ImageTree,
-        seen: &mut BTreeSet<crate::image::Digest>,
+        seen: &mut BTreeSet<Digest>,
         depth: usize,
     ) -> Result<(), StoreError> {
         if depth > MAX_NESTING {
@@ -66,6 +113,7 @@ impl ImageStore {
         let document = self.document(descriptor)?;
         match &document.content {
             Content::Manifest(manifest) => {
+                self.check_config(&manifest.config)?;
                 for blob in manifest.blobs() {
                     self.check_blob(blob)?;
                     if seen.insert(blob.digest) {
@@ -90,10 +138,7 @@ impl ImageStore {
     pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
         let (document, manifest) = self.manifest(name, descriptor, platform)?;
         let config_bytes = self.read_document(&manifest.config)?;
-        let config = serde_json::from_slice(&config_bytes).map_err(|source| StoreError::Document {
-            digest: manifest.config.digest,
-            source: DocumentError::Json { media_type: manifest.config.media_type.clone(), source },
-        })?;
+        let config = strict::from_slice(&config_bytes).map_err(|source| invalid(&manifest.config, source))?;
         Ok(Image { document, manifest, config_bytes, config })
     }
 
@@ -131,4 +176,9 @@ impl ImageStore {
         };
         Ok((document, manifest))
     }
+}
+
+fn invalid(config: &Descriptor, source: serde_json::Error) -> StoreError {
+    let media_type = crate::text::plain(&config.media_type, 120);
+    StoreError::Document { digest: config.digest, source: DocumentError::Json { media_type, source } }
 }

@@ -19,6 +19,7 @@ mod server;
 mod terminal;
 
 mod advice;
+mod ambiguous;
 mod audience;
 mod bases;
 mod build;

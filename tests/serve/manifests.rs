@@ -103,6 +103,49 @@ fn documents_that_are_wrong_are_refused() {
 }
 
 #[test]
+fn what_other_readers_would_take_differently_is_not_stored() {
+    let server = Running::start();
+    let put = |reference: &str, kind: &str, body: &str| {
+        let path = format!("/v2/app/manifests/{reference}");
+        server.call("PUT", &path, &[("content-type", kind)], body.as_bytes())
+    };
+    let blob = |kind: &str, content: &str| {
+        let digest = server.push_blob("app", content.as_bytes());
+        format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{}}}"#, content.len())
+    };
+    let config = |fields: &str| {
+        let rootfs = r#"{"type":"layers","diff_ids":[]}"#;
+        blob(media_type::IMAGE_CONFIG, &format!(r#"{{"architecture":"a","os":"b","rootfs":{rootfs}{fields}}}"#))
+    };
+    let manifest =
+        |config: &str, fields: &str| format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]{fields}}}"#);
+    let (plain, other) = (config(""), config(r#","author":"x""#));
+    let two_kinds = r#","manifests":[]"#;
+    for (body, reason) in [
+        (manifest(&plain, &format!(r#","Config":{other}"#)), "`Config` differs from the field `config`"),
+        (manifest(&plain, &format!(r#","config":{other}"#)), "`config`"),
+        (manifest(&plain, two_kinds), "an image manifest and of an index"),
+        (manifest(&config(r#","config":{"Cmd":["a"],"cmd":["b"]}"#), ""), "`cmd` differs from the field `Cmd`"),
+        (manifest(&config(r#","os":"c""#), ""), "the key `os` occurs twice"),
+    ] {
+        // By digest as by tag: nothing stands between the two.
+        for reference in ["v1".to_owned(), Digest::of(body.as_bytes()).to_string()] {
+            let answer = put(&reference, media_type::IMAGE_MANIFEST, &body);
+            let answer = answer.refused(400, "MANIFEST_INVALID").json().to_string();
+            assert!(answer.contains(reason), "{answer}");
+            server.get(&format!("/v2/app/manifests/{reference}")).refused(404, "MANIFEST_UNKNOWN");
+        }
+        // Nor is it stored as the child of an index, sent as a blob that nothing has read.
+        let child = blob(media_type::IMAGE_MANIFEST, &body);
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{child}]}}"#);
+        let answer = put("v1", media_type::IMAGE_INDEX, &index);
+        let answer = answer.refused(400, "MANIFEST_INVALID").json().to_string();
+        assert!(answer.contains(reason), "{answer}");
+    }
+    put("v1", media_type::IMAGE_MANIFEST, &manifest(&plain, "")).is(201);
+}
+
+#[test]
 fn manifests_beyond_the_limit_are_refused() {
     let server = Running::start();
     let config = Descriptor::of(media_type::IMAGE_CONFIG, b"{}");
