@@ -140,7 +140,9 @@ pub(super) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             Kind::Failed,
             vec![format!("make `{}` readable, or name another kubeconfig with --kubeconfig", path.display())],
         ),
-        ClusterError::TooLarge { .. } => one(Kind::Failed, "name another kubeconfig with --kubeconfig FILE"),
+        ClusterError::ReadNamed { context, .. } => {
+            (Kind::Failed, vec![format!("correct the path in the kubeconfig, or write it again: {}", export(context))])
+        }
         ClusterError::Syntax { path, .. } => (
             Kind::Failed,
             vec![format!("correct the file; kubectl --kubeconfig {} config view shows what it means", path.display())],

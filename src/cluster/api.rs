@@ -6,8 +6,8 @@ use std::path::Path;
 use std::pin::Pin;
 
 use http_body::Body as _;
-use kube::client::{AuthError, Body};
-use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::core::params::{GetParams, ListParams};
 use kube::{Client, Config};
@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 
 use super::documents::{List, Listed, ObjectKind};
 use super::error::{ClusterError, Part, Place};
+use super::inputs::{Patience, read_inputs};
 use super::kubeconfig::{cluster, unusable};
-use crate::credentials::SECRET_VARIABLES;
+use crate::progress::Interrupt;
 use crate::tls::{self, HandshakeFault};
 
 /// Bytes of an answer that are read: the API server keeps no object larger than half of it.
@@ -54,19 +55,17 @@ impl Api {
         Ok(Place { context: context.to_owned(), server: server.to_owned() })
     }
 
-    /// Prepares the connection; runs the credential plugin if the context has one.
-    pub(super) async fn open(mut config: Kubeconfig, place: Place) -> Result<Self, ClusterError> {
-        for named in &mut config.auth_infos {
-            // A plugin that asks questions would compete with the command for the terminal.
-            if let Some(exec) = named.auth_info.as_mut().and_then(|user| user.exec.as_mut()) {
-                exec.interactive_mode = Some(ExecInteractiveMode::Never);
-                // Nor does it need to know who we are to registries.
-                let ours = SECRET_VARIABLES.map(str::to_owned);
-                exec.drop_env.get_or_insert_default().extend(ours);
-            }
-        }
+    /// Prepares the connection; runs the credential plugin if the context has one. Files and plugins are waited for on
+    /// another thread, until `patience` or this future ends.
+    pub(super) async fn open(config: Kubeconfig, place: Place, patience: Patience) -> Result<Self, ClusterError> {
+        let abandoned = Abandoned(patience.abandoned.clone());
+        let context = place.context.clone();
+        let reading = tokio::task::spawn_blocking(move || read_inputs(config, &context, &patience));
+        let config = reading.await.expect("reading does not panic")?;
+        drop(abandoned);
         let options = KubeConfigOptions { context: Some(place.context.clone()), ..KubeConfigOptions::default() };
         let none = Path::new("");
+        // It has no files left to read.
         let mut config = Config::from_custom_kubeconfig(config, &options)
             .await
             .map_err(|error| unusable(none, &place.context, error))?;
@@ -158,19 +157,23 @@ impl Api {
     }
 }
 
+/// Tells a thread that nobody waits for it any more.
+struct Abandoned(Interrupt);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
 impl Place {
     /// What an error of the library is in our terms.
     fn failed(&self, error: kube::Error) -> ClusterError {
         let context = || self.context.clone();
-        let plugin = |status| ClusterError::Plugin { context: context(), status };
         match error {
             kube::Error::InferKubeconfig(error) => unusable(Path::new(""), &self.context, error),
-            kube::Error::Auth(error) => match error {
-                AuthError::AuthExecStart(source) => ClusterError::PluginStart { context: context(), source },
-                AuthError::AuthExecRun { out, .. } => plugin(out.status.code()),
-                AuthError::ReadTokenFile(source, path) => ClusterError::Read { path, source },
-                _ => plugin(None),
-            },
+            // A token that no header can carry.
+            kube::Error::Auth(_) => ClusterError::Unauthorized { context: context() },
             kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
             error => match handshake(&error) {
                 Some(fault) => ClusterError::Tls { place: self.clone(), fault },

@@ -26,6 +26,10 @@ pub enum Part {
     ClientCertificate,
     /// The client certificate's key.
     ClientKey,
+    /// The file of the token.
+    TokenFile,
+    /// The method of an `auth-provider`, which newer versions of kubectl do not have either.
+    AuthProvider,
     /// The proxy's address.
     Proxy,
     /// Files that contradict each other.
@@ -39,10 +43,38 @@ impl Part {
             Self::Authority => "certificate authority",
             Self::ClientCertificate => "client certificate",
             Self::ClientKey => "key of the client certificate",
+            Self::TokenFile => "token file",
+            Self::AuthProvider => "login (its auth-provider is not supported)",
             Self::Proxy => "address of the proxy",
             Self::Files => "kind or version of the files",
         }
     }
+}
+
+/// Why a credential plugin gave no credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PluginFault {
+    /// It ended with an error, or by a signal.
+    #[error("failed{}", code.map(|code| format!(" (exit {code})")).unwrap_or_default())]
+    Exit {
+        /// Its exit code; none for a signal.
+        code: Option<i32>,
+    },
+    /// It printed something else.
+    #[error("printed no credential")]
+    Answer,
+    /// It printed too much.
+    #[error("printed more than {limit} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It took too long, and was ended.
+    #[error("gave no credential within {:.1} seconds", limit.as_secs_f64())]
+    Deadline {
+        /// The time allowed.
+        limit: Duration,
+    },
 }
 
 /// Why discovery found no registry, or not all about it.
@@ -63,13 +95,18 @@ pub enum ClusterError {
         #[source]
         source: io::Error,
     },
-    /// Larger than any kubeconfig.
-    #[error("`{}` is larger than the {limit} bytes allowed for a kubeconfig", path.display())]
-    TooLarge {
+    /// A file that the kubeconfig names cannot be read.
+    #[error("cannot read the {} of context `{context}`, `{}`", part.text(), path.display())]
+    ReadNamed {
+        /// The context.
+        context: String,
+        /// What the file is for.
+        part: Part,
         /// The file.
         path: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
     },
     /// Not YAML, or not a kubeconfig. The parser's text is left out: it quotes the file.
     #[error("`{}` is not a kubeconfig{}", path.display(), place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default())]
@@ -120,21 +157,25 @@ pub enum ClusterError {
         context: String,
     },
     /// The credential plugin that the kubeconfig names did not start.
-    #[error("cannot start the credential plugin of context `{context}`")]
+    #[error("cannot start the credential plugin `{command}` of context `{context}`")]
     PluginStart {
         /// The context.
         context: String,
+        /// The program.
+        command: String,
         /// The system's reason.
         #[source]
         source: io::Error,
     },
     /// The credential plugin failed or answered with something else.
-    #[error("the credential plugin of context `{context}` gave no credential{}", status.map(|code| format!(" (exit {code})")).unwrap_or_default())]
+    #[error("the credential plugin `{command}` of context `{context}` {fault}")]
     Plugin {
         /// The context.
         context: String,
-        /// Its exit code, where that is what is wrong.
-        status: Option<i32>,
+        /// The program.
+        command: String,
+        /// What is wrong.
+        fault: PluginFault,
     },
     /// No connection to the API server.
     #[error("the API server {} of context `{}` does not answer", place.server, place.context)]

@@ -4,8 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kube::config::{Cluster, Kubeconfig, KubeconfigError};
+use zeroize::Zeroizing;
 
 use super::error::{ClusterError, Part};
+use crate::fs::{Links, parent, read_regular};
 
 /// Bytes a kubeconfig may have.
 pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
@@ -51,15 +53,50 @@ pub(super) fn load(query: &Query) -> Result<Kubeconfig, ClusterError> {
 
 fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    // Opening a FIFO would wait for a writer.
-    if !metadata.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    let bytes = read_regular(path, MAX_KUBECONFIG_BYTES, Links::Follow).map(Zeroizing::new).map_err(failed)?;
+    let text = text(&bytes).ok_or_else(|| ClusterError::Syntax { path: path.to_owned(), place: None })?;
+    let mut config = Kubeconfig::from_yaml(&text).map_err(|error| unusable(path, "", error))?;
+    resolve_paths(&mut config, parent(path));
+    Ok(config)
+}
+
+/// A kubeconfig's text, in any encoding that kubectl reads.
+fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        String::from_utf16(&units).ok().filter(|_| bytes.len().is_multiple_of(2))
+    };
+    let text = match bytes {
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => std::str::from_utf8(rest).ok().map(str::to_owned),
+        _ => std::str::from_utf8(bytes).ok().map(str::to_owned),
+    };
+    text.map(Zeroizing::new)
+}
+
+/// Files are named from the kubeconfig's directory; so are programs with a slash in their name.
+fn resolve_paths(config: &mut Kubeconfig, directory: &Path) {
+    let resolve = |path: &mut Option<String>| {
+        if let Some(relative) = path.as_deref().filter(|path| !path.is_empty())
+            && let Some(absolute) = directory.join(relative).to_str()
+        {
+            *path = Some(absolute.to_owned());
+        }
+    };
+    for cluster in config.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        resolve(&mut cluster.certificate_authority);
     }
-    if metadata.len() > MAX_KUBECONFIG_BYTES {
-        return Err(ClusterError::TooLarge { path: path.to_owned(), limit: MAX_KUBECONFIG_BYTES });
+    for user in config.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        resolve(&mut user.client_certificate);
+        resolve(&mut user.client_key);
+        resolve(&mut user.token_file);
+        if let Some(exec) = &mut user.exec
+            && exec.command.as_ref().is_some_and(|command| command.contains('/'))
+        {
+            resolve(&mut exec.command);
+        }
     }
-    Kubeconfig::read_from(path).map_err(|error| unusable(path, "", error))
 }
 
 /// What a kubeconfig's fault is in our terms. Texts of the library are left out: they quote the file.
@@ -237,6 +274,54 @@ mod tests {
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         query.kubeconfig = Some(dir.path().to_owned());
         assert!(matches!(load(&query).expect_err("a directory"), ClusterError::Read { .. }));
+    }
+
+    #[test]
+    fn what_a_kubeconfig_names_is_named_from_its_directory() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let text = "clusters: [{name: c, cluster: {certificate-authority: ca}}]\n\
+            users: [{name: u, user: {client-certificate: /abs/crt, client-key: sub/key, tokenFile: token, \
+            exec: {command: ./plugin}}}, {name: v, user: {exec: {command: plugin}}}]\n";
+        let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        for bytes in [text.as_bytes().to_vec(), [&b"\xEF\xBB\xBF"[..], text.as_bytes()].concat(), utf16] {
+            std::fs::write(&path, bytes).expect("written");
+            let config = read(&path).expect("read");
+            let below = |name: &str| Some(dir.path().join(name).display().to_string());
+            assert_eq!(config.clusters[0].cluster.as_ref().expect("one").certificate_authority, below("ca"));
+            let user = config.auth_infos[0].auth_info.as_ref().expect("one");
+            assert_eq!(user.client_certificate.as_deref(), Some("/abs/crt"));
+            assert_eq!((&user.client_key, &user.token_file), (&below("sub/key"), &below("token")));
+            let plugin = |at: usize| config.auth_infos[at].auth_info.as_ref()?.exec.as_ref()?.command.clone();
+            assert_eq!((plugin(0), plugin(1)), (below("./plugin"), Some("plugin".to_owned())));
+        }
+        for bytes in [&b"\xFF\xFE\x61"[..], b"\xFF\x61", b"\xFF\xFE\x00\xD8"] {
+            std::fs::write(&path, bytes).expect("written");
+            assert!(matches!(read(&path), Err(ClusterError::Syntax { .. })), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn documents_made_to_cost_much_are_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let deep = format!("contexts: {}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+        let maps = format!("contexts: {}", "{a: ".repeat(1 << 19));
+        let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..12 {
+            let below = vec![format!("*a{}", level - 1); 10].join(", ");
+            aliases.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        aliases.push_str("contexts: *a11\n");
+        for text in [deep, maps, aliases] {
+            std::fs::write(&path, &text).expect("written");
+            assert!(matches!(read(&path), Err(ClusterError::Syntax { .. })), "{}", &text[..40]);
+        }
+        let fits = usize::try_from(MAX_KUBECONFIG_BYTES).expect("small");
+        std::fs::write(&path, "#".repeat(fits)).expect("written");
+        read(&path).expect("a file of the limit is read");
+        std::fs::write(&path, "#".repeat(fits + 1)).expect("written");
+        assert!(matches!(read(&path), Err(ClusterError::Read { .. })));
     }
 
     proptest! {

@@ -9,12 +9,13 @@ mod address;
 mod api;
 mod documents;
 mod error;
+mod inputs;
 mod known;
 mod kubeconfig;
 mod reach;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use kube::config::Kubeconfig;
@@ -22,10 +23,11 @@ use kube::config::Kubeconfig;
 use address::Address;
 use api::Api;
 use documents::{GiteaProvider, Ingress, List, Listed, Localbuild, ObjectName, SecretObject, Service, choose, routes};
+use inputs::Patience;
 use reach::{GITEA_NAMESPACE, GITEA_SECRET, NamedBy, may_read};
 
 pub use address::{DEFAULT_NAMES, Scheme};
-pub use error::{ClusterError, Part, Place};
+pub use error::{ClusterError, Part, Place, PluginFault};
 pub use known::{KnownCluster, KnownHosts};
 pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
 pub use reach::{Admission, CertificateRule, ChosenTrust, HostClaim, admission, certificate_rule};
@@ -173,7 +175,7 @@ pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> 
         }
     };
     tokio::select! {
-        found = tokio::time::timeout(limit, find(query, &asked)) => match found {
+        found = tokio::time::timeout(limit, find(query, &asked, limit, interrupt)) => match found {
             Ok(found) => found,
             Err(_) => Err(ClusterError::Deadline { place: asked.get().cloned(), limit }),
         },
@@ -181,19 +183,31 @@ pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> 
     }
 }
 
-async fn find(query: &Query, asked: &OnceLock<Place>) -> Result<ClusterRegistry, ClusterError> {
+/// How long a plugin may take within `limit`: a little less, so that the error names the plugin.
+fn patience(limit: Duration, interrupt: &Interrupt) -> Patience {
+    let limit = limit.mul_f64(0.9);
+    Patience { limit, deadline: Instant::now() + limit, interrupt: interrupt.clone(), abandoned: Interrupt::default() }
+}
+
+async fn find(
+    query: &Query,
+    asked: &OnceLock<Place>,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Result<ClusterRegistry, ClusterError> {
     let reading = query.clone();
     let config = tokio::task::spawn_blocking(move || kubeconfig::load(&reading)).await;
     let config = config.expect("reading a kubeconfig does not panic")?;
     let candidates = kubeconfig::candidates(&config, query)?;
     let (api, localbuild) = match &candidates[..] {
-        [only] => probe(&config, only, asked).await?,
+        [only] => probe(&config, only, asked, patience(limit, interrupt)).await?,
         several => {
             let asking = several.iter().map(|context| {
                 let place = OnceLock::new();
                 let config = &config;
+                let patience = patience(PROBE_LIMIT.min(limit), interrupt);
                 async move {
-                    let probed = tokio::time::timeout(PROBE_LIMIT, probe(config, context, &place)).await;
+                    let probed = tokio::time::timeout(PROBE_LIMIT, probe(config, context, &place, patience)).await;
                     probed.unwrap_or_else(|_| {
                         Err(ClusterError::Deadline { place: place.get().cloned(), limit: PROBE_LIMIT })
                     })
@@ -220,10 +234,15 @@ enum Answered {
     Forbidden(ClusterError),
 }
 
-async fn probe(config: &Kubeconfig, context: &str, asked: &OnceLock<Place>) -> Result<(Api, Answered), ClusterError> {
+async fn probe(
+    config: &Kubeconfig,
+    context: &str,
+    asked: &OnceLock<Place>,
+    patience: Patience,
+) -> Result<(Api, Answered), ClusterError> {
     let place = Api::place_of(config, context)?;
     let _ = asked.set(place.clone());
-    let api = Api::open(config.clone(), place).await?;
+    let api = Api::open(config.clone(), place, patience).await?;
     let answered = match api.list::<Localbuild>("Localbuilds", LOCALBUILDS).await {
         Ok(list) if list.is_empty() => Answered::None,
         Ok(list) => {
