@@ -13,7 +13,7 @@ use super::registry::address;
 use super::ui::Ui;
 use crate::cluster::{
     Admission, CertificateRule, ChosenTrust, ClusterError, ClusterRegistry, DISCOVERY_LIMIT, HostClaim, KnownHosts,
-    OneOfSeveral, Query, Scheme, admission, certificate_rule, discover, owner,
+    OneOfSeveral, Query, Scheme, Vouching, admission, certificate_rule, discover, may_be_shown, owner,
 };
 use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, RegistryRoles, Resolution, SecretOrigin};
@@ -257,7 +257,9 @@ impl ClusterArgs {
             let source = format!("cluster {}", cluster.context);
             resolution.tried.push(source.clone());
             match (&cluster.login, cluster.credential()) {
-                (Ok(login), Some(credential)) => resolution.take(format!("{source} ({})", login.origin), credential),
+                (Ok(login), Some(credential)) => {
+                    resolution.take(format!("{source} ({})", login.origin), SecretOrigin::ClusterSecret, credential);
+                }
                 (Ok(_), None) => {}
                 (Err(error), _) => missing = Some(format!("no credential from {source}: {}", told(error))),
             }
@@ -268,16 +270,19 @@ impl ClusterArgs {
             self.warn_of_lack(ui, &missing);
         }
         let registry = reference.registry().unwrap_or_default().to_owned();
-        Ok((reference, self.trust(ui, cluster, &registry, policy)?))
+        let shown = resolution.source.as_deref().zip(resolution.origin);
+        Ok((reference, self.trust(ui, cluster, &registry, policy, shown)?))
     }
 
-    /// The policy for a registry of the cluster: with the cluster's certificate where a person chose none.
+    /// The policy for a registry of the cluster: with the cluster's certificate where a person chose none, and the
+    /// credential that is `shown`, with the name of its source, may be shown on that alone.
     pub(super) fn trust(
         &self,
         ui: &Ui,
         cluster: &ClusterRegistry,
         registry: &str,
         policy: TlsPolicy,
+        shown: Option<(&str, SecretOrigin)>,
     ) -> Result<TlsPolicy, Failure> {
         let TlsPolicy::Verify(mut trust) = policy else { return Ok(policy) };
         if cluster.scheme == Scheme::Http {
@@ -304,7 +309,22 @@ impl ClusterArgs {
         let contradicted = !vouches(&trust, &certificates, &host);
         match certificate_rule(chosen(&trust), contradicted) {
             CertificateRule::Cluster => {
-                trust.add_pem(certificate.pem.as_bytes(), origin)?;
+                let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+                let claim = HostClaim::of(&host.to_string(), &accepted);
+                match shown {
+                    Some((source, shown)) if !may_be_shown(shown, Vouching::ClusterAlone, claim) => self.warn_once(
+                        ui,
+                        &format!(
+                            "the credential from {source} is not for a registry that only cluster {} vouches for, so \
+                             its certificate does not count for {host}; to keep that certificate: idpbuilder-trust add \
+                             {host} --from-cluster",
+                            cluster.context
+                        ),
+                    ),
+                    _ => {
+                        trust.add_pem(certificate.pem.as_bytes(), origin)?;
+                    }
+                }
             }
             CertificateRule::Chosen if contradicted => self.warn_once(
                 ui,

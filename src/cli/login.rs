@@ -10,7 +10,7 @@ use super::registry::{RegistryArgs, bare_registry, proxies};
 use super::registry_causes::explain;
 use super::ui::Ui;
 use crate::audit::Event;
-use crate::credentials::{Credential, HostKey, Secret};
+use crate::credentials::{Credential, HostKey, Secret, SecretOrigin};
 use crate::login::{Proof, check};
 use crate::registry::{Limits, RegistryConfig, RegistryError};
 
@@ -86,7 +86,8 @@ impl Args {
         self.registry.confirm(ui, registry)?;
         let mut policy = self.registry.policy(ui, registry)?;
         if let Some(cluster) = self.registry.cluster.serving(ui, registry, false)? {
-            policy = self.registry.cluster.trust(ui, cluster, registry, policy)?;
+            let shown = Some(("the flags or the terminal", SecretOrigin::Flags));
+            policy = self.registry.cluster.trust(ui, cluster, registry, policy, shown)?;
         }
         let config = RegistryConfig {
             host: registry.to_owned(),

@@ -57,6 +57,13 @@ use crate::env::Env;
 
 /// Runs the applet the program was started as.
 pub fn main(env: Env) -> ExitCode {
+    let code = run(env);
+    // A thread that waits for a program ends with the process, and the program would not.
+    crate::children::end_all();
+    code
+}
+
+fn run(env: Env) -> ExitCode {
     let mut ui = Ui::new(env);
     let args = ui.env.args.clone();
     let outcome = match applet::dispatch(&args) {

@@ -227,7 +227,10 @@ impl RegistryArgs {
             None => false,
         };
         let decided = default || (destination && has_flags) || !has_variable(ui, SecretOrigin::GiteaVariables);
-        let cluster = !decided && matches!(self.cluster.find(ui)?, Ok(cluster) if cluster.serves(registry));
+        let cluster = match if decided { None } else { self.cluster.find(ui)?.ok() } {
+            Some(cluster) => self.cluster.speaks_for(ui, cluster, registry)?,
+            None => false,
+        };
         Ok(RegistryRoles { destination, base: self.audience.is_base(registry), cluster, default })
     }
 

@@ -30,7 +30,9 @@ pub use address::{DEFAULT_NAMES, Scheme};
 pub use error::{ClusterError, Part, Place, PluginFault};
 pub use known::{KnownCluster, KnownHosts};
 pub use kubeconfig::{MAX_KUBECONFIG_BYTES, Query};
-pub use reach::{Admission, CertificateRule, ChosenTrust, HostClaim, admission, certificate_rule};
+pub use reach::{
+    Admission, CertificateRule, ChosenTrust, HostClaim, Vouching, admission, certificate_rule, may_be_shown,
+};
 
 use crate::credentials::{Credential, Secret};
 use crate::image::Reference;

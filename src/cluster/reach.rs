@@ -4,6 +4,8 @@
 //! A kubeconfig can lead to a cluster that other people administer. Its Localbuild then names a host and a Secret of
 //! their choice, and nothing but these rules stands between that text and a password of this user.
 
+use crate::credentials::SecretOrigin;
+
 /// The domain of the names that idpbuilder gives by default. Every name in it is this machine.
 const DOMAIN: &str = "localtest.me";
 /// The namespace of the credential.
@@ -135,6 +137,36 @@ pub fn certificate_rule(chosen: ChosenTrust, contradicted: bool) -> CertificateR
     }
 }
 
+/// Which certificate vouches for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouching {
+    /// One that a person chose, or a person who said that none is needed.
+    Chosen,
+    /// A root of the system.
+    System,
+    /// The cluster's, and nothing else.
+    ClusterAlone,
+}
+
+/// Whether a credential of this origin may be shown to a host of the cluster's.
+///
+/// The cluster's Secret and `GITEA_*` are for the cluster's registry, so the cluster's certificate is enough for them.
+/// Any other credential was meant for a server that was verified in another way. A name of idpbuilder's own domain has no
+/// other way: it is this machine, and whichever cluster runs here.
+pub fn may_be_shown(origin: SecretOrigin, vouching: Vouching, claim: HostClaim) -> bool {
+    match vouching {
+        Vouching::Chosen | Vouching::System => true,
+        Vouching::ClusterAlone => match origin {
+            SecretOrigin::ClusterSecret | SecretOrigin::GiteaVariables => true,
+            SecretOrigin::Flags
+            | SecretOrigin::BaseFlags
+            | SecretOrigin::Variables
+            | SecretOrigin::BaseVariables
+            | SecretOrigin::NamedEntry => claim == HostClaim::OwnDomain,
+        },
+    }
+}
+
 fn host_of(name: &str) -> &str {
     match name.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()) => host,
@@ -247,6 +279,20 @@ mod tests {
         ] {
             let rules = [false, true].map(|contradicted| certificate_rule(chosen, contradicted));
             assert_eq!(rules, [agrees, contradicted], "{chosen:?}");
+        }
+    }
+
+    #[test]
+    fn the_whole_table_of_credentials() {
+        use SecretOrigin::{BaseFlags, BaseVariables, ClusterSecret, Flags, GiteaVariables, NamedEntry, Variables};
+        let claims = [HostClaim::OwnDomain, HostClaim::Accepted, HostClaim::New, HostClaim::PublicRegistry];
+        for origin in [Flags, BaseFlags, Variables, BaseVariables, GiteaVariables, ClusterSecret, NamedEntry] {
+            for vouching in [Vouching::Chosen, Vouching::System] {
+                assert_eq!(claims.map(|claim| may_be_shown(origin, vouching, claim)), [true; 4], "{origin:?}");
+            }
+            let alone = claims.map(|claim| may_be_shown(origin, Vouching::ClusterAlone, claim));
+            let for_the_cluster = matches!(origin, GiteaVariables | ClusterSecret);
+            assert_eq!(alone, [true, for_the_cluster, for_the_cluster, for_the_cluster], "{origin:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The order of sources, and how a search among them ends.
 
-use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles};
+use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles, SecretOrigin};
 
 /// Sources in the order they are asked.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub struct Resolution {
     pub credential: Option<Credential>,
     /// The name of the source that had it.
     pub source: Option<String>,
+    /// What kind of source that is.
+    pub origin: Option<SecretOrigin>,
     /// What ended the search, with the source's name.
     pub failure: Option<(String, CredentialError)>,
     /// What failed and was passed over, with the source's name.
@@ -25,7 +27,7 @@ pub struct Resolution {
     /// Every source that was passed over, because the registry may not see its secrets.
     pub withheld: Vec<String>,
     /// What a source has for when our own helper, which it names, has nothing.
-    otherwise: Option<(String, Credential)>,
+    otherwise: Option<(String, SecretOrigin, Credential)>,
 }
 
 impl Resolution {
@@ -35,15 +37,16 @@ impl Resolution {
     }
 
     /// Takes a credential that a further source had.
-    pub fn take(&mut self, source: String, credential: Credential) {
+    pub fn take(&mut self, source: String, origin: SecretOrigin, credential: Credential) {
         self.source = Some(source);
+        self.origin = Some(origin);
         self.credential = Some(credential);
     }
 
     /// No further source is asked: what was put aside for that case is taken.
     pub fn close(&mut self) {
-        if let Some((source, credential)) = self.otherwise.take().filter(|_| self.is_open()) {
-            self.take(source, credential);
+        if let Some((source, origin, credential)) = self.otherwise.take().filter(|_| self.is_open()) {
+            self.take(source, origin, credential);
         }
     }
 }
@@ -90,7 +93,7 @@ impl CredentialChain {
         match source.find(registry, repository) {
             Answer::NotFound => false,
             Answer::Found(credential) => {
-                so_far.take(name, credential);
+                so_far.take(name, source.origin(), credential);
                 true
             }
             Answer::Failed(error) => {
@@ -100,12 +103,12 @@ impl CredentialChain {
             Answer::Doubtful(error, otherwise) => {
                 so_far.warnings.push((name.clone(), error));
                 if let Some(credential) = otherwise {
-                    so_far.take(name, credential);
+                    so_far.take(name, source.origin(), credential);
                 }
                 so_far.credential.is_some()
             }
             Answer::Own(otherwise) => {
-                so_far.otherwise = otherwise.map(|credential| (name, credential));
+                so_far.otherwise = otherwise.map(|credential| (name, source.origin(), credential));
                 for own in &self.own {
                     if self.step(own.as_ref(), registry, repository, so_far) {
                         break;
@@ -211,9 +214,11 @@ mod tests {
         resolution.close();
         assert_eq!(resolution.source.as_deref(), Some("config"), "then what the config itself has");
         let mut resolution = chain(|| Answer::NotFound).resolve("r", "", RegistryRoles::default());
-        resolution.take("cluster".into(), Credential::RegistryToken(Secret::new("t".into())));
+        assert_eq!(resolution.origin, None);
+        let cluster = SecretOrigin::ClusterSecret;
+        resolution.take("cluster".into(), cluster, Credential::RegistryToken(Secret::new("t".into())));
         resolution.close();
-        assert_eq!(resolution.source.as_deref(), Some("cluster"));
+        assert_eq!((resolution.source.as_deref(), resolution.origin), (Some("cluster"), Some(cluster)));
         let mut resolution = chain(failed).resolve("r", "", RegistryRoles::default());
         resolution.close();
         assert!(resolution.credential.is_none() && resolution.failure.is_some(), "a failure ends the search");
@@ -244,6 +249,7 @@ mod tests {
             assert!(resolution.is_open(), "{resolution:?}");
             assert_eq!((&resolution.tried[..], &resolution.withheld[..]), (&["a".into()][..], &["flags".into()][..]));
             let resolution = chain.resolve("r", "", destination);
+            assert_eq!(resolution.origin, resolution.credential.as_ref().map(|_| SecretOrigin::Flags));
             assert!(!resolution.is_open() && resolution.withheld.is_empty(), "{resolution:?}");
         }
     }

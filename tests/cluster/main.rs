@@ -20,6 +20,7 @@ mod broken;
 mod fixture;
 mod found;
 mod helper;
+mod inputs;
 mod login;
 mod reach;
 mod whole;

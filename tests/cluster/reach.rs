@@ -209,6 +209,56 @@ fn a_kept_certificate_is_not_replaced_by_the_word_of_a_cluster() {
 }
 
 #[test]
+fn other_credentials_do_not_go_out_on_the_clusters_certificate_alone() {
+    let mut sandbox = sandbox();
+    let (_registry, port) = registry(&sandbox, "127.0.0.1");
+    let host = format!("127.0.0.1:{port}");
+    let _api = api(&sandbox, claiming(&sandbox, &format!("https://{host}")));
+    let named = |more: &[&str]| sandbox.run(&[&NAMED[..], more].concat());
+    let flags = ["--creds", &format!("{USER}:{TOKEN}")];
+    let withheld = format!("does not count for {host}");
+
+    let output = named(&flags);
+    assert!(output.stderr.contains(&withheld), "{output}");
+    let _ = output.failure(3);
+    let folder = sandbox.home().join(".docker");
+    std::fs::create_dir_all(&folder).expect("a directory");
+    let config = json!({"auths": {&host: {"username": USER, "password": TOKEN}}}).to_string();
+    std::fs::write(folder.join("config.json"), config).expect("written");
+    let output = named(&[]);
+    assert!(output.stderr.contains(&withheld), "{output}");
+    let _ = output.failure(3);
+    assert!(!asked(&sandbox), "the registry was asked");
+    // A certificate that a person keeps is enough for any.
+    let add = ["idpbuilder-trust", "add", &host, "--from-cluster", "--context", "kind-localdev"];
+    let _ = sandbox.run(&add).success();
+    let _ = named(&[]).success();
+    let _ = named(&flags).success();
+    let _ = sandbox.run(&["idpbuilder-trust", "remove", &host]).success();
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let _ = named(&[]).success();
+    sandbox.set("GITEA_USERNAME", USER);
+    sandbox.set("GITEA_TOKEN", TOKEN);
+    let output = sandbox.run(&[&NAMED[..], &["-v"]].concat());
+    assert!(output.stderr.contains("GITEA_TOKEN"), "{output}");
+    let _ = output.success();
+}
+
+#[test]
+fn a_claim_that_was_not_accepted_gets_no_variable_of_the_clusters() {
+    let mut sandbox = sandbox();
+    sandbox.set("GITEA_USERNAME", USER);
+    sandbox.set("GITEA_TOKEN", TOKEN);
+    let (_registry, port) = registry(&sandbox, "127.0.0.1");
+    let host = format!("127.0.0.1:{port}");
+    let _api = api(&sandbox, claiming(&sandbox, &format!("https://{host}")));
+    // The registry takes that token, so a push that shows it succeeds.
+    let output = push(&sandbox, &[&format!("{host}/giteaadmin/app:v1"), "--ca-file", "ca.pem"]);
+    assert!(output.stderr.contains("nothing of the cluster is used for it"), "{output}");
+    let _ = output.failure(2);
+}
+
+#[test]
 fn the_use_of_a_clusters_word_is_always_said() {
     let sandbox = sandbox();
     let (_registry, port) = registry(&sandbox, SUBDOMAIN);

@@ -65,7 +65,7 @@ impl Show {
         if let Some(cluster) = self.cluster.serving(ui, &host.to_string(), false)?
             && cluster.scheme == Scheme::Https
         {
-            match self.cluster.trust(ui, cluster, &host.to_string(), TlsPolicy::Verify(trust.clone())) {
+            match self.cluster.trust(ui, cluster, &host.to_string(), TlsPolicy::Verify(trust.clone()), None) {
                 Ok(TlsPolicy::Verify(with_cluster)) => trust = with_cluster,
                 Ok(_) => {}
                 // Commands stop here; what is trusted and what the registry shows is what this one is for.
