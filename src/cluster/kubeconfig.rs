@@ -307,12 +307,13 @@ mod tests {
         let path = dir.path().join("config");
         let deep = format!("contexts: {}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
         let maps = format!("contexts: {}", "{a: ".repeat(1 << 19));
-        let mut aliases = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        let mut aliases = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
         for level in 1..12 {
             let below = vec![format!("*a{}", level - 1); 10].join(", ");
-            aliases.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+            aliases.push(format!("a{level}: &a{level} [{below}]"));
         }
-        aliases.push_str("contexts: *a11\n");
+        aliases.push("contexts: *a11\n".to_owned());
+        let aliases = aliases.join("\n");
         for text in [deep, maps, aliases] {
             std::fs::write(&path, &text).expect("written");
             assert!(matches!(read(&path), Err(ClusterError::Syntax { .. })), "{}", &text[..40]);
