@@ -9,7 +9,8 @@ use crate::context::ContextError;
 use crate::fs::{LockError, Unreadable};
 use crate::image::{DocumentError, PlatformError, ReferenceError};
 use crate::inspect::InspectError;
-use crate::layer::LayerError;
+use crate::layer::read::TarError;
+use crate::layer::{LayerError, OutlineError};
 use crate::remove::RemoveError;
 use crate::serve::ServeError;
 use crate::store::StoreError;
@@ -153,6 +154,9 @@ impl From<BuildError> for Failure {
             BuildError::Landing { source: LandingError::Whiteout { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("rename it, or leave it out with --exclude PATTERN or in .dockerignore"),
             BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
+            BuildError::BaseLayer { source: OutlineError::Tar(TarError::Ambiguous { .. }), .. } => {
+                Self::new(Kind::Image, error).hint("use a base whose layers every program unpacks alike")
+            }
             BuildError::BaseLayer { .. } | BuildError::BaseDiffId { .. } => {
                 Self::new(Kind::Image, error).hint("pull or load the base again: that repairs its blobs")
             }
@@ -162,6 +166,9 @@ impl From<BuildError> for Failure {
                     ForeignError::Compression(tool) => {
                         Some(format!("decompress it first, and pipe it: {tool} -dc FILE | ... -"))
                     }
+                    ForeignError::Tar(TarError::Ambiguous { .. }) => Some(
+                        "unpack it where you can look at it, and pack it again: tar -cf FILE -C DIRECTORY .".to_owned(),
+                    ),
                     ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
                         Some("make sure that the archive is whole: tar -tf FILE lists it".to_owned())
                     }

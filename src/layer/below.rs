@@ -1,10 +1,11 @@
 //! What the layers so far make: directories with their attributes, and symbolic links. A layer that comes over them
 //! needs both, for what it does not say of a directory is lost, and what it puts over a link replaces the link.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
+use super::trail::{Key, Trail, key, number};
 use super::{LandingError, Owner};
-use crate::image::Digest;
 use crate::text::plain;
 
 /// How many links a path may lead through, as Linux has it.
@@ -12,6 +13,12 @@ const MAX_LINKS: usize = 40;
 
 /// The longest path, in bytes: what Linux can open.
 pub(super) const MAX_PATH_BYTES: usize = 4096;
+
+/// The most names that a path of others may consist of.
+pub(super) const MAX_DEPTH: usize = 256;
+
+/// The most names that are walked through for one path, those of links included.
+const MAX_STEPS: usize = MAX_PATH_BYTES;
 
 /// What a layer says of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +42,6 @@ pub enum Thing<'a> {
     Other,
 }
 
-/// Half a SHA-256 of a directory's number and a name in it tells nodes apart, and bounds what one takes.
-type Key = [u8; 16];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
     /// Its number.
@@ -57,13 +61,21 @@ pub struct Below {
     directories: Vec<Option<Attributes>>,
     targets: Vec<Box<[u8]>>,
     nodes: HashMap<Key, Node>,
-    /// The directory that something was put into last.
-    last: (Vec<u8>, u32),
+    /// The directories of the path that was looked up last, without links.
+    found: RefCell<Trail>,
+    /// Those of the path that something was put at last, links followed.
+    entered: Trail,
 }
 
 impl Default for Below {
     fn default() -> Self {
-        Self { directories: vec![None], targets: Vec::new(), nodes: HashMap::new(), last: (Vec::new(), 0) }
+        Self {
+            directories: vec![None],
+            targets: Vec::new(),
+            nodes: HashMap::new(),
+            found: RefCell::default(),
+            entered: Trail::default(),
+        }
     }
 }
 
@@ -153,12 +165,16 @@ impl Below {
 
     /// Where a path leads. Nothing leads out of the root.
     pub(super) fn resolve(&self, path: &[u8]) -> Result<Resolved, LandingError> {
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         let mut names: Vec<&[u8]> = Vec::new();
         // Of the root and each of the names; none behind what is not there.
         let mut places = vec![Some(Node::Directory(0))];
         let mut pending: Vec<&[u8]> = path.split(|byte| *byte == b'/').rev().collect();
         while let Some(name) = pending.pop() {
+            steps += 1;
+            if steps > MAX_STEPS {
+                return Err(LandingError::Links { path: shown(path), limit: MAX_LINKS });
+            }
             match name {
                 b"" | b"." => continue,
                 b".." => {
@@ -210,44 +226,44 @@ impl Below {
     /// The number of a directory, which is made where it is missing. Links on the way are followed, as whoever unpacks
     /// a layer over the others does.
     fn enter(&mut self, path: &[u8]) -> u32 {
-        if self.last.0 == path {
-            return self.last.1;
-        }
-        let mut found = 0;
-        for end in ends(path) {
-            let (_, name) = parted(&path[..end]);
-            let key = key(found, name);
-            match self.nodes.get(&key) {
-                Some(Node::Directory(number)) => {
-                    found = *number;
-                    continue;
-                }
-                Some(Node::Link(_)) => {
-                    if let Ok(Resolved { path, end: End::Directory | End::Nothing }) = self.resolve(&path[..end]) {
+        let (known, mut found) = self.entered.go_back(path);
+        for end in ends(path).filter(|end| *end > known) {
+            let key = key(found, parted(&path[..end]).1);
+            found = match self.nodes.get(&key) {
+                Some(Node::Directory(number)) => *number,
+                Some(Node::Link(_)) => match self.resolve(&path[..end]) {
+                    Ok(Resolved { path: real, end: End::Directory | End::Nothing }) => {
                         // There are no links in this one.
-                        found = self.enter(&path);
-                        continue;
+                        let number = self.enter(&real);
+                        self.entered.go_back(&path[..0]);
+                        number
                     }
-                }
-                Some(Node::Other) | None => {}
-            }
-            let made = self.directory(None);
-            self.nodes.insert(key, made);
-            found = number(self.directories.len() - 1);
+                    _ => self.make(key),
+                },
+                Some(Node::Other) | None => self.make(key),
+            };
+            self.entered.go_on(&path[..end], found);
         }
-        self.last = (path.to_vec(), found);
         found
+    }
+
+    fn make(&mut self, key: Key) -> u32 {
+        let made = self.directory(None);
+        self.nodes.insert(key, made);
+        number(self.directories.len() - 1)
     }
 
     /// The key of a path that leads through directories only.
     fn key(&self, path: &[u8]) -> Option<Key> {
         let (parent, name) = parted(path);
-        let mut found = 0;
-        for end in ends(parent) {
-            match self.nodes.get(&key(found, parted(&path[..end]).1))? {
+        let mut trail = self.found.borrow_mut();
+        let (known, mut found) = trail.go_back(parent);
+        for end in ends(parent).filter(|end| *end > known) {
+            match self.nodes.get(&key(found, parted(&parent[..end]).1))? {
                 Node::Directory(number) => found = *number,
                 Node::Link(_) | Node::Other => return None,
             }
+            trail.go_on(&parent[..end], found);
         }
         (!name.is_empty()).then(|| key(found, name))
     }
@@ -257,9 +273,10 @@ impl Below {
         Node::Directory(number(self.directories.len() - 1))
     }
 
-    /// A directory went, or a link to one: what is known of the last one may not hold.
+    /// A directory went, or a link to one: what is known of the last ones may not hold.
     fn forget(&mut self) {
-        self.last = (Vec::new(), 0);
+        self.entered = Trail::default();
+        self.found = RefCell::default();
     }
 }
 
@@ -280,16 +297,6 @@ pub(super) fn parted(path: &[u8]) -> (&[u8], &[u8]) {
 /// What messages call a path of the image.
 pub(super) fn shown(path: &[u8]) -> String {
     format!("/{}", plain(&String::from_utf8_lossy(path), 200))
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("what layers may have is bounded")
-}
-
-fn key(directory: u32, name: &[u8]) -> Key {
-    let mut key = Key::default();
-    key.copy_from_slice(&Digest::of(&[&directory.to_be_bytes(), name].concat()).bytes()[..16]);
-    key
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const MAX_LAYER_BYTES: u64 = 4 << 10;
 /// Outlines that are kept: some dozens of bases.
 const MAX_OUTLINES: usize = 512;
 /// Another number for every change of what an outline's bytes mean, or of what is read of a layer.
-const OUTLINE_FORMAT: u32 = 2;
+const OUTLINE_FORMAT: u32 = 3;
 
 /// Files by digest.
 #[derive(Debug, Clone)]

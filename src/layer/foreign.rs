@@ -7,7 +7,7 @@ mod error;
 mod names;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufReader, Cursor, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Write};
 use std::sync::Arc;
 
 pub use error::{ForeignError, NameError};
@@ -17,6 +17,7 @@ use super::below::{ends, parted};
 use super::read::{EntryKind, TarEntry, TarReader};
 use super::source::{CopyError, copy_exactly};
 use super::tar::TarWriter;
+use super::trail::{Trail, shared};
 use super::{
     Attributes, Below, Compressors, Decoder, Destination, Landing, LayerWriter, MARK_BYTES, Monitor, Owner, Packed,
     Style, Thing, detect,
@@ -77,7 +78,8 @@ pub fn import<R: Read, W: Write + Send + 'static>(
         landing,
         names: Names::default(),
         implied: BTreeMap::new(),
-        last: Vec::new(),
+        last: Default::default(),
+        trail: Trail::default(),
         waiting: HashMap::new(),
         imported: Imported::default(),
         below,
@@ -103,8 +105,10 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     names: Names,
     /// Directories that are below and that the archive has something in, without having had them so far.
     implied: BTreeMap<Vec<u8>, Attributes>,
-    /// The directory of the archive that something was in last.
-    last: Vec<u8>,
+    /// The directory of the archive that something was in last, and where that is in the layer.
+    last: (Vec<u8>, Vec<u8>),
+    /// Which of the archive's directories are links below, for the last name.
+    trail: Trail,
     /// Directories that are left out unless something below them is not.
     waiting: HashMap<Vec<u8>, TarEntry>,
     imported: Imported,
@@ -180,7 +184,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         self.tar
             .begin_file(&name, self.mode(entry), entry.size, entry.capability.as_deref())
             .map_err(ForeignError::Write)?;
-        self.content(path, entry, monitor)?;
+        self.content(entry, monitor)?;
         self.tar.end_file(entry.size).map_err(ForeignError::Write)
     }
 
@@ -232,32 +236,31 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         let own = self.landing.unfollowed(path);
         let is_new = self.names.add(&own, is_directory).map_err(|why| why.of(path))?;
         let directory = if is_directory { path } else { parted(path).0 };
-        let is_known = directory == self.last;
-        for end in ends(directory).filter(|_| !is_known) {
-            if let Some(followed) = self.landing.enter(&path[..end], self.below) {
+        let known = shared(&self.last.0, directory);
+        for end in ends(directory).filter(|end| *end > known) {
+            if let Some(followed) = self.landing.enter(&path[..end], self.below, &mut self.trail) {
                 monitor.warn(&followed);
             }
         }
-        let name = self.landing.name(path, is_directory).into_owned();
+        let name = self.landing.name_along(path, is_directory, &mut self.trail).into_owned();
         let is_followed = is_directory && self.landing.is_followed(path);
         let is_new = if is_followed || name == own {
             is_new && !is_followed
         } else {
             self.names.add(&name, is_directory).map_err(|why| why.of(path))?
         };
-        if !is_known {
-            self.imply(if is_followed { &name } else { parted(&name).0 });
-            self.last = directory.to_vec();
-        }
+        let place = if is_followed { &name[..] } else { parted(&name).0 };
+        self.imply(place, shared(&self.last.1, place));
+        self.last = (directory.to_vec(), place.to_vec());
         if is_new && is_directory {
             self.implied.remove(&name);
         }
         Ok(is_new.then_some(name))
     }
 
-    /// Notes that the archive has something in a directory.
-    fn imply(&mut self, directory: &[u8]) {
-        for end in ends(directory) {
+    /// Notes that the archive has something in a directory, from where it is not known yet.
+    fn imply(&mut self, directory: &[u8], known: usize) {
+        for end in ends(directory).filter(|end| *end > known) {
             let name = &directory[..end];
             if !self.names.is_directory(name)
                 && !self.landing.is_on_the_way(name)
@@ -285,29 +288,15 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     /// Copies a file's content, its holes as zeros.
-    fn content(&mut self, path: &[u8], entry: &TarEntry, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
-        let holes = || ForeignError::Holes { path: names::shown(path) };
+    fn content(&mut self, entry: &TarEntry, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
         let whole = [(0, entry.stored)];
-        let pieces = entry.pieces.as_deref().unwrap_or(&whole);
         let mut at = 0_u64;
-        for (begin, length) in pieces {
-            let gap = begin.checked_sub(at).ok_or_else(holes)?;
-            let end = begin.checked_add(*length).filter(|end| *end <= entry.size).ok_or_else(holes)?;
-            self.copy(&mut std::io::repeat(0).take(gap), gap, monitor)?;
+        for (begin, length) in entry.pieces.as_deref().unwrap_or(&whole) {
+            self.zeros(begin - at, monitor)?;
             self.copy_content(*length, monitor)?;
-            at = end;
+            at = begin + length;
         }
-        let rest = entry.size.checked_sub(at).ok_or_else(holes)?;
-        if entry.pieces.is_none() && rest > 0 {
-            return Err(holes());
-        }
-        self.copy(&mut std::io::repeat(0).take(rest), rest, monitor)?;
-        // Content that no piece is about.
-        match self.reader.read(&mut [0]) {
-            Ok(0) => Ok(()),
-            Ok(_) => Err(holes()),
-            Err(error) => Err(self.reader.explain(error).into()),
-        }
+        self.zeros(entry.size - at, monitor)
     }
 
     fn copy_content(&mut self, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
@@ -321,13 +310,15 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         })
     }
 
-    fn copy(&mut self, from: &mut impl Read, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
-        copy_exactly(from, length, self.tar.content(), monitor).map_err(|error| match error {
-            CopyError::Interrupted => ForeignError::Interrupted,
-            CopyError::Write(error) => ForeignError::Write(error),
-            CopyError::Read(error) => ForeignError::reading(error),
-            CopyError::Changed => ForeignError::reading(std::io::ErrorKind::UnexpectedEof.into()),
-        })
+    fn zeros(&mut self, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
+        copy_exactly(&mut io::repeat(0).take(length), length, self.tar.content(), monitor).map_err(
+            |error| match error {
+                CopyError::Interrupted => ForeignError::Interrupted,
+                CopyError::Write(error) => ForeignError::Write(error),
+                CopyError::Read(error) => ForeignError::reading(error),
+                CopyError::Changed => ForeignError::reading(io::ErrorKind::UnexpectedEof.into()),
+            },
+        )
     }
 }
 

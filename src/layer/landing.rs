@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::below::{End, MAX_PATH_BYTES, ends, parted, shown};
+use super::trail::{Trail, number};
 use super::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
 use crate::context::{Entry, Kind};
 
@@ -125,7 +126,9 @@ impl Landing {
             return Err(LandingError::Whiteout { path: own_path(entry) });
         }
         let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
-        let followed: Vec<Followed> = directories.filter_map(|entry| self.enter(&entry.path, below)).collect();
+        let mut trail = Trail::default();
+        let followed: Vec<Followed> =
+            directories.filter_map(|entry| self.enter(&entry.path, below, &mut trail)).collect();
         if !followed.is_empty() {
             self.check(entries)?;
             for entry in entries {
@@ -195,15 +198,27 @@ impl Landing {
 
     /// The name in the archive of something at a path in its source.
     pub(super) fn name<'a>(&self, path: &'a [u8], is_directory: bool) -> Cow<'a, [u8]> {
+        self.name_along(path, is_directory, &mut Trail::default())
+    }
+
+    /// [`Self::name`], where a trail of the paths before says which of their directories are links. It must be a new one
+    /// once [`Self::enter`] followed another link.
+    pub(super) fn name_along<'a>(&self, path: &'a [u8], is_directory: bool, trail: &mut Trail) -> Cow<'a, [u8]> {
         if let Some(file) = &self.file {
             return joined(&self.directory, file).into();
         }
         if !self.followed.is_empty() {
             let own = if is_directory { path } else { parted(path).0 };
-            for end in ends(own).collect::<Vec<_>>().into_iter().rev() {
-                if let Some(directory) = self.followed.get(&path[..end]) {
-                    return joined(directory, path[end..].strip_prefix(b"/").unwrap_or_default()).into();
+            let (known, mut last) = trail.go_back(own);
+            for end in ends(own).filter(|end| *end > known) {
+                if self.is_followed(&own[..end]) {
+                    last = number(end);
                 }
+                trail.go_on(&own[..end], last);
+            }
+            let (link, rest) = path.split_at(last as usize);
+            if let Some(directory) = self.followed.get(link) {
+                return joined(directory, rest.strip_prefix(b"/").unwrap_or_default()).into();
             }
         }
         if self.directory.is_empty() { path.into() } else { joined(&self.directory, path).into() }
@@ -216,6 +231,8 @@ impl Landing {
 
     /// Whether a link took the place of the source's directory at the path.
     pub(super) fn is_followed(&self, path: &[u8]) -> bool {
+        #[cfg(test)]
+        super::trail::work::count();
         self.followed.contains_key(path)
     }
 
@@ -225,11 +242,11 @@ impl Landing {
     }
 
     /// Follows the link that is below where a directory of the source would land, if it leads to a directory.
-    pub(super) fn enter(&mut self, path: &[u8], below: &Below) -> Option<Followed> {
+    pub(super) fn enter(&mut self, path: &[u8], below: &Below, trail: &mut Trail) -> Option<Followed> {
         if self.file.is_some() || below.is_empty() || self.is_followed(path) {
             return None;
         }
-        let link = self.name(path, false).into_owned();
+        let link = self.name_along(path, false, trail).into_owned();
         if !below.is_link(&link) {
             return None;
         }
@@ -241,6 +258,7 @@ impl Landing {
             self.linked.insert(directory[..end].to_vec(), attributes);
         }
         self.followed.insert(path.to_vec(), directory.clone());
+        *trail = Trail::default();
         Some(Followed { link, directory })
     }
 

@@ -24,6 +24,7 @@ mod source;
 mod split;
 mod stage;
 mod tar;
+mod trail;
 mod whiteout;
 mod writer;
 

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::below::MAX_PATH_BYTES;
+use super::below::{MAX_DEPTH, MAX_PATH_BYTES};
 use super::read::{EntryKind, TarEntry, TarError, TarReader};
 use super::{Attributes, Below, OPAQUE, Owner, Thing, WHITEOUT};
 use crate::progress::Interrupt;
@@ -20,8 +20,11 @@ pub enum OutlineError {
     /// The layer is no tar archive we accept.
     #[error(transparent)]
     Tar(#[from] TarError),
+    /// It has an entry that engines do not unpack and other programs take for a file.
+    #[error("it has an entry of the unknown type {0:#04x}")]
+    Kind(u8),
     /// It has more names than are kept in mind.
-    #[error("it has more than the {MAX_NAMES} names allowed, or longer ones than any image needs")]
+    #[error("it has more than the {MAX_NAMES} names allowed, or longer or deeper ones than any image needs")]
     TooLarge,
     /// The work was asked to stop.
     #[error("interrupted")]
@@ -52,15 +55,31 @@ impl Outline {
     /// Reads the tar stream of a layer to its end.
     ///
     /// What no system could unpack is passed over: names that lead out, or are longer than a path can be.
+    ///
+    /// # Errors
+    ///
+    /// Fails for what tar readers read differently, and for more or deeper names than any image has.
     pub fn read(layer: impl Read, interrupt: &Interrupt) -> Result<Self, OutlineError> {
         let mut reader = TarReader::new(layer);
         let mut outline = Self::default();
         let mut last = Vec::new();
-        while let Some(entry) = reader.next_entry()? {
+        loop {
+            let entry = match reader.next_entry() {
+                Ok(Some(entry)) => entry,
+                // Every engine takes a layer without a byte for one without entries.
+                Ok(None) | Err(TarError::Empty) => break,
+                Err(error) => return Err(error.into()),
+            };
             if interrupt.requested() {
                 return Err(OutlineError::Interrupted);
             }
+            if let EntryKind::Other(flag) = entry.kind {
+                return Err(OutlineError::Kind(flag));
+            }
             let Some(path) = clean(&entry.path) else { continue };
+            if components(&path) > MAX_DEPTH {
+                return Err(OutlineError::TooLarge);
+            }
             let (parent, name) = super::below::parted(&path);
             let (path, record) = if name == OPAQUE {
                 (parent, Record::Emptied)

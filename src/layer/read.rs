@@ -1,16 +1,23 @@
 //! Reading tar streams that others wrote: sequential, bounded, without touching a file system.
 //!
-//! The `tar` crate writes our archives, but reads a long name of any declared length into memory and
-//! splits pax records at line feeds, which binary attributes contain. Both matter for input that
-//! nobody vouches for, so headers are walked here; the crate supplies their layout.
+//! Every reader of the program reads through this one. What Go, Python and GNU tar do not read alike is refused: an
+//! archive that one program looks at and another unpacks has the same entries for both.
+//!
+//! The `tar` crate writes our archives, but reads a long name of any declared length into memory and splits pax records
+//! at line feeds, which binary attributes contain, so headers are walked here.
 
+mod error;
+mod header;
+mod number;
 mod pax;
 mod sparse;
 
 use std::io::{self, Read};
 
+pub use error::TarError;
+use header::{Dialect, GLOBAL_PAX, Header, LONG_LINK, LONG_NAME, PAX, SPARSE};
 use pax::Overrides;
-use tar::{EntryType, Header};
+use sparse::Layout;
 
 /// Length of a header and unit of padding, in bytes.
 const BLOCK: usize = 512;
@@ -21,8 +28,8 @@ const MAX_NAME_BYTES: u64 = 64 << 10;
 /// The longest set of pax records accepted for one entry, in bytes.
 const MAX_PAX_BYTES: u64 = 1 << 20;
 
-/// How many extension blocks the map of an old GNU sparse file may have.
-const MAX_SPARSE_BLOCKS: usize = 64 << 10;
+/// What is wrong with extensions at the end of an archive.
+const NO_ENTRY: &str = "no entry for the extension before it";
 
 /// What may follow the end of an archive, in bytes: writers fill up records of up to 1 MiB.
 const MAX_TRAILER_BYTES: u64 = 4 << 20;
@@ -69,47 +76,11 @@ pub struct TarEntry {
     pub size: u64,
     /// Bytes of content in the stream; less than `size` for a file with holes.
     pub stored: u64,
-    /// Of a file with holes, where in it each piece of the content begins and how long the piece is, as its writer says.
+    /// Of a file with holes, where in it each piece of the content begins and how long the piece is: in order, inside the
+    /// file, `stored` bytes together.
     pub pieces: Option<Vec<(u64, u64)>>,
     /// The file's capabilities as Linux keeps them.
     pub capability: Option<Vec<u8>>,
-}
-
-/// Why a stream is not a tar archive we accept.
-#[derive(Debug, thiserror::Error)]
-pub enum TarError {
-    /// The source failed.
-    #[error("cannot read the tar stream")]
-    Read(#[source] io::Error),
-    /// The stream ends inside an entry.
-    #[error("the tar stream is truncated after {0} bytes")]
-    Truncated(u64),
-    /// A block that should be a header is none.
-    #[error("no tar header at byte {0}")]
-    Header(u64),
-    /// A field of a header is not a number, or pax records do not parse.
-    #[error("the tar header at byte {offset} has an invalid {field}")]
-    Field {
-        /// Where the header starts.
-        offset: u64,
-        /// Which field.
-        field: &'static str,
-    },
-    /// A name or a set of attributes is longer than anybody needs.
-    #[error("the tar header at byte {offset} announces {size} bytes of {field}, more than the {limit} allowed")]
-    TooLong {
-        /// Where the header starts.
-        offset: u64,
-        /// Which field.
-        field: &'static str,
-        /// Bytes announced.
-        size: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
-    /// Data after the end of the archive.
-    #[error("more than {MAX_TRAILER_BYTES} bytes follow the end of the tar archive")]
-    Trailer,
 }
 
 /// Walks the entries of a tar stream. Between two entries, reading yields the content of the first.
@@ -120,6 +91,23 @@ pub struct TarReader<R> {
     content: u64,
     padding: u64,
     ended: bool,
+}
+
+/// What headers before an entry say about it.
+#[derive(Debug, Default)]
+struct Extensions {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    pax: Option<Overrides>,
+    /// Whether what is about all entries came directly before.
+    is_after_global: bool,
+}
+
+impl Extensions {
+    /// Whether there is nothing about the next entry alone.
+    fn is_empty(&self) -> bool {
+        self.name.is_none() && self.link.is_none() && self.pax.is_none()
+    }
 }
 
 impl<R: Read> TarReader<R> {
@@ -145,98 +133,116 @@ impl<R: Read> TarReader<R> {
 
     /// Goes to the next entry, passing over what was not read of the current one; `None` at the end.
     ///
-    /// A stream that ends between two entries is accepted, as Go's reader has it: whoever needs an
+    /// A stream that ends between two entries is accepted, as other readers have it: whoever needs an
     /// entry that is not there finds out by its name.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
-        let mut overrides = Overrides::default();
+        let mut ahead = Extensions::default();
         loop {
             self.skip()?;
             let offset = self.offset;
-            let Some(header) = self.header()? else { return Ok(None) };
-            let field = |field| TarError::Field { offset, field };
-            let declared = count(&header.as_old().size).ok_or_else(|| field("size"))?;
-            let kind = header.entry_type();
-            match kind {
-                EntryType::GNULongName => {
-                    overrides.path = Some(until_nul(self.small("name", declared, MAX_NAME_BYTES, offset)?));
+            let ambiguous = |what| TarError::Ambiguous { offset, what };
+            let Some(header) = self.header()? else {
+                // Python asks for the entry that extensions are about.
+                return if ahead.is_empty() && !ahead.is_after_global { Ok(None) } else { Err(ambiguous(NO_ENTRY)) };
+            };
+            match header.flag {
+                LONG_NAME => {
+                    let name = self.extension("name", header.size, MAX_NAME_BYTES, offset)?;
+                    let name = header::text(&name).to_vec();
+                    if name.is_empty() || ahead.name.replace(name).is_some() {
+                        return Err(ambiguous("an empty long name, or another one before it"));
+                    }
                 }
-                EntryType::GNULongLink => {
-                    overrides.link = Some(until_nul(self.small("link target", declared, MAX_NAME_BYTES, offset)?));
+                LONG_LINK => {
+                    let target = self.extension("link target", header.size, MAX_NAME_BYTES, offset)?;
+                    if ahead.link.replace(header::text(&target).to_vec()).is_some() {
+                        return Err(ambiguous("another long link target before it"));
+                    }
                 }
-                EntryType::XHeader => {
-                    let records = self.small("attributes", declared, MAX_PAX_BYTES, offset)?;
-                    overrides.read_pax(&records, offset)?;
+                PAX => {
+                    let records = self.extension("attributes", header.size, MAX_PAX_BYTES, offset)?;
+                    if ahead.pax.replace(Overrides::read(&records, offset)?).is_some() {
+                        return Err(ambiguous("other pax records before it"));
+                    }
                 }
-                EntryType::XGlobalHeader => {
-                    // Comments of archivers; nothing that any writer of images relies on.
-                    self.small("attributes", declared, MAX_PAX_BYTES, offset)?;
+                GLOBAL_PAX => {
+                    let records = self.extension("attributes", header.size, MAX_PAX_BYTES, offset)?;
+                    pax::check_global(&records, offset)?;
+                    if !ahead.is_empty() {
+                        return Err(ambiguous("pax records for all entries between an entry and what is about it"));
+                    }
+                    ahead.is_after_global = true;
                 }
-                _ => return self.entry(&header, overrides, declared, offset).map(Some),
+                _ => return self.entry(&header, ahead, offset).map(Some),
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        header: &Header,
-        overrides: Overrides,
-        declared: u64,
-        offset: u64,
-    ) -> Result<TarEntry, TarError> {
-        let field = |field| TarError::Field { offset, field };
-        let mut sparse = overrides.sparse;
-        let mut path = overrides.path.unwrap_or_else(|| header.path_bytes().into_owned());
-        let kind = match header.entry_type() {
-            // Archives older than POSIX mark directories by their name only.
-            EntryType::Regular if path.ends_with(b"/") => EntryKind::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File,
-            EntryType::Link => EntryKind::HardLink,
-            EntryType::Symlink => EntryKind::Symlink,
-            EntryType::Directory => EntryKind::Directory,
-            EntryType::Char => EntryKind::CharDevice,
-            EntryType::Block => EntryKind::BlockDevice,
-            EntryType::Fifo => EntryKind::Fifo,
-            other => EntryKind::Other(other.as_byte()),
-        };
+    fn entry(&mut self, header: &Header, ahead: Extensions, offset: u64) -> Result<TarEntry, TarError> {
+        let ambiguous = |what| TarError::Ambiguous { offset, what };
+        let malformed = || sparse::malformed(offset);
+        let is_link = matches!(header.flag, b'1' | b'2');
+        let Extensions { name, link, pax, .. } = ahead;
+        let pax = pax.unwrap_or_default();
+        if name.is_some() && (pax.path.is_some() || pax.sparse.name.is_some()) || link.is_some() && pax.link.is_some() {
+            return Err(ambiguous("a long name of GNU tar and another one in pax records"));
+        }
+        if pax.path.is_some() && pax.sparse.name.is_some() {
+            return Err(ambiguous("two names in its pax records"));
+        }
+        if is_link && link.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ambiguous("an empty long link target"));
+        }
+        let has_holes = pax.sparse.has_any();
+        let announced = pax.size;
+        if announced.is_some() && (has_holes || header.flag == SPARSE) {
+            return Err(ambiguous("a size in its pax records, and holes"));
+        }
+        let mut path = name.or(pax.path).or_else(|| pax.sparse.name.clone()).unwrap_or_else(|| header.path.clone());
+        let mut stored = announced.unwrap_or(header.size);
+        let has_content = header.size > 0 || stored > 0;
+        let kind = header::kind(header.flag, header.is_slashed(), path.ends_with(b"/"), has_content);
+        let kind = kind.map_err(ambiguous)?;
         while path.len() > 1 && path.ends_with(b"/") {
             path.pop();
         }
-        let mut stored = overrides.stored.unwrap_or(declared);
-        if !matches!(kind, EntryKind::File | EntryKind::Other(_)) {
-            // Some writers repeat the target's size; no content follows such an entry.
-            stored = 0;
+        // GNU tar looks for records about holes where a header is of POSIX's own format.
+        if has_holes && (kind != EntryKind::File || header.flag == SPARSE || header.dialect != Dialect::Ustar) {
+            return Err(malformed());
         }
-        let mut size = overrides.size.unwrap_or(stored);
-        if header.entry_type() == EntryType::GNUSparse {
-            let gnu = header.as_gnu().ok_or_else(|| field("magic"))?;
-            size = count(&gnu.realsize).ok_or_else(|| field("size"))?;
-            sparse.read_gnu(&gnu.sparse).ok_or_else(|| sparse::malformed(offset))?;
-            if gnu.is_extended() {
-                self.read_sparse_map(&mut sparse, offset)?;
+        let (size, pieces) = if header.flag == SPARSE {
+            let (size, pieces) = self.old_sparse(header, offset)?;
+            self.begin(stored);
+            (size, Some(pieces))
+        } else {
+            self.begin(stored);
+            match pax.sparse.layout().ok_or_else(malformed)? {
+                Layout::Whole => (stored, None),
+                Layout::Pieces(size, pieces) => (size, Some(pieces)),
+                Layout::Ahead(size) => {
+                    let read = sparse::read_ahead(self).map_err(|error| self.explain(error))?;
+                    let (pieces, taken) = read.ok_or_else(malformed)?;
+                    stored -= taken;
+                    (size, Some(pieces))
+                }
             }
+        };
+        if pieces.as_ref().is_some_and(|pieces| !sparse::fits(pieces, size, stored)) {
+            return Err(malformed());
         }
-        self.content = stored;
-        self.padding = padding(stored);
-        if kind == EntryKind::File {
-            let ahead = sparse.read_ahead(self).map_err(|error| self.explain(error))?;
-            stored -= ahead.ok_or_else(|| sparse::malformed(offset))?;
-        }
-        let entry = TarEntry {
+        Ok(TarEntry {
             path,
             kind,
-            link: matches!(kind, EntryKind::HardLink | EntryKind::Symlink)
-                .then(|| overrides.link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned())),
-            mode: u32::try_from(number(&header.as_old().mode).ok_or_else(|| field("mode"))? & 0o7777)
-                .expect("twelve bits fit"),
-            uid: overrides.uid.or_else(|| count(&header.as_old().uid)).ok_or_else(|| field("uid"))?,
-            gid: overrides.gid.or_else(|| count(&header.as_old().gid)).ok_or_else(|| field("gid"))?,
-            mtime: overrides.mtime.or_else(|| number(&header.as_old().mtime)).ok_or_else(|| field("mtime"))?,
+            link: is_link.then(|| link.or(pax.link).unwrap_or_else(|| header.link.clone())),
+            mode: header.mode,
+            uid: pax.uid.unwrap_or(header.uid),
+            gid: pax.gid.unwrap_or(header.gid),
+            mtime: pax.mtime.unwrap_or(header.mtime),
             size,
             stored,
-            pieces: (kind == EntryKind::File).then(|| sparse.pieces()).flatten(),
-            capability: overrides.capability,
-        };
-        Ok(entry)
+            pieces,
+            capability: pax.capability,
+        })
     }
 
     /// Reads to the end of the source, so that checks made there (gzip's, a blob's digest) happen.
@@ -269,24 +275,24 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    /// The next header block; `None` at the end of the archive.
+    /// The next header; `None` at the end of the archive.
+    ///
+    /// A block of zeros and the stream's end, or another such block, end the archive.
     fn header(&mut self) -> Result<Option<Header>, TarError> {
         let offset = self.offset;
-        let Some(block) = self.block()? else { return Ok(None) };
-        if block.iter().all(|byte| *byte == 0) {
-            self.ended = true;
-            return Ok(None);
+        let is_zero = |block: &[u8; BLOCK]| block.iter().all(|byte| *byte == 0);
+        match self.block()? {
+            None if offset == 0 => Err(TarError::Empty),
+            None => Ok(None),
+            Some(block) if is_zero(&block) => {
+                if self.block()?.is_some_and(|next| !is_zero(&next)) {
+                    return Err(TarError::Ambiguous { offset, what: "nothing but zeros, and more entries behind it" });
+                }
+                self.ended = true;
+                Ok(None)
+            }
+            Some(block) => Header::parse(&block, offset).map(Some),
         }
-        let header = Header::from_byte_slice(&block).clone();
-        let sum: u64 = block
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| u64::from(if (148..156).contains(&at) { b' ' } else { *byte }))
-            .sum();
-        if count(&header.as_old().cksum) != Some(sum) {
-            return Err(TarError::Header(offset));
-        }
-        Ok(Some(header))
     }
 
     /// Reads from the source what it gives at once; 0 at its end.
@@ -325,28 +331,48 @@ impl<R: Read> TarReader<R> {
     }
 
     /// The whole content of an extension header.
-    fn small(&mut self, field: &'static str, size: u64, limit: u64, offset: u64) -> Result<Vec<u8>, TarError> {
+    ///
+    /// Python reads on to the end of the block, so there has to be nothing.
+    fn extension(&mut self, field: &'static str, size: u64, limit: u64, offset: u64) -> Result<Vec<u8>, TarError> {
         if size > limit {
             return Err(TarError::TooLong { offset, field, size, limit });
         }
-        self.content = size;
-        self.padding = padding(size);
         let mut bytes = Vec::new();
+        self.content = size + padding(size);
         self.read_to_end(&mut bytes).map_err(|error| self.explain(error))?;
+        let padding = bytes.split_off(usize::try_from(size).expect("no more than the limit"));
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(TarError::Ambiguous { offset, what: "something behind the content of an extension" });
+        }
         Ok(bytes)
     }
 
-    fn read_sparse_map(&mut self, sparse: &mut sparse::Map, offset: u64) -> Result<(), TarError> {
-        for _ in 0..MAX_SPARSE_BLOCKS {
-            let Some(block) = self.block()? else { return Err(TarError::Truncated(self.offset)) };
-            let mut map = tar::GnuExtSparseHeader::new();
-            map.as_mut_bytes().copy_from_slice(&block);
-            sparse.read_gnu(&map.sparse).ok_or_else(|| sparse::malformed(offset))?;
-            if !map.is_extended() {
-                return Ok(());
-            }
+    /// The size and the pieces of a file with holes in GNU tar's old format.
+    fn old_sparse(&mut self, header: &Header, offset: u64) -> Result<(u64, Vec<(u64, u64)>), TarError> {
+        let malformed = || sparse::malformed(offset);
+        if header.dialect != Dialect::Gnu {
+            return Err(TarError::Field { offset, field: "magic" });
         }
-        Err(sparse::malformed(offset))
+        let size = number::count(&header.block[483..495]).ok_or(TarError::Field { offset, field: "size" })?;
+        let mut pieces = Vec::new();
+        sparse::read_gnu(&header.block[386..482], true, &mut pieces).ok_or_else(malformed)?;
+        let mut is_extended = header.block[482] != 0;
+        let begun = self.offset;
+        while is_extended {
+            if self.offset - begun == sparse::MAX_MAP_BYTES {
+                return Err(malformed());
+            }
+            let Some(block) = self.block()? else { return Err(TarError::Truncated(self.offset)) };
+            sparse::read_gnu(&block[..504], false, &mut pieces).ok_or_else(malformed)?;
+            is_extended = block[504] != 0;
+        }
+        Ok((size, pieces))
+    }
+
+    /// Lets an entry's content be read.
+    fn begin(&mut self, stored: u64) {
+        self.content = stored;
+        self.padding = padding(stored);
     }
 }
 
@@ -367,30 +393,8 @@ fn padding(size: u64) -> u64 {
     (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64
 }
 
-fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
-        bytes.truncate(end);
-    }
-    bytes
-}
-
-/// A numeric field: octal text, blank for zero, or GNU's base 256 where the top bit is set.
-fn number(field: &[u8]) -> Option<i64> {
-    let (first, rest) = field.split_first()?;
-    if first & 0x80 != 0 {
-        // Two's complement below the mark; fields have at most twelve bytes.
-        let top = i128::from((first << 1).cast_signed() >> 1);
-        return i64::try_from(rest.iter().fold(top, |value, byte| value << 8 | i128::from(*byte))).ok();
-    }
-    let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = std::str::from_utf8(text).ok()?.trim_matches(' ');
-    if text.is_empty() { Some(0) } else { i64::from_str_radix(text, 8).ok() }
-}
-
-/// A numeric field that cannot be negative.
-fn count(field: &[u8]) -> Option<u64> {
-    number(field).and_then(|value| u64::try_from(value).ok())
-}
+#[cfg(test)]
+pub(crate) use tests::table::archives;
 
 #[cfg(test)]
 mod tests;

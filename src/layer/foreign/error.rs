@@ -3,6 +3,7 @@
 use std::io;
 
 use super::names::shown;
+use crate::layer::below::MAX_DEPTH;
 use crate::layer::read::{EntryKind, TarEntry, TarError};
 use crate::layer::{LandingError, REMOVES};
 
@@ -46,12 +47,6 @@ pub enum ForeignError {
         /// What it is.
         kind: &'static str,
     },
-    /// The map of a file with holes does not fit the file.
-    #[error("the archive's entry `{path}` has a map of holes that does not fit its content")]
-    Holes {
-        /// Its name.
-        path: String,
-    },
     /// More entries than are kept in mind.
     #[error("the archive has more than the {limit} entries allowed")]
     TooMany {
@@ -87,6 +82,9 @@ pub enum NameError {
     /// It is longer than a path can be.
     #[error("has a name that is longer than a path can be")]
     TooLong,
+    /// It is in more directories than any program needs.
+    #[error("is in more than the {MAX_DEPTH} directories allowed")]
+    TooDeep,
     /// In a layer, it would remove what is below.
     #[error("{REMOVES}")]
     Whiteout,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::super::below::{MAX_DEPTH, ends, parted};
 use super::super::removes;
+use super::super::trail::{Key, Trail, key, number};
 use super::{ForeignError, NameError};
-use crate::image::Digest;
 use crate::text::plain;
 
-/// The most entries of an archive, so that remembering their names takes some 40 MiB at most.
+/// The most entries of an archive, so that remembering their names takes some 60 MiB at most.
 const MAX_ENTRIES: u64 = 1 << 20;
 
 /// The longest name, in bytes: what Linux can open.
@@ -21,6 +22,9 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
     let parts: Vec<&[u8]> = name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&&b".."[..]) {
         return Err(NameError::Upward);
+    }
+    if parts.len() > MAX_DEPTH {
+        return Err(NameError::TooDeep);
     }
     let cleaned = parts.join(&b'/');
     if removes(&cleaned) {
@@ -37,22 +41,20 @@ pub(super) fn shown(name: &[u8]) -> String {
 /// What has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    Directory,
+    Directory(u32),
     /// A directory that has no entry of its own yet.
-    Implied,
+    Implied(u32),
     Other,
 }
 
-/// Half a SHA-256 is enough to tell names apart, and half the memory.
-type Key = [u8; 16];
-
-/// The names there are.
+/// The names there are, as a tree: a directory has a number, and what is in it is found by that.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     roles: HashMap<Key, Role>,
+    directories: usize,
     entries: u64,
-    /// The directory that the last name was in: those on the way to it are known.
-    last: Vec<u8>,
+    /// The directories of the name that was looked up last.
+    trail: Trail,
 }
 
 /// Why a name was not added.
@@ -74,40 +76,61 @@ impl Names {
     /// Adds a name; `false` for a directory that was added before.
     pub(super) fn add(&mut self, path: &[u8], is_directory: bool) -> Result<bool, Refusal> {
         self.count_one()?;
-        let parent = path.iter().rposition(|byte| *byte == b'/').map_or(&path[..0], |end| &path[..end]);
-        if parent != self.last {
-            let ends = parent.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-            for end in ends.chain((!parent.is_empty()).then_some(parent.len())) {
-                match self.roles.get(&key(&parent[..end])) {
-                    Some(Role::Directory | Role::Implied) => {}
-                    Some(Role::Other) => return Err(Refusal::Name(NameError::BelowFile)),
-                    None => {
-                        self.count_one()?;
-                        self.roles.insert(key(&parent[..end]), Role::Implied);
-                    }
+        let (parent, name) = parted(path);
+        let (known, mut found) = self.trail.go_back(parent);
+        for end in ends(parent).filter(|end| *end > known) {
+            let key = key(found, parted(&parent[..end]).1);
+            found = match self.roles.get(&key) {
+                Some(Role::Directory(number) | Role::Implied(number)) => *number,
+                Some(Role::Other) => return Err(Refusal::Name(NameError::BelowFile)),
+                None => {
+                    self.count_one()?;
+                    let number = self.next_number();
+                    self.roles.insert(key, Role::Implied(number));
+                    number
                 }
-            }
-            self.last = parent.to_vec();
+            };
+            self.trail.go_on(&parent[..end], found);
         }
-        let role = if is_directory { Role::Directory } else { Role::Other };
-        match self.roles.get(&key(path)) {
-            Some(Role::Directory) if is_directory => return Ok(false),
-            Some(Role::Implied) if is_directory => {}
+        let key = key(found, name);
+        let role = match self.roles.get(&key) {
+            Some(Role::Directory(_)) if is_directory => return Ok(false),
+            Some(Role::Implied(number)) if is_directory => Role::Directory(*number),
             Some(_) => return Err(Refusal::Name(NameError::Twice)),
-            None => {}
-        }
-        self.roles.insert(key(path), role);
+            None if is_directory => Role::Directory(self.next_number()),
+            None => Role::Other,
+        };
+        self.roles.insert(key, role);
         Ok(true)
     }
 
     /// Whether a name is that of a file or link.
-    pub(super) fn has_file(&self, path: &[u8]) -> bool {
-        self.roles.get(&key(path)) == Some(&Role::Other)
+    pub(super) fn has_file(&mut self, path: &[u8]) -> bool {
+        self.role(path) == Some(Role::Other)
     }
 
     /// Whether a name is that of a directory that has an entry.
-    pub(super) fn is_directory(&self, path: &[u8]) -> bool {
-        self.roles.get(&key(path)) == Some(&Role::Directory)
+    pub(super) fn is_directory(&mut self, path: &[u8]) -> bool {
+        matches!(self.role(path), Some(Role::Directory(_)))
+    }
+
+    fn role(&mut self, path: &[u8]) -> Option<Role> {
+        let (parent, name) = parted(path);
+        let (known, mut found) = self.trail.go_back(parent);
+        for end in ends(parent).filter(|end| *end > known) {
+            match self.roles.get(&key(found, parted(&parent[..end]).1))? {
+                Role::Directory(number) | Role::Implied(number) => found = *number,
+                Role::Other => return None,
+            }
+            self.trail.go_on(&parent[..end], found);
+        }
+        self.roles.get(&key(found, name)).copied()
+    }
+
+    /// The number of another directory; the root's is 0.
+    fn next_number(&mut self) -> u32 {
+        self.directories += 1;
+        number(self.directories)
     }
 
     /// Counts an entry whose name does not matter.
@@ -119,12 +142,6 @@ impl Names {
         self.entries += 1;
         if self.entries > MAX_ENTRIES { Err(Refusal::TooMany) } else { Ok(()) }
     }
-}
-
-fn key(path: &[u8]) -> Key {
-    let mut key = Key::default();
-    key.copy_from_slice(&Digest::of(path).bytes()[..16]);
-    key
 }
 
 #[cfg(test)]
@@ -151,6 +168,9 @@ mod tests {
         assert_eq!(clean(b"a/.wh.b"), Err(NameError::Whiteout));
         assert_eq!(clean(b".wh..wh..opq"), Err(NameError::Whiteout));
         assert_eq!(clean(&[b'a'; 4097]), Err(NameError::TooLong));
+        assert_eq!(clean(&[b'a'; 4096]).map(|name| name.len()), Ok(4096));
+        assert!(clean("a/./".repeat(256).as_bytes()).is_ok());
+        assert_eq!(clean("a/".repeat(257).as_bytes()), Err(NameError::TooDeep));
     }
 
     #[test]
@@ -169,6 +189,24 @@ mod tests {
         assert_eq!(add("c", true), Err(NameError::Twice));
         assert_eq!(add("a/b/file/below", false), Err(NameError::BelowFile));
         assert_eq!(add("a/b/file", false), Err(NameError::Twice));
+        assert_eq!(add("e/f", true), Ok(true));
+        assert_eq!(add("e/f/g", false), Ok(true));
+        assert_eq!(add("e", true), Ok(true));
+        assert!(names.is_directory(b"a/b") && names.is_directory(b"e") && !names.is_directory(b"a"));
+        assert!(
+            names.has_file(b"e/f/g")
+                && !names.has_file(b"e/f")
+                && !names.has_file(b"e/f/g/h")
+                && !names.has_file(b"x/y")
+        );
+    }
+
+    #[test]
+    fn the_entries_are_counted_with_their_directories() {
+        let mut names = Names { entries: MAX_ENTRIES - 2, ..Names::default() };
+        assert!(names.add(b"a/b", false).is_ok_and(|is_new| is_new));
+        assert!(matches!(names.add(b"c", false), Err(Refusal::TooMany)));
+        assert!(matches!(names.count(), Err(ForeignError::TooMany { limit: MAX_ENTRIES })));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use tar::{EntryType, Header};
 
 use super::*;
 use crate::context::rules;
+use crate::layer::read::{TarError, archives};
+use crate::layer::trail::work;
 use crate::layer::{Compression, Format};
 use crate::progress::{Interrupt, Silent};
 
@@ -31,6 +33,16 @@ fn file(name: &str, content: &[u8]) -> Vec<u8> {
     entry(EntryType::Regular, name, 0o644, "", content)
 }
 
+/// A file in POSIX's own format.
+fn ustar(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = file(name, content);
+    bytes[257..265].copy_from_slice(b"ustar\x0000");
+    let mut header = Header::from_byte_slice(&bytes[..512]).clone();
+    header.set_cksum();
+    bytes[..512].copy_from_slice(header.as_bytes());
+    bytes
+}
+
 fn directory(name: &str) -> Vec<u8> {
     entry(EntryType::Directory, name, 0o755, "", b"")
 }
@@ -49,6 +61,10 @@ struct Plan {
 const PLAIN: Plan = Plan { destination: "/", keep: false, mode: None, exclude: &[] };
 
 fn pack(bytes: &[u8], plan: &Plan) -> Result<(Packed<Vec<u8>>, Imported), ForeignError> {
+    pack_over(bytes, plan, &mut Below::default())
+}
+
+fn pack_over(bytes: &[u8], plan: &Plan, below: &mut Below) -> Result<(Packed<Vec<u8>>, Imported), ForeignError> {
     let patterns: Vec<String> = plan.exclude.iter().map(|&pattern| pattern.to_owned()).collect();
     let rules = rules(None, &patterns).expect("patterns");
     let destination = Destination::parse(plan.destination).expect("valid");
@@ -57,7 +73,7 @@ fn pack(bytes: &[u8], plan: &Plan) -> Result<(Packed<Vec<u8>>, Imported), Foreig
     let compressors = Compressors::new(Compression::new(Format::None, None).expect("there")).expect("threads");
     let interrupt = Interrupt::default();
     let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
-    import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut Below::default())
+    import(bytes, &plan, &compressors, Vec::new(), &mut monitor, below)
 }
 
 /// One line an entry: kind, mode, owner, time, name, link, and what it contains.
@@ -186,7 +202,7 @@ fn what_others_could_take_for_something_else_is_refused() {
 
 #[test]
 fn an_archive_without_its_end_is_no_archive() {
-    assert!(matches!(pack(b"", &PLAIN), Err(ForeignError::NoEnd(0))));
+    assert!(matches!(pack(b"", &PLAIN), Err(ForeignError::Tar(TarError::Empty))));
     let whole = stream(&[file("a", b"1"), file("b", b"2")]);
     assert!(matches!(pack(&whole[..1024], &PLAIN), Err(ForeignError::NoEnd(1024))));
     assert!(pack(&whole[..1500], &PLAIN).is_err());
@@ -203,37 +219,93 @@ fn record(key: &str, value: &[u8]) -> Vec<u8> {
 #[test]
 fn files_with_holes_are_written_whole() {
     let pax = |records: &[Vec<u8>], content: &[u8]| {
-        [entry(EntryType::XHeader, "x", 0, "", &records.concat()), file("holes", content)].concat()
+        [entry(EntryType::XHeader, "x", 0, "", &records.concat()), ustar("holes", content)].concat()
     };
-    let size = record("GNU.sparse.realsize", b"12");
-    let one = [record("GNU.sparse.major", b"1"), record("GNU.sparse.minor", b"0"), size];
-    let mut ahead = b"2\n2\n3\n8\n1\n".to_vec();
+    let (size, blocks) = (|| record("GNU.sparse.size", b"600"), || record("GNU.sparse.numblocks", b"2"));
+    let real_size = record("GNU.sparse.realsize", b"600");
+    let one = [record("GNU.sparse.major", b"1"), record("GNU.sparse.minor", b"0"), real_size];
+    let stored = [&[b'a'; 512][..], b"bcd"].concat();
+    let mut ahead = b"2\n2\n512\n597\n3\n".to_vec();
     ahead.resize(512, 0);
-    let mut gnu = Header::from_byte_slice(&entry(EntryType::GNUSparse, "holes", 0o644, "", b"abcd")[..512]).clone();
+    let mut gnu = Header::from_byte_slice(&entry(EntryType::GNUSparse, "holes", 0o644, "", &stored)[..512]).clone();
     let old = gnu.as_gnu_mut().expect("GNU");
-    old.set_real_size(12);
-    for (piece, (begin, length)) in old.sparse.iter_mut().zip([(2, 3), (8, 1)]) {
+    old.set_real_size(600);
+    for (piece, (begin, length)) in old.sparse.iter_mut().zip([(2, 512), (597, 3)]) {
         piece.set_offset(begin);
         piece.set_length(length);
     }
     gnu.set_cksum();
-    let mut content = b"abcd".to_vec();
-    content.resize(512, 0);
+    let mut content = stored.clone();
+    content.resize(1024, 0);
     let records = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
-    let pairs = [(0, &b"2"[..]), (1, b"3"), (0, b"8"), (1, b"1")].map(|(key, value)| record(records[key], value));
+    let pairs = [(0, &b"2"[..]), (1, b"512"), (0, b"597"), (1, b"3")].map(|(key, value)| record(records[key], value));
     for bytes in [
-        pax(&one, &[&ahead[..], b"abcd"].concat()),
-        pax(&[record("GNU.sparse.size", b"12"), record("GNU.sparse.map", b"2,3,8,1")], b"abcd"),
-        pax(&[record("GNU.sparse.size", b"12"), pairs.concat()], b"abcd"),
+        pax(&one, &[&ahead[..], &stored].concat()),
+        pax(&[size(), blocks(), record("GNU.sparse.map", b"2,512,597,3")], &stored),
+        pax(&[size(), blocks(), pairs.concat()], &stored),
         [gnu.as_bytes(), &content[..]].concat(),
     ] {
         let (lines, imported) = packed(&stream(&[bytes]), &PLAIN);
-        assert_eq!(lines, ["f 644 5:6 7 holes  \0\0abc\0\0\0d\0\0\0"]);
-        assert_eq!(imported.bytes, 12);
+        let whole = format!("\0\0{}{}bcd", "a".repeat(512), "\0".repeat(83));
+        assert_eq!(lines, [format!("f 644 5:6 7 holes  {whole}")]);
+        assert_eq!(imported.bytes, 600);
     }
-    for map in ["2,3", "2,3,8,2", "8,1,2,3", "2,3,8,9", "0,18446744073709551615", "2,3,4"] {
-        let records = [record("GNU.sparse.size", b"12"), record("GNU.sparse.map", map.as_bytes())];
-        assert!(pack(&stream(&[pax(&records, b"abcd")]), &PLAIN).is_err(), "{map}");
+    for map in
+        ["2,512", "2,512,596,4", "597,3,2,512", "2,512,597,4", "0,18446744073709551615", "2,512,597", "2,3,88,512"]
+    {
+        let records = [size(), blocks(), record("GNU.sparse.map", map.as_bytes())];
+        let refused = pack(&stream(&[pax(&records, &stored)]), &PLAIN);
+        assert!(matches!(refused, Err(ForeignError::Tar(TarError::Field { field: "sparse map", .. }))), "{map}");
+    }
+}
+
+/// Archives of names in which neighbours have no directory in common.
+fn deep(names: usize, depth: usize) -> Vec<u8> {
+    let names = (0..names).map(|number| {
+        let name = format!("{}/{}{number}", ["a", "b"][number % 2], "d/".repeat(depth - 2));
+        [entry(EntryType::XHeader, "x", 0, "", &record("path", name.as_bytes())), file("x", b"")].concat()
+    });
+    stream(&names.collect::<Vec<_>>())
+}
+
+#[test]
+fn twice_the_names_are_twice_the_work() {
+    let below = || {
+        let mut below = Below::default();
+        // Links on the way, to directories with links.
+        for depth in 0..50 {
+            let name = format!("a/{}", "d/".repeat(depth));
+            let name = name.trim_end_matches('/');
+            below.put(name.as_bytes(), Thing::Directory(Attributes { mode: 0o755, owner: STYLE.owner, modified: 0 }));
+        }
+        below.put(b"b", Thing::Link(b"/a"));
+        below
+    };
+    let work = |names: usize, depth: usize| {
+        let bytes = deep(names, depth);
+        let mut below = below();
+        let (work, packed) = work::of(|| pack_over(&bytes, &PLAIN, &mut below));
+        packed.expect("an archive");
+        work
+    };
+    // Each name of a path is looked up for a handful of questions, however deep it is and however many there are.
+    for (names, depth) in [(100, 20), (200, 20), (100, 40), (200, 40), (100, 200)] {
+        let (once, total) = (work(names, depth), (names * depth) as u64);
+        assert!(once < 12 * total, "{names} names of depth {depth}: {once} lookups");
+        assert!(work(names * 2, depth) < once * 5 / 2, "{names} names of depth {depth}");
+    }
+    assert!(matches!(pack(&deep(2, 2000), &PLAIN), Err(ForeignError::Name { why: NameError::TooDeep, .. })));
+    pack(&deep(2, 256), &PLAIN).expect("an archive");
+}
+
+#[test]
+fn what_readers_read_otherwise_is_no_source() {
+    for (note, archive, is_refused) in archives() {
+        let imported = pack(&archive, &PLAIN);
+        match &imported {
+            Err(ForeignError::Tar(_)) => assert!(is_refused, "{note}"),
+            _ => assert!(!is_refused, "{note}"),
+        }
     }
 }
 
@@ -249,8 +321,9 @@ fn capabilities_stay_and_content_is_bounded() {
         let entry = reader.next_entry().expect("an archive").expect("an entry");
         assert_eq!((entry.kind, entry.capability.as_deref()), (kind, Some(&b"\x01\n\0="[..])));
     }
-    let huge = [record("GNU.sparse.size", b"1099511627777"), record("GNU.sparse.map", b"0,0")].concat();
-    let bytes = [self::entry(EntryType::XHeader, "x", 0, "", &huge), file("a", b"")].concat();
+    let huge = [("size", "1099511627777"), ("numblocks", "1"), ("map", "1099511627777,0")];
+    let huge = huge.map(|(key, value)| record(&format!("GNU.sparse.{key}"), value.as_bytes())).concat();
+    let bytes = [self::entry(EntryType::XHeader, "x", 0, "", &huge), ustar("a", b"")].concat();
     assert!(matches!(pack(&stream(&[bytes]), &PLAIN), Err(ForeignError::TooLarge { .. })));
 }
 

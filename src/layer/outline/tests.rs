@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use tar::{EntryType, Header};
 
 use super::*;
+use crate::layer::read::archives;
+use crate::layer::trail::work;
 
 fn entry(kind: EntryType, name: &str, link: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -133,17 +135,53 @@ fn damage_is_an_error_and_an_interrupt_ends_it() {
 }
 
 #[test]
+fn what_readers_read_otherwise_has_no_outline() {
+    for (note, archive, is_refused) in archives() {
+        match Outline::read(&archive[..], &Interrupt::default()) {
+            Err(OutlineError::Tar(_)) => assert!(is_refused, "{note}"),
+            Ok(_) | Err(OutlineError::Kind(_)) => assert!(!is_refused || note == "empty", "{note}"),
+            Err(other) => panic!("{note}: {other}"),
+        }
+    }
+}
+
+#[test]
 fn names_are_bounded() {
-    let deep = "d/".repeat(MAX_PATH_BYTES / 2 - 8);
+    let deep = "d/".repeat(MAX_DEPTH - 1);
     let names =
         |count: usize| -> Vec<Vec<u8>> { (0..count).map(|number| directory(&format!("{number}/{deep}"))).collect() };
-    assert_eq!(outline(&names(10)).names(), 10 * (MAX_PATH_BYTES / 2 - 8 + 1));
-    let many = layer(&names(1040));
+    assert_eq!(outline(&names(10)).names(), 10 * MAX_DEPTH);
+    let many = layer(&names(MAX_NAMES / MAX_DEPTH + 1));
     assert!(matches!(Outline::read(&many[..], &Interrupt::default()), Err(OutlineError::TooLarge)));
-    // Longer than a path can be: nobody could unpack it.
-    assert_eq!(outline(&[file(&"n/".repeat(3000))]).names(), 0);
+    let deeper = layer(&[directory(&format!("d/{deep}d"))]);
+    assert!(matches!(Outline::read(&deeper[..], &Interrupt::default()), Err(OutlineError::TooLarge)));
+    // Longer than a path can be: no system could unpack it.
+    assert_eq!(outline(&[directory(&"n/".repeat(3000))]).names(), 0);
     let target = "t".repeat(MAX_PATH_BYTES + 1);
     assert_eq!(listed(&outline(&[entry(EntryType::Symlink, "l", &target)])), ["o l"]);
+}
+
+#[test]
+fn twice_the_names_are_twice_the_work() {
+    let work = |names: usize| {
+        let deep = "d/".repeat(100);
+        let entries: Vec<Vec<u8>> = (0..names)
+            .flat_map(|number| {
+                let top = ["a", "b"][number % 2];
+                let whiteout = ["", ".wh."][number / 2 % 2];
+                [
+                    file(&format!("{top}/{deep}{whiteout}{number}")),
+                    entry(EntryType::Symlink, &format!("l{number}"), &deep),
+                ]
+            })
+            .collect();
+        let outline = outline(&entries);
+        let mut below = Below::default();
+        work::of(|| outline.lay_over(&mut below)).0
+    };
+    let once = work(200);
+    assert!(once < 200 * 102 * 3, "{once}");
+    assert!(work(400) < once * 5 / 2);
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -1,66 +1,149 @@
-//! Extension headers: what they say of the entry that follows them.
+//! Extension headers in the format of POSIX: records about the entry that follows them, or about all.
 
 use super::TarError;
-use super::sparse::{Map, malformed as malformed_map};
+use super::number::{decimal, seconds};
+use super::sparse::Records;
 
 /// The most bytes a capability attribute has (Linux knows 12, 20 and 24).
 const MAX_CAPABILITY_BYTES: usize = 64;
 
-/// What extension headers say about the entry that follows them.
+/// The key of a file's capabilities.
+const CAPABILITY: &[u8] = b"SCHILY.xattr.security.capability";
+
+/// What records say about the entry that follows them.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,
-    pub(super) stored: Option<u64>,
     pub(super) size: Option<u64>,
     pub(super) uid: Option<u64>,
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<i64>,
     pub(super) capability: Option<Vec<u8>>,
-    pub(super) sparse: Map,
+    pub(super) sparse: Records,
 }
 
 impl Overrides {
-    /// Reads `length key=value\n` records (POSIX pax); the value may hold any byte.
-    pub(super) fn read_pax(&mut self, mut records: &[u8], offset: u64) -> Result<(), TarError> {
+    /// Reads the records of one header; of two with one key the later counts.
+    pub(super) fn read(bytes: &[u8], offset: u64) -> Result<Self, TarError> {
         let malformed = || TarError::Field { offset, field: "pax record" };
-        let whole = |value: &[u8]| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
-        while records.first().is_some_and(|byte| *byte != 0) {
-            let space = records.iter().take(20).position(|byte| *byte == b' ').ok_or_else(malformed)?;
-            let length = whole(&records[..space]).and_then(|length| usize::try_from(length).ok());
-            let length = length.filter(|length| (space + 3..=records.len()).contains(length)).ok_or_else(malformed)?;
-            let record = records[space + 1..length].strip_suffix(b"\n").ok_or_else(malformed)?;
-            records = &records[length..];
-            let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(malformed)?;
-            let (key, value) = (&record[..equals], &record[equals + 1..]);
-            let number = || whole(value).ok_or_else(malformed);
+        let id = |value| decimal(value).filter(|id| u32::try_from(*id).is_ok()).ok_or_else(malformed);
+        let mut overrides = Self { sparse: Records::new(bytes), ..Self::default() };
+        for record in records(bytes) {
+            let (key, value) = record.ok_or_else(malformed)?;
             match key {
-                // Names with a NUL mean different files to different readers.
-                b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => return Err(malformed()),
-                b"path" | b"GNU.sparse.name" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
-                b"size" => self.stored = Some(number()?),
-                b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.size = Some(number()?),
-                b"SCHILY.xattr.security.capability" => {
-                    if value.len() > MAX_CAPABILITY_BYTES {
-                        return Err(TarError::Field { offset, field: "capability" });
-                    }
-                    self.capability = Some(value.to_vec());
+                // Where there is nothing, Go keeps what the header says and Python does not.
+                b"path" | b"linkpath" if value.is_empty() => return Err(malformed()),
+                b"path" => overrides.path = Some(value.to_vec()),
+                b"linkpath" => overrides.link = Some(value.to_vec()),
+                b"size" => overrides.size = Some(decimal(value).ok_or_else(malformed)?),
+                b"uid" => overrides.uid = Some(id(value)?),
+                b"gid" => overrides.gid = Some(id(value)?),
+                b"mtime" => overrides.mtime = Some(seconds(value).ok_or_else(malformed)?),
+                // Not needed, but refused by some readers.
+                b"atime" | b"ctime" => drop(seconds(value).ok_or_else(malformed)?),
+                CAPABILITY if value.len() > MAX_CAPABILITY_BYTES => {
+                    return Err(TarError::Field { offset, field: "capability" });
                 }
-                b"uid" => self.uid = Some(number()?),
-                b"gid" => self.gid = Some(number()?),
-                b"mtime" => {
-                    let seconds = value.split(|byte| *byte == b'.').next().unwrap_or_default();
-                    let seconds = std::str::from_utf8(seconds).ok().and_then(|text| text.parse().ok());
-                    self.mtime = Some(seconds.ok_or_else(malformed)?);
-                }
+                CAPABILITY => overrides.capability = (!value.is_empty()).then(|| value.to_vec()),
                 _ => {
                     if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
-                        self.sparse.read_record(key, value).ok_or_else(|| malformed_map(offset))?;
+                        overrides.sparse.read(key, value).ok_or_else(|| super::sparse::malformed(offset))?;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(overrides)
+    }
+}
+
+/// Checks the records of a header about all entries that follow. Go passes over all of it, Python and GNU tar do not:
+/// nothing in it may be about names, content or owners.
+pub(super) fn check_global(bytes: &[u8], offset: u64) -> Result<(), TarError> {
+    for record in records(bytes) {
+        let (key, _) = record.ok_or(TarError::Field { offset, field: "pax record" })?;
+        if matters(key) {
+            let what = "a global pax record about names, sizes, owners, times or capabilities";
+            return Err(TarError::Ambiguous { offset, what });
+        }
+    }
+    Ok(())
+}
+
+/// Whether some reader acts on a record about all entries.
+fn matters(key: &[u8]) -> bool {
+    let names: [&[u8]; 9] = [b"path", b"linkpath", b"size", b"uid", b"gid", b"uname", b"gname", b"mtime", CAPABILITY];
+    names.contains(&key) || key.starts_with(b"GNU.")
+}
+
+/// The keys and values of `length key=value\n` records; the value may hold any byte. Ends with `None` where something
+/// is no record to one of the readers.
+fn records(mut rest: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+    std::iter::from_fn(move || {
+        (!rest.is_empty()).then(|| {
+            let record = first(rest);
+            rest = record.map_or(&[][..], |(_, _, length)| &rest[length..]);
+            record.map(|(key, value, _)| (key, value))
+        })
+    })
+}
+
+/// The key, the value and the length of the first record.
+fn first(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
+    let length = usize::try_from(decimal(&bytes[..space])?).ok().filter(|length| *length <= bytes.len())?;
+    let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
+    let equals = record.iter().position(|byte| *byte == b'=')?;
+    let (key, value) = (&record[..equals], &record[equals + 1..]);
+    // A NUL ends a text for some and not for others.
+    let is_text = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname" | b"GNU.sparse.name");
+    let has_nul = key.contains(&0) || is_text && value.contains(&0);
+    (!key.is_empty() && !has_nul).then_some((key, value, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_split_by_their_lengths() {
+        let read = |bytes: &[u8]| -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+            records(bytes).map(|record| record.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        };
+        assert_eq!(read(b""), Some(Vec::new()));
+        assert_eq!(read(b"5 a=\n011 b=c\nd=\n"), Some(vec![(b"a".into(), b"".into()), (b"b".into(), b"c\nd=".into())]));
+        for bytes in [
+            &b"8 path=x\n"[..],
+            b"x path=x\n",
+            b"+9 path=x\n",
+            b"9 path=x\n\0",
+            b"9 path=x ",
+            b"11 path=x\n",
+            b"4 a\n",
+            b"4 =\n",
+            b"3 \n",
+            b"7 a\0=b\n",
+            b"11 path=b\0\n",
+            b"12 uname=b\0\n",
+            b"99999999999999999999 a=b\n",
+            b"00000000000000000000000005 a=\n",
+        ] {
+            assert_eq!(read(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_global_record_may_be_about() {
+        for key in
+            ["path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "GNU.sparse.map", "GNU.volume.size"]
+        {
+            assert!(matters(key.as_bytes()), "{key}");
+        }
+        assert!(matters(CAPABILITY));
+        for key in
+            ["comment", "hdrcharset", "SCHILY.xattr.user.x", "LIBARCHIVE.creationtime", "atime", "ctime", "paths"]
+        {
+            assert!(!matters(key.as_bytes()), "{key}");
+        }
     }
 }
