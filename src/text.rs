@@ -45,6 +45,31 @@ pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_unseen(c))
 }
 
+/// Several lines of data for a person, in which tabs stay too.
+pub(crate) fn escaped_data(text: &str) -> Cow<'_, str> {
+    escape(text, |c| !matches!(c, '\n' | '\t') && is_unseen(c))
+}
+
+/// JSON of this meaning in which what is not there to be seen is written as `\uNNNN`. In JSON such characters, line breaks
+/// between tokens aside, are in strings alone.
+pub(crate) fn escaped_json(json: String) -> String {
+    let steers = |c: char| c != '\n' && is_unseen(c);
+    if !json.contains(steers) {
+        return json;
+    }
+    let mut plain = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if steers(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(plain, "\\u{unit:04x}");
+            }
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 fn escape(text: &str, steers: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&steers) {
         return text.into();
@@ -116,6 +141,10 @@ mod tests {
         fn nothing_steers_a_terminal(text in any::<String>()) {
             let steers = is_unseen;
             prop_assert!(!escaped(&text).contains(steers));
+            prop_assert!(!escaped_data(&text).replace(['\n', '\t'], "").contains(steers));
+            let json = escaped_json(serde_json::to_string_pretty(&[&text]).expect("a string"));
+            prop_assert!(!json.replace('\n', "").contains(steers));
+            prop_assert_eq!(&serde_json::from_str::<[String; 1]>(&json).expect("still JSON")[0], &text);
             prop_assert!(!escaped_lines(&text).replace('\n', "").contains(steers));
             prop_assert!(!tidy(&text).unwrap_or_default().contains(steers));
             prop_assert!(!plain(&text, 100).contains(steers));

@@ -249,9 +249,7 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Store(error) => error.into(),
             ArchiveError::Interrupted => Self::new(Kind::Interrupted, error),
             ArchiveError::NoImages => Self::new(Kind::Usage, error),
-            ArchiveError::Write(source) if source.kind() == std::io::ErrorKind::BrokenPipe => {
-                Self::new(Kind::Failed, super::ui::OutputClosed)
-            }
+            ArchiveError::Write(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Self::of_output(source),
             ArchiveError::Write(ref source) => {
                 let hint = no_room(source);
                 with_hint(Self::new(Kind::Failed, error), hint)

@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &[OsString], ui: &mut Ui) -> u8 {
         Ok(text) => (Zeroizing::new(text), 0),
         Err(text) => (Zeroizing::new(text), 1),
     };
-    if text.is_empty() || ui.data(&text).is_ok() { code } else { 1 }
+    if text.is_empty() || ui.data_verbatim(&text).is_ok() { code } else { 1 }
 }
 
 fn printable(text: &str) -> String {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, Kind, Outcome, Paint};
 use super::ui::Ui;
+use crate::text::escaped;
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,10 +118,23 @@ pub(super) enum Form {
 
 /// Prints the lines; the outcome is that of the first one that failed.
 pub(super) fn report(ui: &Ui, form: Form, lines: &[Line]) -> Outcome {
-    match form {
-        Form::Json => ui.data(&super::format::json(lines))?,
-        Form::Text => ui.data(&text(lines, ui.data_paint()))?,
+    let printed = match form {
+        Form::Json => ui.data_verbatim(&super::format::json(lines)),
+        Form::Text => ui.data_verbatim(&text(lines, ui.data_paint())),
+    };
+    outcome(verdict(lines), printed)
+}
+
+/// The verdict counts, whether or not its reader stayed for all the lines.
+fn outcome(verdict: Outcome, printed: Outcome) -> Outcome {
+    match (verdict, printed) {
+        (Err(failed), _) => Err(failed),
+        (Ok(()), Err(failure)) if failure.is_output_closed() => Ok(()),
+        (Ok(()), printed) => printed,
     }
+}
+
+fn verdict(lines: &[Line]) -> Outcome {
     let failed: Vec<&Line> = lines.iter().filter(|line| line.status == Status::Fail).collect();
     match failed[..] {
         [] => Ok(()),
@@ -135,9 +149,10 @@ fn text(lines: &[Line], paint: Paint) -> String {
     let width = lines.iter().map(|line| line.check.len()).max().unwrap_or_default();
     let mut text = String::new();
     for line in lines {
-        let _ = writeln!(text, "{}  {:<width$}  {}", line.status.painted(paint), line.check, line.found);
+        let _ = writeln!(text, "{}  {:<width$}  {}", line.status.painted(paint), line.check, escaped(&line.found));
         for fix in &line.fix {
-            let _ = writeln!(text, "{:width$}  {} {fix}", "", paint.hint("fix:"), width = width + 6);
+            let _ =
+                writeln!(text, "{:width$}  {} {fix}", "", paint.hint("fix:"), fix = escaped(fix), width = width + 6);
         }
     }
     text
@@ -146,6 +161,31 @@ fn text(lines: &[Line], paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_verdict_outlives_its_reader() {
+        let closed = || Failure::of_output(std::io::ErrorKind::BrokenPipe.into());
+        let full = || Failure::of_output(std::io::ErrorKind::StorageFull.into());
+        let network = || Failure::new(Kind::Network, "refused");
+        let code = |verdict, printed| outcome(verdict, printed).map_or_else(|failure| failure.code(), |()| 0);
+        assert_eq!(code(Ok(()), Ok(())), 0);
+        assert_eq!(code(Ok(()), Err(closed())), 0);
+        assert_eq!(code(Ok(()), Err(full())), 1);
+        for printed in [Ok(()), Err(closed()), Err(full())] {
+            assert_eq!(code(Err(network()), printed), 3);
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal() {
+        let failure = Failure::new(Kind::Registry, "no \u{1b}[2J\u{202e}");
+        let line = Line::fail("TLS", &failure, "").fix("say \u{9b}31m");
+        let shown = text(&[line], Paint(false));
+        assert_eq!(
+            shown,
+            "fail  TLS  no \\x1b[2J\\xe2\\x80\\xae\n           fix: \n           fix: say \\xc2\\x9b31m\n"
+        );
+    }
 
     #[test]
     fn a_line_has_status_check_what_was_found_and_the_fix() {

@@ -1,6 +1,6 @@
 //! Exit codes: part of the interface, listed in every man page, never renumbered.
 
-/// Done; also when the reader of standard output went away.
+/// Done.
 pub const DONE: u8 = 0;
 /// Anything that has no code of its own: local input and output, mostly.
 pub const FAILED: u8 = 1;
@@ -20,6 +20,9 @@ pub const USAGE: u8 = 64;
 pub const BUG: u8 = 70;
 /// Interrupted by SIGINT.
 pub const INTERRUPTED: u8 = 130;
+/// The reader of standard output left before everything was written: what a shell has for a program that SIGPIPE ended, so
+/// that a truncated archive does not pass `pipefail`.
+pub const OUTPUT_CLOSED: u8 = 141;
 /// Ended by SIGTERM.
 pub const TERMINATED: u8 = 143;
 
@@ -32,4 +35,4 @@ pub(super) const TABLE: &str = "Exit codes:
   4    image, tag or context not found or invalid
   5    the registry refused or answered wrongly
   6    a deadline passed
-  64   usage; 70 bug; 130 SIGINT; 143 SIGTERM";
+  64   usage; 70 bug; 130 SIGINT; 141 standard output closed; 143 SIGTERM";

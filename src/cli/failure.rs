@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 
 use super::exit;
 use crate::text::{escaped, escaped_lines};
@@ -45,6 +46,11 @@ impl Kind {
     }
 }
 
+/// The reader of standard output left before everything was written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+struct OutputClosed;
+
 /// An error on its way out.
 #[derive(Debug)]
 pub struct Failure {
@@ -82,6 +88,14 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Standard output could not be written. A reader that left has its exit code, and needs no message.
+    pub(super) fn of_output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { code: Some(exit::OUTPUT_CLOSED), ..Self::new(Kind::Failed, OutputClosed) };
+        }
+        Self::new(Kind::Failed, error).hint("standard output could not be written")
     }
 
     /// The end of a command that a signal stopped.
@@ -122,16 +136,9 @@ impl Failure {
         text
     }
 
-    /// Whether standard output's reader went away, which is no failure.
-    pub fn is_broken_pipe(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
-        while let Some(error) = cause {
-            if error.downcast_ref::<super::ui::OutputClosed>().is_some() {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
+    /// Returns whether the reader of standard output left. It knows, so no message is needed.
+    pub fn is_output_closed(&self) -> bool {
+        self.source.is::<OutputClosed>()
     }
 
     /// `error:`, `caused by:` and `hint:` lines. Only a cause may have several; no name in them steers the terminal.

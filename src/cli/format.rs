@@ -1,10 +1,12 @@
 //! `--format` and `-o`: tables, JSON, YAML, and templates with `{{.Field}}` as docker has them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::text::{escaped, escaped_json, escaped_lines};
 
 /// How to print rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,9 @@ impl Format {
     }
 
     /// Renders rows; `values` has the columns' texts, `data` what JSON and YAML show.
+    ///
+    /// A person reads tables: what cannot be seen in a cell is escaped. A program reads templates, which print each value
+    /// as it is, as docker's do. JSON and YAML escape by their own rules.
     pub(super) fn render<T: Serialize>(
         &self,
         columns: &[Column],
@@ -94,15 +99,20 @@ impl Format {
 pub(super) fn json<T: Serialize + ?Sized>(data: &T) -> String {
     let mut text = serde_json::to_string_pretty(data).expect("rows have only string keys");
     text.push('\n');
-    text
+    escaped_json(text)
 }
 
 fn compact<T: Serialize>(data: &T) -> String {
-    serde_json::to_string(data).expect("rows have only string keys")
+    escaped_json(serde_json::to_string(data).expect("rows have only string keys"))
 }
 
+/// YAML; as JSON, which is YAML too, where a text has characters that the serializer would show as they are.
 fn yaml<T: Serialize>(data: &T) -> Result<String, Failure> {
-    serde_saphyr::to_string(data).map_err(|error| Failure::new(super::failure::Kind::Failed, error))
+    let text = serde_saphyr::to_string(data).map_err(|error| Failure::new(super::failure::Kind::Failed, error))?;
+    Ok(match escaped_lines(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(_) => json(data),
+    })
 }
 
 fn split(line: &str) -> Vec<String> {
@@ -160,8 +170,13 @@ fn unescape(text: &str) -> String {
     text.replace("\\t", "\t").replace("\\n", "\n")
 }
 
-/// Pads columns to a common width, three spaces apart.
-fn align(lines: Vec<Vec<String>>) -> String {
+/// Pads columns to a common width, three spaces apart. What cannot be seen in a cell is escaped.
+fn align(mut lines: Vec<Vec<String>>) -> String {
+    for cell in lines.iter_mut().flatten() {
+        if let Cow::Owned(plain) = escaped(cell) {
+            *cell = plain;
+        }
+    }
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..columns)
@@ -216,6 +231,24 @@ mod tests {
         assert_eq!(rendered("{{json .}}"), "{\"name\":\"app\"}\n{\"name\":\"longer\"}\n");
         assert!(rendered("json").starts_with("[\n  {\n    \"name\": \"app\""));
         assert!(rendered("yaml").contains("name: app"));
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_but_in_templates() {
+        let name = "a\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\nb";
+        let rows = [(vec![name.to_owned(), "1 B".to_owned()], serde_json::json!({ "name": name }))];
+        let rendered = |format: &str| {
+            let format = Format::parse(Some(format), None, COLUMNS).expect(format);
+            format.render(COLUMNS, &["Name", "Size"], &rows).expect("rendered")
+        };
+        let escaped = "a\\x1b[31m\\xc2\\x9b2J\\x7f\\xe2\\x80\\xae\\x0ab";
+        assert_eq!(rendered("table").lines().nth(1), Some(&*format!("{escaped}   1 B")));
+        assert_eq!(rendered("table {{.Name}}\\t{{.Size}}").lines().nth(1), Some(&*format!("{escaped}   1 B")));
+        assert_eq!(rendered("{{.Name}}"), format!("{name}\n"));
+        for format in ["json", "{{json .}}", "yaml"] {
+            let text = rendered(format);
+            assert_eq!(crate::text::escaped_lines(&text), text, "{format}");
+        }
     }
 
     #[test]

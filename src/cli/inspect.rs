@@ -165,7 +165,7 @@ struct FileRow {
 impl Args {
     fn table<T: Serialize>(&self, ui: &Ui, columns: &[Column], shown: &[&str], rows: &[(Vec<String>, T)]) -> Outcome {
         let format = Format::parse(self.format.as_deref(), self.output.as_deref(), columns)?;
-        ui.data(&format.render(columns, shown, rows)?)
+        ui.data_verbatim(&format.render(columns, shown, rows)?)
     }
 
     fn digest(&self, digest: crate::image::Digest) -> String {

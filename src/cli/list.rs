@@ -80,7 +80,7 @@ impl Run for Args {
             shown.insert(2, "Digest");
         }
         let rows: Vec<(Vec<String>, Listed)> = listed.into_iter().map(|line| (values(&line, &id), line)).collect();
-        ui.data(&format.render(COLUMNS, &shown, &rows)?)
+        ui.data_verbatim(&format.render(COLUMNS, &shown, &rows)?)
     }
 }
 

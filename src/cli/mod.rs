@@ -160,7 +160,7 @@ fn bug() -> String {
 fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(exit::DONE),
-        Err(failure) if failure.is_broken_pipe() => ExitCode::from(exit::DONE),
+        Err(failure) if failure.is_output_closed() => ExitCode::from(failure.code()),
         Err(failure) => {
             ui.fail(&failure);
             ExitCode::from(failure.code())

@@ -105,11 +105,11 @@ impl Run for Args {
             if report.undone.is_empty() {
                 ui.status("Nothing was sent; the registry would let it in");
             }
-            ui.data(&match self.format {
-                Format::Json => render::previews_as_json(&report),
-                Format::Text => render::previews_as_text(&report.done),
-            })?;
-            return report.end();
+            let printed = match self.format {
+                Format::Json => ui.data_verbatim(&render::previews_as_json(&report)),
+                Format::Text => ui.data(&render::previews_as_text(&report.done)),
+            };
+            return report.end().and(printed);
         }
         self.tell(ui, Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?))
     }
@@ -130,11 +130,11 @@ impl Args {
             results::write(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
         tell(ui, &self.registry, &report.done);
-        ui.data(&match self.format {
-            Format::Json => render::report_as_json(&report),
-            Format::Text => report.pinned(),
-        })?;
-        report.end()
+        let printed = match self.format {
+            Format::Json => ui.data_verbatim(&render::report_as_json(&report)),
+            Format::Text => ui.data(&report.pinned()),
+        };
+        report.end().and(printed)
     }
 }
 

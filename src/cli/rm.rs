@@ -10,6 +10,7 @@ use super::failure::{Failure, Outcome};
 use super::ui::Ui;
 use crate::remove::{RemoveError, remove, remove_all};
 use crate::store::{Entry, StoreError};
+use crate::text::escaped;
 
 /// Remove images from the local store
 ///
@@ -42,6 +43,7 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         let store = self.store.open(ui)?.with_patience(Duration::from_secs(self.lock_timeout));
         let mut failure = None;
+        let mut printed = Ok(());
         if self.all {
             let count = store.entries()?.len();
             if count > 0 && !self.force {
@@ -54,11 +56,12 @@ impl Run for Args {
                     }
                 }
             }
-            self.tell(ui, &remove_all(&store)?)?;
+            printed = self.tell(ui, &remove_all(&store)?);
         }
         for image in &self.images {
             match remove(&store, image, self.force) {
-                Ok(removed) => self.tell(ui, &removed)?,
+                // What is removed is removed, whether or not its reader stayed.
+                Ok(removed) => printed = printed.and(self.tell(ui, &removed)),
                 Err(RemoveError::Store(StoreError::NotFound { .. })) if self.force => {}
                 // The other images are removed all the same; the first error is reported at the end.
                 Err(error) => {
@@ -73,10 +76,11 @@ impl Run for Args {
         if self.prune {
             let pruned = store.prune()?;
             if !self.quiet {
-                ui.data(&format!("Freed {} in {} blobs", HumanBytes(pruned.bytes), pruned.blobs))?;
+                let freed = format!("Freed {} in {} blobs", HumanBytes(pruned.bytes), pruned.blobs);
+                printed = printed.and(ui.data(&freed));
             }
         }
-        failure.map_or(Ok(()), Err)
+        failure.map_or(printed, Err)
     }
 }
 
@@ -86,7 +90,7 @@ impl Args {
             if !self.quiet {
                 let digest = entry.descriptor.digest;
                 ui.data(&match &entry.name {
-                    Some(name) => format!("Removed {name} ({digest})"),
+                    Some(name) => format!("Removed {} ({digest})", escaped(name)),
                     None => format!("Removed {digest}"),
                 })?;
             }

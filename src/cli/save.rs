@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::failure::{Failure, Kind, Outcome};
-use super::ui::{OutputClosed, Ui};
+use super::ui::Ui;
 use crate::archive::{ArchiveFormat, save};
 use crate::fs::Replacement;
 use crate::image::Platform;
@@ -65,10 +65,7 @@ impl Run for Args {
             return ui.run_blocking(|interrupt| {
                 let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
                 save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
-                out.flush().map_err(|error| match error.kind() {
-                    std::io::ErrorKind::BrokenPipe => Failure::new(Kind::Failed, OutputClosed),
-                    _ => Failure::new(Kind::Failed, error),
-                })
+                out.flush().map_err(Failure::of_output)
             });
         };
         let path = ui.absolute(path);

@@ -15,6 +15,7 @@ use super::failure::{Outcome, Paint};
 use super::registry::{address, trust_store};
 use super::ui::Ui;
 use crate::audit::Event;
+use crate::text::escaped;
 use crate::tls::{CertificateFacts, RegistryHost};
 use crate::trust::unpin;
 
@@ -106,7 +107,7 @@ pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
 }
 
 fn names(names: &[String]) -> String {
-    if names.is_empty() { "(none)".to_owned() } else { names.join(",") }
+    if names.is_empty() { "(none)".to_owned() } else { escaped(&names.join(",")).into_owned() }
 }
 
 /// The day a certificate ends, marked when that is over or within 30 days.
@@ -137,8 +138,8 @@ pub(super) fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &
 fn described(certificates: &[CertificateFacts]) -> String {
     let now = Timestamp::now();
     let one = |facts: &CertificateFacts| {
-        let issuer = if facts.self_signed { "itself" } else { &facts.issuer };
-        let subject = if facts.subject.is_empty() { "(none)" } else { &facts.subject };
+        let issuer = if facts.self_signed { "itself".into() } else { escaped(&facts.issuer) };
+        let subject = if facts.subject.is_empty() { "(none)".into() } else { escaped(&facts.subject) };
         format!(
             "  subject      {subject}\n  issuer       {issuer}\n  names        {}\n  valid        {} to {}\n  \
              fingerprint  {}",

@@ -1,6 +1,5 @@
 //! The terminal: standard output is data, standard error is status.
 
-use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
-use crate::text::{escaped, escaped_lines};
+use crate::text::{escaped, escaped_data, escaped_lines};
 use crate::threads;
 
 /// How long stopped work may take to cancel what it began.
@@ -26,18 +25,6 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// The longest answer to a question that is read.
 const MAX_ANSWER_BYTES: u64 = 4096;
-
-/// The reader of standard output went away: a clean end.
-#[derive(Debug)]
-pub(super) struct OutputClosed;
-
-impl fmt::Display for OutputClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("standard output was closed")
-    }
-}
-
-impl std::error::Error for OutputClosed {}
 
 /// What an applet works with besides its arguments.
 pub(super) struct Ui {
@@ -105,17 +92,24 @@ impl Ui {
         }
     }
 
-    /// Writes data, with a final newline.
-    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
+    /// Writes data that a person reads, with a final newline. What others wrote in it cannot steer the terminal.
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
-        print(text).map_err(output_failure)
+        self.data_verbatim(&escaped_data(text))
     }
 
-    /// Writes a document exactly as it is, with a final newline for people only.
+    /// Writes data that is for programs, or fit to be shown already, with a final newline.
+    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
+    pub(super) fn data_verbatim(&self, text: &str) -> Result<(), Failure> {
+        print(text).map_err(Failure::of_output)
+    }
+
+    /// Writes a document exactly as it is; on a terminal with a final newline, and with what could steer it escaped.
     pub(super) fn data_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.env.stdout_is_terminal {
+            return self.data(&String::from_utf8_lossy(bytes));
+        }
         let mut out = io::stdout().lock();
-        let newline: &[u8] = if self.env.stdout_is_terminal { b"\n" } else { b"" };
-        out.write_all(bytes).and_then(|()| out.write_all(newline)).and_then(|()| out.flush()).map_err(output_failure)
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::of_output)
     }
 
     /// Tells a person what happens. Nobody listening is no reason to stop.
@@ -391,11 +385,4 @@ impl StopSignals {
             _ = terminate.recv() => Signal::Terminate,
         }
     }
-}
-
-fn output_failure(error: io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(Kind::Failed, OutputClosed);
-    }
-    Failure::new(Kind::Failed, error).hint("standard output could not be written")
 }

@@ -35,6 +35,7 @@ mod layers;
 mod login;
 mod multicall;
 mod observed;
+mod outputs;
 mod publish;
 mod push;
 mod questions;

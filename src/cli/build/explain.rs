@@ -12,6 +12,7 @@ use super::super::inspect::printable;
 use super::super::ui::Ui;
 use crate::explain::{Contents, DecidedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
 use crate::layer::REMOVES;
+use crate::text::escaped;
 
 /// Questions about the context; nothing is built where one is asked.
 #[derive(Debug, clap::Args)]
@@ -54,12 +55,13 @@ impl ExplainArgs {
 
     pub(super) fn answer(&self, ui: &Ui, config: &ExplainConfig) -> Outcome {
         if !self.explain.is_empty() {
-            let told: Vec<String> = explain(config, &self.explain)?.iter().map(sentence).collect();
+            let told: Vec<String> =
+                explain(config, &self.explain)?.iter().map(|told| escaped(&sentence(told)).into_owned()).collect();
             return ui.data(&told.join("\n"));
         }
         let contents = ui.run_blocking(|interrupt| Ok(contents(config, interrupt)?))?;
         let rows = self.rows(&contents.kept);
-        ui.data(&Format::Table.render(COLUMNS, &["Size", "Kind", "Path"], &rows)?)?;
+        ui.data_verbatim(&Format::Table.render(COLUMNS, &["Size", "Kind", "Path"], &rows)?)?;
         summary(ui, &contents);
         Ok(())
     }

@@ -134,7 +134,7 @@ impl Args {
     /// What became of the push: the references to deploy are the last lines.
     pub(super) fn tell_push(&self, ui: &Ui, report: Report) -> Outcome {
         tell(ui, &self.registry, &report.done);
-        ui.data(&report.pinned())?;
-        report.end()
+        let printed = ui.data(&report.pinned());
+        report.end().and(printed)
     }
 }

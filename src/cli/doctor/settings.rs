@@ -25,7 +25,7 @@ impl Args {
     pub(super) fn print_settings(&self, ui: &Ui) -> Outcome {
         let rows = self.all_settings(ui)?;
         if self.format == Form::Json {
-            return ui.data(&json(&rows));
+            return ui.data_verbatim(&json(&rows));
         }
         let name = rows.iter().map(|row| row.setting.len()).max().unwrap_or_default();
         let told = rows.iter().map(|row| format!("{:<name$}  {} ({})", row.setting, row.value, row.source));

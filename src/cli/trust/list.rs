@@ -66,7 +66,7 @@ impl List {
             rows.push(system());
         }
         let format = if self.format == Shape::Json { Format::Json } else { Format::Table };
-        ui.data(&format.render(COLUMNS, &["Host", "Fingerprint", "Names", "ValidUntil", "From"], &rows)?)
+        ui.data_verbatim(&format.render(COLUMNS, &["Host", "Fingerprint", "Names", "ValidUntil", "From"], &rows)?)
     }
 
     fn add_cluster(&self, ui: &Ui, rows: &mut Vec<Row>) -> Result<(), Failure> {

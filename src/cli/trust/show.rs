@@ -92,7 +92,7 @@ impl Show {
                 accepted,
                 reason,
             };
-            return ui.data(&json(&report));
+            return ui.data_verbatim(&json(&report));
         }
         let mut text = format!("Trusted for {host}, in the order of use:\n");
         for AnchorLine { origin, count, certificate } in anchors(&trust) {
