@@ -26,11 +26,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::access::AccessLine;
+use super::framing;
 use super::limits::Limits;
 use super::query::Query;
 use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request};
-use super::reply::Content;
+use super::reply::{Content, Reply};
 use super::stream::Patient;
 
 /// Who is told about requests.
@@ -184,7 +185,13 @@ impl Connections {
         let (head, incoming) = request.into_parts();
         let received = Arc::new(AtomicU64::new(0));
         let path = head.uri.path().to_owned();
-        let mut account = Account::new(Arc::clone(&self.log), peer, head.method.as_str(), &path, &received);
+        let account = Account::new(Arc::clone(&self.log), peer, head.method.as_str(), &path, &received);
+        if let Err(refusal) = framing::check(&head.method, &head.uri, head.version, &head.headers) {
+            return response(
+                Reply::from(refusal).with(http::header::CONNECTION, HeaderValue::from_static("close")),
+                account,
+            );
+        }
         let request = Request {
             query: Query::parse(head.uri.query()),
             path,
@@ -196,16 +203,20 @@ impl Connections {
         // In a task of its own, so that a client that leaves cannot stop it between taking an
         // upload's file and putting it back, and a bug costs one request.
         let reply = tokio::spawn(Arc::clone(&self.registry).answer(request)).await;
-        let reply = reply.unwrap_or_else(|error| Refusal::fault(&error).into());
-        account.line.status = Some(reply.status.as_u16());
-        account.line.user = reply.user;
-        account.line.fault = reply.fault;
-        let mut response = http::Response::new(Outgoing::new(reply.content, account));
-        *response.status_mut() = reply.status;
-        *response.headers_mut() = reply.headers;
-        response.headers_mut().insert(API_VERSION.0, API_VERSION.1);
-        response
+        let reply: Reply = reply.unwrap_or_else(|error| Refusal::fault(&error).into());
+        response(reply, account)
     }
+}
+
+fn response(reply: Reply, mut account: Account) -> http::Response<Outgoing> {
+    account.line.status = Some(reply.status.as_u16());
+    account.line.user = reply.user;
+    account.line.fault = reply.fault;
+    let mut response = http::Response::new(Outgoing::new(reply.content, account));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    response.headers_mut().insert(API_VERSION.0, API_VERSION.1);
+    response
 }
 
 /// Tells all connections to finish what they are doing.

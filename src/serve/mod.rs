@@ -6,7 +6,7 @@
 //! registry   who may ask, and which endpoint is meant
 //! manifests, blobs, uploads    the endpoints, over the store
 //! sessions   uploads between requests      names   entries of the store as repositories and tags
-//! route, query, range, login, htpasswd     pure: what clients and files say, parsed and bounded
+//! framing, route, query, range, login, htpasswd     pure: what clients and files say, parsed and bounded
 //! ```
 //!
 //! Whatever waits for the disk runs on threads made for waiting. Memory is bounded by connections
@@ -16,6 +16,7 @@
 mod access;
 mod blobs;
 mod certificate;
+mod framing;
 mod htpasswd;
 mod http;
 mod limits;

@@ -6,6 +6,7 @@
 mod access;
 mod blobs;
 mod clients;
+mod framing;
 mod lifecycle;
 mod lists;
 mod manifests;
