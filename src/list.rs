@@ -1,5 +1,7 @@
 //! Listing: what the store holds, one line a name.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::image::{Content, Digest, Platform, Reference};
@@ -55,18 +57,21 @@ pub struct Filter {
 ///
 /// An entry whose documents are damaged is reported beside the others, not instead of them.
 pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> {
-    let mut listed = Vec::new();
+    let mut found = Vec::new();
     let mut damaged = Vec::new();
     for entry in store.entries()? {
         match look(store, &entry) {
-            Ok(line) => {
-                if filter.passes(&line) {
-                    listed.push(line);
-                }
-            }
+            Ok((line, documents)) => found.push((entry, line, documents)),
             Err(error) => damaged.push((entry, error)),
         }
     }
+    let shown = shown_elsewhere(&found);
+    let is_shown = |entry: &Entry| is_kept(entry) && shown.contains(&entry.descriptor.digest);
+    let mut listed: Vec<Listed> = found
+        .into_iter()
+        .filter(|(entry, line, _)| !is_shown(entry) && filter.passes(line))
+        .map(|(_, line, _)| line)
+        .collect();
     if !damaged.is_empty() {
         // An entry that is gone by now was removed and pruned under our eyes; nothing is wrong with it.
         let entries = store.entries()?;
@@ -76,7 +81,22 @@ pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> 
     Ok(Listing { listed, damaged })
 }
 
-fn look(store: &ImageStore, entry: &Entry) -> Result<Listed, StoreError> {
+/// Whether the embedded registry keeps the manifest by its digest and it has no name.
+fn is_kept(entry: &Entry) -> bool {
+    entry.name.is_none() && entry.repository.is_some()
+}
+
+/// The manifests that need no line of their own when they are kept by digest alone: those of named images, and those
+/// that an index refers to.
+fn shown_elsewhere(found: &[(Entry, Listed, Vec<Digest>)]) -> BTreeSet<Digest> {
+    let shown = found.iter().flat_map(|(entry, _, documents)| {
+        documents.iter().filter(move |digest| !is_kept(entry) || **digest != entry.descriptor.digest)
+    });
+    shown.copied().collect()
+}
+
+/// What is listed of an entry, and the digests of its manifest or index and of all that an index refers to.
+fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), StoreError> {
     let tree = store.tree(&entry.descriptor)?;
     let mut platforms = Vec::new();
     let mut labels = std::collections::BTreeMap::new();
@@ -98,8 +118,9 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<Listed, StoreError> {
     let several = tree.documents.len() > 1;
     let documents: u64 = tree.documents.iter().map(|document| document.descriptor.size).sum();
     let blobs: u64 = tree.blobs.iter().map(|blob| blob.size).sum();
-    Ok(Listed {
-        repository: reference.as_ref().map(Reference::name).or_else(|| entry.name.clone()),
+    let unnamed = || entry.name.clone().or_else(|| entry.repository.clone());
+    let line = Listed {
+        repository: reference.as_ref().map(Reference::name).or_else(unnamed),
         tag: reference.as_ref().and_then(|reference| reference.tag().map(str::to_owned)),
         name: entry.name.clone(),
         id: config_digest.filter(|_| !several).unwrap_or(entry.descriptor.digest),
@@ -109,7 +130,8 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<Listed, StoreError> {
         platforms,
         layers,
         labels,
-    })
+    };
+    Ok((line, tree.documents.iter().map(|document| document.descriptor.digest).collect()))
 }
 
 impl Filter {

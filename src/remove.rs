@@ -23,8 +23,8 @@ pub enum RemoveError {
 /// An id whose image has several names is refused unless `force` is set.
 pub fn remove(store: &ImageStore, image: &str, force: bool) -> Result<Vec<Entry>, RemoveError> {
     let selection = store.resolve(image)?;
-    if selection.entries.len() > 1 && !force {
-        let names = selection.entries.into_iter().filter_map(|entry| entry.name).collect();
+    let names: Vec<_> = selection.entries.iter().filter_map(|entry| entry.name.clone()).collect();
+    if names.len() > 1 && !force {
         return Err(RemoveError::SeveralNames { id: image.to_owned(), names });
     }
     Ok(store.remove(&selection.entries)?)

@@ -14,7 +14,8 @@ use crate::text::escaped;
 
 /// Remove images from the local store
 ///
-/// A name is removed; the data it shares with other images stays. --prune frees what no name reaches.
+/// A name is removed; the data it shares with other images stays. --prune frees what no name reaches, also what
+/// idpbuilder-serve kept by its digest.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Names, digests or ids of stored images
@@ -76,6 +77,9 @@ impl Run for Args {
         if self.prune {
             let pruned = store.prune()?;
             if !self.quiet {
+                if pruned.manifests > 0 {
+                    printed = printed.and(ui.data(&format!("Removed {} manifests without a tag", pruned.manifests)));
+                }
                 let freed = format!("Freed {} in {} blobs", HumanBytes(pruned.bytes), pruned.blobs);
                 printed = printed.and(ui.data(&freed));
             }

@@ -15,6 +15,8 @@ pub mod annotation {
     pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// RFC 3339 time of the build.
     pub const CREATED: &str = "org.opencontainers.image.created";
+    /// Repository of the embedded registry that keeps a manifest by its digest; in the store's index only.
+    pub const REPOSITORY: &str = "io.cnoe.idpbuilder.repository";
     /// Digest of the manifest that an image is built on.
     pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
     /// Name of the image that an image is built on.

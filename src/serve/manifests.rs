@@ -1,11 +1,10 @@
 //! Manifests by tag and by digest.
 //!
-//! A manifest is part of a repository when a tag of it leads there, directly or through an index.
-//! One pushed by digest belongs to nothing yet: it is stored and remembered until the server stops,
-//! which is long enough for the tag or index that it was pushed for.
+//! A manifest is part of a repository from its push, by tag or by digest, until it is deleted by its
+//! digest or the store is pruned; the store's index says so, so a tag that moves and a restart change
+//! nothing. What an index of the repository refers to is part of it, too.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::json;
@@ -18,51 +17,11 @@ use super::route::ManifestReference;
 use crate::image::{self, Descriptor, Digest, Document, DocumentError, MAX_DOCUMENT_BYTES, media_type};
 use crate::store::StoreError;
 
-/// Manifests remembered by digest; the oldest make room.
-const MAX_UNNAMED: usize = 4096;
-
 /// Indexes in indexes are followed this deep.
 const MAX_NESTING: usize = 4;
 
 /// How many missing blobs one refusal names.
 const MAX_NAMED: usize = 100;
-
-/// Manifests pushed by digest, by repository.
-#[derive(Default)]
-pub(super) struct Unnamed(Mutex<Remembered>);
-
-#[derive(Default)]
-struct Remembered {
-    known: BTreeMap<(String, Digest), Descriptor>,
-    order: VecDeque<(String, Digest)>,
-}
-
-impl Unnamed {
-    fn remember(&self, repository: &str, descriptor: &Descriptor) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (repository.to_owned(), descriptor.digest);
-        if inner.known.insert(key.clone(), descriptor.clone()).is_none() {
-            inner.order.push_back(key);
-        }
-        while inner.order.len() > MAX_UNNAMED {
-            if let Some(oldest) = inner.order.pop_front() {
-                inner.known.remove(&oldest);
-            }
-        }
-    }
-
-    fn get(&self, repository: &str, digest: Digest) -> Option<Descriptor> {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.known.get(&(repository.to_owned(), digest)).cloned()
-    }
-
-    fn forget(&self, repository: &str, digest: Digest) -> bool {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (repository.to_owned(), digest);
-        inner.order.retain(|other| *other != key);
-        inner.known.remove(&key).is_some()
-    }
-}
 
 impl Registry {
     pub(super) async fn get_manifest(
@@ -103,12 +62,7 @@ impl Registry {
         match reference {
             ManifestReference::Invalid(_) => Ok(None),
             ManifestReference::Tag(tag) => Ok(found.tags.get(tag).map(|entry| entry.descriptor.clone())),
-            ManifestReference::Digest(digest) => {
-                if let Some(descriptor) = self.unnamed.get(repository, *digest) {
-                    return Ok(Some(descriptor));
-                }
-                self.below(found.descriptors().cloned().collect(), *digest)
-            }
+            ManifestReference::Digest(digest) => self.below(found.descriptors().cloned().collect(), *digest),
         }
     }
 
@@ -193,18 +147,15 @@ impl Registry {
             error => fault(error),
         })?;
         self.store.put(lease, &document.descriptor.media_type, &document.bytes).map_err(fault)?;
-        let place = match reference {
+        let (name, place) = match reference {
             ManifestReference::Tag(tag) => {
                 let name = names::stored(repository, tag)
                     .map_err(|error| Refusal::bad(Code::NameInvalid, error.to_string()))?;
-                self.store.publish(lease, &document, &[name], Some(&now())).map_err(fault)?;
-                tag.clone()
+                (Some(name), tag.clone())
             }
-            ManifestReference::Digest(_) | ManifestReference::Invalid(_) => {
-                self.unnamed.remember(repository, &document.descriptor);
-                digest.to_string()
-            }
+            ManifestReference::Digest(_) | ManifestReference::Invalid(_) => (None, digest.to_string()),
         };
+        self.store.publish_in(lease, &document, repository, name.as_ref(), Some(&now())).map_err(fault)?;
         Ok((digest, format!("/v2/{repository}/manifests/{place}")))
     }
 
@@ -222,13 +173,12 @@ impl Registry {
     fn forget(&self, repository: &str, reference: &ManifestReference, host: Option<&str>) -> Result<(), Refusal> {
         let entries = self.entries()?;
         let found = Repository::find(&entries, repository, host).unwrap_or_default();
-        let (doomed, unnamed) = match reference {
-            ManifestReference::Invalid(_) => (Vec::new(), false),
-            ManifestReference::Tag(tag) => (found.tagged(tag), false),
-            ManifestReference::Digest(digest) => (found.holding(*digest), self.unnamed.forget(repository, *digest)),
+        let removed = match reference {
+            ManifestReference::Invalid(_) => Ok(Vec::new()),
+            ManifestReference::Tag(tag) => self.store.untag(&found.tagged(tag), repository),
+            ManifestReference::Digest(digest) => self.store.remove(&found.holding(*digest)),
         };
-        let removed = self.store.remove(&doomed).map_err(fault)?;
-        if !removed.is_empty() || unnamed {
+        if !removed.map_err(fault)?.is_empty() {
             return Ok(());
         }
         if self.find(repository, reference, host)?.is_some() {
@@ -285,20 +235,6 @@ mod tests {
 
     use super::*;
     use crate::image::Manifest;
-
-    #[test]
-    fn unnamed_manifests_are_bounded() {
-        let unnamed = Unnamed::default();
-        let descriptor = |number: usize| Descriptor::of(media_type::IMAGE_MANIFEST, &number.to_le_bytes());
-        for number in 0..=MAX_UNNAMED {
-            unnamed.remember("app", &descriptor(number));
-            unnamed.remember("app", &descriptor(number));
-        }
-        assert_eq!(unnamed.get("app", descriptor(0).digest), None);
-        assert_eq!(unnamed.get("app", descriptor(1).digest), Some(descriptor(1)));
-        assert_eq!(unnamed.get("other", descriptor(1).digest), None);
-        assert!(unnamed.forget("app", descriptor(1).digest) && !unnamed.forget("app", descriptor(1).digest));
-    }
 
     #[test]
     fn the_declared_type_must_be_the_own_type() {

@@ -3,7 +3,8 @@
 //!
 //! `app:v1` is repository `app`. `localhost:5000/app:v1` is repository `app` for whoever reached us
 //! as `localhost:5000`. Where a name with its registry is itself a valid repository, it is served
-//! as that, too: a push to repository `localhost/app` is kept as `localhost/app:v1`.
+//! as that, too: a push to repository `localhost/app` is kept as `localhost/app:v1`. An entry without a
+//! name belongs to the repository that keeps it by its digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,12 @@ struct Served {
 }
 
 fn served(entry: &Entry, host: Option<&str>) -> Vec<Served> {
+    if let (None, Some(repository)) = (&entry.name, &entry.repository) {
+        // Kept by its digest. The layout may come from others, so the name is checked.
+        let valid = Reference::from_parts(None, repository, None).is_ok();
+        let kept = Served { repository: repository.clone(), tag: None, by_host: false };
+        return if valid { vec![kept] } else { Vec::new() };
+    }
     let Some(Ok(reference)) = entry.name.as_deref().map(str::parse::<Reference>) else { return Vec::new() };
     let reference = reference.with_default_tag();
     let tag = || reference.tag().map(str::to_owned);
@@ -107,6 +114,7 @@ mod tests {
         let entry = |name: &&str| Entry {
             name: (!name.is_empty()).then(|| (*name).to_owned()),
             created: None,
+            repository: None,
             descriptor: Descriptor::of(media_type::IMAGE_MANIFEST, name.as_bytes()),
         };
         names.iter().map(entry).collect()
@@ -143,6 +151,18 @@ mod tests {
             let found = Repository::find(&all, repository, Some("127.0.0.1:5000")).expect(repository);
             assert!(found.tags.contains_key(tag), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_by_digest_belongs_to_its_repository_and_has_no_tag() {
+        let mut all = entries(&["", "", "app:v1"]);
+        all[0].repository = Some("app".to_owned());
+        all[1].repository = Some("../app".to_owned());
+        assert_eq!(catalog(&all, None), ["app"]);
+        let found = Repository::find(&all, "app", None).expect("there");
+        assert_eq!(found.tags.keys().collect::<Vec<_>>(), ["v1"]);
+        assert_eq!(found.holding(all[0].descriptor.digest), [all[0].clone()]);
+        assert_eq!(found.tagged("v1"), [all[2].clone()]);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::http::Body;
 use super::limits::Limits;
 use super::login::{Basic, Users};
-use super::manifests::Unnamed;
 use super::names::{self, Repository};
 use super::query::{Page, Query};
 use super::refusal::{Code, Refusal};
@@ -54,7 +53,6 @@ pub(super) struct Registry {
     pub(super) lease: Option<Arc<Lease>>,
     pub(super) users: Option<Arc<Users>>,
     pub(super) sessions: Sessions,
-    pub(super) unnamed: Unnamed,
     pub(super) limits: Limits,
 }
 

@@ -16,7 +16,6 @@ use super::htpasswd::{self, Htpasswd, HtpasswdError};
 use super::http::{Connections, Stop};
 use super::limits::Limits;
 use super::login::Users;
-use super::manifests::Unnamed;
 use super::registry::Registry;
 use super::sessions::Sessions;
 use crate::store::{ImageStore, StoreError};
@@ -223,7 +222,7 @@ fn prepare(config: ServeConfig, limits: Limits) -> Result<(Registry, Option<Iden
     };
     let lease = if config.read_only { None } else { Some(Arc::new(config.store.lease()?)) };
     let sessions = Sessions::new(random, limits.sessions, limits.session_idle);
-    let registry = Registry { store: config.store, lease, users, sessions, unnamed: Unnamed::default(), limits };
+    let registry = Registry { store: config.store, lease, users, sessions, limits };
     Ok((registry, identity))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError};
+use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError, kept};
 use crate::fs::{self, FileLock, Hold};
 use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation, strict};
 
@@ -16,17 +16,27 @@ pub struct Entry {
     pub name: Option<String>,
     /// RFC 3339 time at which the name was last given, where known.
     pub created: Option<String>,
+    /// The repository in which the embedded registry keeps the manifest by its digest, also without a name.
+    pub repository: Option<String>,
     /// The manifest or index.
     pub descriptor: Descriptor,
 }
 
 impl Entry {
-    fn from_descriptor(descriptor: &Descriptor) -> Self {
+    pub(super) fn from_descriptor(descriptor: &Descriptor) -> Self {
         Self {
             name: descriptor.annotation(annotation::REF_NAME).map(str::to_owned),
             created: descriptor.annotation(annotation::CREATED).map(str::to_owned),
+            repository: descriptor.annotation(annotation::REPOSITORY).map(str::to_owned),
             descriptor: descriptor.clone(),
         }
+    }
+
+    /// Whether both are the entry of one name, or of one digest in one repository.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.repository == other.repository
+            && self.descriptor.digest == other.descriptor.digest
     }
 }
 
@@ -102,9 +112,19 @@ impl ImageStore {
     /// unless everything the documents need is stored. Answers what lost its last name and is in no index that has one.
     pub fn publish_all(
         &self,
+        lease: &Lease,
+        images: &[(&Document, &[Reference])],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.publish_kept(lease, images, created, None)
+    }
+
+    pub(super) fn publish_kept(
+        &self,
         _lease: &Lease,
         images: &[(&Document, &[Reference])],
         created: Option<&str>,
+        repository: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
         for (document, _) in images {
             self.check_blob(&document.descriptor)?;
@@ -114,7 +134,7 @@ impl ImageStore {
         }
         self.check_documents(images.iter().map(|(document, _)| *document))?;
         let targets: Vec<_> = images.iter().map(|(document, names)| (bare(&document.descriptor), *names)).collect();
-        self.point(&targets, created)
+        self.point(&targets, created, repository)
     }
 
     /// Gives further names to a stored image.
@@ -128,17 +148,22 @@ impl ImageStore {
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
         self.check_blob(source)?;
-        self.point(&[(bare(source), names)], created)
+        self.point(&[(bare(source), names)], created, None)
     }
 
-    fn point(&self, targets: &[(Descriptor, &[Reference])], created: Option<&str>) -> Result<Vec<Digest>, StoreError> {
+    fn point(
+        &self,
+        targets: &[(Descriptor, &[Reference])],
+        created: Option<&str>,
+        repository: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
         let orphans = self.change_index(|index| {
-            if targets.iter().all(|(target, names)| stands(index, target, names)) {
+            if targets.iter().all(|(target, names)| stands(index, target, names, repository)) {
                 return Ok(None);
             }
             let before: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
             for (target, names) in targets {
-                point(index, target, names, created);
+                point(index, target, names, created, repository);
             }
             let after: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
             Ok(Some(before.difference(&after).copied().collect::<Vec<_>>()))
@@ -158,8 +183,7 @@ impl ImageStore {
             let mut removed = Vec::new();
             index.manifests.retain(|descriptor| {
                 let entry = Entry::from_descriptor(descriptor);
-                let goes =
-                    doomed.iter().any(|d| d.name == entry.name && d.descriptor.digest == entry.descriptor.digest);
+                let goes = doomed.iter().any(|other| other.is(&entry));
                 if goes {
                     removed.push(entry);
                 }
@@ -172,48 +196,74 @@ impl ImageStore {
 }
 
 /// Whether `names` stand for `target` already, and nothing but the time at which they were given would change.
-fn stands(index: &Index, target: &Descriptor, names: &[Reference]) -> bool {
+fn stands(index: &Index, target: &Descriptor, names: &[Reference], repository: Option<&str>) -> bool {
+    let keys = [annotation::REF_NAME, annotation::CREATED, annotation::REPOSITORY];
+    let is_kept = |entry: &Descriptor| repository.is_none() || kept::repository(entry) == repository;
     let ours = |entry: &Descriptor| {
         let annotations = entry.annotations.iter().flat_map(BTreeMap::keys);
         Descriptor { annotations: None, ..entry.clone() } == *target
-            && annotations.into_iter().all(|key| [annotation::REF_NAME, annotation::CREATED].contains(&key.as_str()))
+            && annotations.into_iter().all(|key| keys.contains(&key.as_str()))
+            && is_kept(entry)
     };
     let stands = |name: &Reference| {
         let name = name.to_string();
-        let mut entries =
-            index.manifests.iter().filter(|entry| entry.annotation(annotation::REF_NAME) == Some(name.as_str()));
+        let mut entries = index.manifests.iter().filter(|entry| kept::name(entry) == Some(name.as_str()));
         entries.next().is_some_and(ours) && entries.next().is_none()
     };
-    let nameless =
-        |entry: &Descriptor| entry.digest == target.digest && entry.annotation(annotation::REF_NAME).is_none();
-    !names.is_empty() && names.iter().all(stands) && !index.manifests.iter().any(nameless)
+    if names.is_empty() {
+        return repository.is_some()
+            && index.manifests.iter().any(|entry| entry.digest == target.digest && is_kept(entry));
+    }
+    names.iter().all(stands) && !index.manifests.iter().any(|entry| is_superfluous(entry, target, repository))
 }
 
-fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: Option<&str>) {
+/// Whether an entry without a name says nothing that an entry with a name, of `target` and kept in `repository`, does
+/// not say.
+fn is_superfluous(entry: &Descriptor, target: &Descriptor, repository: Option<&str>) -> bool {
+    let kept_in = kept::repository(entry);
+    kept::name(entry).is_none() && entry.digest == target.digest && (kept_in.is_none() || kept_in == repository)
+}
+
+fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: Option<&str>, repository: Option<&str>) {
     let created = created.map(|created| (annotation::CREATED.to_owned(), created.to_owned()));
     if names.is_empty() {
-        // Without a name, one entry is what keeps the image from being pruned.
-        if index.manifests.iter().all(|entry| entry.digest != target.digest) {
-            let annotations = created.map(|pair| BTreeMap::from([pair]));
-            index.manifests.push(Descriptor { annotations, ..target.clone() });
+        let annotations = created.map(|pair| BTreeMap::from([pair]));
+        let entry = Descriptor { annotations, ..target.clone() };
+        match repository {
+            Some(repository) => kept::add(index, &entry, repository),
+            // Without a name, one entry is what keeps the image from being pruned.
+            None if index.manifests.iter().all(|entry| entry.digest != target.digest) => index.manifests.push(entry),
+            None => {}
         }
         return;
     }
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    index.manifests.retain(|entry| {
-        let name = entry.annotation(annotation::REF_NAME);
-        // An entry of the same image without a name says nothing that the named one does not.
-        !name.map_or(entry.digest == target.digest, |name| names.iter().any(|new| new == name))
+    let mut moved = Vec::new();
+    index.manifests.retain(|entry| match kept::name(entry) {
+        Some(name) if names.iter().any(|new| new == name) => {
+            moved.push(entry.clone());
+            false
+        }
+        Some(_) => true,
+        None => !is_superfluous(entry, target, repository),
     });
     for name in names {
+        let before = moved.iter().find(|entry| kept::name(entry) == Some(&name) && entry.digest == target.digest);
+        let repository = repository.or_else(|| before.and_then(kept::repository));
         let mut annotations = BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]);
         annotations.extend(created.clone());
+        annotations.extend(repository.map(|repository| (annotation::REPOSITORY.to_owned(), repository.to_owned())));
         index.manifests.push(Descriptor { annotations: Some(annotations), ..target.clone() });
+    }
+    for entry in moved.iter().filter(|entry| entry.digest != target.digest) {
+        if let Some(repository) = kept::repository(entry) {
+            kept::add(index, entry, repository);
+        }
     }
 }
 
 /// Only what says which content it is: another entry's annotations are not this one's.
-fn bare(descriptor: &Descriptor) -> Descriptor {
+pub(super) fn bare(descriptor: &Descriptor) -> Descriptor {
     Descriptor {
         platform: descriptor.platform.clone(),
         ..Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)

@@ -9,6 +9,7 @@ mod blob;
 mod copy;
 mod error;
 mod index;
+mod kept;
 mod partial;
 mod prune;
 mod resolve;

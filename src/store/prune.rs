@@ -9,6 +9,8 @@ use crate::image::{Content, Digest};
 /// What pruning removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
+    /// Number of manifests without a name that the embedded registry kept.
+    pub manifests: usize,
     /// Number of blobs.
     pub blobs: usize,
     /// Their bytes.
@@ -16,12 +18,30 @@ pub struct Pruned {
 }
 
 impl ImageStore {
-    /// Removes blobs that no entry reaches, left-overs of killed writers, and blobs received in part.
+    /// Removes manifests kept by their digest alone, blobs that no entry reaches, left-overs of killed writers, and
+    /// blobs received in part.
     ///
     /// Waits for the lease alone, so that no build or push loses a blob it counts on. An index or
     /// manifest that cannot be read stops it: what it needs is not known.
     pub fn prune(&self) -> Result<Pruned, StoreError> {
         let _alone = self.lock(LEASE_LOCK, Hold::Exclusive)?;
+        // What is reachable is found out first: where that fails, nothing is removed.
+        self.reachable()?;
+        let forgotten = self.forget_kept();
+        let mut pruned = self.prune_blobs()?;
+        pruned.manifests = if let Ok(count) = forgotten {
+            count
+        } else {
+            // A full disk had no room for the smaller index; it may have now.
+            let count = self.forget_kept()?;
+            let more = self.prune_blobs()?;
+            (pruned.blobs, pruned.bytes) = (pruned.blobs + more.blobs, pruned.bytes + more.bytes);
+            count
+        };
+        Ok(pruned)
+    }
+
+    fn prune_blobs(&self) -> Result<Pruned, StoreError> {
         let reachable = self.reachable()?;
         self.sweep_temporary(|_, _| false);
         let mut pruned = Pruned::default();

@@ -37,12 +37,9 @@ impl ImageStore {
             }
             if let Some(digest) = reference.digest() {
                 let named = |entry: &&Entry| {
+                    let name = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
                     entry.descriptor.digest == digest
-                        && entry
-                            .name
-                            .as_deref()
-                            .and_then(|name| name.parse::<Reference>().ok())
-                            .is_some_and(|name| name.name() == reference.name())
+                        && name.map(|name| name.name()).or_else(|| entry.repository.clone()) == Some(reference.name())
                 };
                 if let Some(entry) = entries.iter().find(named) {
                     return Ok(Selection {

@@ -324,3 +324,57 @@ fn a_tree_lists_children_before_parents() {
     let missing = store.image("multi", &descriptor, Some(&platform("s390x")));
     assert!(matches!(missing, Err(StoreError::Platform { .. })));
 }
+
+#[test]
+fn a_pushed_name_leaves_its_image_kept_when_it_moves() {
+    let (_dir, store) = open();
+    let (first, second) = (image(&store, b"one", &[]), image(&store, b"two", &[]));
+    let lease = store.lease().expect("a lease");
+    let push = |document: &Document, tag: Option<&str>| {
+        let tag = tag.map(name);
+        store.publish_in(&lease, document, "app", tag.as_ref(), None).expect("published");
+    };
+    let kept = || {
+        let entries = store.entries().expect("entries").into_iter();
+        let line = |entry: Entry| {
+            (entry.name.unwrap_or_default(), entry.repository.unwrap_or_default(), entry.descriptor.digest)
+        };
+        entries.map(line).collect::<Vec<_>>()
+    };
+    let entry =
+        |name: &str, repository: &str, document: &Document| (name.to_owned(), repository.to_owned(), document.digest());
+    push(&first, Some("app:v1"));
+    // The entry without a name that only kept it from pruning says nothing any more; the other image's stays.
+    assert_eq!(kept(), [entry("", "", &second), entry("app:v1", "app", &first)]);
+    let before = std::fs::read(store.root().join("index.json")).expect("read");
+    push(&first, Some("app:v1"));
+    push(&first, None);
+    assert_eq!(std::fs::read(store.root().join("index.json")).expect("read"), before, "nothing is written again");
+    // A local name for the same image does not take the record away, nor does it get one.
+    store.tag(&lease, &first.descriptor, &[name("app:v1"), name("mine")], None).expect("tagged");
+    assert_eq!(kept()[1..], [entry("app:v1", "app", &first), entry("mine:latest", "", &first)]);
+    // Moved by a local name, and by a push.
+    store.tag(&lease, &second.descriptor, &[name("app:v1")], None).expect("tagged");
+    assert_eq!(kept(), [entry("mine:latest", "", &first), entry("app:v1", "", &second), entry("", "app", &first)]);
+    push(&first, Some("app:v1"));
+    assert_eq!(kept(), [entry("mine:latest", "", &first), entry("app:v1", "app", &first)]);
+    push(&second, None);
+    push(&second, None);
+    let other = store.publish_in(&lease, &second, "other", None, None);
+    other.expect("published");
+    assert_eq!(kept()[2..], [entry("", "app", &second), entry("", "other", &second)]);
+    let doomed: Vec<Entry> = store
+        .entries()
+        .expect("entries")
+        .into_iter()
+        .filter(|entry| entry.repository.as_deref() == Some("app"))
+        .collect();
+    assert_eq!(store.untag(&doomed[..1], "app").expect("untagged").len(), 1);
+    assert_eq!(store.untag(&doomed[..1], "app").expect("untagged").len(), 0);
+    assert_eq!(store.remove(&doomed[1..]).expect("removed").len(), 1);
+    assert_eq!(kept(), [entry("mine:latest", "", &first), entry("", "other", &second), entry("", "app", &first)]);
+    drop(lease);
+    let pruned = store.prune().expect("pruned");
+    assert_eq!((pruned.manifests, pruned.blobs), (2, 3));
+    assert_eq!(kept(), [entry("mine:latest", "", &first)]);
+}

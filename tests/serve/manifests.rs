@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
+use idpbuilder_oci::list::{Filter, list};
+use idpbuilder_oci::remove::remove;
 use serde_json::json;
 
 use crate::support::{Image, Running};
@@ -51,8 +53,113 @@ fn a_tag_moves() {
     server.push("app", "v1", &old).is(201);
     server.push("app", "v1", &new).is(201);
     assert_eq!(server.get("/v2/app/manifests/v1").header("docker-content-digest"), new.digest().to_string());
-    server.get(&format!("/v2/app/manifests/{}", old.digest())).refused(404, "MANIFEST_UNKNOWN");
-    assert_eq!(server.store.entries().expect("entries").len(), 1);
+    assert_eq!(server.get("/v2/app/tags/list").json()["tags"], json!(["v1"]));
+}
+
+/// Whether the manifest is served by its digest in `app`, also after a restart.
+#[track_caller]
+fn served(server: &Running, image: &Image) -> bool {
+    let path = format!("/v2/app/manifests/{}", image.digest());
+    let answer = server.get(&path);
+    let again = server.again();
+    assert_eq!(again.get(&path).status, answer.status, "a restart changes it");
+    if answer.status == 404 {
+        answer.refused(404, "MANIFEST_UNKNOWN");
+        return false;
+    }
+    assert_eq!(answer.is(200).body, image.manifest.bytes);
+    true
+}
+
+#[test]
+fn a_manifest_is_kept_by_its_digest_until_it_is_deleted() {
+    let server = Running::start();
+    let (old, new) = (Image::new("old"), Image::new("new"));
+    server.push("app", "v1", &old).is(201);
+    server.push("app", "v1", &new).is(201);
+    assert!(served(&server, &old) && served(&server, &new));
+    // Back and forth makes no further entries.
+    for image in [&old, &new, &old, &new] {
+        server.put_manifest("app", "v1", &image.manifest).is(201);
+    }
+    assert_eq!(server.store.entries().expect("entries").len(), 2);
+    // A command of this machine gives the name to another image.
+    Image::new("built").save(&server.store, "app:v1");
+    assert!(served(&server, &old) && served(&server, &new));
+    let gone = format!("/v2/app/manifests/{}", old.digest());
+    server.call("DELETE", &gone, &[], b"").is(202);
+    server.call("DELETE", &gone, &[], b"").refused(404, "MANIFEST_UNKNOWN");
+    assert!(!served(&server, &old) && served(&server, &new));
+    server.get(&format!("/v2/other/manifests/{}", new.digest())).refused(404, "MANIFEST_UNKNOWN");
+}
+
+#[test]
+fn the_same_digest_is_kept_in_each_repository_by_itself() {
+    let server = Running::start();
+    let image = Image::new("x");
+    let digest = image.digest().to_string();
+    for repository in ["app", "other"] {
+        server.push(repository, &digest, &image).is(201);
+        server.push(repository, &digest, &image).is(201);
+    }
+    assert_eq!(server.store.entries().expect("entries").len(), 2);
+    assert_eq!(server.get("/v2/_catalog").json()["repositories"], json!(["app", "other"]));
+    assert_eq!(server.get("/v2/app/tags/list").is(200).json()["tags"], json!([]));
+    server.call("DELETE", &format!("/v2/other/manifests/{digest}"), &[], b"").is(202);
+    assert!(served(&server, &image));
+    server.get(&format!("/v2/other/manifests/{digest}")).refused(404, "MANIFEST_UNKNOWN");
+}
+
+#[test]
+fn pruning_ends_what_is_kept_by_digest_alone() {
+    let mut server = Running::start();
+    let (old, new) = (Image::new("old"), Image::new("new"));
+    server.push("app", "v1", &old).is(201);
+    server.push("app", "v1", &new).is(201);
+    server.stop();
+    let pruned = server.store.prune().expect("pruned");
+    assert_eq!((pruned.manifests, pruned.blobs), (1, 3), "manifest, configuration and layer");
+    let again = server.again();
+    again.get(&format!("/v2/app/manifests/{}", old.digest())).refused(404, "MANIFEST_UNKNOWN");
+    again.get(&format!("/v2/app/manifests/{}", new.digest())).is(200);
+    // Its tag still counts as pushed: moved, the manifest is kept.
+    again.push("app", "v1", &old).is(201);
+    again.get(&format!("/v2/app/manifests/{}", new.digest())).is(200);
+}
+
+#[test]
+fn lists_have_a_line_for_what_is_kept_only_where_no_other_shows_it() {
+    let server = Running::start();
+    let (old, new, child) = (Image::new("old"), Image::new("new"), Image::new("child"));
+    server.push("app", "v1", &old).is(201);
+    server.push("app", "v1", &new).is(201);
+    server.push("app", &child.digest().to_string(), &child).is(201);
+    server.put_manifest("app", "all", &index_of(&[&child])).is(201);
+    let lines = || {
+        let listing = list(&server.store, &Filter::default()).expect("listed");
+        let mut lines: Vec<_> =
+            listing.listed.into_iter().map(|line| (line.repository, line.tag, line.digest)).collect();
+        lines.sort();
+        lines
+    };
+    let app = || Some("app".to_owned());
+    let index = index_of(&[&child]).digest();
+    let expected = [
+        (app(), None, old.digest()),
+        (app(), Some("all".to_owned()), index),
+        (app(), Some("v1".to_owned()), new.digest()),
+    ];
+    assert_eq!(lines(), expected);
+    // Without the tag, the index is kept, and still shows its child.
+    server.call("DELETE", "/v2/app/manifests/all", &[], b"").is(202);
+    let mut expected =
+        [(app(), None, old.digest()), (app(), None, index), (app(), Some("v1".to_owned()), new.digest())];
+    expected.sort();
+    assert_eq!(lines(), expected);
+    let by_name = server.store.resolve(&format!("app@{}", old.digest())).expect("found");
+    assert_eq!(by_name.entries.len(), 1);
+    assert_eq!(remove(&server.store, &old.digest().to_string(), false).expect("removed").len(), 1);
+    assert!(!served(&server, &old));
 }
 
 #[test]
@@ -172,7 +279,8 @@ fn children_come_by_digest_and_belong_to_their_index() {
         server.get(&format!("/v2/app/manifests/{digest}")).is(200);
         server.get(&format!("/v2/other/manifests/{digest}")).refused(404, "MANIFEST_UNKNOWN");
     }
-    assert!(server.store.entries().expect("entries").is_empty(), "a digest is no name");
+    let entries = server.store.entries().expect("entries");
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry.name.is_none()), "a digest is no name");
     let index = index_of(&[&one, &two]);
     server.put_manifest("app", "v1", &index).is(201);
     let get = server.get("/v2/app/manifests/v1");
@@ -205,6 +313,10 @@ fn deleting_a_tag_leaves_the_others() {
     server.call("DELETE", "/v2/app/manifests/v1", &[], b"").refused(404, "MANIFEST_UNKNOWN");
     server.get("/v2/app/manifests/v2").is(200);
     server.get(&format!("/v2/app/manifests/{}", image.digest())).is(200);
+    // Deleting the last tag leaves the manifest, as the specification has it.
+    server.call("DELETE", "/v2/app/manifests/v2", &[], b"").is(202);
+    assert_eq!(server.get("/v2/app/tags/list").is(200).json()["tags"], json!([]));
+    assert!(served(&server, &image));
 }
 
 #[test]

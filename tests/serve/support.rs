@@ -93,6 +93,12 @@ impl Running {
         Self { address, pem, store, directory, log, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Another server over the store, as after a restart.
+    pub(crate) fn again(&self) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::over(directory, self.store.clone(), Setup::default())
+    }
+
     /// Tells the server to stop; answers when it has.
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());

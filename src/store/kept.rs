@@ -1,0 +1,88 @@
+//! Manifests that the embedded registry keeps by their digest.
+//!
+//! `repository@sha256:...` is what a push prints and what is deployed, so it has to stay when the tag
+//! moves on. An entry of the index says so by an annotation with the repository: beside a name, it
+//! counts from the moment the name moves or is taken away; without a name, at once. Deleting the
+//! digest, removing the entry, or pruning ends it.
+
+use std::collections::BTreeMap;
+
+use super::index::bare;
+use super::{Entry, ImageStore, Lease, StoreError};
+use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
+
+impl ImageStore {
+    /// Keeps a stored document in `repository` by its digest, and lets `name` stand for it, if given.
+    ///
+    /// # Errors
+    /// As [`Self::publish_all`].
+    pub fn publish_in(
+        &self,
+        lease: &Lease,
+        document: &Document,
+        repository: &str,
+        name: Option<&Reference>,
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.publish_kept(lease, &[(document, name.map_or(&[], std::slice::from_ref))], created, Some(repository))
+    }
+
+    /// Takes the names of `entries` away; what they stood for is kept in `repository` by its digest. Answers the
+    /// entries that were there.
+    pub fn untag(&self, entries: &[Entry], repository: &str) -> Result<Vec<Entry>, StoreError> {
+        let untagged = self.change_index(|index| {
+            let mut untagged = Vec::new();
+            let mut keep = Vec::new();
+            index.manifests.retain(|descriptor| {
+                let entry = Entry::from_descriptor(descriptor);
+                let goes = entries.iter().any(|other| other.is(&entry));
+                if goes {
+                    keep.push(descriptor.clone());
+                    untagged.push(entry);
+                }
+                !goes
+            });
+            for descriptor in keep {
+                add(index, &descriptor, repository);
+            }
+            Ok((!untagged.is_empty()).then_some(untagged))
+        })?;
+        Ok(untagged.unwrap_or_default())
+    }
+
+    /// Removes the entries that are kept by their digest alone; answers how many there were.
+    pub(super) fn forget_kept(&self) -> Result<usize, StoreError> {
+        let forgotten = self.change_index(|index| {
+            let before = index.manifests.len();
+            index.manifests.retain(|entry| name(entry).is_some() || repository(entry).is_none());
+            let forgotten = before - index.manifests.len();
+            Ok((forgotten > 0).then_some(forgotten))
+        })?;
+        Ok(forgotten.unwrap_or_default())
+    }
+}
+
+/// Keeps what an entry stood for in `repository`, by its digest.
+pub(super) fn add(index: &mut Index, entry: &Descriptor, kept_in: &str) {
+    let known = |other: &Descriptor| {
+        other.digest == entry.digest && name(other).is_none() && repository(other) == Some(kept_in)
+    };
+    if index.manifests.iter().any(known) {
+        return;
+    }
+    let mut annotations = BTreeMap::from([(annotation::REPOSITORY.to_owned(), kept_in.to_owned())]);
+    if let Some(created) = entry.annotation(annotation::CREATED) {
+        annotations.insert(annotation::CREATED.to_owned(), created.to_owned());
+    }
+    index.manifests.push(Descriptor { annotations: Some(annotations), ..bare(entry) });
+}
+
+/// The name an entry has in the store.
+pub(super) fn name(entry: &Descriptor) -> Option<&str> {
+    entry.annotation(annotation::REF_NAME)
+}
+
+/// The repository in which an entry is kept by its digest.
+pub(super) fn repository(entry: &Descriptor) -> Option<&str> {
+    entry.annotation(annotation::REPOSITORY)
+}
