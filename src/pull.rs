@@ -17,7 +17,7 @@ use crate::registry::{
     Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
-use crate::tls::{CertificateFacts, TlsPolicy};
+use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 
 /// Indexes inside indexes are followed this deep.
 const MAX_NESTING: usize = 4;
@@ -33,6 +33,8 @@ pub struct PullConfig {
     pub reference: Reference,
     /// How connections to the registry are protected.
     pub policy: TlsPolicy,
+    /// How connections to other hosts are protected, to which the registry leads.
+    pub elsewhere: TrustSources,
     /// Who we are to the registry.
     pub credential: Option<Credential>,
     /// The one image to take of an index; without it the index is kept whole.
@@ -124,6 +126,7 @@ pub async fn pull(
     let registry = Registry::open(RegistryConfig {
         host: host.to_owned(),
         policy: config.policy,
+        elsewhere: config.elsewhere,
         credential: config.credential,
         proxies: config.proxies,
         timeouts: config.timeouts,

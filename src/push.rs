@@ -21,7 +21,7 @@ use crate::registry::{
     Limits, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts, Traffic,
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
-use crate::tls::{CertificateFacts, TlsPolicy};
+use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 use ahead::Ahead;
 pub use ahead::{Feed, push_ahead};
 use incomplete::Tally;
@@ -62,6 +62,8 @@ pub struct PushConfig {
     pub destinations: Vec<Destination>,
     /// Blobs sent at the same time.
     pub jobs: usize,
+    /// How connections to other hosts are protected, to which a registry leads.
+    pub elsewhere: TrustSources,
     /// Size limits of upload requests, to begin with.
     pub limits: Limits,
     /// Time limits.
@@ -342,6 +344,7 @@ impl Clients<'_> {
         let registry = Registry::open(RegistryConfig {
             host: destination.reference.registry().unwrap_or_default().to_owned(),
             policy: destination.policy.clone(),
+            elsewhere: config.elsewhere.clone(),
             credential,
             proxies: config.proxies.clone(),
             timeouts: config.timeouts,

@@ -147,6 +147,7 @@ impl Bases<'_> {
         let config = PullConfig {
             reference: target.reference,
             policy: target.policy,
+            elsewhere: self.registry.elsewhere(self.ui)?,
             credential: target.credential,
             platform: Some(platform.clone()),
             name: named.then(|| name.clone()),

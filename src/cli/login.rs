@@ -92,6 +92,7 @@ impl Args {
         let config = RegistryConfig {
             host: registry.to_owned(),
             policy,
+            elsewhere: self.registry.elsewhere(ui)?,
             credential: Some(credential.clone()),
             proxies: proxies(ui),
             timeouts: self.registry.timeouts(),

@@ -70,6 +70,7 @@ impl Run for Args {
             let config = PullConfig {
                 reference: target.reference.clone(),
                 policy: target.policy,
+                elsewhere: self.registry.elsewhere(ui)?,
                 credential: target.credential,
                 platform: platform.clone(),
                 name: Some(name.clone()),

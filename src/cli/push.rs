@@ -151,6 +151,7 @@ pub(super) fn push_config(
         image: String::new(),
         destinations: registry.targets(ui, references)?.into_iter().map(destination).collect(),
         jobs: DEFAULT_JOBS,
+        elsewhere: registry.elsewhere(ui)?,
         limits: Limits::default(),
         timeouts: transfer.timeouts(registry.timeouts()),
         rates: transfer.rates(),

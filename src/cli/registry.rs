@@ -15,7 +15,7 @@ use crate::audit::Event;
 use crate::credentials::{Credential, Given, RegistryRoles, Secret, SecretOrigin};
 use crate::image::{Reference, ReferenceError};
 use crate::registry::{Proxies, Timeouts};
-use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore};
+use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustSources, TrustStore};
 use crate::trust::ask;
 
 /// How long to ask for the certificate that is not going to be verified.
@@ -329,6 +329,15 @@ impl RegistryArgs {
             self.cluster.warn_once(ui, &warning);
         }
         Ok(TlsPolicy::Verify(trust))
+    }
+
+    /// How hosts are trusted to which a registry leads.
+    pub(super) fn elsewhere(&self, ui: &Ui) -> Result<TrustSources, Failure> {
+        Ok(TrustSources {
+            file: self.ca_file.as_deref().map(|file| ui.absolute(file)),
+            kept: Some(trust_store(ui)?),
+            client: other_directories(ui),
+        })
     }
 
     /// Whether a secret is given, so that nobody has to be asked for one.

@@ -167,6 +167,7 @@ fn advise(error: &RegistryError) -> Advice {
         | RegistryError::TooLarge(_)
         | RegistryError::Refused(_)
         | RegistryError::Protocol { .. }
+        | RegistryError::Misled { .. }
         | RegistryError::DigestMismatch { .. }
         | RegistryError::Referrers { .. }
         | RegistryError::Stale { .. } => Advice::new(Kind::Registry),

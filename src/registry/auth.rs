@@ -225,7 +225,7 @@ impl Authenticator {
                 })
                 .collect();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-            let payload = Payload::Bytes(form.join("&").into());
+            let payload = Payload::Secret(form.join("&").into());
             return Ok(Call { method: Method::POST, uri: realm.uri.clone(), headers, payload });
         }
         if let Some(Credential::Basic { username, .. }) = &self.credential {
@@ -313,10 +313,24 @@ mod tests {
 
     #[test]
     fn realms_that_would_leak_the_password_are_refused() {
-        for realm in ["Bearer realm=\"http://other.example/token\"", "Bearer realm=\"https://127.0.0.1/token\""] {
-            assert!(matches!(learn(&authenticator(true), &[realm]), Err(Violation::Realm(_))), "{realm}");
-        }
+        let plain = learn(&authenticator(true), &["Bearer realm=\"http://other.example/token\""]);
+        assert!(matches!(plain, Err(Violation::Realm(_))), "{plain:?}");
         assert_eq!(learn(&authenticator(true), &["Bearer realm=\"https://auth.example/token\""]), Ok(true));
+    }
+
+    #[test]
+    fn without_tls_no_other_host_without_tls_gets_the_password() {
+        let base: Uri = "http://reg.example/v2/".parse().expect("a URI");
+        let learn = |realm: &'static str| {
+            let own = Origin::of(&base).expect("absolute");
+            Authenticator::new(own, None).learn(&base, &headers(&[realm]))
+        };
+        let unprotected = learn("Bearer realm=\"http://other.example/token\"");
+        assert!(matches!(unprotected, Err(Violation::Realm(Misdirection::Unprotected { .. }))), "{unprotected:?}");
+        for realm in ["http://reg.example:81/token", "https://other.example/token"] {
+            let text: &'static str = format!("Bearer realm=\"{realm}\"").leak();
+            assert_eq!(learn(text), Ok(true), "{realm}");
+        }
     }
 
     #[tokio::test]
@@ -385,7 +399,7 @@ mod tests {
         let auth = Authenticator::new(own, Some(Credential::IdentityToken { username: "u".into(), token }));
         let call = auth.token_request(&realm, "s").expect("a request");
         assert_eq!((&call.method, call.headers.get(AUTHORIZATION)), (&Method::POST, None));
-        let Payload::Bytes(form) = &call.payload else { panic!("a form") };
+        let Payload::Secret(form) = &call.payload else { panic!("a secret form") };
         let expected = "service=a%20b&scope=s&grant_type=refresh_token&client_id=idpbuilder-oci&refresh_token=r%26t";
         assert_eq!(form, expected);
     }

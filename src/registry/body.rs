@@ -75,6 +75,8 @@ pub(super) struct Part {
 pub(super) enum Payload {
     Empty,
     Bytes(Bytes),
+    /// Bytes with a secret among them, for one origin alone.
+    Secret(Bytes),
     Part(Part),
 }
 
@@ -82,7 +84,7 @@ impl Payload {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) | Self::Secret(bytes) => bytes.len() as u64,
             Self::Part(part) => part.end - part.start,
         }
     }
@@ -140,7 +142,9 @@ impl SendBody {
         let remaining = payload.len();
         let (pieces, meter) = match payload {
             Payload::Empty => (Pieces::Ready(None), None),
-            Payload::Bytes(bytes) => (Pieces::Ready(Some(bytes.clone()).filter(|bytes| !bytes.is_empty())), None),
+            Payload::Bytes(bytes) | Payload::Secret(bytes) => {
+                (Pieces::Ready(Some(bytes.clone()).filter(|bytes| !bytes.is_empty())), None)
+            }
             Payload::Part(part) => {
                 part.meter.detour(part.start);
                 let (sender, receiver) = mpsc::channel(QUEUE);

@@ -269,6 +269,15 @@ pub enum RegistryError {
         #[source]
         violation: Violation,
     },
+    /// The registry led to where it must not lead; nothing was sent there.
+    #[error("{request} was not sent: the registry must not lead there")]
+    Misled {
+        /// What would have been asked.
+        request: RequestFacts,
+        /// Where it leads.
+        #[source]
+        source: Misdirection,
+    },
     /// A manifest that is none.
     #[error("{request} did not give a usable manifest")]
     Document {

@@ -1,5 +1,6 @@
 //! The distribution-spec client: one registry, one policy, one credential. Knows nothing of the store.
 
+mod address;
 mod answer;
 mod auth;
 mod auth_decision;
@@ -58,13 +59,14 @@ use commits::Commits;
 use flight::Flights;
 use journal::Journal;
 use memory::Memory;
+use origin::Carried;
 use places::Places;
 use upload::{Learned, Pace};
 
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest};
 use crate::progress::Interrupt;
-use crate::tls::TlsPolicy;
+use crate::tls::{TlsPolicy, TrustSources};
 
 /// Times one request is sent: without, with a remembered, and with two new tokens.
 const MAX_AUTHORIZATIONS: usize = 4;
@@ -116,6 +118,8 @@ pub struct RegistryConfig {
     pub host: String,
     /// How its connections are protected.
     pub policy: TlsPolicy,
+    /// How connections to other origins are protected, to which it leads.
+    pub elsewhere: TrustSources,
     /// Who we are to it.
     pub credential: Option<Credential>,
     /// Proxies on the way.
@@ -178,7 +182,8 @@ impl Registry {
         let own = Origin::of(&uri).ok_or_else(address)?;
         let abandoned = Interrupt::default();
         let stop = [config.interrupt, abandoned.clone()];
-        let transport = Transport::new(own.clone(), &config.policy, &config.proxies, config.timeouts, stop)?;
+        let transport =
+            Transport::new(own.clone(), (&config.policy, config.elsewhere), &config.proxies, config.timeouts, stop)?;
         Ok(Self {
             host: config.host,
             authority,
@@ -315,7 +320,7 @@ impl Registry {
             self.greeted.get_or_try_init(greet).await?;
         }
         // Another origin, where a Location led us, is none of the registry's credentials' business.
-        let is_own = |uri: &Uri| Origin::of(uri).as_ref() == Some(&self.own);
+        let is_own = |uri: &Uri| origin::carries(Carried::Header, &self.own, uri);
         let mut sent = 0;
         let mut again = false;
         loop {
@@ -357,7 +362,7 @@ impl Registry {
 
     async fn refused(&self, reply: &mut Reply) -> RegistryError {
         // Elsewhere nothing of the credential was sent.
-        let is_own = Origin::of(&reply.uri).as_ref() == Some(&self.own);
+        let is_own = origin::carries(Carried::Header, &self.own, &reply.uri);
         auth::refused(reply, is_own && self.auth.has_credential()).await
     }
 }

@@ -6,6 +6,11 @@ use std::net::IpAddr;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
+use super::address::{Zone, literal};
+
+/// Bytes that a `Location` may have: addresses of sessions carry state, signed ones a kilobyte or two.
+const MAX_LOCATION_BYTES: usize = 16 * 1024;
+
 /// Scheme, host and port: what credentials are bound to (RFC 6454).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -36,6 +41,16 @@ impl Origin {
     pub fn host(&self) -> &str {
         &self.host
     }
+
+    /// Whether both are the same machine and port, whatever the scheme.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
+    }
+
+    /// `host:port`.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
 }
 
 impl fmt::Display for Origin {
@@ -53,9 +68,17 @@ pub enum Misdirection {
     /// From TLS to plain http.
     #[error("it leads from https to plain http at {0}")]
     Downgrade(Origin),
-    /// To an address inside this machine or network that is not the registry's own.
-    #[error("it leads to the internal address {0}")]
-    Internal(Origin),
+    /// To an address that only this machine or its network reaches, where the registry is not.
+    #[error("it leads to {to}, which is at the internal address {address}")]
+    Internal {
+        /// Where it leads.
+        to: Origin,
+        /// Where that is.
+        address: IpAddr,
+    },
+    /// With a secret in the body of the request, to another origin.
+    #[error("the request carries a secret in its body, which must not go to {0}")]
+    Secret(Origin),
     /// To another host, without TLS, on the word of an answer that came without TLS.
     #[error("{from}, asked without TLS, leads to another host without TLS, {to}")]
     Unprotected {
@@ -64,6 +87,53 @@ pub enum Misdirection {
         /// Where it leads.
         to: Origin,
     },
+}
+
+/// What a request carries, or what is kept of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// Nothing secret: a question, a manifest, the bytes of a blob.
+    Content,
+    /// A credential in a header.
+    Header,
+    /// A secret in the body, as the refresh token of an identity.
+    Body,
+    /// The client certificate that was chosen for an origin.
+    ClientCertificate,
+    /// The address of a session, in the journal. An address elsewhere lets in by itself.
+    JournalAddress,
+}
+
+/// What happens to what is carried where the way leads from one origin to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// It goes along.
+    Carry,
+    /// It stays behind, and the request goes without it.
+    Drop,
+    /// The way is not taken.
+    Refuse,
+}
+
+/// Decides what may be carried from `from` to `to`: to headers, bodies, client certificates and addresses alike, wherever
+/// a redirection, the `Location` of an upload or the journal leads.
+pub(super) fn passage(carried: Carried, from: &Origin, to: &Origin) -> Passage {
+    if from == to {
+        return Passage::Carry;
+    }
+    if from.https && !to.https {
+        return Passage::Refuse;
+    }
+    match carried {
+        Carried::Content => Passage::Carry,
+        Carried::Header | Carried::ClientCertificate | Carried::JournalAddress => Passage::Drop,
+        Carried::Body => Passage::Refuse,
+    }
+}
+
+/// Whether what is bound to `own` may go along to `uri`.
+pub(super) fn carries(carried: Carried, own: &Origin, uri: &Uri) -> bool {
+    Origin::of(uri).is_some_and(|to| passage(carried, own, &to) == Passage::Carry)
 }
 
 /// Names that mean this machine even without DNS: idpbuilder's domain and `localhost`.
@@ -76,47 +146,20 @@ pub fn is_loopback_name(host: &str) -> bool {
 
 /// Whether the host is this machine, by name or by address.
 pub(super) fn is_loopback(host: &str) -> bool {
-    is_loopback_name(host) || literal(host).is_some_and(|address| address.is_loopback())
-}
-
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) == Zone::Machine)
 }
 
 /// Whether the host (without port, IPv6 in brackets) names this machine or an address that the internet
-/// does not route.
+/// does not route. What other names resolve to is seen when they are connected to.
 pub fn is_internal(host: &str) -> bool {
-    let v4 = |address: std::net::Ipv4Addr| {
-        address.is_loopback()
-            || address.is_private()
-            || address.is_link_local()
-            || address.is_unspecified()
-            || address.octets()[0] == 100 && (64..128).contains(&address.octets()[1])
-    };
-    is_loopback_name(host)
-        || match literal(host) {
-            Some(IpAddr::V4(address)) => v4(address),
-            Some(IpAddr::V6(address)) => {
-                address.to_ipv4_mapped().is_some_and(v4)
-                    || address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local()
-            }
-            None => false,
-        }
+    is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) != Zone::Public)
 }
 
-/// Fails when a registry at `own` must not send us to `target`.
-///
-/// The registry's own host may name any of its ports; a registry that is internal itself may name
-/// internal addresses.
-pub(super) fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
+/// Fails when a registry at `own` must not send us to `target`. Where the target's host may be is decided when it is
+/// connected to (`http/admission`): only then is its address known.
+fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
     if own.https && !target.https {
         return Err(Misdirection::Downgrade(target.clone()));
-    }
-    if is_internal(&target.host) && target.host != own.host && !is_internal(&own.host) {
-        return Err(Misdirection::Internal(target.clone()));
     }
     Ok(())
 }
@@ -142,7 +185,7 @@ pub(super) fn admit_realm(own: &Origin, from: &Origin, realm: &Origin) -> Result
 ///
 /// Registries behind a TLS proxy often write `http://` for themselves; that stays https.
 pub(super) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, Misdirection> {
-    if location.is_empty() || location.len() > 16 * 1024 {
+    if location.is_empty() || location.len() > MAX_LOCATION_BYTES {
         return Err(Misdirection::Malformed);
     }
     let location = location.split('#').next().unwrap_or_default();
@@ -168,7 +211,10 @@ pub(super) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, M
     let from = Origin::of(base).ok_or(Misdirection::Malformed)?;
     if from.https && !target.https && target.host == from.host {
         uri = with_origin_of(uri, base)?;
-        target = from;
+        target = from.clone();
+    }
+    if passage(Carried::Content, &from, &target) == Passage::Refuse {
+        return Err(Misdirection::Downgrade(target));
     }
     admit(own, &target)?;
     Ok(uri)
@@ -273,24 +319,8 @@ mod tests {
             ("https://user:secret@reg.example/", Misdirection::Malformed),
             ("https://[::1", Misdirection::Malformed),
             ("http://other.example/", Misdirection::Downgrade(origin("http://other.example/"))),
-            ("https://127.0.0.1/", Misdirection::Internal(origin("https://127.0.0.1/"))),
-            ("https://[::ffff:10.0.0.1]/", Misdirection::Internal(origin("https://[::ffff:10.0.0.1]/"))),
-            ("https://169.254.169.254/x", Misdirection::Internal(origin("https://169.254.169.254/"))),
-            ("https://app.localhost/x", Misdirection::Internal(origin("https://app.localhost/"))),
         ] {
             assert_eq!(resolve(&own, &base, location), Err(expected), "{location}");
-        }
-    }
-
-    #[test]
-    fn an_internal_registry_may_name_itself_and_its_neighbours() {
-        for (own, target) in [
-            ("https://gitea.cnoe.localtest.me:8443/", "https://gitea.cnoe.localtest.me:9443/"),
-            ("https://gitea.cnoe.localtest.me:8443/", "https://127.0.0.1/"),
-            ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/"),
-            ("https://10.0.0.1/", "https://10.0.0.2/"),
-        ] {
-            assert_eq!(admit(&origin(own), &origin(target)), Ok(()), "{own} {target}");
         }
     }
 
@@ -302,7 +332,8 @@ mod tests {
         for (own, from, realm, admitted) in [
             (tls, tls, "https://auth.example/", true),
             (tls, tls, "http://auth.example/", false),
-            (tls, tls, "https://127.0.0.1/", false),
+            // Refused when it is connected to.
+            (tls, tls, "https://127.0.0.1/", true),
             // The registry led the question elsewhere, and that is no more than the registry's own word.
             (tls, "https://cdn.example/", "https://auth.example/", true),
             (plain, plain, "http://reg.example:5001/", true),
@@ -320,10 +351,63 @@ mod tests {
             (here, here, "https://auth.example/", true),
             (here, here, "http://auth.example/", false),
             (here, here, "http://10.0.0.2/", false),
+            (here, here, "http://127.1:5001/", true),
+            (here, here, "http://[::ffff:7f00:1]:5001/", true),
+            (here, here, "http://167772162/", false),
         ] {
             let found = admit_realm(&origin(own), &origin(from), &origin(realm));
             assert_eq!(found.is_ok(), admitted, "{own} {from} {realm}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_may_go_where() {
+        use Carried::{Body, ClientCertificate, Content, Header, JournalAddress};
+        use Passage::{Carry, Drop, Refuse};
+        let here = "https://reg.example:8443/";
+        for (from, to, content, header, body) in [
+            (here, "https://reg.example:8443/other", Carry, Carry, Carry),
+            (here, "https://REG.example:8443/", Carry, Carry, Carry),
+            (here, "https://reg.example/", Carry, Drop, Refuse),
+            (here, "https://reg.example:8444/", Carry, Drop, Refuse),
+            (here, "https://auth.example:8443/", Carry, Drop, Refuse),
+            (here, "https://sub.reg.example:8443/", Carry, Drop, Refuse),
+            (here, "https://reg.example.:8443/", Carry, Drop, Refuse),
+            (here, "http://reg.example:8443/", Refuse, Refuse, Refuse),
+            (here, "http://auth.example/", Refuse, Refuse, Refuse),
+            ("http://reg.example/", "http://reg.example:80/", Carry, Carry, Carry),
+            ("http://reg.example/", "https://reg.example/", Carry, Drop, Refuse),
+            ("http://reg.example/", "http://reg.example:81/", Carry, Drop, Refuse),
+            ("http://reg.example/", "http://auth.example/", Carry, Drop, Refuse),
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/", Carry, Drop, Refuse),
+        ] {
+            let found = |carried| passage(carried, &origin(from), &origin(to));
+            assert_eq!([found(Content), found(Header), found(Body)], [content, header, body], "{from} {to}");
+            for like_a_header in [ClientCertificate, JournalAddress] {
+                assert_eq!(found(like_a_header), header, "{like_a_header:?} {from} {to}");
+                assert_eq!(carries(like_a_header, &origin(from), &uri(to)), header == Carry, "{from} {to}");
+            }
+        }
+        assert!(!carries(Header, &origin(here), &uri("/relative")));
+    }
+
+    #[test]
+    fn no_answer_leads_from_tls_to_plain_http() {
+        // The registry has no TLS, but its token service has.
+        let own = origin("http://reg.example/");
+        let base = uri("https://auth.example/token");
+        let target = origin("http://other.example/");
+        assert_eq!(resolve(&own, &base, "http://other.example/x"), Err(Misdirection::Downgrade(target)));
+        assert_eq!(resolve(&own, &base, "http://auth.example/x").as_ref().map(Uri::scheme_str), Ok(Some("https")));
+    }
+
+    #[test]
+    fn the_length_of_a_location_is_limited() {
+        let (own, base) = (origin("https://reg.example/"), uri("https://reg.example/v2/"));
+        let location = |length: usize| format!("/{}", "a".repeat(length - 1));
+        assert!(resolve(&own, &base, &location(MAX_LOCATION_BYTES)).is_ok());
+        let long = resolve(&own, &base, &location(MAX_LOCATION_BYTES + 1));
+        assert_eq!(long, Err(Misdirection::Malformed));
     }
 
     #[test]
@@ -333,6 +417,16 @@ mod tests {
         }
         for name in ["notlocalhost", "localtest.me.evil.example", "mylocaltest.me", ""] {
             assert!(!is_loopback_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn internal_hosts_by_their_text() {
+        for host in ["127.1", "2130706433", "10.0.0.1.", "[fc00::1]", "[fe80::1]", "100.64.0.1", "a.localhost", "0"] {
+            assert!(is_internal(host), "{host}");
+        }
+        for host in ["reg.example", "8.8.8.8", "[2a00::1]", "100.128.0.1", ""] {
+            assert!(!is_internal(host), "{host}");
         }
     }
 

@@ -96,6 +96,7 @@ impl Fault {
             | RegistryError::Tls(_) => Self::Ours,
             RegistryError::Interrupted => Self::Stopped,
             RegistryError::Document { .. }
+            | RegistryError::Misled { .. }
             | RegistryError::DigestMismatch { .. }
             | RegistryError::Referrers { .. }
             | RegistryError::Stale { .. } => Self::Wrong,

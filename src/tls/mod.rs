@@ -12,6 +12,7 @@ mod pem;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod trust_sources;
 mod verifier;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
 pub use pem::{MAX_CERTIFICATES, MAX_PEM_BYTES, certificates_of, read_certificates, to_pem};
 pub use trust::{Anchor, Chosen, ClientIdentity, Origin, TlsError, TrustStore};
+pub use trust_sources::TrustSources;
 
 /// How connections to one host are protected. Never inferred from the address: someone chose it.
 #[derive(Debug, Clone)]

@@ -288,6 +288,18 @@ impl TrustStore {
         count
     }
 
+    /// What counts for another origin than the one it was made for: no client certificate, and the cluster's certificate
+    /// only at the host name that it is about.
+    #[must_use]
+    pub(super) fn lent(&self, same_host: bool) -> Self {
+        let counts = |anchor: &&Anchor| same_host || !matches!(anchor.origin, Origin::Cluster(_));
+        Self {
+            anchors: self.anchors.iter().filter(counts).cloned().collect(),
+            system_at_need: self.system_at_need,
+            ..Self::default()
+        }
+    }
+
     /// The same trust reduced to one origin.
     #[must_use]
     pub fn only(&self, origin: &Origin) -> Self {

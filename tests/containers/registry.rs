@@ -9,7 +9,7 @@ use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Reference};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, Uploaded, push};
 use idpbuilder_oci::registry::{Limits, Proxies, RateLimits, RetryPolicy, Timeouts};
-use idpbuilder_oci::tls::TlsPolicy;
+use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage};
@@ -78,6 +78,7 @@ async fn pushed(sandbox: &Sandbox, image: &str, destination: &str) -> PushOutcom
             policy: TlsPolicy::Plaintext,
             credential: None,
         }],
+        elsewhere: TrustSources::default(),
         jobs: DEFAULT_JOBS,
         limits: Limits::default(),
         timeouts: Timeouts::default(),

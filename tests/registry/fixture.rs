@@ -15,7 +15,7 @@ use idpbuilder_oci::registry::{
     Timeouts, Uploaded,
 };
 use idpbuilder_oci::store::ImageStore;
-use idpbuilder_oci::tls::TlsPolicy;
+use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
 
 /// Bytes that do not compress, the same for the same seed.
 pub(crate) fn noise(seed: u64, count: usize) -> Vec<u8> {
@@ -119,6 +119,7 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
     PushConfig {
         image: image.to_owned(),
         destinations: destinations.collect(),
+        elsewhere: TrustSources::default(),
         jobs: DEFAULT_JOBS,
         limits: Limits::default(),
         timeouts: patient(),
@@ -139,6 +140,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         platform: None,
         name: Some(name.parse().expect("a reference")),
         created: None,
+        elsewhere: TrustSources::default(),
         jobs: DEFAULT_JOBS,
         timeouts: patient(),
         proxies: Proxies::default(),
@@ -151,6 +153,7 @@ pub(crate) fn registry_config(host: &str, credential: Option<Credential>) -> Reg
     RegistryConfig {
         host: host.to_owned(),
         policy: TlsPolicy::Plaintext,
+        elsewhere: TrustSources::default(),
         credential,
         proxies: Proxies::default(),
         timeouts: patient(),

@@ -1,7 +1,8 @@
 //! Where requests are sent on to, and what goes with them.
 
+use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
-use idpbuilder_oci::registry::{Limits, Persistence, Piece, Registry, RegistryError, Target, Violation};
+use idpbuilder_oci::registry::{Limits, Misdirection, Persistence, Piece, Registry, RegistryError, Target, Violation};
 
 use crate::fixture::{eager, login, noise, registry, registry_config, upload};
 use crate::scripted::{Reply, Scripted, answer, with};
@@ -53,6 +54,65 @@ async fn a_redirected_upload_is_sent_again_with_its_body() {
     let last = server.seen().pop().expect("asked");
     assert_eq!((last.method.as_str(), last.body), ("PUT", document.bytes));
     assert_eq!(last.headers.iter().filter(|(name, _)| name == "transfer-encoding").count(), 0);
+}
+
+#[tokio::test]
+async fn a_secret_in_a_body_follows_no_redirection_to_another_origin() {
+    let elsewhere = Scripted::start(|_| answer(200, "{\"token\":\"stolen\"}"));
+    let address = format!("http://{}/token", elsewhere.host());
+    for status in [307, 308] {
+        let address = address.clone();
+        let server = Scripted::start(move |request| match request.path() {
+            "/token" => with(status, "Location", address.clone()),
+            _ => with(
+                401,
+                "WWW-Authenticate",
+                format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap_or_default()),
+            ),
+        });
+        let token = Secret::new("refresh-me-please".to_owned());
+        let identity = Credential::IdentityToken { username: "u".to_owned(), token };
+        let client = registry(&server.host(), Some(identity));
+        let error = client.get_manifest("a/b", Target::Tag("v1")).await.expect_err("not followed");
+        let RegistryError::Protocol { violation: Violation::Location(why), .. } = &error else { panic!("{error:?}") };
+        assert!(matches!(why, Misdirection::Secret(_)), "{why:?}");
+        assert!(!format!("{error:?}").contains("refresh-me"), "{error:?}");
+        assert!(server.seen().iter().any(|request| request.method == "POST"), "{:?}", server.log());
+    }
+    assert_eq!(elsewhere.log(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_body_follows_a_redirection_within_its_origin() {
+    let server = Scripted::start(|request| match (request.path(), request.header("authorization")) {
+        ("/token", _) => with(307, "Location", "/moved"),
+        ("/moved", _) => answer(200, "{\"token\":\"t\"}"),
+        (_, Some("Bearer t")) => with(200, "Content-Length", "5"),
+        _ => with(401, "WWW-Authenticate", "Bearer realm=\"/token\""),
+    });
+    let token = Secret::new("refresh-me-please".to_owned());
+    let identity = Credential::IdentityToken { username: "u".to_owned(), token };
+    let size = registry(&server.host(), Some(identity)).head_blob("a/b", Digest::of(b"")).await;
+    assert_eq!(size.expect("an answer"), Some(5));
+    let moved = server.seen().into_iter().find(|request| request.path() == "/moved").expect("followed");
+    assert!(String::from_utf8(moved.body).expect("text").contains("refresh_token=refresh-me-please"));
+}
+
+#[tokio::test]
+async fn the_password_for_a_token_service_follows_no_redirection_to_another_origin() {
+    let elsewhere = Scripted::start(|_| answer(200, "{\"token\":\"t\"}"));
+    let address = format!("http://{}/token", elsewhere.host());
+    let server = Scripted::start(move |request| match (request.path(), request.header("authorization")) {
+        ("/token", _) => with(307, "Location", address.clone()),
+        (_, Some("Bearer t")) => with(200, "Content-Length", "5"),
+        _ => with(401, "WWW-Authenticate", "Bearer realm=\"/token\""),
+    });
+    let size = registry(&server.host(), Some(login("u", "hunter2"))).head_blob("a/b", Digest::of(b"")).await;
+    assert_eq!(size.expect("an answer"), Some(5));
+    let asked = server.seen().into_iter().find(|request| request.path() == "/token").expect("asked");
+    assert!(asked.header("authorization").is_some_and(|value| value.starts_with("Basic ")));
+    assert!(elsewhere.seen().iter().all(|request| request.header("authorization").is_none()));
+    assert_eq!(elsewhere.seen().len(), 1);
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ impl Args {
         let config = RegistryConfig {
             host: registry.to_owned(),
             policy: policy.clone(),
+            elsewhere: self.registry.elsewhere(ui)?,
             credential: resolution.credential.clone(),
             proxies: proxies(ui),
             // Longer than a step, which may end the wait for an upload session and cancel it nevertheless.

@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method, Uri};
 
 use super::super::body::Payload;
+use super::super::origin::Carried;
 
 /// So many bytes of a blob are not worth a connection of their own.
 const SMALL: u64 = 64 << 10;
@@ -23,6 +24,11 @@ impl Call {
             Payload::Part(_) => self.payload.len() > SMALL,
             _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
         }
+    }
+
+    /// What its body is to other origins.
+    pub(super) fn body(&self) -> Carried {
+        if matches!(self.payload, Payload::Secret(_)) { Carried::Body } else { Carried::Content }
     }
 
     /// Whether it may be sent twice without asking first what came of it. Some of a blob may have been taken, and a

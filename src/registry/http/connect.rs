@@ -5,14 +5,14 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector, dns::Name};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -20,8 +20,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::super::origin;
-use super::refusal::{Noting, Refusals};
+use super::super::address::literal;
+use super::super::origin::{self, Origin};
+use super::admission::{Admitted, Home};
+use super::alerts::{Noting, PeerAlerts};
+use super::origin_tls::OriginTls;
+use crate::tls;
 
 /// How long DNS may take for a name that is known to mean this machine.
 const LOOPBACK_DNS_LIMIT: Duration = Duration::from_secs(2);
@@ -35,6 +39,11 @@ pub(super) enum DialFault {
     Dns,
     Timeout,
     Proxy(String),
+    /// The registry led to an address that it must not lead to.
+    Internal {
+        to: Origin,
+        address: IpAddr,
+    },
 }
 
 #[derive(Debug)]
@@ -46,6 +55,7 @@ impl fmt::Display for DialError {
             DialFault::Dns => "the name has no address",
             DialFault::Timeout => "not connected in time",
             DialFault::Proxy(_) => "only http proxies are supported",
+            DialFault::Internal { .. } => "the address is an internal one",
         })
     }
 }
@@ -61,9 +71,28 @@ pub(super) fn proxy_for(matcher: &Matcher, uri: &Uri) -> Option<hyper_util::clie
     if origin::is_loopback(uri.host()?) { None } else { matcher.intercept(uri) }
 }
 
-/// System DNS; names that mean this machine resolve without it.
+/// System DNS, of which only admitted addresses are used; names that mean this machine resolve without it.
 #[derive(Clone)]
-pub(super) struct Resolver;
+struct Resolver {
+    admitted: Admitted,
+    target: Origin,
+}
+
+impl Resolver {
+    /// The addresses that may be connected to; an error when there are only others.
+    fn judge(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
+        let first = found.first().map(SocketAddr::ip);
+        let admitted: Vec<_> = found.into_iter().filter(|address| self.admitted.has(address.ip())).collect();
+        match first {
+            Some(address) if admitted.is_empty() => Err(internal(&self.target, address)),
+            _ => Ok(admitted),
+        }
+    }
+}
+
+fn internal(to: &Origin, address: IpAddr) -> DialError {
+    DialError(DialFault::Internal { to: to.clone(), address }, None)
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -75,7 +104,8 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move { Ok(lookup(name.as_str()).await?.0.into_iter()) })
+        let resolver = self.clone();
+        Box::pin(async move { Ok(resolver.judge(lookup(name.as_str()).await?.0)?.into_iter()) })
     }
 }
 
@@ -102,8 +132,26 @@ pub(super) async fn lookup(name: &str) -> Result<(Vec<SocketAddr>, bool), DialEr
 /// TCP to the host or its proxy.
 #[derive(Clone)]
 pub(super) struct Dial {
-    pub(super) tcp: HttpConnector<Resolver>,
     pub(super) proxies: Arc<Matcher>,
+    pub(super) home: Home,
+    /// Bytes that left us and that no machine acknowledges for so long end the connection.
+    pub(super) stall: Duration,
+    /// Who was connected to, where that was not a proxy.
+    pub(super) peer: Arc<OnceLock<IpAddr>>,
+}
+
+impl Dial {
+    fn tcp(&self, admitted: Admitted, target: &Origin) -> HttpConnector<Resolver> {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver { admitted, target: target.clone() });
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(30)));
+        // Bytes that no machine acknowledges are a stall too, also when they were the last ones and a registry may take
+        // its time to answer.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(self.stall));
+        tcp
+    }
 }
 
 impl Service<Uri> for Dial {
@@ -111,16 +159,31 @@ impl Service<Uri> for Dial {
     type Error = BoxError;
     type Future = BoxFuture<Result<Wire, BoxError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(cx).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let mut tcp = self.tcp.clone();
-        let Some(proxy) = proxy_for(&self.proxies, &target) else {
-            let connecting = tcp.call(target);
-            return Box::pin(async move { Ok(Wire::new(connecting.await?, false)) });
+        let Some(origin) = Origin::of(&target) else {
+            return Box::pin(async { Err("not an http address".into()) });
         };
+        let admitted = self.home.admitted(&origin);
+        // What is an address by itself is not looked up, and a proxy would not ask us where it is.
+        if let Some(address) = literal(origin.host()).filter(|address| !admitted.has(*address)) {
+            return Box::pin(async move { Err(Box::new(internal(&origin, address)) as BoxError) });
+        }
+        let Some(proxy) = proxy_for(&self.proxies, &target) else {
+            let connecting = self.tcp(admitted, &origin).call(target);
+            let peer = Arc::clone(&self.peer);
+            return Box::pin(async move {
+                let io = connecting.await?;
+                if let Ok(address) = io.inner().peer_addr() {
+                    let _ = peer.set(address.ip());
+                }
+                Ok(Wire::new(io, false))
+            });
+        };
+        let mut tcp = self.tcp(Admitted::Any, &origin);
         let name = proxy
             .uri()
             .authority()
@@ -147,15 +210,39 @@ impl Service<Uri> for Dial {
     }
 }
 
-/// The dialer with TLS where the policy has it, under one limit for DNS, TCP, proxy and TLS.
+/// The dialer with TLS by the target's policy, under one limit for DNS, TCP, proxy and TLS.
 #[derive(Clone)]
 pub(super) struct Dialer {
     pub(super) dial: Dial,
-    /// Absent under a plaintext policy, which then connects without TLS only.
-    pub(super) https: Option<HttpsConnector<Dial>>,
+    pub(super) tls: OriginTls,
+    /// What is offered in the handshake, the preferred first (ALPN).
+    pub(super) protocols: &'static [&'static str],
     pub(super) limit: Duration,
     pub(super) dialing: Dialing,
-    pub(super) refusals: Refusals,
+    pub(super) alerts: PeerAlerts,
+}
+
+impl Dialer {
+    async fn connect(self, target: Uri) -> Result<MaybeHttpsStream<Wire>, BoxError> {
+        let Some(origin) = Origin::of(&target) else { return Err("not an http address".into()) };
+        let mut dial = Dial { peer: Arc::default(), ..self.dial.clone() };
+        let peer = Arc::clone(&dial.peer);
+        let stream = if origin.is_https() {
+            let Some(tls) = self.tls.of(&origin).await? else {
+                return Err("TLS is switched off for this registry".into());
+            };
+            let mut config = tls::ClientConfig::clone(&tls.config);
+            config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            let names = Arc::new(DefaultServerNameResolver::default());
+            HttpsConnector::new(dial, Arc::new(config), true, names).call(target).await?
+        } else {
+            MaybeHttpsStream::Http(dial.call(target).await?)
+        };
+        if let Some(peer) = peer.get() {
+            self.dial.home.met(&origin, *peer);
+        }
+        Ok(stream)
+    }
 }
 
 /// How many connections are being made.
@@ -185,26 +272,17 @@ impl Service<Uri> for Dialer {
     type Error = BoxError;
     type Future = BoxFuture<Result<Self::Response, BoxError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.dial.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let connecting: BoxFuture<Result<MaybeHttpsStream<Wire>, BoxError>> = match &mut self.https {
-            Some(https) => https.call(target),
-            None if target.scheme_str() == Some("http") => {
-                let connecting = self.dial.call(target);
-                Box::pin(async move { connecting.await.map(MaybeHttpsStream::Http) })
-            }
-            None => Box::pin(async { Err("TLS is switched off for this registry".into()) }),
-        };
-        let limit = self.limit;
-        let under_way = self.dialing.begin();
-        let refusals = self.refusals.clone();
+        let (limit, alerts, under_way) = (self.limit, self.alerts.clone(), self.dialing.begin());
+        let connecting = self.clone().connect(target);
         Box::pin(async move {
             let _under_way = under_way;
             match tokio::time::timeout(limit, connecting).await {
-                Ok(result) => result.map(|stream| Noting { stream, refusals }),
+                Ok(result) => result.map(|stream| Noting { stream, alerts }),
                 Err(_) => Err(Box::new(DialError(DialFault::Timeout, None)) as BoxError),
             }
         })

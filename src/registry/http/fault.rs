@@ -9,6 +9,7 @@ use hyper_util::client::legacy;
 
 use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
+use super::super::origin::Misdirection;
 use super::connect::{DialError, DialFault, Life};
 use crate::tls::{self, HandshakeFault};
 
@@ -25,6 +26,16 @@ pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<Regist
     }
 }
 
+/// The address that a connection was not made to, because the registry must not lead there.
+pub(super) fn misled(error: &(dyn Error + 'static)) -> Option<Misdirection> {
+    links(error).find_map(|link| match link.downcast_ref() {
+        Some(DialError(DialFault::Internal { to, address }, _)) => {
+            Some(Misdirection::Internal { to: to.clone(), address: *address })
+        }
+        _ => None,
+    })
+}
+
 /// What of an error concerns the network, by type; limits are for the caller to fill in.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     if let Some(fault) = tls::classify(error) {
@@ -36,6 +47,8 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
                 DialFault::Dns => NetworkFault::Dns,
                 DialFault::Timeout => NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO },
                 DialFault::Proxy(proxy) => NetworkFault::Proxy { proxy: proxy.clone() },
+                // [`misled`] knows more of it.
+                DialFault::Internal { .. } => NetworkFault::Unreachable,
             };
         }
         if let Some(error) = link.downcast_ref::<hyper::Error>() {

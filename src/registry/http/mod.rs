@@ -9,11 +9,13 @@
 //! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
 //! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
+mod admission;
+mod alerts;
 mod call;
 mod connect;
 mod fault;
+mod origin_tls;
 mod record;
-mod refusal;
 mod reply;
 mod secrets;
 mod watch;
@@ -28,26 +30,27 @@ use std::time::{Duration, Instant};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
-use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::body::{Payload, SendBody, Sending};
+use super::body::{SendBody, Sending};
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
-use super::origin::Origin;
+use super::origin::{Carried, Misdirection, Origin, Passage, passage};
 use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
-use crate::tls::{self, ClientTls, TlsPolicy};
+use crate::tls::{self, TlsPolicy, TrustSources};
+use admission::Home;
+use alerts::PeerAlerts;
 pub(super) use call::Call;
-use connect::{Dial, Dialer, Dialing, Resolver, lookup, proxy_for};
-use fault::{classify, kept_too_long, root_cause, source_error, speaks_http2_alone};
+use connect::{Dial, Dialer, Dialing, lookup, proxy_for};
+use fault::{classify, kept_too_long, misled, root_cause, source_error, speaks_http2_alone};
+use origin_tls::OriginTls;
 use record::Recorder;
 pub use record::Traffic;
-use refusal::Refusals;
 pub(super) use reply::Reply;
 pub(super) use watch::rest;
 use watch::{Abandon, Orphan, Watch};
@@ -80,10 +83,10 @@ pub(super) struct Transport {
     insists: AtomicBool,
     /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
     burnt: AtomicBool,
-    tls: Option<ClientTls>,
+    tls: OriginTls,
     proxies: Arc<Matcher>,
     dialing: Dialing,
-    refusals: Refusals,
+    alerts: PeerAlerts,
     own: Origin,
     timeouts: Timeouts,
     stop: [Interrupt; 2],
@@ -95,30 +98,22 @@ impl Transport {
     /// `stop` ends every request with [`RegistryError::Interrupted`] soon after one of them is requested.
     pub(super) fn new(
         own: Origin,
-        policy: &TlsPolicy,
+        (policy, elsewhere): (&TlsPolicy, TrustSources),
         proxies: &Proxies,
         timeouts: Timeouts,
         stop: [Interrupt; 2],
     ) -> Result<Self, RegistryError> {
-        let tls = tls::client(policy)?;
+        let tls = OriginTls::new(own.clone(), policy, elsewhere)?;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let matcher =
             Matcher::builder().http(text(&proxies.http)).https(text(&proxies.https)).no(text(&proxies.no)).build();
         let proxies = Arc::new(matcher);
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(30)));
-        // Bytes that left us and that no machine acknowledges are a stall too, also when they were the last ones
-        // and a registry may take its time to answer.
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(timeouts.stall));
-        let dial = Dial { tcp, proxies: Arc::clone(&proxies) };
+        let home = Home::new(own.clone());
+        let dial = Dial { proxies: Arc::clone(&proxies), home, stall: timeouts.stall, peer: Arc::default() };
         let dialing = Dialing::default();
-        let refusals = Refusals::default();
-        let client = |protocols: &[&str], kept: usize| {
-            let https = tls.as_ref().map(|tls| https(dial.clone(), tls, protocols));
-            let (dial, dialing, refusals) = (dial.clone(), dialing.clone(), refusals.clone());
+        let alerts = PeerAlerts::default();
+        let client = |protocols: &'static [&'static str], kept: usize| {
+            let (dial, dialing, alerts, tls) = (dial.clone(), dialing.clone(), alerts.clone(), tls.clone());
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
@@ -126,7 +121,7 @@ impl Transport {
                 .pool_max_idle_per_host(kept)
                 .http2_keep_alive_interval(timeouts.stall / 3)
                 .http2_keep_alive_timeout(timeouts.stall / 3)
-                .build(Dialer { dial, https, limit: timeouts.connect, dialing, refusals })
+                .build(Dialer { dial, tls, protocols, limit: timeouts.connect, dialing, alerts })
         };
         let all: &[&str] = &["h2", "http/1.1"];
         let (client, bulk, fresh) = (client(all, usize::MAX), client(&["http/1.1"], usize::MAX), client(all, 0));
@@ -140,7 +135,7 @@ impl Transport {
             tls,
             proxies,
             dialing,
-            refusals,
+            alerts,
             own,
             timeouts,
             stop,
@@ -167,7 +162,7 @@ impl Transport {
     }
 
     /// Sends a request and follows redirections: of GET and HEAD, and with the body of 307 and 308.
-    /// `Authorization` goes to the request's own origin only.
+    /// What goes along to another origin is [`passage`]'s decision.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, RegistryError> {
         Box::pin(self.follow(call, true)).await
     }
@@ -178,7 +173,6 @@ impl Transport {
     }
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
-        let home = Origin::of(&call.uri);
         let bulk = call.moves_a_blob();
         for _ in 0..=MAX_REDIRECTIONS {
             let reply = self.once(&call, bulk, interruptible).await?;
@@ -189,7 +183,13 @@ impl Transport {
                 return Ok(reply);
             }
             let next = reply.location(&self.own)?;
-            if Origin::of(&next) != home {
+            let refused = |why| RegistryError::protocol(&call.method, &call.uri, Violation::Location(why));
+            let origin = |uri| Origin::of(uri).ok_or_else(|| refused(Misdirection::Malformed));
+            let (from, to) = (origin(&call.uri)?, origin(&next)?);
+            if passage(call.body(), &from, &to) != Passage::Carry {
+                return Err(refused(Misdirection::Secret(to)));
+            }
+            if passage(Carried::Header, &from, &to) != Passage::Carry {
                 call.headers.remove(AUTHORIZATION);
             }
             call.uri = next;
@@ -298,14 +298,15 @@ impl Transport {
             match tokio::time::timeout(TICK, &mut answer).await {
                 Ok(Ok(response)) => break response,
                 Ok(Err(error)) => {
-                    let error = self.failed(facts(), sending, &call.payload, &error);
+                    let error = self.failed(call, sending, &error);
                     return Err(kept_too_long(error, orphan.life().as_ref()));
                 }
                 Err(_) => {
                     self.check_interrupt(interruptible)?;
                     if orphan.is_one(self.dialing.is_under_way()) {
                         let fault = NetworkFault::Closed;
-                        let error = self.explained(RegistryError::Network { request: facts(), fault, source: None });
+                        let error = RegistryError::Network { request: facts(), fault, source: None };
+                        let error = self.explained(&call.uri, error);
                         return Err(kept_too_long(error, orphan.life().as_ref()));
                     }
                     if let Some(fault) = watch.overdue(sending) {
@@ -322,7 +323,7 @@ impl Transport {
             life.answer();
         }
         // Whoever answers has not refused.
-        self.refusals.take();
+        self.alerts.take();
         // Who has the answer decides what becomes of the rest of the body.
         abandon.0 = None;
         Ok(response)
@@ -357,7 +358,7 @@ impl Transport {
 
     /// The chain the server showed last; `None` where there is no TLS.
     pub(super) fn presented(&self) -> Option<tls::Presented> {
-        self.tls.as_ref().map(|tls| tls.presented.clone())
+        self.tls.own().map(|tls| tls.presented.clone())
     }
 
     /// What asks requests to stop.
@@ -377,33 +378,32 @@ impl Transport {
         Ok(())
     }
 
-    fn failed(
-        &self,
-        request: RequestFacts,
-        sending: &Sending,
-        payload: &Payload,
-        error: &(dyn Error + 'static),
-    ) -> RegistryError {
-        if let Some(error) = sending.take_fault().and_then(|fault| source_error(fault, payload)) {
+    fn failed(&self, call: &Call, sending: &Sending, error: &(dyn Error + 'static)) -> RegistryError {
+        if let Some(error) = sending.take_fault().and_then(|fault| source_error(fault, &call.payload)) {
             return error;
         }
+        let request = RequestFacts::of(&call.method, &call.uri);
+        if let Some(source) = misled(error) {
+            return RegistryError::Misled { request, source };
+        }
         let fault = classify(error);
-        self.explained(RegistryError::Network { request, fault, source: root_cause(error) })
+        self.explained(&call.uri, RegistryError::Network { request, fault, source: root_cause(error) })
     }
 
     /// The same with what only the transport knows: certificates, limits, and why a connection was let go.
-    fn explained(&self, mut error: RegistryError) -> RegistryError {
+    fn explained(&self, uri: &Uri, mut error: RegistryError) -> RegistryError {
         let RegistryError::Network { fault, source, .. } = &mut error else { return error };
         if matches!(fault, NetworkFault::Other | NetworkFault::Closed | NetworkFault::Reset)
-            && let Some((refusal, text)) = self.refusals.take()
+            && let Some((refusal, text)) = self.alerts.take()
         {
             *fault = NetworkFault::Tls { fault: refusal, chain: Vec::new(), chosen: Vec::new() };
             *source = Some(std::io::Error::other(text));
         }
         match fault {
             NetworkFault::Tls { chain, chosen, .. } => {
-                *chain = self.tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
-                *chosen = self.tls.as_ref().map(|tls| tls.chosen.clone()).unwrap_or_default();
+                let tls = Origin::of(uri).and_then(|origin| self.tls.known(&origin));
+                *chain = tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
+                *chosen = tls.map(|tls| tls.chosen).unwrap_or_default();
             }
             // The system knows one limit for a connection and for its making.
             NetworkFault::Timeout { wait: Wait::Connect, limit }
@@ -417,13 +417,6 @@ impl Transport {
         }
         error
     }
-}
-
-/// TLS over the dialer's connections, by the first of `protocols` that the server speaks.
-fn https(dial: Dial, tls: &ClientTls, protocols: &[&str]) -> HttpsConnector<Dial> {
-    let mut config = tls::ClientConfig::clone(&tls.config);
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    HttpsConnector::new(dial, Arc::new(config), true, Arc::new(DefaultServerNameResolver::default()))
 }
 
 fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {

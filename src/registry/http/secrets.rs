@@ -30,7 +30,7 @@ impl Secrets {
                 found.push(password.to_owned());
             }
         }
-        if let Payload::Bytes(body) = &call.payload
+        if let Payload::Secret(body) = &call.payload
             && let Ok(form) = std::str::from_utf8(body)
             && let Some((_, token)) = form.rsplit_once("refresh_token=")
         {
@@ -84,7 +84,7 @@ mod tests {
                 assert!(!heard.contains(secret), "{said}: {heard}");
             }
         }
-        let form = Payload::Bytes("service=x&grant_type=refresh_token&refresh_token=a%26bcdefg".into());
+        let form = Payload::Secret("service=x&grant_type=refresh_token&refresh_token=a%26bcdefg".into());
         assert_eq!(secrets(None, form).hide("a&bcdefg is no token"), "[hidden] is no token");
     }
 

@@ -9,7 +9,7 @@ use crate::image::{Descriptor, Hasher};
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
 use crate::registry::journal::{Entry, Journal};
-use crate::registry::origin::{self, Origin};
+use crate::registry::origin::{self, Carried};
 
 /// Smaller blobs are sent again as quickly as they are looked up.
 const SMALLEST_KEPT: u64 = 4 << 20;
@@ -39,7 +39,7 @@ impl Registry {
         let record = upload.entry.as_mut()?.found(jiff::Timestamp::now())?;
         let base = self.uri("").ok()?;
         let location = origin::resolve(&self.own, &base, &record.location).ok()?;
-        if Origin::of(&location).as_ref() != Some(&self.own) || record.offset > upload.blob.size {
+        if !origin::carries(Carried::JournalAddress, &self.own, &location) || record.offset > upload.blob.size {
             return None;
         }
         Some(UploadSession::remembered(location, upload.blob.size, record.offset))
@@ -49,7 +49,7 @@ impl Registry {
     pub(super) fn note(&self, session: &UploadSession, upload: &mut Upload<'_>) {
         let Some(entry) = &mut upload.entry else { return };
         let (Some(location), Some(offset)) = (session.location(), session.offset()) else { return };
-        if Origin::of(location).as_ref() == Some(&self.own) {
+        if origin::carries(Carried::JournalAddress, &self.own, location) {
             entry.note(&location.to_string(), offset, jiff::Timestamp::now());
         }
     }

@@ -12,6 +12,7 @@ use super::session::UploadSession;
 use crate::image::Descriptor;
 use crate::registry::body::{Part, Payload};
 use crate::registry::http::{Call, Reply};
+use crate::registry::origin::Carried;
 use crate::registry::{Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, origin, scope};
 
 /// How long cancelling a session may take; the registry forgets sessions by itself.
@@ -127,7 +128,7 @@ impl Registry {
     pub(in crate::registry) async fn cancel(&self, repository: &str, session: &UploadSession) {
         let Some(location) = session.location() else { return };
         let mut call = empty(Method::DELETE, location.clone());
-        if origin::Origin::of(location).as_ref() == Some(&self.own)
+        if origin::carries(Carried::Header, &self.own, location)
             && let Ok((value, _)) = self.auth.authorize(&self.transport, &scope(Access::Push, repository)).await
         {
             call.headers.extend(value.map(|value| (AUTHORIZATION, value)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::push::PushConfig;
-use idpbuilder_oci::registry::{RegistryError, Violation};
+use idpbuilder_oci::registry::{Misdirection, RegistryError};
 
 use crate::fixture::{push_config, registry};
 use crate::lab::access::Login;
@@ -182,14 +182,46 @@ async fn a_realm_that_changes_in_the_middle_gets_no_password() {
 
 #[tokio::test]
 async fn addresses_inside_are_for_registries_inside() {
-    // Through a proxy, this laboratory is a registry on the internet that sends us to machines of ours.
+    // Through a proxy, this laboratory is a registry on the internet that sends us to machines of ours. Without one, it
+    // is on this machine, and leads to no other link.
+    for (inside, proxied) in [
+        ("169.254.169.254", true),
+        ("127.0.0.1:9", true),
+        ("127.1:9", true),
+        ("2130706433:9", true),
+        ("0x7f.1.:9", true),
+        ("0:9", true),
+        ("[::ffff:127.0.0.1]:9", true),
+        ("[::]:9", true),
+        ("[64:ff9b::7f00:1]:9", true),
+        ("localhost.:9", true),
+        ("gitea.cnoe.localtest.me:9", true),
+        ("10.0.0.1", true),
+        ("100.64.0.1", true),
+        ("[fc00::1]", true),
+        ("[fe80::1]", true),
+        ("169.254.169.254", false),
+        ("2852039166", false),
+        ("[::ffff:169.254.169.254]", false),
+        ("224.0.0.1", false),
+    ] {
+        leads_nowhere(inside, proxied).await;
+    }
+}
+
+/// A registry whose sessions are at that host, to which nothing is sent.
+async fn leads_nowhere(inside: &str, proxied: bool) {
     let lab = crate::lab::serve::Lab::start(Setup::of(profile::PLAIN).script([
-        script::always(Op::Open, Fault::Lie(Lie::Header("Location", "http://169.254.169.254/latest".to_owned()))),
+        script::always(Op::Open, Fault::Lie(Lie::Header("Location", format!("http://{inside}/latest")))),
         script::always(Op::HeadBlob, Fault::Refuse(Answer::of(404))),
     ]));
-    let mut config = crate::fixture::registry_config("registry.example", None);
-    config.proxies.http = Some(format!("http://{}", lab.host()));
+    let host = if proxied { "registry.example".to_owned() } else { lab.host() };
+    let mut config = crate::fixture::registry_config(&host, None);
+    config.proxies.http = proxied.then(|| format!("http://{}", lab.host()));
     let client = idpbuilder_oci::registry::Registry::open(config).expect("an address");
     let error = crate::fixture::upload(&client, &crate::fixture::noise(3, 5 << 20)).await.expect_err("not followed");
-    let RegistryError::Protocol { violation: Violation::Location(_), .. } = &error else { panic!("{error:?}") };
+    let RegistryError::Misled { source: Misdirection::Internal { .. }, .. } = &error else {
+        panic!("{inside} {proxied}: {error:?}")
+    };
+    assert!(lab.seen().iter().all(|exchange| !exchange.target.contains("latest")), "{inside}: {:?}", lab.lines());
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod commits;
+mod journal;
 mod limits;
 mod mounts;
 mod order;

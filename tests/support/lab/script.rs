@@ -243,6 +243,11 @@ impl Playing {
         self.rules.push((rule, 0));
     }
 
+    /// Drops all rules: from now on nothing is scripted.
+    pub(crate) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
     /// Refuses larger bodies before they are read.
     pub(crate) fn ceiling(&mut self, bytes: u64, refusal: Answer) {
         self.ceiling = Some((bytes, refusal));

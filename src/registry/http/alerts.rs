@@ -16,9 +16,9 @@ use crate::tls::{self, HandshakeFault};
 
 /// The last refusal that any connection of a client met, and the library's words for it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Refusals(Arc<Mutex<Option<(HandshakeFault, String)>>>);
+pub(super) struct PeerAlerts(Arc<Mutex<Option<(HandshakeFault, String)>>>);
 
-impl Refusals {
+impl PeerAlerts {
     /// The last one, which is then forgotten.
     pub(super) fn take(&self) -> Option<(HandshakeFault, String)> {
         self.slot().take()
@@ -39,7 +39,7 @@ impl Refusals {
 /// A connection that notes how the peer refused it.
 pub(super) struct Noting {
     pub(super) stream: MaybeHttpsStream<Wire>,
-    pub(super) refusals: Refusals,
+    pub(super) alerts: PeerAlerts,
 }
 
 impl Connection for Noting {
@@ -52,7 +52,7 @@ impl Read for Noting {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Poll::Ready(Err(error)) = &result {
-            self.refusals.note(error);
+            self.alerts.note(error);
         }
         result
     }
@@ -90,14 +90,14 @@ mod tests {
 
     #[test]
     fn only_a_refusal_is_noted_and_told_once() {
-        let refusals = Refusals::default();
-        refusals.note(&io::ErrorKind::ConnectionReset.into());
-        assert_eq!(refusals.take(), None);
+        let alerts = PeerAlerts::default();
+        alerts.note(&io::ErrorKind::ConnectionReset.into());
+        assert_eq!(alerts.take(), None);
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
-        refusals.note(&io::Error::new(io::ErrorKind::InvalidData, alert));
-        let (fault, text) = refusals.take().expect("noted");
+        alerts.note(&io::Error::new(io::ErrorKind::InvalidData, alert));
+        let (fault, text) = alerts.take().expect("noted");
         assert_eq!(fault, HandshakeFault::PeerRefused("CertificateRequired".to_owned()));
         assert_eq!(text, "received fatal alert: CertificateRequired");
-        assert_eq!(refusals.take(), None);
+        assert_eq!(alerts.take(), None);
     }
 }
