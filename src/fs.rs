@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 mod beneath;
 mod directory;
+mod exchange;
 mod regular;
 
 pub(crate) use beneath::{DIRECTORY, HANDLE, open_beneath, open_real};
 pub use directory::{Directory, Name, TemporaryDirectory, TemporaryFile};
+pub use exchange::{Exchanged, exchange, replace_secret_file};
 pub use regular::{Links, Unreadable, open_regular, open_regular_at, read_limited, read_regular, read_regular_at};
 
 /// How the names of files begin that are not whole yet.
@@ -121,13 +123,12 @@ impl Replacement {
             Err(error) => return Err(error),
         };
         let mut path = path.to_owned();
-        if let Some(there) = &there {
-            if there.is_dir() {
-                return Err(io::ErrorKind::IsADirectory.into());
-            }
-            if path.is_symlink() {
-                path = path.canonicalize()?;
-            }
+        if there.as_ref().is_some_and(std::fs::Metadata::is_dir) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        // A link that leads to nothing yet stays a link, and what it leads to is made.
+        if path.is_symlink() {
+            path = behind_links(&path)?;
         }
         let file = temporary_file(parent(&path), mode)?;
         if let Some(there) = there {
@@ -173,6 +174,19 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
         return open_in_place(path);
     }
     temporary_file(parent(path), PRIVATE)?.persist(path).map_err(|error| error.error)
+}
+
+/// The file that a chain of links leads to; it need not be there.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = parent(&path).canonicalize()?.join(next),
+            // Not a link any more: a file, or nothing.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(rustix::io::Errno::LOOP.into())
 }
 
 /// A file that has no name to stay. Errors do not tell the one it would have had.
@@ -491,6 +505,14 @@ mod tests {
         replace_file(&at("link"), b"two").expect("replaced");
         assert!(at("link").is_symlink());
         assert_eq!(std::fs::read(at("elsewhere/file")).expect("read"), b"two");
+        std::os::unix::fs::symlink("elsewhere/new", at("further")).expect("linked");
+        std::os::unix::fs::symlink("further", at("dangling")).expect("linked");
+        replace_private_file(&at("dangling"), b"three").expect("written");
+        assert!(at("dangling").is_symlink() && at("further").is_symlink());
+        assert_eq!(std::fs::read(at("elsewhere/new")).expect("read"), b"three");
+        std::os::unix::fs::symlink("nowhere/new", at("astray")).expect("linked");
+        replace_private_file(&at("astray"), b"four").expect_err("no directory");
+        assert!(at("astray").is_symlink());
         rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
         // Open for both: then neither end waits for the other.
         let mut end = OpenOptions::new().read(true).write(true).open(at("pipe")).expect("opened");

@@ -23,7 +23,7 @@ pub use document::Mistake;
 pub use plan::{plan_install, plan_uninstall};
 
 use crate::credentials::MAX_CONFIG_BYTES;
-use crate::fs::{FileLock, Hold, LockError, create_private_dir, parent, replace_file};
+use crate::fs::{Exchanged, FileLock, Hold, LockError, create_private_dir, exchange, parent};
 
 /// How long to wait for another command that changes the same.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -187,22 +187,26 @@ impl Plan {
 impl Step {
     fn carry_out(&self) -> Result<(), WiringError> {
         let failed = |action, path: &Path, source| WiringError::Io { action, path: path.to_owned(), source };
-        match (self.change, &self.after) {
-            (Change::Keep, _) => Ok(()),
-            (_, Some(bytes)) => {
+        let action = match self.change {
+            Change::Keep => return Ok(()),
+            Change::Create | Change::Write => {
                 let directory = parent(&self.target);
                 create_private_dir(directory).map_err(|source| failed("make", directory, source))?;
-                replace_file(&self.target, bytes).map_err(|source| failed("write", &self.path, source))
+                "write"
             }
-            (_, None) => {
-                std::fs::remove_file(&self.target).map_err(|source| failed("remove", &self.path, source))?;
-                for directory in self.directories.iter().rev() {
-                    // Somebody else's by now, if there is something in it.
-                    let _ = std::fs::remove_dir(directory);
-                }
-                Ok(())
-            }
+            Change::Remove => "remove",
+        };
+        let (before, after) = (self.before.as_deref(), self.after.as_deref());
+        let exchanged = exchange(&self.target, before.map(Vec::as_slice), after.map(Vec::as_slice), MAX_CONFIG_BYTES)
+            .map_err(|source| failed(action, &self.path, source))?;
+        if exchanged == Exchanged::Lost {
+            return Err(WiringError::Changed(self.path.clone()));
         }
+        for directory in self.directories.iter().rev() {
+            // Somebody else's by now, if there is something in it.
+            let _ = std::fs::remove_dir(directory);
+        }
+        Ok(())
     }
 }
 

@@ -51,9 +51,11 @@ impl From<EntriesError> for Failure {
             EntriesError::Keyring(KeyringError::Interrupted)
             | EntriesError::Lock(LockError::Interrupted(_) | LockError::Io { .. })
             | EntriesError::TooLong => None,
-            EntriesError::Keyring(_) => {
-                Some("unlock the keyring, or set credential_store = \"file\" in config.toml".to_owned())
-            }
+            EntriesError::Keyring(_) => Some(
+                "unlock the keyring and try again, or choose a file of mode 0600: credential_store = \"file\" in \
+                 config.toml"
+                    .to_owned(),
+            ),
             EntriesError::Missing { key } => {
                 Some(format!("unlock the keyring, or store the credential for {key} again"))
             }

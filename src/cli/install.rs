@@ -122,7 +122,7 @@ impl Run for Args {
             ui.status(&format!("{} is not on PATH; add it to use the commands by name", directory.display()));
         }
         if let Some(plan) = plan {
-            carry_out(ui, &plan, self.place.dry_run)?;
+            carry_out(ui, plan, || self.readers.plan_install(ui, &self.registries), self.place.dry_run)?;
             if !self.place.dry_run {
                 warn_of_missing_helper(ui);
             }
@@ -136,7 +136,7 @@ impl Run for UninstallArgs {
         let (executable, directory) = self.place.resolve(ui)?;
         // First, since whoever still asks for a helper that is gone fails.
         match self.readers.plan_uninstall(ui)? {
-            Some(plan) => carry_out(ui, &plan, self.place.dry_run)?,
+            Some(plan) => carry_out(ui, plan, || self.readers.plan_uninstall(ui), self.place.dry_run)?,
             None => warn_of_wired(ui),
         }
         for name in links() {

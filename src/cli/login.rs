@@ -17,7 +17,7 @@ use crate::registry::{Limits, RegistryConfig, RegistryError};
 /// Keep a login for a registry, after the registry accepted it
 ///
 /// It is used by every command here and, through the credential helper, by Docker and Podman; for the cluster's own
-/// registry it wins over the cluster's credential. It goes to the session's keyring, or where none answers to a file of
+/// registry it wins over the cluster's credential. It goes to the session's keyring, or where there is none to a file of
 /// mode 0600. What is not given is asked for on the terminal.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
@@ -142,7 +142,9 @@ impl Run for LogoutArgs {
             }
         }
         if let Some(error) = failure {
-            return Err(error.into());
+            return Err(
+                Failure::from(error).hint("the login is kept, in the keyring too; log out again when it answers")
+            );
         }
         if forgotten == 0 {
             ui.status("There is no login to forget");

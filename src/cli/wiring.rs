@@ -131,8 +131,17 @@ impl RegistriesArgs {
     }
 }
 
-/// Shows a plan, or carries it out and tells.
-pub(super) fn carry_out(ui: &Ui, plan: &Plan, dry_run: bool) -> Outcome {
+/// How often a plan is made anew because another program changed a file meanwhile.
+const MAX_PLANS: usize = 8;
+
+/// Shows a plan, or carries it out and tells. Where another program changes a file meanwhile, `again` makes a plan for
+/// what is there by then.
+pub(super) fn carry_out(
+    ui: &Ui,
+    mut plan: Plan,
+    again: impl Fn() -> Result<Option<Plan>, Failure>,
+    dry_run: bool,
+) -> Outcome {
     if plan.steps().is_empty() {
         ui.status(&format!("No file names docker-credential-{OWN_HELPER}"));
     }
@@ -148,7 +157,15 @@ pub(super) fn carry_out(ui: &Ui, plan: &Plan, dry_run: bool) -> Outcome {
         }
         return Ok(());
     }
-    plan.carry_out(&home(ui)?)?;
+    let home = home(ui)?;
+    let mut plans = 1;
+    while let Err(error) = plan.carry_out(&home) {
+        match error {
+            WiringError::Changed(_) if plans < MAX_PLANS => plan = again()?.unwrap_or(plan),
+            error => return Err(error.into()),
+        }
+        plans += 1;
+    }
     for step in plan.steps() {
         let what = match step.change {
             Change::Create => "created",

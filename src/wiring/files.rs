@@ -1,7 +1,6 @@
 //! The files themselves: behind links, bounded, and shown as differences.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 use super::WiringError;
 use super::document::Document;
 use crate::credentials::MAX_CONFIG_BYTES;
-use crate::fs::parent;
+use crate::fs::{Links, Unreadable, parent, read_regular};
 
 /// Links that are followed to a file.
 const MAX_LINKS: usize = 16;
@@ -39,23 +38,14 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WiringError> {
 
 /// The content of a file of bounded size.
 pub(super) fn read(target: &Path) -> Result<Content, WiringError> {
-    let failed = |source| WiringError::Io { action: "read", path: target.to_owned(), source };
-    match std::fs::metadata(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
-        // Opening a FIFO would wait for a writer.
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-        }
-        Ok(_) => {}
+    match read_regular(target, MAX_CONFIG_BYTES, Links::Follow) {
+        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => match Unreadable::of(&source) {
+            Some(Unreadable::TooLarge { .. }) => Err(WiringError::TooLarge(target.to_owned())),
+            _ => Err(WiringError::Io { action: "read", path: target.to_owned(), source }),
+        },
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    let file = File::open(target).map_err(failed)?;
-    file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(WiringError::TooLarge(target.to_owned()));
-    }
-    Ok(Some(bytes))
 }
 
 /// The directories that a file needs and that are not there, the outermost first.

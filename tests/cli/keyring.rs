@@ -68,10 +68,19 @@ fn a_keyring_that_is_locked_is_not_waited_for_and_loses_nothing() {
         session(&sandbox, false, "echo r.example | docker-credential-idpbuilder get || echo exit $?");
     assert_eq!((code, stdout.as_str()), (Some(0), "credentials not found in native keychain\nexit 1\n"), "{stderr}");
     assert!(stderr.contains("keyring") && stderr.contains("hint: unlock the keyring"), "{stderr}");
-    let (code, stdout, stderr) = session(&sandbox, false, STORE);
-    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
-    assert_eq!(stderr.matches("warning:").count(), 1, "{stderr}");
-    assert!(stderr.contains("kept unencrypted in"), "{stderr}");
-    let (code, stdout, stderr) = session(&sandbox, false, "echo r.example | docker-credential-idpbuilder get");
+    // Neither is anything kept elsewhere, nor forgotten.
+    let kept = || std::fs::read_to_string(sandbox.home().join(".idpbuilder/credentials.json")).expect("there");
+    let before = kept();
+    let (code, stdout, stderr) = session(&sandbox, false, &format!("{STORE} || echo exit $?"));
+    assert!(code == Some(0) && stdout.contains("keyring") && stdout.ends_with("exit 1\n"), "{stdout}{stderr}");
+    assert!(stderr.contains("credential_store = \"file\""), "{stderr}");
+    let logout = "bash -c 'exec -a idpbuilder-logout docker-credential-idpbuilder r.example' || echo exit $?";
+    let (code, stdout, stderr) = session(&sandbox, false, logout);
+    assert_eq!((code, stdout.as_str()), (Some(0), "exit 1\n"), "{stderr}");
+    assert!(stderr.contains("the login is kept"), "{stderr}");
+    assert_eq!(kept(), before);
+    let (code, stdout, stderr) = session(&sandbox, true, "echo r.example | docker-credential-idpbuilder get");
     assert!(code == Some(0) && stdout.contains(SECRETS[0]), "{stderr}");
+    let (code, stdout, stderr) = session(&sandbox, true, logout);
+    assert!(code == Some(0) && stdout.contains("Logged out of r.example"), "{stdout}{stderr}");
 }

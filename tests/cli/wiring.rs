@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use crate::sandbox::{Output, SECRETS, Sandbox};
 
@@ -124,4 +125,47 @@ fn what_cannot_be_done_is_not_begun() {
     assert!(!sandbox.work().join("bin").exists() && !sandbox.home().join(".config").exists());
     docker_config(&sandbox, "{\"credHelpers\": {\"cnoe.localtest.me:8443\": \"ecr-login\"}}\n");
     snapshot("forced", &install(&["--force", "--dry-run"]));
+}
+
+/// `docker login` as docker writes it: the file is read, and a new one is renamed into place.
+fn log_in(config: &std::path::Path, number: usize) {
+    let text = std::fs::read(config).expect("there");
+    let mut value: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    value["auths"][format!("r{number}.example")] = serde_json::json!({"auth": "eDp5"});
+    let new = config.with_file_name(format!("config.json{number}"));
+    std::fs::write(&new, value.to_string()).expect("written");
+    std::fs::rename(&new, config).expect("renamed");
+}
+
+#[test]
+fn a_login_at_the_same_time_is_not_lost() {
+    let sandbox = sandbox();
+    docker_config(&sandbox, r#"{"auths":{}}"#);
+    let config = sandbox.home().join(".docker/config.json");
+    let words = |verb| ["idpbuilder-oci", verb, "--dir", "bin", "--docker"];
+    let (mut number, mut during) = (0, 0);
+    while during < 24 {
+        for verb in ["install", "uninstall"] {
+            let mut child =
+                sandbox.command(&words(verb)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+            let status = loop {
+                log_in(&config, number);
+                number += 1;
+                during += 1;
+                if let Some(status) = child.try_wait().expect("waited for") {
+                    break status;
+                }
+            };
+            // It may give up against a program that never stops writing; it says so then.
+            assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+        }
+    }
+    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).expect("there")).expect("JSON");
+    let auths = value["auths"].as_object().expect("logins");
+    let lost: Vec<usize> = (0..number).filter(|number| !auths.contains_key(&format!("r{number}.example"))).collect();
+    assert_eq!(lost, Vec::<usize>::new(), "of {number}");
+    let names = std::fs::read_dir(config.parent().expect("a directory")).expect("listed").count();
+    assert_eq!(names, 1, "no temporary file stays");
+    let _ = sandbox.run(&words("install")).success();
+    assert!(text(&sandbox, "home/.docker/config.json").contains("credHelpers"));
 }

@@ -4,8 +4,7 @@
 //! neither a keyring's start nor its questions.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::EntriesError;
 use crate::credentials::HostKey;
-use crate::fs::{self, FileLock, Hold};
+use crate::fs::{self, FileLock, Hold, Links, Unreadable};
 
 /// Bytes of the file that are read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -31,6 +30,16 @@ pub(super) struct Record {
     /// The entry, where no keyring keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) item: Option<Zeroizing<String>>,
+    /// Whether the keyring may still have an earlier entry, although this one is kept here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) left_in_keyring: bool,
+}
+
+impl Record {
+    /// Whether the keyring has, or may have, an entry for the registry.
+    pub(super) fn is_in_keyring(&self) -> bool {
+        self.item.is_none() || self.left_in_keyring
+    }
 }
 
 /// Never shows the entry.
@@ -69,21 +78,17 @@ impl Index {
 
     /// What it says now; a file that is not there says nothing.
     pub(super) fn read(&self) -> Result<Records, EntriesError> {
-        let failed = |source| EntriesError::Read { path: self.path.clone(), source };
-        match std::fs::metadata(&self.path) {
+        let bytes = match fs::read_regular(&self.path, MAX_BYTES, Links::Follow) {
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Records::new()),
-            Err(error) => return Err(failed(error)),
-            // Opening a FIFO would wait for a writer.
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+            Err(error) => {
+                let path = self.path.clone();
+                return Err(match Unreadable::of(&error) {
+                    Some(Unreadable::TooLarge { .. }) => EntriesError::TooLarge { path },
+                    _ => EntriesError::Read { path, source: error },
+                });
             }
-            Ok(_) => {}
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(&self.path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(EntriesError::TooLarge { path: self.path.clone() });
-        }
+        };
         // The parser's own message may quote a value.
         let syntax = |error: serde_json::Error| EntriesError::Syntax {
             path: self.path.clone(),
@@ -111,7 +116,7 @@ impl Index {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(EntriesError::TooLarge { path: self.path.clone() });
         }
-        fs::replace_private_file(&self.path, &bytes).map_err(failed)?;
+        fs::replace_secret_file(&self.path, &bytes).map_err(failed)?;
         Ok(result)
     }
 

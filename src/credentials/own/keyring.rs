@@ -19,9 +19,12 @@ pub type Item = Zeroizing<Vec<u8>>;
 /// Why the keyring did not do what was asked. Holds nothing of an item.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyringError {
-    /// There is none, or it does not answer.
+    /// There is no session bus, or no keyring on it. The one case in which a secret may go to a file instead.
     #[error("no keyring answers here ({0})")]
     Absent(String),
+    /// It was there, and the question or the answer was lost.
+    #[error("the keyring failed ({0})")]
+    Failed(String),
     /// It is locked, or refuses.
     #[error("the keyring is locked or refuses ({0})")]
     Refused(String),
@@ -79,10 +82,13 @@ impl Keyring for SystemKeyring {
     }
 }
 
+/// What an error of a keyring means that was there when it was asked. A dialog that went away with its connection is a
+/// failure of the platform for the library; it is no reason to write the secret to a file.
 fn translate(error: &keyring::v1::Error) -> KeyringError {
     use keyring::v1::Error;
     match error {
-        Error::PlatformFailure(_) | Error::NoDefaultStore => KeyringError::Absent(reason(error)),
+        Error::NoDefaultStore => KeyringError::Absent(reason(error)),
+        Error::PlatformFailure(_) => KeyringError::Failed(reason(error)),
         _ => KeyringError::Refused(reason(error)),
     }
 }
@@ -113,13 +119,13 @@ pub(super) fn within<T: Send + 'static>(
     spawn("keyring", move || {
         let _ = sender.send(ask(keyring.as_ref()));
     })
-    .map_err(|error| KeyringError::Absent(error.to_string()))?;
+    .map_err(|error| KeyringError::Failed(error.to_string()))?;
     let started = Instant::now();
     loop {
         match receiver.recv_timeout(TICK) {
             Ok(answer) => return answer,
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(KeyringError::Absent("its library failed".to_owned()));
+                return Err(KeyringError::Failed("its library failed".to_owned()));
             }
             Err(mpsc::RecvTimeoutError::Timeout) if interrupt.requested() => return Err(KeyringError::Interrupted),
             Err(mpsc::RecvTimeoutError::Timeout) if started.elapsed() < patience => {}
@@ -149,6 +155,8 @@ pub(in crate::credentials) mod tests {
         Absent,
         /// Says that there is nothing, and takes nothing.
         Locked,
+        /// Loses what it is asked.
+        Broken,
         /// Waits for a person who is not there.
         Asking,
     }
@@ -164,6 +172,7 @@ pub(in crate::credentials) mod tests {
                 Mood::Open => Ok(true),
                 Mood::Locked => Ok(false),
                 Mood::Absent => Err(KeyringError::Absent("no bus".into())),
+                Mood::Broken => Err(KeyringError::Failed("dialog closed".into())),
                 Mood::Asking => loop {
                     std::thread::park();
                 },
@@ -218,7 +227,8 @@ pub(in crate::credentials) mod tests {
             assert!(!format!("{told} {told:?}").contains("hunter2"), "{told:?}");
         }
         let told = translate(&Error::PlatformFailure("no\u{7} bus\nmore".into()));
-        assert_eq!(told.to_string(), "no keyring answers here (no bus)");
+        assert_eq!(told.to_string(), "the keyring failed (no bus)");
         assert!(matches!(translate(&Error::NoStorageAccess("x".into())), KeyringError::Refused(_)));
+        assert!(matches!(translate(&Error::NoDefaultStore), KeyringError::Absent(_)));
     }
 }

@@ -193,37 +193,45 @@ impl OwnEntries {
         if username.len() > MAX_FIELD_BYTES || item.len() > 2 * MAX_FIELD_BYTES {
             return Err(EntriesError::TooLong);
         }
+        let record =
+            |item| Record { server: server.to_owned(), username: username.clone(), item, left_in_keyring: false };
         let instead = match self.kind {
             StoreKind::File => None,
             StoreKind::Auto | StoreKind::Keyring => match self.put_in_keyring(key, &item) {
                 Ok(()) => {
-                    self.note(key, Record { server: server.to_owned(), username, item: None })?;
+                    self.note(key, record(None))?;
                     return Ok(Kept::Keyring);
                 }
-                Err(error @ KeyringError::Interrupted) => return Err(error.into()),
-                Err(error) if self.kind == StoreKind::Keyring => return Err(error.into()),
-                Err(error) => Some(error),
+                // A keyring that is locked, silent or dismissed has said no. Only one that is not there can be replaced.
+                Err(error @ KeyringError::Absent(_)) if self.kind == StoreKind::Auto => Some(error),
+                Err(error) => return Err(error.into()),
             },
         };
-        let before = self.note(key, Record { server: server.to_owned(), username, item: Some(item) })?;
-        if before.is_some_and(|before| before.item.is_none()) && instead.is_none() {
-            // What the keyring kept is out of date, and nobody would look for it there again.
-            let _ = self.erase_in_keyring(key);
+        let before = self.index.find(key)?;
+        let in_keyring = before.is_some_and(|before| before.is_in_keyring());
+        // Until the keyring's entry is gone, the file says that there is one: a logout has to remove both.
+        self.note(key, Record { left_in_keyring: in_keyring, ..record(Some(item.clone())) })?;
+        if in_keyring && instead.is_none() && self.erase_in_keyring(key).is_ok() {
+            self.note(key, record(Some(item)))?;
         }
         Ok(Kept::File { path: self.index.path().to_owned(), instead })
     }
 
-    /// Forgets the credential of a registry; answers whether there was one. It is not given out any more even
-    /// where the keyring fails to remove it, which is then the error.
+    /// Forgets the credential of a registry; answers whether there was one. The entry stays as long as the keyring does
+    /// not remove its part: nothing would lead to the secret there any more.
+    ///
+    /// # Errors
+    /// Fails where the keyring does not remove the entry. One that is absent is passed over if the settings say that
+    /// credentials are kept in the file.
     pub fn erase(&self, key: &HostKey) -> Result<bool, EntriesError> {
-        if self.index.find(key)?.is_none() {
-            return Ok(false);
+        let Some(record) = self.index.find(key)? else { return Ok(false) };
+        if record.is_in_keyring() {
+            match self.erase_in_keyring(key) {
+                Err(KeyringError::Absent(_)) if self.kind == StoreKind::File => {}
+                erased => erased?,
+            }
         }
-        let before = self.index.update(|records| records.remove(&key.to_string()))?;
-        if before.as_ref().is_some_and(|before| before.item.is_none()) {
-            self.erase_in_keyring(key)?;
-        }
-        Ok(before.is_some())
+        Ok(self.index.update(|records| records.remove(&key.to_string()))?.is_some())
     }
 
     /// Every entry, by address. No keyring is asked.

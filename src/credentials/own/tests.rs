@@ -70,25 +70,56 @@ fn a_keyring_keeps_the_secret_and_the_file_only_the_name() {
 }
 
 #[test]
-fn without_a_keyring_a_private_file_keeps_it() {
+fn only_where_no_keyring_is_there_a_private_file_keeps_it() {
     let place = Place::new();
+    let put = |kind| place.entries(kind).put(&key("r.example"), "r.example", &basic("u", "hunter2"));
+    place.keyring.is(Mood::Absent);
+    let kept = put(StoreKind::Auto).expect("kept");
+    let Kept::File { path, instead: Some(_) } = kept else { panic!("{kept:?}") };
     let entries = place.entries(StoreKind::Auto);
-    for mood in [Mood::Absent, Mood::Locked, Mood::Asking] {
+    assert_eq!(path, entries.path());
+    assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(told(entries.get(&key("r.example")).expect("read")), "basic u hunter2");
+    assert!(!entries.list().expect("read")[0].in_keyring);
+    assert!(entries.erase(&key("r.example")).expect("erased"));
+    assert!(!place.written().contains("hunter2"));
+    // Each of these is a no, and what is kept by then stays what it was.
+    place.keyring.is(Mood::Open);
+    entries.put(&key("s.example"), "s.example", &basic("u", "earlier")).expect("kept");
+    for (kind, mood) in [
+        (StoreKind::Auto, Mood::Locked),
+        (StoreKind::Auto, Mood::Asking),
+        (StoreKind::Auto, Mood::Broken),
+        (StoreKind::Keyring, Mood::Absent),
+        (StoreKind::Keyring, Mood::Locked),
+    ] {
         place.keyring.is(mood);
-        let kept = entries.put(&key("r.example"), "r.example", &basic("u", "hunter2")).expect("kept");
-        let Kept::File { path, instead: Some(_) } = kept else { panic!("{kept:?}") };
-        assert_eq!(path, entries.path());
-        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        assert_eq!(told(entries.get(&key("r.example")).expect("read")), "basic u hunter2");
-        assert!(!entries.list().expect("read")[0].in_keyring);
-        assert!(entries.erase(&key("r.example")).expect("erased"));
-        assert!(!place.written().contains("hunter2"));
+        let refused = put(kind);
+        assert!(matches!(refused, Err(EntriesError::Keyring(_))), "{refused:?}");
+        assert!(!place.written().contains("hunter2"), "nothing is written to a file");
+        assert_eq!(entries.list().expect("read").len(), 1);
     }
-    let named = place.entries(StoreKind::Keyring);
-    place.keyring.is(Mood::Locked);
-    let refused = named.put(&key("r.example"), "r.example", &basic("u", "hunter2"));
-    assert!(matches!(refused, Err(EntriesError::Keyring(KeyringError::Refused(_)))), "{refused:?}");
-    assert!(!place.written().contains("hunter2"), "the keyring or nowhere");
+    // The file can be chosen.
+    assert!(matches!(put(StoreKind::File), Ok(Kept::File { instead: None, .. })));
+}
+
+#[test]
+fn a_logout_removes_what_the_keyring_kept_before_as_well() {
+    let place = Place::new();
+    let (auto, file) = (place.entries(StoreKind::Auto), place.entries(StoreKind::File));
+    auto.put(&key("r.example"), "r.example", &basic("u", "first")).expect("kept");
+    // Another session has no keyring, or it is locked.
+    for (mood, entries) in [(Mood::Absent, &auto), (Mood::Locked, &file)] {
+        place.keyring.is(mood);
+        entries.put(&key("r.example"), "r.example", &basic("u", "second")).expect("kept");
+        assert_eq!(told(entries.get(&key("r.example")).expect("read")), "basic u second");
+        assert!(matches!(auto.erase(&key("r.example")), Err(EntriesError::Keyring(_))));
+        assert_eq!(told(auto.get(&key("r.example")).expect("read")), "basic u second", "still logged in");
+    }
+    place.keyring.is(Mood::Open);
+    assert!(auto.erase(&key("r.example")).expect("erased"));
+    assert!(place.keyring.items.lock().expect("unpoisoned").is_empty() && !place.written().contains("second"));
+    assert_eq!(auto.list().expect("read"), []);
 }
 
 #[test]
@@ -116,7 +147,7 @@ fn a_registry_has_one_entry_wherever_it_was_kept_before() {
 }
 
 #[test]
-fn what_the_keyring_does_not_give_is_an_error_and_can_be_forgotten() {
+fn what_the_keyring_does_not_give_or_remove_is_an_error_and_stays() {
     let place = Place::new();
     let entries = place.entries(StoreKind::Auto);
     entries.put(&key("r.example"), "r.example", &basic("u", "hunter2")).expect("kept");
@@ -129,10 +160,21 @@ fn what_the_keyring_does_not_give_is_an_error_and_can_be_forgotten() {
         assert_eq!(entries.get(&key("r.example")).expect_err("an error").to_string(), expected);
         assert_eq!(told(entries.get(&key("other.example")).expect("not asked")), "nothing");
     }
-    let failed = entries.erase(&key("r.example"));
-    assert!(matches!(failed, Err(EntriesError::Keyring(_))), "{failed:?}");
+    for mood in [Mood::Locked, Mood::Absent, Mood::Asking, Mood::Broken] {
+        place.keyring.is(mood);
+        let failed = entries.erase(&key("r.example"));
+        assert!(matches!(failed, Err(EntriesError::Keyring(_))), "{failed:?}");
+        assert_eq!(entries.list().expect("read").len(), 1, "the entry stays as long as the secret does");
+    }
     place.keyring.is(Mood::Open);
-    assert_eq!(told(entries.get(&key("r.example")).expect("read")), "nothing", "it is not given out any more");
+    assert_eq!(told(entries.get(&key("r.example")).expect("read")), "basic u hunter2");
+    assert!(entries.erase(&key("r.example")).expect("erased"));
+    assert!(place.keyring.items.lock().expect("unpoisoned").is_empty());
+    // Somebody who says that there is no keyring any more is not kept logged in by it.
+    entries.put(&key("r.example"), "r.example", &basic("u", "hunter2")).expect("kept");
+    place.keyring.is(Mood::Absent);
+    assert!(place.entries(StoreKind::File).erase(&key("r.example")).expect("erased"));
+    assert_eq!(entries.list().expect("read"), []);
 }
 
 #[test]
@@ -185,6 +227,27 @@ fn what_others_did_to_the_file_is_told_without_quoting_it() {
     std::fs::remove_file(&path).expect("removed");
     std::fs::create_dir(&path).expect("made");
     assert!(matches!(entries.list(), Err(EntriesError::Read { .. })));
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_a_link_stays() {
+    let place = Place::new();
+    let entries = place.entries(StoreKind::File);
+    entries.put(&key("r.example"), "r.example", &basic("u", "first")).expect("kept");
+    let home = place.home.path().join("home");
+    std::fs::write(home.join(".idpbuilder-tmp-abc"), "hunter2").expect("written");
+    entries.put(&key("r.example"), "r.example", &basic("u", "second")).expect("kept");
+    assert!(!place.written().contains("hunter2"));
+    // Dotfile managers make it a link, which may lead to nothing yet.
+    let elsewhere = place.home.path().join("elsewhere.json");
+    std::fs::remove_file(entries.path()).expect("removed");
+    std::os::unix::fs::symlink(&elsewhere, entries.path()).expect("linked");
+    for secret in ["third", "fourth"] {
+        entries.put(&key("r.example"), "r.example", &basic("u", secret)).expect("kept");
+        assert!(entries.path().is_symlink() && elsewhere.is_file());
+        assert_eq!(elsewhere.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(told(entries.get(&key("r.example")).expect("read")), format!("basic u {secret}"));
+    }
 }
 
 #[test]
