@@ -25,13 +25,17 @@ pub(super) fn images(
     index: Option<&Index>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Found>, ArchiveError> {
-    let originals = index.map(|index| oci::by_config(store, index)).transpose()?.unwrap_or_default();
+    let originals = index.map(|index| oci::Originals::read(store, index)).transpose()?;
     let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new() };
     let mut found = Vec::new();
     for image in images {
-        let names = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
+        let names: Vec<_> = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
         let config = contents.file(&image.config)?;
-        let document = match originals.get(&config.digest) {
+        if let Some(originals) = &originals {
+            names.iter().try_for_each(|name| originals.check_name(name, config.digest))?;
+        }
+        let original = originals.as_ref().and_then(|originals| originals.by_config.get(&config.digest));
+        let document = match original {
             Some(descriptor) => store.document(descriptor)?,
             None => converter.convert(image, config)?,
         };

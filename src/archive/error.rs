@@ -167,6 +167,9 @@ pub enum ArchiveError {
         #[source]
         source: ReferenceError,
     },
+    /// Engines that read one document would take another image than engines that read the other.
+    #[error("the archive's manifest.json and index.json give the name `{0}` to different images")]
+    NameDiffers(String),
     /// Two images in the archive have the same name.
     #[error("the archive has two images named `{0}`")]
     NameTwice(String),

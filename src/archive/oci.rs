@@ -1,11 +1,11 @@
 //! Images of an OCI layout in an archive (image-spec, "Image Layout").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::contents::Contents;
 use super::load::{Found, reference};
 use super::{ArchiveError, blob_path};
-use crate::image::{Content, Descriptor, Digest, Document, Index, LayoutMarker, annotation};
+use crate::image::{Content, Descriptor, Digest, Document, Index, LayoutMarker, Reference, annotation};
 use crate::store::{ImageStore, StoreError};
 
 /// Where containerd, buildx and Docker put the full name; their `ref.name` is the tag alone.
@@ -42,34 +42,70 @@ pub(super) fn images(store: &ImageStore, index: &Index) -> Result<Vec<Found>, Ar
     Ok(found)
 }
 
-/// What of `index.json` stands for the image with a configuration: the whole entry where everything
-/// below it is there, else the manifest alone, as Docker saves one platform of an index together with the index that
-/// names them all.
-pub(super) fn by_config(store: &ImageStore, index: &Index) -> Result<BTreeMap<Digest, Descriptor>, ArchiveError> {
-    let mut configs = BTreeMap::new();
-    let mut search = Search::new(store);
-    for descriptor in &index.manifests {
-        let is_whole = search.missing(descriptor, 0)?.is_none();
-        for (config, manifest) in search.manifests.drain(..) {
-            let image = if is_whole { descriptor } else { &manifest };
-            configs.entry(config).or_insert_with(|| image.clone());
+/// What `index.json` says about the images of a `manifest.json` beside it.
+pub(super) struct Originals<'a> {
+    /// What stands for the image with a configuration: the whole entry where everything below it is there, else the
+    /// manifest alone, as Docker saves one platform of an index together with the index that names them all.
+    pub(super) by_config: BTreeMap<Digest, Descriptor>,
+    names: BTreeMap<String, Vec<Digest>>,
+    search: Search<'a>,
+}
+
+impl<'a> Originals<'a> {
+    pub(super) fn read(store: &'a ImageStore, index: &Index) -> Result<Self, ArchiveError> {
+        let mut originals = Self { by_config: BTreeMap::new(), names: BTreeMap::new(), search: Search::new(store) };
+        for descriptor in &index.manifests {
+            let is_whole = originals.search.missing(descriptor, 0)?.is_none();
+            for (config, manifest) in originals.search.manifests.drain(..) {
+                let image = if is_whole { descriptor } else { &manifest };
+                originals.by_config.entry(config).or_insert_with(|| image.clone());
+            }
+            if let Some(name) = descriptor.annotation(CONTAINERD_NAME)
+                && let Ok(name) = reference(name)
+            {
+                originals.names.entry(canonical(&name)).or_default().push(descriptor.digest);
+            }
         }
+        Ok(originals)
     }
-    Ok(configs)
+
+    /// Fails where `index.json` gives a name to an image without the configuration that `manifest.json` gives it to:
+    /// containerd reads the one file, other engines the other.
+    pub(super) fn check_name(&self, name: &Reference, config: Digest) -> Result<(), ArchiveError> {
+        let Some(images) = self.names.get(&canonical(name)) else { return Ok(()) };
+        let above = self.search.above(config);
+        if images.iter().all(|image| above.contains(image)) {
+            return Ok(());
+        }
+        Err(ArchiveError::NameDiffers(name.to_string()))
+    }
+}
+
+/// The name as containerd writes it: Docker leaves its own registry unsaid.
+fn canonical(name: &Reference) -> String {
+    let text = name.to_string();
+    match (name.registry(), name.repository().contains('/')) {
+        (None, false) => format!("docker.io/library/{text}"),
+        (None, true) => format!("docker.io/{text}"),
+        (Some("docker.io"), false) => text.replacen("docker.io/", "docker.io/library/", 1),
+        (Some(_), _) => text,
+    }
 }
 
 /// A search for what is below images, which reads each document once, however many images have it.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     store: &'a ImageStore,
     /// For each document, the first blob below that is not stored.
     known: BTreeMap<Digest, Option<Digest>>,
     /// Whole manifests, found since the list was last emptied, each with its configuration.
     manifests: Vec<(Digest, Descriptor)>,
+    /// The documents that name a document or, of manifests, a configuration.
+    parents: BTreeMap<Digest, Vec<Digest>>,
 }
 
 impl<'a> Search<'a> {
     fn new(store: &'a ImageStore) -> Self {
-        Self { store, known: BTreeMap::new(), manifests: Vec::new() }
+        Self { store, known: BTreeMap::new(), manifests: Vec::new(), parents: BTreeMap::new() }
     }
 
     /// The first blob that is missing of what is below a document; all of it is looked at.
@@ -98,10 +134,12 @@ impl<'a> Search<'a> {
         match &document.content {
             Content::Index(index) => {
                 for child in &index.manifests {
+                    self.parents.entry(child.digest).or_default().push(descriptor.digest);
                     first = first.or(self.missing(child, depth + 1)?);
                 }
             }
             Content::Manifest(manifest) => {
+                self.parents.entry(manifest.config.digest).or_default().push(descriptor.digest);
                 for blob in manifest.blobs() {
                     match self.store.check_blob(blob) {
                         Err(StoreError::MissingBlob(digest)) => first = first.or(Some(digest)),
@@ -114,6 +152,17 @@ impl<'a> Search<'a> {
             }
         }
         Ok(first)
+    }
+
+    /// Everything that was found above a configuration: its manifests and the indexes that lead to them.
+    fn above(&self, config: Digest) -> BTreeSet<Digest> {
+        let mut above = BTreeSet::new();
+        let mut pending = vec![config];
+        while let Some(digest) = pending.pop() {
+            let parents = self.parents.get(&digest).into_iter().flatten();
+            pending.extend(parents.filter(|parent| above.insert(**parent)));
+        }
+        above
     }
 }
 
@@ -153,5 +202,17 @@ mod tests {
         assert_eq!((search.manifests.len(), search.known.len()), (3, 6));
         let mut search = Search::new(&store);
         assert_eq!(search.missing(&roots[2], 0).expect("read"), Some(shared.digest));
+    }
+    #[test]
+    fn names_are_compared_as_docker_means_them() {
+        for (given, meant) in [
+            ("app:v1", "docker.io/library/app:v1"),
+            ("team/app:v1", "docker.io/team/app:v1"),
+            ("docker.io/app:v1", "docker.io/library/app:v1"),
+            ("docker.io/library/app:v1", "docker.io/library/app:v1"),
+            ("reg.example/docker.io/app:v1", "reg.example/docker.io/app:v1"),
+        ] {
+            assert_eq!(canonical(&given.parse().expect("a reference")), meant);
+        }
     }
 }

@@ -278,6 +278,7 @@ impl From<ArchiveError> for Failure {
             | ArchiveError::DiffId { .. }
             | ArchiveError::Decompress { .. }
             | ArchiveError::Name { .. }
+            | ArchiveError::NameDiffers(_)
             | ArchiveError::NameTwice(_) => Self::new(Kind::Image, error)
                 .hint("save the image again; nothing of this archive was kept under a name"),
         }

@@ -264,4 +264,6 @@ impl<'de> serde::Deserialize<'de> for Text<'de> {
 #[cfg(test)]
 mod go;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;

@@ -119,6 +119,50 @@ fn docker_saves_one_platform_of_an_index() {
 }
 
 #[test]
+fn an_archive_that_is_two_images_under_one_name_is_refused() {
+    let (_dir, store) = open();
+    let (good, evil) = (image(&store, &["one"], &["good"]), image(&store, &["two"], &["evil"]));
+    let archive = |name: &str, image: &Document| {
+        let manifest = image.manifest().expect("a manifest");
+        let mut files = entries(&saved(&store, &["good"], ArchiveFormat::Oci, None));
+        files.extend(entries(&saved(&store, &["evil"], ArchiveFormat::Oci, None)));
+        files.retain(|(path, _)| path.starts_with("blobs/sha256/") && !path.ends_with('/'));
+        files.sort();
+        files.dedup();
+        let annotations = Some(BTreeMap::from([("io.containerd.image.name".to_owned(), name.to_owned())]));
+        let index =
+            Index { manifests: vec![Descriptor { annotations, ..good.descriptor.clone() }], ..Index::default() };
+        let docker = serde_json::json!([{
+            "Config": blob_path(manifest.config.digest),
+            "RepoTags": ["app:v1"],
+            "Layers": manifest.layers.iter().map(|layer| blob_path(layer.digest)).collect::<Vec<_>>(),
+        }]);
+        files.push(("index.json".into(), serde_json::to_vec(&index).expect("serialises")));
+        files.push(("manifest.json".into(), docker.to_string().into_bytes()));
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+        [tar_of(&files), end()].concat()
+    };
+    // `manifest.json` names the image `app:v1`.
+    for (name, image, fits) in [
+        ("docker.io/library/app:v1", &good, true),
+        ("docker.io/library/app:v1", &evil, false),
+        ("docker.io/app:v1", &evil, false),
+        ("docker.io/library/app:v2", &evil, true),
+        ("reg.example/app:v1", &evil, true),
+    ] {
+        let (_other_dir, other) = open();
+        match loaded(&other, &archive(name, image)) {
+            Ok(_) => assert!(fits, "{name}"),
+            Err(ArchiveError::NameDiffers(refused)) => {
+                assert_eq!((refused.as_str(), fits), ("app:v1", false), "{name}")
+            }
+            Err(error) => panic!("{name}: {error:?}"),
+        }
+    }
+}
+
+#[test]
 fn buildx_names_images_in_containerds_annotation() {
     let (_dir, store) = open();
     let one = image(&store, &["one"], &["app"]);
