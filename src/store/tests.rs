@@ -378,3 +378,77 @@ fn a_pushed_name_leaves_its_image_kept_when_it_moves() {
     assert_eq!((pruned.manifests, pruned.blobs), (2, 3));
     assert_eq!(kept(), [entry("mine:latest", "", &first)]);
 }
+
+/// Stores an image whose configuration has `fields` beside what it needs, without a name.
+fn image_with(store: &ImageStore, lease: &Lease, kind: &str, fields: &str) -> Document {
+    let config =
+        format!(r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}{fields}}}"#);
+    let config = store.put(lease, kind, config.as_bytes()).expect("stored");
+    let document = Document::from_manifest(Manifest::new(config, Vec::new(), BTreeMap::new()));
+    store.put(lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+    document
+}
+
+fn index_over(store: &ImageStore, lease: &Lease, manifests: Vec<Descriptor>) -> Document {
+    let document = Document::from_index(crate::image::Index { manifests, ..Default::default() });
+    store.put(lease, media_type::IMAGE_INDEX, &document.bytes).expect("stored");
+    document
+}
+
+#[test]
+fn no_name_and_no_tree_for_documents_that_readers_take_differently() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let two = r#","config":{"Cmd":["a"],"cmd":["b"]}"#;
+    for kind in [media_type::IMAGE_CONFIG, media_type::DOCKER_CONFIG] {
+        let plain = image_with(&store, &lease, kind, "");
+        let odd = image_with(&store, &lease, kind, two);
+        let digest = odd.manifest().expect("a manifest").config.digest;
+        let index = index_over(&store, &lease, vec![plain.descriptor.clone(), odd.descriptor.clone()]);
+        let nested = index_over(&store, &lease, vec![index.descriptor.clone()]);
+        for document in [&odd, &index, &nested] {
+            let refused = |outcome: Result<(), StoreError>| match outcome {
+                Err(StoreError::Document { digest: found, .. }) => found == digest,
+                _ => false,
+            };
+            assert!(refused(store.check_documents([document])));
+            assert!(refused(store.check_documents([&plain, document])));
+            assert!(refused(store.publish(&lease, document, &[name("odd")], None).map(drop)));
+            assert!(refused(store.tree(&document.descriptor).map(drop)));
+        }
+        store.publish(&lease, &plain, &[name("plain")], None).expect("published");
+        store.tree(&plain.descriptor).expect("whole");
+        assert_eq!(names(&store), ["plain:latest"]);
+    }
+    // What is no image's configuration may hold anything.
+    let artifact = image_with(&store, &lease, "application/x.config", two);
+    store.publish(&lease, &artifact, &[name("artifact")], None).expect("published");
+    store.tree(&artifact.descriptor).expect("whole");
+}
+
+#[test]
+fn a_child_that_no_reader_has_seen_is_read_before_its_index_gets_a_name() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let plain = image_with(&store, &lease, media_type::IMAGE_CONFIG, "");
+    let text = String::from_utf8(plain.bytes.clone()).expect("UTF-8");
+    let odd = text.replacen('{', r#"{"Config":{},"#, 1);
+    let child = store.put(&lease, media_type::IMAGE_MANIFEST, odd.as_bytes()).expect("stored");
+    let index = index_over(&store, &lease, vec![child.clone()]);
+    let outcome = store.publish(&lease, &index, &[name("odd")], None);
+    assert!(matches!(outcome, Err(StoreError::Document { digest, .. }) if digest == child.digest), "{outcome:?}");
+    // The type in an index and the type in the document have to be one.
+    let lying = Descriptor { media_type: media_type::DOCKER_MANIFEST.into(), ..plain.descriptor.clone() };
+    let index = index_over(&store, &lease, vec![lying]);
+    let outcome = store.publish(&lease, &index, &[name("odd")], None);
+    assert!(matches!(outcome, Err(StoreError::Document { digest, .. }) if digest == plain.digest()), "{outcome:?}");
+    // Indexes nest four deep, as everywhere.
+    let mut nested = plain.descriptor.clone();
+    for depth in 1..=5 {
+        let index = index_over(&store, &lease, vec![nested]);
+        let outcome = store.check_documents([&index]);
+        assert_eq!(matches!(outcome, Err(StoreError::Nesting(_))), depth == 5, "{depth}: {outcome:?}");
+        nested = index.descriptor;
+    }
+    assert!(names(&store).is_empty());
+}

@@ -155,7 +155,7 @@ fn an_archive_that_is_two_images_under_one_name_is_refused() {
         match loaded(&other, &archive(name, image)) {
             Ok(_) => assert!(fits, "{name}"),
             Err(ArchiveError::NameDiffers(refused)) => {
-                assert_eq!((refused.as_str(), fits), ("app:v1", false), "{name}")
+                assert_eq!((refused.as_str(), fits), ("app:v1", false), "{name}");
             }
             Err(error) => panic!("{name}: {error:?}"),
         }
