@@ -213,7 +213,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, TrustError> {
 /// A handshake that failed after the certificates were shown is an answer; one without any is an error.
 pub async fn ask(host: &RegistryHost, policy: &TlsPolicy, limit: Duration) -> Result<Answer, AskFailure> {
     let failed = |fault| AskFailure::Network(AskError { host: host.clone(), fault });
-    let Some(tls) = client(policy)? else { return Err(failed(NetworkFault::Other)) };
+    let Some(tls) = client(policy)? else { return Err(failed(NetworkFault::Other(String::new()))) };
     let talk = async {
         let stream = connect(host).await?;
         handshake(&tls, host, stream).await.map_err(|error| network_fault(&error, Some(&tls)))
@@ -268,7 +268,7 @@ fn network_fault(error: &io::Error, tls: Option<&ClientTls>) -> NetworkFault {
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => NetworkFault::Unreachable,
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NetworkFault::Reset,
         io::ErrorKind::UnexpectedEof => NetworkFault::Closed,
-        _ => NetworkFault::Other,
+        _ => NetworkFault::Other(crate::text::plain(&error.to_string(), 200)),
     }
 }
 

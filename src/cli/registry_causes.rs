@@ -215,9 +215,12 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             advice.hint(format!("nothing listens on {host}: check the port, and that the registry runs"))
         }
         NetworkFault::Unreachable => advice.hint("check the network and the address"),
-        NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => {
-            advice.hint("try again; what arrived is not sent twice")
-        }
+        NetworkFault::Reset
+        | NetworkFault::Closed
+        | NetworkFault::Stale
+        | NetworkFault::Http2(_)
+        | NetworkFault::Http11Required
+        | NetworkFault::Other(_) => advice.hint("try again; what arrived is not sent twice"),
         NetworkFault::Timeout { .. } => {
             Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout TIME")
         }

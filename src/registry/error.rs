@@ -94,6 +94,8 @@ pub enum Wait {
     Stall,
     /// The whole request was sent and no answer began.
     Answer,
+    /// The body of an answer arrives, and too slowly.
+    Slow,
 }
 
 /// Why a request did not get an answer.
@@ -132,12 +134,16 @@ pub enum NetworkFault {
         /// `host:port` of the proxy.
         proxy: String,
     },
+    /// The other side ended an HTTP/2 request, for the reason of that name (RFC 9113 section 7).
+    Http2(String),
+    /// The other side wants this request by HTTP/1.1.
+    Http11Required,
     /// What answered does not speak HTTP.
     NotHttp,
     /// The answer has more headers, or longer ones, than are read.
     Verbose,
-    /// Anything else.
-    Other,
+    /// Anything else, in the system's or a library's words; empty where there are none.
+    Other(String),
 }
 
 impl fmt::Display for NetworkFault {
@@ -174,10 +180,16 @@ impl fmt::Display for NetworkFault {
             Self::Timeout { wait: Wait::Connect, limit: time } => limit(f, "not connected", time),
             Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
             Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),
+            Self::Timeout { wait: Wait::Slow, limit: time } => {
+                write!(f, "the answer arrives too slowly, and is not whole after {} s", time.as_secs())
+            }
+            Self::Http2(reason) => write!(f, "the server ended the HTTP/2 request ({reason})"),
+            Self::Http11Required => f.write_str("the server takes this request by HTTP/1.1 only"),
             Self::Proxy { proxy } => write!(f, "the proxy {proxy} did not connect"),
             Self::Verbose => f.write_str("the answer has more headers than are read"),
             Self::NotHttp => f.write_str("what answered does not speak HTTP"),
-            Self::Other => f.write_str("the connection failed"),
+            Self::Other(text) if text.is_empty() => f.write_str("the connection failed"),
+            Self::Other(text) => write!(f, "the connection failed ({text})"),
         }
     }
 }

@@ -89,7 +89,7 @@ impl Registry {
         if let Some(fault) = silence(error) {
             match self.gate.retreat() {
                 Retreat::Alone => {}
-                Retreat::Lead(lead) => return Box::pin(self.seek(lead, error.to_string(), fault)).await,
+                Retreat::Lead(lead) => return Box::pin(self.seek(lead, cause(error), fault)).await,
                 Retreat::Follow => return Ok(self.follow().await?.is_none()),
             }
         }
@@ -159,12 +159,12 @@ impl Registry {
     }
 
     /// Asks for everybody, again and again, until the registry answers or the attempts are used up.
-    async fn seek(&self, lead: Lead<'_>, mut cause: String, mut fault: NetworkFault) -> Result<bool, RegistryError> {
+    async fn seek(&self, lead: Lead<'_>, mut why: String, mut fault: NetworkFault) -> Result<bool, RegistryError> {
         let mut budget = Budget::new(self.persistence.retry);
         // Nobody else is there whose way has to be kept out of: no wait is next to nothing.
         while let Some(pause) = budget.spend(None, Instant::now(), 0.5 + fastrand::f64() / 2.0) {
             let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
-            self.persistence.progress.emit(Event::Retry { key: None, cause: &cause, wait, attempt, of });
+            self.persistence.progress.emit(Event::Retry { key: None, cause: &why, wait, attempt, of });
             let end = Instant::now() + wait;
             while lead.is_needed() && Instant::now() < end {
                 self.rest(end.saturating_duration_since(Instant::now()).min(TICK)).await?;
@@ -175,7 +175,7 @@ impl Registry {
             match self.knock().await {
                 Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
                 Err(error) if let Some(found) = silence(&error) => {
-                    (cause, fault) = (error.to_string(), found);
+                    (why, fault) = (cause(&error), found);
                 }
                 // What else may be wrong is told to whoever meets it.
                 Ok(()) | Err(_) => {

@@ -81,8 +81,13 @@ impl Fault {
                 | NetworkFault::Unreachable
                 | NetworkFault::Proxy { .. }
                 | NetworkFault::Timeout { wait: Wait::Connect, .. } => Self::Unreachable,
-                NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer, .. } => Self::Late,
-                NetworkFault::Reset | NetworkFault::Closed | NetworkFault::Stale | NetworkFault::Other => Self::Cut,
+                NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer | Wait::Slow, .. } => Self::Late,
+                NetworkFault::Reset
+                | NetworkFault::Closed
+                | NetworkFault::Stale
+                | NetworkFault::Http2(_)
+                | NetworkFault::Http11Required
+                | NetworkFault::Other(_) => Self::Cut,
                 NetworkFault::Tls { .. } | NetworkFault::NotHttp | NetworkFault::Verbose => Self::Misplaced,
             },
             RegistryError::Protocol { violation, .. } => match violation {

@@ -326,6 +326,82 @@ async fn a_refusal_that_drips_is_not_heard_out() {
 }
 
 #[tokio::test]
+async fn a_document_that_drips_is_a_stall() {
+    let drips = |error: RegistryError| {
+        let text = error.to_string();
+        let fault = fault(error);
+        assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Slow, .. }), "{fault:?}");
+        assert!(text.contains("the answer arrives too slowly"), "{text}");
+    };
+    let server = Scripted::start(|_| Reply::Drip(200));
+    let registry = impatient(&server.host());
+    let manifest = tokio::time::timeout(DEADLINE, registry.get_manifest("a/b", Target::Tag("v1"))).await;
+    drips(manifest.expect("it comes to an end").expect_err("one byte now and then"));
+
+    // A configuration, or any other blob.
+    let blob = Descriptor { size: 1 << 20, ..Descriptor::of("application/octet-stream", b"x") };
+    let mut download = registry.get_blob("a/b", &blob).await.expect("begun");
+    let end = tokio::time::timeout(DEADLINE, async {
+        loop {
+            match download.chunk().await {
+                Ok(piece) => assert!(piece.is_some(), "it has no end"),
+                Err(error) => return error,
+            }
+        }
+    });
+    drips(end.await.expect("it comes to an end"));
+
+    // A token.
+    let server = Scripted::start(|request| match request.path() {
+        "/token" => Reply::Drip(200),
+        _ => with(401, "WWW-Authenticate", "Bearer realm=\"/token\""),
+    });
+    let registry = impatient(&server.host());
+    let asked = tokio::time::timeout(DEADLINE, registry.head_blob("a/b", Digest::of(b"x"))).await;
+    drips(asked.expect("it comes to an end").expect_err("one byte now and then"));
+}
+
+#[tokio::test]
+async fn an_answer_that_never_begins_is_not_waited_for() {
+    // Interim answers, a status line or a header without an end.
+    for text in [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+        "H",
+        "HTTP/1.1 200 OK\r\nA: b",
+    ] {
+        let server = Scripted::start(move |_| Reply::Repeat(text));
+        let registry = impatient(&server.host());
+        let asked = tokio::time::timeout(DEADLINE, registry.ping()).await;
+        let error = asked.unwrap_or_else(|_| panic!("{text:?} has no end")).expect_err("no answer");
+        assert!(matches!(error, RegistryError::Network { .. }), "{text:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_download_without_a_length_that_ends_early_is_gone_on_with() {
+    let content = noise(60, 5000);
+    let (whole, blob) = (content.clone(), Descriptor::of("application/octet-stream", &content));
+    // As HTTP/1.0 servers do it: the end of the connection is the end of the body.
+    let server = Scripted::start(move |request| match request.header("range") {
+        None => Reply::Unframed(whole[..2000].to_vec()),
+        Some("bytes=2000-") => {
+            let range = vec![("Content-Range", "bytes 2000-4999/5000".to_owned())];
+            Reply::Answer(206, range, whole[2000..].to_vec())
+        }
+        Some(other) => panic!("{other}"),
+    });
+    let (registry, _) = persistent(&server.host());
+    let mut download = registry.get_blob("team/app", &blob).await.expect("found");
+    let mut bytes = Vec::new();
+    while let Some(chunk) = download.chunk().await.expect("goes on") {
+        bytes.extend_from_slice(&chunk);
+    }
+    assert!(bytes == content, "{} bytes", bytes.len());
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_blob_whose_size_is_not_told_is_measured() {
     let sized = |headers: &'static [(&'static str, &'static str)], status: u16| {
         Scripted::start(move |request| {

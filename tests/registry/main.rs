@@ -10,6 +10,7 @@ mod auth;
 mod docker;
 mod faults;
 mod fixture;
+mod http2;
 mod plan;
 mod probe;
 mod proof;

@@ -45,10 +45,14 @@ pub(crate) enum Reply {
     Early(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Announce more bytes than are sent, and close.
     Short(u64, Vec<u8>),
+    /// Announce nothing, send this, and close.
+    Unframed(Vec<u8>),
     /// Announce more bytes than are sent, and wait.
     Stall(u64, Vec<u8>),
     /// Announce more bytes than anybody waits for, and send one now and then.
     Drip(u16),
+    /// Say that again and again, and nothing else.
+    Repeat(&'static str),
     /// Take the body and never answer.
     Silence,
     /// Close without an answer.
@@ -208,6 +212,14 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                     std::thread::sleep(DRIP);
                 }
             }
+            Reply::Unframed(body) => {
+                writer.write_all(b"HTTP/1.1 200 Scripted\r\nConnection: close\r\n\r\n")?;
+                return writer.write_all(&body);
+            }
+            Reply::Repeat(text) => loop {
+                writer.write_all(text.as_bytes())?;
+                std::thread::sleep(DRIP);
+            },
             Reply::Silence => {
                 // Until the client gives up.
                 let _ = reader.read(&mut [0; 1])?;

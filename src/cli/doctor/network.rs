@@ -118,9 +118,7 @@ fn line<T>(check: &'static str, step: Step<T>, skipped: &str, passed: impl FnOnc
 /// The fault alone where there was no answer: the check says of what, and its text what the system said.
 fn fault(error: &RegistryError) -> Option<String> {
     match error {
-        RegistryError::Network { fault, source: Some(source), .. }
-            if matches!(fault, NetworkFault::Dns | NetworkFault::Other) =>
-        {
+        RegistryError::Network { fault: fault @ NetworkFault::Dns, source: Some(source), .. } => {
             Some(format!("{fault}: {source}"))
         }
         RegistryError::Network { fault, .. } => Some(fault.to_string()),

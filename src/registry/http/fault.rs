@@ -11,8 +11,11 @@ use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::super::origin::Misdirection;
 use super::connect::{DialError, DialFault, Life};
+use crate::text::plain;
 use crate::tls::{self, HandshakeFault};
 
+/// Characters kept of a cause that no type has.
+const MAX_CAUSE: usize = 200;
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
@@ -62,9 +65,21 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
                 return NetworkFault::NotHttp;
             }
         }
+        if let Some(error) = link.downcast_ref::<h2::Error>() {
+            match error.reason() {
+                Some(h2::Reason::HTTP_1_1_REQUIRED) => return NetworkFault::Http11Required,
+                // The connection ends in order, as for a server that restarts.
+                Some(h2::Reason::NO_ERROR) => return NetworkFault::Closed,
+                Some(reason) => return NetworkFault::Http2(format!("{reason:?}")),
+                None => {}
+            }
+        }
     }
-    let kinds: BTreeSet<_> =
-        links(error).filter_map(|link| link.downcast_ref::<io::Error>()).map(io::Error::kind).collect();
+    let io = |link: &(dyn Error + 'static)| match link.downcast_ref::<h2::Error>() {
+        Some(error) => error.get_io().map(io::Error::kind),
+        None => link.downcast_ref::<io::Error>().map(io::Error::kind),
+    };
+    let kinds: BTreeSet<_> = links(error).filter_map(io).collect();
     for kind in kinds {
         match kind {
             io::ErrorKind::ConnectionRefused => return NetworkFault::Refused,
@@ -86,7 +101,9 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
             _ => {}
         }
     }
-    NetworkFault::Other
+    let text = root_cause(error).map(|cause| cause.to_string()).unwrap_or_default();
+    // The number is of use to programmers alone.
+    NetworkFault::Other(plain(text.split(" (os error").next().unwrap_or_default(), MAX_CAUSE))
 }
 
 /// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
@@ -142,6 +159,30 @@ mod tests {
         let late = DialError(DialFault::Timeout, None);
         let fault = classify(&late);
         assert!(matches!(fault, NetworkFault::Timeout { wait: Wait::Connect, .. }), "{fault:?}");
+    }
+
+    #[test]
+    fn the_cause_of_a_failure_is_kept() {
+        let says = |error: &(dyn Error + 'static)| classify(error).to_string();
+        let h2 = |reason: h2::Reason| h2::Error::from(reason);
+        for (error, expected) in [
+            (
+                &h2(h2::Reason::HTTP_1_1_REQUIRED) as &(dyn Error + 'static),
+                "the server takes this request by HTTP/1.1 only",
+            ),
+            (&h2(h2::Reason::NO_ERROR), "the connection was closed before the answer was complete"),
+            (&h2(h2::Reason::REFUSED_STREAM), "the server ended the HTTP/2 request (REFUSED_STREAM)"),
+            (&h2(h2::Reason::ENHANCE_YOUR_CALM), "the server ended the HTTP/2 request (ENHANCE_YOUR_CALM)"),
+            (&io::Error::from(io::ErrorKind::ConnectionReset), "the connection was cut"),
+            (
+                &io::Error::from(io::ErrorKind::UnexpectedEof),
+                "the connection was closed before the answer was complete",
+            ),
+            (&io::Error::other("no buffer space left"), "the connection failed (no buffer space left)"),
+            (&io::Error::from_raw_os_error(105), "the connection failed (No buffer space available)"),
+        ] {
+            assert_eq!(says(error), expected, "{error:?}");
+        }
     }
 
     #[test]

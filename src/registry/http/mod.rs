@@ -56,6 +56,8 @@ pub(super) use watch::rest;
 use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
+/// Connections by which one request is tried: one that was kept too long, one of each protocol.
+const MAX_ROADS: usize = 4;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -81,6 +83,8 @@ pub(super) struct Transport {
     multiplexes: AtomicBool,
     /// Whether it refused to speak anything else.
     insists: AtomicBool,
+    /// Whether it asked for HTTP/1.1.
+    wants_http1: AtomicBool,
     /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
     burnt: AtomicBool,
     tls: OriginTls,
@@ -131,6 +135,7 @@ impl Transport {
             fresh,
             multiplexes: AtomicBool::new(false),
             insists: AtomicBool::new(false),
+            wants_http1: AtomicBool::new(false),
             burnt: AtomicBool::new(false),
             tls,
             proxies,
@@ -201,19 +206,32 @@ impl Transport {
     /// One request, although a connection may be closed as it is used again and a server may speak HTTP/2 alone.
     async fn once(&self, call: &Call, bulk: bool, interruptible: bool) -> Result<Reply, RegistryError> {
         let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.insists.load(Ordering::Relaxed);
-        let mut road = if apart { Road::Bulk } else { Road::Kept };
+        let mut road = if apart || self.wants_http1.load(Ordering::Relaxed) { Road::Bulk } else { Road::Kept };
         if !call.repeats() && self.burnt.swap(false, Ordering::Relaxed) {
             road = Road::New;
         }
+        let mut attempts = 0;
         loop {
             let error = match self.attempt(call, road, interruptible).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
+            attempts += 1;
+            // A server that wants neither protocol is not asked for ever.
+            if attempts == MAX_ROADS {
+                return Err(error);
+            }
             road = match (road, &error) {
                 (Road::Bulk, error) if speaks_http2_alone(error) => {
                     self.insists.store(true, Ordering::Relaxed);
                     Road::Kept
+                }
+                (Road::Kept | Road::New, RegistryError::Network { fault: NetworkFault::Http11Required, .. }) => {
+                    self.wants_http1.store(true, Ordering::Relaxed);
+                    if !call.repeats() {
+                        return Err(error);
+                    }
+                    Road::Bulk
                 }
                 (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Road::New,
                 (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
@@ -266,6 +284,7 @@ impl Transport {
             method: call.method.clone(),
             body,
             stall: self.timeouts.stall,
+            flow: reply::Flow::default(),
             stop: interruptible.then(|| self.stop.clone()),
             record,
             throttle: Arc::clone(&self.throttle),
@@ -393,7 +412,7 @@ impl Transport {
     /// The same with what only the transport knows: certificates, limits, and why a connection was let go.
     fn explained(&self, uri: &Uri, mut error: RegistryError) -> RegistryError {
         let RegistryError::Network { fault, source, .. } = &mut error else { return error };
-        if matches!(fault, NetworkFault::Other | NetworkFault::Closed | NetworkFault::Reset)
+        if matches!(fault, NetworkFault::Other(_) | NetworkFault::Closed | NetworkFault::Reset)
             && let Some((refusal, text)) = self.alerts.take()
         {
             *fault = NetworkFault::Tls { fault: refusal, chain: Vec::new(), chosen: Vec::new() };

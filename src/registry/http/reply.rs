@@ -25,6 +25,39 @@ const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 /// How long an explanation, or what nobody wants to know, is listened to as a whole.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes that a body has to bring within the stall limit: less is no progress.
+const LEAST: u64 = 1 << 10;
+/// Bytes a second at which a document has to arrive in the mean, once the stall limit is over.
+const SLOWEST: u64 = 16 << 10;
+
+/// How fast a body arrives, by the time that was waited for it.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    waited: Duration,
+    bytes: u64,
+    /// The same since the last time that enough had come.
+    recent: (Duration, u64),
+}
+
+impl Flow {
+    /// Takes in a piece; the time after which the body counts as stalled, if that is now.
+    fn take(&mut self, waited: Duration, bytes: u64, stall: Duration) -> Option<Duration> {
+        self.waited += waited;
+        self.bytes += bytes;
+        self.recent = (self.recent.0 + waited, self.recent.1 + bytes);
+        if self.recent.1 >= LEAST {
+            self.recent = (Duration::ZERO, 0);
+        }
+        (self.recent.0 > stall).then_some(self.recent.0)
+    }
+
+    /// The time after which a document, which has to arrive whole, counts as stalled, if that is now.
+    fn is_late(&self, stall: Duration) -> Option<Duration> {
+        let allowed = stall + Duration::from_secs(self.bytes / SLOWEST);
+        (self.waited > allowed).then_some(self.waited)
+    }
+}
+
 /// An answer whose body has not been read.
 pub(in crate::registry) struct Reply {
     pub(in crate::registry) status: StatusCode,
@@ -34,6 +67,7 @@ pub(in crate::registry) struct Reply {
     pub(in crate::registry) method: Method,
     pub(super) body: Incoming,
     pub(super) stall: Duration,
+    pub(super) flow: Flow,
     pub(super) stop: Option<[Interrupt; 2]>,
     pub(super) record: Record,
     pub(super) throttle: Arc<Throttle>,
@@ -71,6 +105,12 @@ impl Reply {
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let since = Instant::now();
         loop {
+            // Frames without bytes are no progress, however many come.
+            if since.elapsed() > self.stall {
+                let fault = NetworkFault::Timeout { wait: Wait::Stall, limit: self.stall };
+                let request = RequestFacts::of(&self.method, &self.uri);
+                return Err(RegistryError::Network { request, fault, source: None });
+            }
             let failed = |fault, source| RegistryError::Network {
                 request: RequestFacts::of(&self.method, &self.uri),
                 fault,
@@ -79,9 +119,15 @@ impl Reply {
             match tokio::time::timeout(TICK, self.body.frame()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(bytes) if bytes.is_empty() => {}
-                    Ok(bytes) => return Ok(Some(bytes)),
-                    Err(_trailers) => {}
+                    Ok(bytes) if !bytes.is_empty() => {
+                        let slow = self.flow.take(since.elapsed(), bytes.len() as u64, self.stall);
+                        return slow.map_or(Ok(Some(bytes)), |waited| Err(self.slow(waited)));
+                    }
+                    // Trailers, or nothing.
+                    _ if self.stop.iter().flatten().any(Interrupt::requested) => {
+                        return Err(RegistryError::Interrupted);
+                    }
+                    _ => {}
                 },
                 Ok(Some(Err(error))) => {
                     let mut fault = classify(&error);
@@ -93,15 +139,17 @@ impl Reply {
                 Err(_) if self.stop.iter().flatten().any(Interrupt::requested) => {
                     return Err(RegistryError::Interrupted);
                 }
-                Err(_) if since.elapsed() > self.stall => {
-                    return Err(failed(NetworkFault::Timeout { wait: Wait::Stall, limit: self.stall }, None));
-                }
                 Err(_) => {}
             }
         }
     }
 
-    /// The whole body, which must not be longer than `limit` bytes.
+    fn slow(&self, waited: Duration) -> RegistryError {
+        let fault = NetworkFault::Timeout { wait: Wait::Slow, limit: waited };
+        RegistryError::Network { request: self.facts(), fault, source: None }
+    }
+
+    /// The whole body, which must not be longer than `limit` bytes nor arrive too slowly.
     pub(in crate::registry) async fn bytes(mut self, limit: u64) -> Result<Bytes, RegistryError> {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
@@ -109,6 +157,9 @@ impl Reply {
                 return Err(RegistryError::protocol(&self.method, &self.uri, Violation::TooLong(limit)));
             }
             bytes.extend_from_slice(&chunk);
+            if let Some(waited) = self.flow.is_late(self.stall) {
+                return Err(self.slow(waited));
+            }
         }
         Ok(bytes.freeze())
     }
@@ -143,5 +194,50 @@ impl Reply {
         };
         // A new connection is sooner there than the end of a body that drips.
         let _ = tokio::time::timeout(limit, reading).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL: Duration = Duration::from_mins(1);
+
+    /// After how many seconds a body is given up that brings so many bytes in each, as a stream and as a document.
+    fn given_up(rate: u64) -> [Option<u64>; 2] {
+        let mut flow = Flow::default();
+        let mut found = [None; 2];
+        for second in 1..=600 {
+            let stream = flow.take(Duration::from_secs(1), rate, STALL);
+            let document = flow.is_late(STALL);
+            for (found, now) in found.iter_mut().zip([stream, document]) {
+                *found = found.or(now.map(|_| second));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_body_that_drips_is_given_up() {
+        for (rate, expected) in [
+            (0, [Some(61), Some(61)]),
+            (1, [Some(61), Some(61)]),
+            (16, [Some(61), Some(61)]),
+            // As slow as a modem: good enough for a blob, and for a document of a few hundred kilobytes.
+            (1 << 10, [None, Some(65)]),
+            (8 << 10, [None, Some(121)]),
+            (16 << 10, [None, None]),
+        ] {
+            assert_eq!(given_up(rate), expected, "{rate} bytes a second");
+        }
+    }
+
+    #[test]
+    fn only_waiting_counts() {
+        let mut flow = Flow::default();
+        for _ in 0..10_000 {
+            assert_eq!(flow.take(Duration::from_millis(10), 256 << 10, STALL), None);
+        }
+        assert_eq!(flow.is_late(STALL), None);
     }
 }
