@@ -99,10 +99,10 @@ impl Failure {
     }
 
     /// The end of a command that a signal stopped.
-    pub(super) fn stopped_by(signal: super::ui::Signal) -> Self {
+    pub(super) fn stopped_by(signal: super::signals::Signal) -> Self {
         let name = match signal {
-            super::ui::Signal::Interrupt => "interrupted",
-            super::ui::Signal::Terminate => "terminated",
+            super::signals::Signal::Interrupt => "interrupted",
+            super::signals::Signal::Terminate => "terminated",
         };
         Self { code: Some(signal.code()), ..Self::new(Kind::Interrupted, name) }
     }

@@ -35,6 +35,7 @@ mod runtime_config;
 mod runtimes;
 mod save;
 mod serve;
+mod signals;
 mod size;
 mod sources;
 mod spelling;

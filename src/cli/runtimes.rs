@@ -3,12 +3,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::causes::MORE_THREADS;
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, Paint};
+use super::signals::Signals;
 use crate::threads;
 
 /// How long a thread that blocks stays without work.
@@ -45,21 +46,24 @@ impl Drop for Detached {
     }
 }
 
-/// A thread on which tasks wait for signals while others work; it ends when this is dropped.
+/// A thread that hears signals while others work; it ends when this is dropped.
 #[derive(Debug)]
 struct Listener {
-    tasks: Handle,
     _until_dropped: oneshot::Sender<()>,
 }
 
 impl Listener {
-    fn start() -> Result<Self, Failure> {
+    fn start(signals: &Signals, paint: Paint) -> Result<Self, Failure> {
         let runtime = built(&mut Builder::new_current_thread())?;
-        let tasks = runtime.handle().clone();
+        // From here on, and not only from when the thread runs.
+        let context = runtime.enter();
+        let listening = signals.listen(paint);
+        drop(context);
+        runtime.spawn(listening);
         let (sender, dropped) = oneshot::channel();
         let listen = move || runtime.block_on(dropped);
         threads::spawn("signals", listen).map_err(no_thread)?;
-        Ok(Self { tasks, _until_dropped: sender })
+        Ok(Self { _until_dropped: sender })
     }
 }
 
@@ -76,9 +80,9 @@ impl Runtimes {
         made(&self.work, Detached::for_work).map(|runtime| &**runtime)
     }
 
-    /// Where a task can wait for signals while others work.
-    pub(super) fn signals(&self) -> Result<&Handle, Failure> {
-        made(&self.listener, Listener::start).map(|listener| &listener.tasks)
+    /// Has a thread of its own listen for signals from here on.
+    pub(super) fn listen(&self, signals: &Signals, paint: Paint) -> Result<(), Failure> {
+        made(&self.listener, || Listener::start(signals, paint)).map(|_| ())
     }
 }
 
@@ -143,17 +147,5 @@ mod tests {
         });
         assert_eq!(there.0, here);
         assert_ne!(there.1, here);
-    }
-
-    #[test]
-    fn tasks_listen_while_others_work() {
-        let runtimes = Runtimes::default();
-        let (tell, told) = std::sync::mpsc::channel();
-        runtimes
-            .signals()
-            .expect("a thread")
-            .spawn(async move { tell.send(thread::current().name().map(str::to_owned)) });
-        let name = told.recv_timeout(Duration::from_secs(10)).expect("nobody has to wait for it");
-        assert_eq!(name.as_deref(), Some("signals"));
     }
 }

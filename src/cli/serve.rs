@@ -9,7 +9,7 @@ use super::access_log::AccessLog;
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Kind, Outcome};
-use super::ui::{StopSignals, Ui};
+use super::ui::Ui;
 use crate::serve::{ServeConfig, ServeTls, Server};
 
 /// How long the last log lines may take at the end.
@@ -75,7 +75,7 @@ impl Run for Args {
             store,
         };
         let runtime = super::runtimes::for_serving()?;
-        let mut signals = StopSignals::listen(runtime.handle());
+        let mut signals = ui.stop_signals()?;
         runtime.block_on(async {
             let server = tokio::select! {
                 server = Server::bind(config) => server?,

@@ -3,25 +3,24 @@
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::failure::{Failure, Kind, Paint};
+use super::failure::{Failure, Paint};
 use super::progress::{self, Mode};
 use super::runtimes::{Detached, Runtimes};
+use super::signals::{self, Signal, Signals, StopSignals};
 use crate::audit::{AuditLog, Event, Record};
 use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
 use crate::text::{escaped, escaped_data, escaped_lines};
-use crate::threads;
 
 /// How long stopped work may take to cancel what it began.
 const TIDY_UP: Duration = Duration::from_secs(2);
 
-/// How long a process that ends anyway waits to say so.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How much longer work that is stopped may take to come back by itself.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The longest answer to a question that is read.
 const MAX_ANSWER_BYTES: u64 = 4096;
@@ -36,6 +35,7 @@ pub(super) struct Ui {
     quiet: bool,
     verbose: bool,
     runtimes: Runtimes,
+    signals: Signals,
 }
 
 impl Ui {
@@ -50,6 +50,7 @@ impl Ui {
             quiet: false,
             verbose: false,
             runtimes: Runtimes::default(),
+            signals: Signals::default(),
         }
     }
 
@@ -162,8 +163,7 @@ impl Ui {
         }
         // The thread that reads may never come back; nobody else should wait for it.
         let runtime = Detached::for_work()?;
-        // Work before the question may have listened already, and from then on a signal ends nothing by itself.
-        let mut signals = StopSignals::listen(runtime.handle());
+        let mut signals = self.stop_signals()?;
         let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
         let reading = runtime.spawn_blocking(|| {
             let mut answer = String::new();
@@ -252,19 +252,17 @@ impl Ui {
     }
 
     /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
-    /// time, and the signal that asked it to.
+    /// time, and the signal that asked it to. A second signal ends the process, also when the work blocks.
     pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
         let runtime = self.runtimes.work()?;
-        let mut signals = StopSignals::listen(runtime.handle());
+        let mut signals = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP + GRACE))?;
         Ok(runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
                 result = &mut work => (Some(result), None),
                 signal = signals.next() => {
-                    self.interrupt.request();
                     let result = tokio::select! {
                         result = &mut work => Some(result),
-                        _ = signals.next() => None,
                         () = tokio::time::sleep(TIDY_UP) => None,
                     };
                     (result, Some(signal))
@@ -276,34 +274,26 @@ impl Ui {
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
     /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
     pub(super) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
-        let tasks = self.runtimes.signals()?;
+        let noted = signals::noted()?;
         // Before the work begins: what it has begun by a signal's time is always tidied up.
-        let mut signals = StopSignals::listen(tasks);
-        let interrupt = self.interrupt.clone();
-        let noted = NotedSignal::register()?;
-        let paint = self.paint;
-        let listening = tasks.spawn(async move {
-            let signal = signals.next().await;
-            interrupt.request();
-            tokio::select! {
-                _ = signals.next() => {}
-                () = tokio::time::sleep(TIDY_UP) => {}
-            }
-            let failure = Failure::stopped_by(signal);
-            let text = failure.render(paint);
-            // Standard error may be what the work waits for.
-            let (tell, told) = tokio::sync::oneshot::channel();
-            let _ = threads::spawn("last words", move || tell.send(write!(io::stderr().lock(), "{text}")));
-            let _ = tokio::time::timeout(LAST_WORDS, told).await;
-            std::process::exit(i32::from(failure.code()));
-        });
+        let entered = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP))?;
         let result = work(&self.interrupt);
-        listening.abort();
-        match (result, noted.get()) {
+        drop(entered);
+        match (result, noted()) {
             // A signal to the whole pipeline also cuts off what is read: that is not what went wrong.
             (Err(_), Some(signal)) => Err(Failure::stopped_by(signal)),
             (result, _) => result,
         }
+    }
+
+    /// For work that stops in its own way and its own time when a signal comes. A second one ends the process.
+    pub(super) fn stop_signals(&self) -> Result<StopSignals, Failure> {
+        self.enter(None, None)
+    }
+
+    fn enter(&self, interrupt: Option<Interrupt>, patience: Option<Duration>) -> Result<StopSignals, Failure> {
+        self.runtimes.listen(&self.signals, self.paint)?;
+        Ok(self.signals.enter(interrupt, patience))
     }
 }
 
@@ -316,73 +306,4 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES")
-}
-
-/// The first signal that asked to stop, written down by the signal handler itself: work that fails because of the
-/// signal can end before the task that listens for it has run.
-struct NotedSignal(Arc<AtomicUsize>);
-
-impl NotedSignal {
-    fn register() -> Result<Self, Failure> {
-        let noted = Arc::new(AtomicUsize::new(0));
-        for signal in [Signal::Interrupt, Signal::Terminate] {
-            let number = signal.number();
-            let value = usize::try_from(number).expect("signals are positive");
-            signal_hook::flag::register_usize(number, Arc::clone(&noted), value)
-                .map_err(|source| Failure::new(Kind::Failed, source))?;
-        }
-        Ok(Self(noted))
-    }
-
-    fn get(&self) -> Option<Signal> {
-        let noted = i32::try_from(self.0.load(Ordering::SeqCst)).ok()?;
-        [Signal::Interrupt, Signal::Terminate].into_iter().find(|signal| signal.number() == noted)
-    }
-}
-
-/// Which signal asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
-    Interrupt,
-    Terminate,
-}
-
-impl Signal {
-    fn number(self) -> i32 {
-        match self {
-            Self::Interrupt => signal_hook::consts::SIGINT,
-            Self::Terminate => signal_hook::consts::SIGTERM,
-        }
-    }
-
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Self::Interrupt => super::exit::INTERRUPTED,
-            Self::Terminate => super::exit::TERMINATED,
-        }
-    }
-}
-
-/// The signals that ask the process to stop; from its making on, they no longer end it by themselves.
-pub(super) struct StopSignals(Option<[tokio::signal::unix::Signal; 2]>);
-
-impl StopSignals {
-    /// Begins to listen.
-    pub(super) fn listen(runtime: &tokio::runtime::Handle) -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        let _context = runtime.enter();
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => Self(Some([interrupt, terminate])),
-            _ => Self(None),
-        }
-    }
-
-    /// Resolves at the next signal.
-    pub(super) async fn next(&mut self) -> Signal {
-        let Some([interrupt, terminate]) = &mut self.0 else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::Terminate,
-        }
-    }
 }

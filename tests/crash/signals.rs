@@ -179,3 +179,50 @@ fn a_stopped_build_that_pushes_claims_nothing() {
     }
     server.stop(Signal::INT);
 }
+
+#[test]
+fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+    let sandbox = filled();
+    let server = Serve::start(&sandbox, "served");
+    for (ignored, other) in [("INT", BOTH[1]), ("TERM", BOTH[0])] {
+        let half = Relay::start(server.address, Way::ToServer, LARGE as u64 / 2);
+        let script =
+            format!("trap '' {ignored}; exec idpbuilder-oci push app:v1 {}/team/app:v1 --plain-http", half.host());
+        let script = script.replace("idpbuilder-oci", text(&crate::sandbox::executable()));
+        let process = Process::start(sandbox.shell(&script));
+        wait_until("half of the blob", || half.passed() >= LARGE as u64 / 2);
+        process.signal(if ignored == "INT" { Signal::INT } else { Signal::TERM });
+        // The first that is heard is the other one.
+        stop(process, other);
+    }
+    server.stop(Signal::INT);
+}
+
+#[test]
+fn a_second_signal_ends_what_waits() {
+    let sandbox = filled();
+    for (signal, code, told) in BOTH {
+        let words = ["idpbuilder-serve", "--listen", "127.0.0.1:0", "--store", "waiting"];
+        let mut process = Process::start(sandbox.command(&words));
+        let line = process.line("Serving on").expect("an address");
+        let address = line.rsplit("http://").next().expect("an address").trim_end_matches('/').to_owned();
+        // An upload that has begun is waited for.
+        let mut client = std::net::TcpStream::connect(&address).expect("it listens");
+        let target = format!("/v2/a/blobs/uploads/?digest=sha256:{}", "0".repeat(64));
+        let begin = format!("POST {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 9\r\n\r\nbody");
+        client.write_all(begin.as_bytes()).expect("sent");
+        wait_until("the upload", || !files(&sandbox.work().join("waiting/.tmp")).is_empty());
+        process.signal(signal);
+        let mut ended = false;
+        wait_until("the end", || {
+            // One that follows at once is the same request.
+            process.signal(signal);
+            let mut looked = false;
+            ended = !process.until(|| std::mem::replace(&mut looked, true));
+            ended
+        });
+        let (status, text) = process.end();
+        assert_eq!(status.code(), Some(code), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
+}

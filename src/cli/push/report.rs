@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::super::failure::{Failure, Outcome};
-use super::super::ui::Signal;
+use super::super::signals::Signal;
 use crate::image::Reference;
 use crate::push::{Incomplete, PushError, PushOutcome, Undone};
 
