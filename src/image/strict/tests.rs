@@ -236,6 +236,10 @@ fn what_all_readers_take_alike_is_allowed() {
     ] {
         from_slice::<ImageConfig>(config(fields).as_bytes()).unwrap_or_else(|error| panic!("{fields}: {error}"));
     }
+    for text in ["{}{}", "{} x", "{\"a\":1,\"a\":2}", "\u{feff}{}", "", "{\"config\":[]}"] {
+        check::<ImageConfig>(text.as_bytes()).expect_err(text);
+    }
+    check::<ImageConfig>(b"{\"x\":\"\xff\"}").expect_err("not UTF-8");
     // What calls itself an image configuration need not have what an image needs.
     check::<ImageConfig>(b"{}").expect("nothing to take differently");
 }
