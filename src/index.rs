@@ -278,12 +278,17 @@ mod tests {
         let arm = image(&store, r#"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers"}}"#, "linux/arm64");
         let mut proof = image(&store, "{}", "unknown/unknown");
         proof.annotations = Some([(ATTESTS_TO.to_owned(), arm.digest.to_string())].into());
-        publish_index(&store, "a:1", vec![amd.clone(), arm.clone(), proof.clone()]);
+        // Each image has its own, and all of these are for no platform.
+        let mut other = image(&store, r#"{"x":1}"#, "unknown/unknown");
+        other.annotations = Some([(ATTESTS_TO.to_owned(), amd.digest.to_string())].into());
+        publish_index(&store, "a:1", vec![amd.clone(), arm.clone(), proof.clone(), other.clone()]);
         let outcome = create(&store, &name("b:1"), &["a:1".into()], "now").expect("made");
-        assert_eq!(outcome.added, [amd.clone(), arm, proof]);
+        assert_eq!(outcome.added, [amd.clone(), arm, proof, other.clone()]);
+        let outcome = add(&store, &name("b:1"), &["a:1".into()], "now").expect("all there");
+        assert_eq!((outcome.added.len(), outcome.removed.len()), (0, 0));
         let outcome = remove(&store, &name("b:1"), &["linux/arm64".into()], "now").expect("removed");
         let Content::Index(index) = outcome.document.content else { panic!("an index") };
-        assert_eq!(index.manifests, [amd]);
+        assert_eq!(index.manifests, [amd, other]);
     }
 
     #[test]
