@@ -7,6 +7,14 @@ use std::fmt::Write as _;
 /// Characters kept of any text for people.
 pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
 
+/// An address without what stands in front of its last `@`, where a password may be. No valid address has one.
+pub(crate) fn without_user_info(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, rest)) => format!("[hidden]@{rest}"),
+        None => address.to_owned(),
+    }
+}
+
 /// One line without characters that are not there to be seen, cut to a length fit for a message; `None` when nothing
 /// is left.
 pub(crate) fn tidy(text: &str) -> Option<String> {

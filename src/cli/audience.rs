@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 
 use super::failure::{Failure, Kind};
 use super::prompt::{Echo, ask};
+use super::sources::variable;
 use super::ui::Ui;
 use crate::credentials::{Environment, Given, HostKey, Secret, SecretOrigin};
 
@@ -110,7 +111,7 @@ pub(super) fn same_registry(one: &str, other: &str) -> bool {
 /// Whether a variable of this origin is set.
 pub(super) fn has_variable(ui: &Ui, origin: SecretOrigin) -> bool {
     use crate::credentials::CredentialSource as _;
-    Environment::sources(|name| ui.env.var(name).map(str::to_owned)).iter().any(|source| source.origin() == origin)
+    Environment::sources(|name| variable(ui, name)).iter().any(|source| source.origin() == origin)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod failure;
 mod format;
 mod generate;
+mod hardening;
 mod index;
 mod inspect;
 mod install;
@@ -58,6 +59,7 @@ use crate::env::Env;
 
 /// Runs the applet the program was started as.
 pub fn main(env: Env) -> ExitCode {
+    hardening::forbid_core_dumps();
     let code = run(env);
     // A thread that waits for a program ends with the process, and the program would not.
     crate::children::end_all();

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGQUIT, SIGTSTP};
+use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Kind};
@@ -28,6 +32,8 @@ pub(super) enum Echo {
 struct Hidden<'a, T: AsFd> {
     terminal: &'a T,
     before: Termios,
+    quiet: Termios,
+    signals: JobSignals,
 }
 
 impl<'a, T: AsFd> Hidden<'a, T> {
@@ -36,8 +42,71 @@ impl<'a, T: AsFd> Hidden<'a, T> {
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
         // What was typed too early was seen, and is no answer.
+        let signals = JobSignals::listen()?;
         tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
-        Ok(Self { terminal, before })
+        Ok(Self { terminal, before, quiet, signals })
+    }
+
+    /// Does what signals ask that came since: the terminal shows what is typed again before the process stops or ends,
+    /// and hides it when the process goes on. Answers whether it stopped, so that the question is asked again.
+    fn obey_signals(&self) -> io::Result<bool> {
+        let mut went_on = self.signals.take(SIGCONT);
+        for signal in [SIGTSTP, SIGQUIT, SIGHUP] {
+            if self.signals.take(signal) {
+                tcsetattr(self.terminal, OptionalActions::Now, &self.before)?;
+                // Stops until the shell lets the process go on, or ends it.
+                emulate_default_handler(signal)?;
+                went_on = true;
+            }
+        }
+        if went_on {
+            self.signals.take(SIGCONT);
+            tcsetattr(self.terminal, OptionalActions::Flush, &self.quiet)?;
+        }
+        Ok(went_on)
+    }
+}
+
+/// The signals that stop, continue or end the process while a question is open, and that no other part of it listens to.
+/// They are noted, and do what they do by default once this is dropped.
+struct JobSignals {
+    seen: [(i32, Arc<AtomicBool>); 4],
+    over: Arc<AtomicBool>,
+}
+
+impl JobSignals {
+    fn listen() -> io::Result<Self> {
+        let seen = [SIGTSTP, SIGCONT, SIGQUIT, SIGHUP].map(|signal| (signal, Arc::new(AtomicBool::new(false))));
+        let over = Arc::new(AtomicBool::new(false));
+        for (signal, flag) in &seen {
+            // What is ignored from outside, as nohup has it, stays ignored.
+            if *signal != SIGCONT && is_ignored(*signal) {
+                continue;
+            }
+            if *signal != SIGCONT {
+                signal_hook::flag::register_conditional_default(*signal, Arc::clone(&over))?;
+            }
+            signal_hook::flag::register(*signal, Arc::clone(flag))?;
+        }
+        Ok(Self { seen, over })
+    }
+
+    fn take(&self, signal: i32) -> bool {
+        self.seen.iter().any(|(number, flag)| *number == signal && flag.swap(false, Ordering::SeqCst))
+    }
+}
+
+/// Whether the process was started with a signal ignored, as `nohup` does it.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+impl Drop for JobSignals {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 }
 
@@ -57,7 +126,14 @@ pub(super) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizin
         let terminal = io::stdin();
         let hidden = (echo == Echo::Off).then(|| Hidden::hide(&terminal)).transpose().map_err(failed)?;
         let _ = write!(io::stderr().lock(), "{}", escaped_lines(question));
-        let line = line(&terminal, interrupt);
+        let line = line(&terminal, interrupt, || {
+            if let Some(hidden) = &hidden
+                && hidden.obey_signals()?
+            {
+                let _ = write!(io::stderr().lock(), "{}", escaped_lines(question));
+            }
+            Ok(())
+        });
         if hidden.is_some() || line.is_err() {
             // The end of the line was not shown either.
             let _ = writeln!(io::stderr().lock());
@@ -70,13 +146,19 @@ pub(super) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizin
 }
 
 /// The bytes up to the end of the line or of the input. Nothing is kept in a buffer that outlives this.
-fn line(terminal: &impl AsFd, interrupt: &Interrupt) -> io::Result<Zeroizing<Vec<u8>>> {
+/// `meanwhile` is called before each wait.
+fn line(
+    terminal: &impl AsFd,
+    interrupt: &Interrupt,
+    meanwhile: impl Fn() -> io::Result<()>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::new());
     let mut part = Zeroizing::new([0; 1024]);
     loop {
         if interrupt.requested() {
             return Err(io::ErrorKind::Interrupted.into());
         }
+        meanwhile()?;
         match poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&TICK)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             Ok(_) => {}
@@ -110,7 +192,7 @@ mod tests {
             let (reader, mut writer) = io::pipe().expect("a pipe");
             writer.write_all(input).expect("written");
             drop(writer);
-            line(&reader, &Interrupt::default()).map(|line| line.to_vec())
+            line(&reader, &Interrupt::default(), || Ok(())).map(|line| line.to_vec())
         };
         assert_eq!(read(b"one\n").expect("read"), b"one");
         assert_eq!(read(b"one").expect("read"), b"one");
@@ -122,6 +204,9 @@ mod tests {
         let (reader, _writer) = io::pipe().expect("a pipe");
         let interrupt = Interrupt::default();
         interrupt.request();
-        assert_eq!(line(&reader, &interrupt).expect_err("nothing was typed").kind(), io::ErrorKind::Interrupted);
+        assert_eq!(
+            line(&reader, &interrupt, || Ok(())).expect_err("nothing was typed").kind(),
+            io::ErrorKind::Interrupted
+        );
     }
 }

@@ -205,6 +205,9 @@ impl RegistryArgs {
         }
         resolution.close();
         tell(ui, &registry, &resolution, roles.destination);
+        if let Some(path) = &resolution.exposed {
+            self.cluster.warn_once(ui, &exposed(path));
+        }
         if let Some(source) = &resolution.source
             && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
         {
@@ -388,6 +391,11 @@ impl RegistryArgs {
     }
 }
 
+/// The warning about a file with secrets that other users can read.
+pub(super) fn exposed(path: &Path) -> String {
+    format!("other users of this machine can read the passwords in `{0}`: chmod 600 {0}", path.display())
+}
+
 /// `host:port`, or what is wrong with it.
 pub(super) fn address(text: &str) -> Result<RegistryHost, Failure> {
     text.parse().map_err(|error| Failure::new(Kind::Usage, error).hint("an address is host or host:port"))
@@ -485,7 +493,10 @@ pub(super) fn bare_registry(text: &str) -> Result<String, Failure> {
     // A reference is the one place that knows what an address looks like.
     Reference::from_parts(Some(bare), "x", None).map_err(|error| match error {
         ReferenceError::UserInfo { .. } => error.into(),
-        _ => Failure::usage(format!("`{bare}` is not a registry address (expected host or host:port)")),
+        _ => Failure::usage(format!(
+            "`{}` is not a registry address (expected host or host:port)",
+            crate::text::without_user_info(bare)
+        )),
     })?;
     Ok(bare.to_owned())
 }

@@ -40,7 +40,7 @@ pub(super) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Resu
     for given in given {
         chain = chain.with(given);
     }
-    for variables in Environment::sources(|name| ui.env.var(name).map(str::to_owned)) {
+    for variables in Environment::sources(|name| variable(ui, name)) {
         chain = chain.with(variables);
     }
     let helpers = Helpers::new(ui.env.vars.clone()).with_interrupt(ui.interrupt.clone());
@@ -57,6 +57,11 @@ pub(super) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Resu
         chain = chain.with(DockerConfig::file(file, helpers.clone()));
     }
     Ok(chain.with_own(own_entries(ui)?))
+}
+
+/// A variable's value, also where it is empty.
+pub(super) fn variable(ui: &Ui, name: &str) -> Option<String> {
+    Some(ui.env.vars.get(std::ffi::OsStr::new(name))?.to_str()?.to_owned())
 }
 
 fn places(ui: &Ui) -> AuthPlaces {

@@ -1,5 +1,7 @@
 //! The order of sources, and how a search among them ends.
 
+use std::path::PathBuf;
+
 use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles, SecretOrigin};
 
 /// Sources in the order they are asked.
@@ -26,6 +28,8 @@ pub struct Resolution {
     pub tried: Vec<String>,
     /// Every source that was passed over, because the registry may not see its secrets.
     pub withheld: Vec<String>,
+    /// The file that the credential is in, if other users of this machine can read it.
+    pub exposed: Option<PathBuf>,
     /// What a source has for when our own helper, which it names, has nothing.
     otherwise: Option<(String, SecretOrigin, Credential)>,
 }
@@ -93,7 +97,12 @@ impl CredentialChain {
         match source.find(registry, repository) {
             Answer::NotFound => false,
             Answer::Found(credential) => {
-                so_far.take(name, source.origin(), credential);
+                if let Some(reason) = credential.damage() {
+                    so_far.failure = Some((name, CredentialError::Damaged(reason)));
+                } else {
+                    so_far.exposed = source.exposed(registry, repository);
+                    so_far.take(name, source.origin(), credential);
+                }
                 true
             }
             Answer::Failed(error) => {
@@ -224,6 +233,15 @@ mod tests {
         assert!(resolution.credential.is_none() && resolution.failure.is_some(), "a failure ends the search");
         let without = CredentialChain::new().with(Fixed("a", || Answer::NotFound)).with_own(Fixed("own", found));
         assert_eq!(without.resolve("r", "", RegistryRoles::default()).tried, ["a", "own"], "else it is the last");
+    }
+
+    #[test]
+    fn a_damaged_credential_is_neither_sent_nor_replaced() {
+        let damaged = || Answer::Found(Credential::RegistryToken(Secret::new("a\nb".into())));
+        let chain = CredentialChain::new().with(Fixed("a", damaged)).with(Fixed("b", found));
+        let resolution = chain.resolve("r", "", RegistryRoles::default());
+        assert!(resolution.credential.is_none() && !resolution.is_open());
+        assert!(matches!(&resolution.failure, Some((name, CredentialError::Damaged(_))) if name == "a"));
     }
 
     #[test]

@@ -6,9 +6,9 @@
 mod entry;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +19,7 @@ use entry::{Damaged, read_entry};
 use super::helper::{self, Helpers, OWN_HELPER};
 use super::host::is_hub;
 use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
+use crate::fs::{Links, Unreadable, read_regular};
 
 /// Bytes a credentials file may have.
 pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
@@ -76,6 +77,9 @@ impl DockerConfig {
                 match read(path) {
                     Ok(bytes) => bytes,
                     Err(error) if error.kind() == io::ErrorKind::NotFound && !self.named => return Ok(None),
+                    Err(error) if matches!(Unreadable::of(&error), Some(Unreadable::TooLarge { .. })) => {
+                        return Err(CredentialError::TooLarge { origin: self.name() });
+                    }
                     Err(error) => return Err(failed(error)),
                 }
             }
@@ -144,6 +148,17 @@ impl CredentialSource for DockerConfig {
         }
     }
 
+    fn exposed(&self, registry: &str, repository: &str) -> Option<PathBuf> {
+        let Place::File(path) = &self.place else { return None };
+        if !is_readable_by_others(path) {
+            return None;
+        }
+        // Where a helper has the secret, the file may be seen.
+        let config = self.load().ok()??;
+        let entry = self.entry(&config, &names(registry, repository));
+        entry.is_ok_and(|entry| entry.is_some()).then(|| path.clone())
+    }
+
     fn find(&self, registry: &str, repository: &str) -> Answer {
         self.search(registry, repository).unwrap_or_else(Answer::Failed)
     }
@@ -170,14 +185,13 @@ impl Config {
     }
 }
 
-fn read(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Opening a FIFO would wait for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_regular(path, MAX_CONFIG_BYTES, Links::Follow).map(Zeroizing::new)
+}
+
+/// Whether the mode of a file lets users read it that are not its owner.
+pub(super) fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| there.mode() & 0o077 != 0)
 }
 
 /// The keys that concern a repository, most specific first: the containers tools also keep

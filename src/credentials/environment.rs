@@ -63,6 +63,8 @@ struct Values {
     username: Option<(&'static str, String)>,
     secret: Option<(&'static str, Secret)>,
     is_token: bool,
+    /// The variables for a token and a password, where the first is there and empty and the second is not.
+    instead: Option<(&'static str, &'static str)>,
 }
 
 /// A credential from one set of variables.
@@ -72,7 +74,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables through `variable`, which answers `None` for one that is unset or empty. Returns a source
+    /// Reads the variables through `variable`, which answers `None` for one that is unset; an empty one counts as unset,
+    /// but for a token beside a password. Returns a source
     /// for each set of which a variable is there, in their order, and one that has nothing where there is no such set.
     pub fn sources(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let sets = SETS.iter().map(|set| Values::read(set, &variable)).filter(Values::any);
@@ -85,11 +88,15 @@ impl Environment {
 }
 
 impl Values {
-    fn read(set: &Set, variable: impl Fn(&str) -> Option<String>) -> Self {
+    fn read(set: &Set, raw: impl Fn(&str) -> Option<String>) -> Self {
+        let variable = |name: &str| raw(name).filter(|value| !value.is_empty());
         let username = set.usernames.iter().find_map(|name| variable(name).map(|value| (*name, value)));
         let secret = |name: &'static str| variable(name).map(|value| (name, Secret::new(value)));
         let token = set.token.and_then(secret);
+        let empty = set.token.filter(|name| raw(name).is_some_and(|value| value.is_empty()));
+        let instead = empty.zip(variable(set.password).map(|_| set.password));
         Self {
+            instead,
             origin: set.origin,
             usernames: set.usernames,
             secrets: set.token.into_iter().chain([set.password]).collect(),
@@ -105,6 +112,9 @@ impl Values {
 
     fn answer(&self) -> Answer {
         let quote = |name: &&str| format!("`{name}`");
+        if let Some((token, password)) = self.instead {
+            return Answer::Failed(CredentialError::EmptyToken { token, password });
+        }
         match (&self.username, &self.secret) {
             (None, None) => Answer::NotFound,
             (Some((_, username)), Some((_, secret))) => {
@@ -218,6 +228,17 @@ mod tests {
         for (variable, text) in errors {
             assert_eq!(outcome(&[variable]).1, text);
         }
+    }
+
+    #[test]
+    fn an_empty_token_is_not_silently_a_password() {
+        let both = [("GITEA_USERNAME", "g"), ("GITEA_TOKEN", ""), ("GITEA_PASSWORD", "hunter5")];
+        assert_eq!(outcome(&both).1, "`GITEA_TOKEN` is empty; `GITEA_PASSWORD` is not used in its place");
+        assert_eq!(outcome(&[("GITEA_TOKEN", ""), ("GITEA_PASSWORD", ""), ("GITEA_USERNAME", "")]).1, "nothing");
+        assert_eq!(
+            outcome(&[("GITEA_TOKEN", ""), ("REGISTRY_USERNAME", "r"), ("REGISTRY_PASSWORD", "hunter6")]).1,
+            "r hunter6"
+        );
     }
 
     #[test]

@@ -104,6 +104,17 @@ pub enum CredentialError {
         /// The program.
         program: String,
     },
+    /// What a source has cannot be a credential.
+    #[error("what it has is damaged: {0}")]
+    Damaged(&'static str),
+    /// A variable for a token is there and empty, beside a password.
+    #[error("`{token}` is empty; `{password}` is not used in its place")]
+    EmptyToken {
+        /// The variable for the token.
+        token: &'static str,
+        /// The variable for the password.
+        password: &'static str,
+    },
     /// Our own entries.
     #[error(transparent)]
     Own(#[from] EntriesError),

@@ -1,29 +1,24 @@
 //! Another program that keeps credentials: the `get` of Docker's credential helper protocol.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Answer, Credential, CredentialError, SECRET_VARIABLES, Secret};
+use crate::children::{self, NoAnswer};
 use crate::progress::Interrupt;
-use crate::threads::spawn;
 
 /// Our own helper's name. It is answered in process: asking it would be asking ourselves.
 pub const OWN_HELPER: &str = "idpbuilder";
 
 /// Bytes of an answer that are read.
-pub const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long a helper may take. Some ask a person.
 pub const HELPER_LIMIT: Duration = Duration::from_secs(30);
-
-/// How often a wait looks at the interrupt.
-const TICK: Duration = Duration::from_millis(10);
 
 /// What helpers get to know of our environment, how long they may take, and what ends the wait for them.
 #[derive(Clone)]
@@ -85,77 +80,22 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 fn run(program: &str, server: &str, helpers: &Helpers) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), CredentialError> {
-    let failed = |source| CredentialError::HelperStart { program: program.to_owned(), source };
+    let name = || program.to_owned();
     let started = Instant::now();
     let over = || {
         if helpers.interrupt.requested() {
-            return Some(CredentialError::HelperInterrupted { program: program.to_owned() });
+            return Some(CredentialError::HelperInterrupted { program: name() });
         }
         let waited = helpers.patience;
-        (started.elapsed() >= waited).then(|| CredentialError::HelperDeadline { program: program.to_owned(), waited })
+        (started.elapsed() >= waited).then(|| CredentialError::HelperDeadline { program: name(), waited })
     };
-    let mut child = Command::new(program)
-        .arg("get")
-        .env_clear()
-        .envs(helpers.variables.iter().cloned())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        // What a helper says there may hold secrets and is not ours to show.
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A server's name fits the pipe. A helper that does not read it may still answer.
-        let _ = stdin.write_all(server.as_bytes());
-    }
-    let stdout = child.stdout.take();
-    let (sender, receiver) = mpsc::channel();
-    // Not joined: a grandchild that keeps the pipe open could hold us past the deadline.
-    let reading = spawn("helper", move || {
-        let mut output = Zeroizing::new(Vec::new());
-        let read = stdout.map(|stdout| stdout.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut output));
-        let _ = sender.send(read.transpose().map(|_| output));
-    });
-    if let Err(source) = reading {
-        stop(&mut child);
-        return Err(failed(source));
-    }
-    let output = loop {
-        match receiver.recv_timeout(TICK) {
-            Ok(read) => break read.map_err(failed),
-            Err(_) => {
-                if let Some(error) = over() {
-                    break Err(error);
-                }
-            }
-        }
-    };
-    let too_long = |output: &Zeroizing<Vec<u8>>| output.len() as u64 > MAX_ANSWER_BYTES;
-    let output = match output {
-        Ok(output) if too_long(&output) => Err(CredentialError::HelperAnswer { program: program.to_owned() }),
-        output => output,
-    };
-    let output = output.inspect_err(|_| stop(&mut child))?;
-    loop {
-        let error = match child.try_wait() {
-            Ok(Some(status)) => return Ok((status, output)),
-            Ok(None) => over(),
-            Err(source) => Some(failed(source)),
-        };
-        if let Some(error) = error {
-            stop(&mut child);
-            return Err(error);
-        }
-        // The standard library has no wait with a deadline.
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Ends the child and takes its exit status, so that it does not stay behind.
-fn stop(child: &mut Child) {
-    // Both fail only when it is gone already.
-    let _ = child.kill();
-    let _ = child.wait();
+    let mut command = Command::new(program);
+    command.arg("get").env_clear().envs(helpers.variables.iter().cloned());
+    children::answer(&mut command, server.as_bytes(), MAX_ANSWER_BYTES, over).map_err(|none| match none {
+        NoAnswer::Start(source) | NoAnswer::Read(source) => CredentialError::HelperStart { program: name(), source },
+        NoAnswer::TooLong => CredentialError::HelperAnswer { program: name() },
+        NoAnswer::Over(error) => error,
+    })
 }
 
 #[derive(Deserialize)]
@@ -194,7 +134,9 @@ fn interpret(program: String, status: ExitStatus, output: &[u8]) -> Answer {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::io::Write as _;
     use std::path::Path;
+    use std::process::Stdio;
 
     use super::*;
 

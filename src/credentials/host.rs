@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::image::Reference;
+use crate::text::without_user_info;
 
 /// The port of addresses without one.
 const DEFAULT_PORT: u16 = 443;
@@ -52,7 +53,11 @@ impl FromStr for HostKey {
     type Err = InvalidHostKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidHostKey> {
-        let invalid = || InvalidHostKey(text.chars().filter(|letter| !letter.is_control()).take(100).collect());
+        // Never a user name and password in front of the host.
+        let invalid = || {
+            let shown = without_user_info(text);
+            InvalidHostKey(shown.chars().filter(|letter| !letter.is_control()).take(100).collect())
+        };
         let text = text.trim();
         if text.len() > MAX_BYTES {
             return Err(invalid());
@@ -123,6 +128,19 @@ mod tests {
         }
         let error = "a\u{1b}[31m b".parse::<HostKey>().expect_err("refused");
         assert_eq!(error.to_string(), "`a[31m b` is not the address of a registry");
+        for text in [
+            "u:hunter2@a",
+            "https://u:hunter2@a/",
+            "u:hunter2/@a b",
+            &format!("hunter2{} @a b", "x".repeat(300)),
+            "hunter2@x@a",
+            "ftp://u:hunter2@a",
+            "u:hunter2\n@a",
+            " https://u:hunter2@a:0/v2/",
+        ] {
+            let error = text.parse::<HostKey>().expect_err("refused");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     proptest! {

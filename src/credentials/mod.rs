@@ -36,6 +36,8 @@ pub use secret::Secret;
 
 pub use crate::config::StoreKind;
 
+use std::path::PathBuf;
+
 /// What a registry, or its token server, is shown.
 #[derive(Debug, Clone)]
 pub enum Credential {
@@ -55,6 +57,29 @@ pub enum Credential {
     },
     /// A token sent to the registry as it is.
     RegistryToken(Secret),
+}
+
+impl Credential {
+    /// Returns what is wrong with a credential that cannot be one: it is never sent, and nothing else is tried in its
+    /// place. RFC 7617 forbids control characters in user names and passwords, and a colon in user names; a token is one
+    /// word of visible ASCII.
+    pub fn damage(&self) -> Option<&'static str> {
+        let controls = |text: &str| text.contains(char::is_control);
+        let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        match self {
+            Self::Basic { username, secret } => match (username.as_str(), secret.expose()) {
+                (username, _) if username.contains(':') => Some("the user name has a colon"),
+                (username, _) if controls(username) => Some("the user name has a line break or control character"),
+                (_, secret) if controls(secret) => Some("the password has a line break or control character"),
+                _ => None,
+            },
+            Self::IdentityToken { token, .. } | Self::RegistryToken(token) => match token.expose() {
+                "" => Some("the token is empty"),
+                token if !is_word(token) => Some("the token has a space, line break or character that no token has"),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// What one source says about one registry.
@@ -82,7 +107,48 @@ pub trait CredentialSource: Send + Sync {
         SecretOrigin::NamedEntry
     }
 
+    /// The file that holds the secret for a repository itself, if other users of this machine can read it. Asked only of
+    /// a source that has a credential.
+    fn exposed(&self, _registry: &str, _repository: &str) -> Option<PathBuf> {
+        None
+    }
+
     /// Its answer for a repository of a registry (`host` or `host:port`). An empty repository means
     /// the registry as a whole.
     fn find(&self, registry: &str, repository: &str) -> Answer;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_credential_is_told_from_one() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let basic =
+            |username: &str, password| Credential::Basic { username: username.into(), secret: secret(password) };
+        let identity = |token| Credential::IdentityToken { username: String::new(), token: secret(token) };
+        let registry = |token| Credential::RegistryToken(secret(token));
+        for good in [basic("u", "p:@ /ü"), basic("", ""), basic("a b", " p "), identity("eyJ.a-b_c~+/="), registry("t")]
+        {
+            assert_eq!(good.damage(), None, "{good:?}");
+        }
+        for bad in [
+            basic("u:v", "p"),
+            basic("u\n", "p"),
+            basic("u", "p\n"),
+            basic("u", "p\r\nX: y"),
+            basic("u", "\0"),
+            basic("u", "p\u{7f}"),
+            identity(""),
+            identity("a b"),
+            identity("a\n"),
+            identity("ü"),
+            registry(""),
+            registry("\t"),
+            registry(" a"),
+        ] {
+            assert!(bad.damage().is_some(), "{bad:?}");
+        }
+    }
 }

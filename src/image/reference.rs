@@ -255,7 +255,13 @@ pub fn shown(text: &str) -> String {
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let text = match after_user_info(rest) {
         Some(after) => format!("{scheme}[hidden]@{after}"),
-        None => text.to_owned(),
+        // A token alone: behind a scheme, what stands before the `@` is no name of an image unless a digest follows.
+        None => match rest.split_once('@') {
+            Some((name, after)) if !scheme.is_empty() && !name.contains('/') && !after.starts_with("sha256:") => {
+                format!("{scheme}[hidden]@{after}")
+            }
+            _ => text.to_owned(),
+        },
     };
     plain(&text, 200)
 }
@@ -464,6 +470,8 @@ mod tests {
             assert!(!format!("{error:?}").contains("hunter2"), "{error}");
         }
         assert_eq!(shown("http://user:hunter2@host/App"), "http://[hidden]@host/App");
+        assert_eq!(shown("https://hunter2@a b"), "https://[hidden]@a b");
+        assert_eq!(shown("docker://app@sha256:x"), "docker://app@sha256:x");
         let pinned = format!("app:v1@{}", Digest::of(b""));
         assert_eq!([shown(&pinned), shown("host:5000/app@x")], [pinned, "host:5000/app@x".to_owned()]);
         for registry in ["user:hunter2@host", "user:hunter2@host:5000"] {

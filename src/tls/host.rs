@@ -7,6 +7,7 @@ use std::str::FromStr;
 use rustls::pki_types::ServerName;
 
 use crate::image::{Reference, shown};
+use crate::text::without_user_info;
 
 /// The port of https.
 const DEFAULT_PORT: u16 = 443;
@@ -61,7 +62,7 @@ impl FromStr for RegistryHost {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let invalid = || InvalidHost(shown(text).chars().take(100).collect());
+        let invalid = || InvalidHost(shown(&without_user_info(text)).chars().take(100).collect());
         let bare = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
         // References have the one grammar of addresses; none of it can leave a directory.
         Reference::from_parts(Some(bare), "x", None).map_err(|_| invalid())?;

@@ -162,3 +162,53 @@ fn ctrl_c_at_a_question_leaves_the_terminal_as_it_was() {
     assert_eq!(terminal.end().0.code(), Some(64));
     assert_eq!(kept(&sandbox), serde_json::json!({}));
 }
+
+/// Waits until the process is in a state, or echoes or not: there is no event for either.
+#[track_caller]
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_question_that_is_stopped_or_ended_leaves_the_terminal_as_it_was() {
+    use rustix::process::Signal;
+    let (sandbox, server) = with_registry();
+    let start = || {
+        let terminal = Terminal::start(sandbox.command(&["idpbuilder-login", &server.address, "-u", USER]));
+        terminal.wait_for("Password or token of giteaAdmin: ");
+        wait_until("hidden", || !terminal.echoes());
+        terminal
+    };
+    let mut terminal = start();
+    for _ in 0..2 {
+        // What Ctrl-Z sends. The shell prompt that follows shows what is typed.
+        terminal.signal(Signal::TSTP);
+        wait_until("shown while stopped", || terminal.echoes());
+        wait_until("stopped", || terminal.is_stopped());
+        terminal.signal(Signal::CONT);
+        wait_until("hidden again", || !terminal.echoes());
+    }
+    // Stopped from outside, the shell may have set the terminal to anything.
+    terminal.signal(Signal::STOP);
+    wait_until("stopped", || terminal.is_stopped());
+    terminal.echo();
+    terminal.signal(Signal::CONT);
+    wait_until("hidden again", || !terminal.echoes());
+    terminal.write(&format!(
+        "{PASSWORD}
+"
+    ));
+    let (status, shown) = terminal.end();
+    assert!(status.success() && !shown.contains(PASSWORD), "{shown}");
+    for signal in [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP] {
+        let terminal = start();
+        terminal.signal(signal);
+        wait_until("shown at the end", || terminal.echoes());
+        let (status, _) = terminal.end();
+        assert!(!status.success(), "{signal:?}");
+    }
+}

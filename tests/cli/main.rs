@@ -41,6 +41,7 @@ mod push;
 mod questions;
 mod readme;
 mod reproducible;
+mod secrets;
 mod sources;
 mod store;
 mod trust;

@@ -51,6 +51,7 @@ fn encoded(password: &str) -> String {
 fn write(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a directory");
     std::fs::write(path, content).expect("written");
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
 }
 
 /// A helper on the sandbox's PATH. A shell writes it: a file that is open for writing here, inherited by a process

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::server::{Reaped, send};
 
@@ -75,6 +75,19 @@ impl Terminal {
     /// Whether it shows what is typed.
     pub(crate) fn echoes(&self) -> bool {
         tcgetattr(&self.keyboard).expect("a terminal").local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Shows what is typed, whatever the command set.
+    pub(crate) fn echo(&self) {
+        let mut modes = tcgetattr(&self.keyboard).expect("a terminal");
+        modes.local_modes.insert(LocalModes::ECHO);
+        tcsetattr(&self.keyboard, OptionalActions::Now, &modes).expect("set");
+    }
+
+    /// Whether a signal stopped the command.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).expect("it runs");
+        stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T'))
     }
 
     /// Sends a signal.

@@ -106,6 +106,11 @@ pub(super) fn credential_line(resolution: &Resolution) -> Line {
         (Some(source), _) => Line::ok("credential", format!("a token, from {source}")),
         (None, _) => Line::warn("credential", format!("none (asked {})", resolution.tried.join(", "))),
     };
+    if let Some(path) = &resolution.exposed {
+        return line
+            .into_warning()
+            .fix(format!("other users can read the passwords there: chmod 600 {}", path.display()));
+    }
     match resolution.warnings.first() {
         Some((source, error)) => line.into_warning().fix(format!("correct `credsStore` in {source}: {error}")),
         None => line,

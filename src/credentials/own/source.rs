@@ -1,11 +1,19 @@
 //! Own entries as a source of the chain.
 
+use std::path::PathBuf;
+
 use super::OwnEntries;
+use crate::credentials::docker_config::is_readable_by_others;
 use crate::credentials::{Answer, CredentialSource};
 
 impl CredentialSource for OwnEntries {
     fn name(&self) -> String {
         "the stored credentials".into()
+    }
+
+    fn exposed(&self, registry: &str, _repository: &str) -> Option<PathBuf> {
+        let record = self.index.find(&registry.parse().ok()?).ok()??;
+        (record.item.is_some() && is_readable_by_others(self.path())).then(|| self.path().to_owned())
     }
 
     fn find(&self, registry: &str, _repository: &str) -> Answer {
