@@ -93,12 +93,13 @@ pub enum AuditError {
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     path: PathBuf,
+    patience: Duration,
 }
 
 impl AuditLog {
     /// The log `audit.jsonl` of `home`; nothing is created before the first line.
     pub fn new(home: &Path) -> Self {
-        Self { path: home.join("audit.jsonl") }
+        Self { path: home.join("audit.jsonl"), patience: PATIENCE }
     }
 
     /// Appends a line; it is there whole or not at all.
@@ -108,7 +109,7 @@ impl AuditLog {
         line.push(b'\n');
         fs::create_private_dir(fs::parent(&self.path)).map_err(io)?;
         let lock = self.path.with_file_name(".audit.lock");
-        let _lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE).map_err(|error| match error {
+        let _lock = FileLock::acquire(&lock, Hold::Exclusive, self.patience).map_err(|error| match error {
             LockError::Io { source, .. } => io(source),
             busy => AuditError::Lock(busy),
         })?;
@@ -247,6 +248,22 @@ mod tests {
             assert!(matches!(error, AuditError::Io { .. }), "{name}: {error:?}");
         }
         assert!(!dir.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn one_writer_at_a_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = AuditLog { patience: Duration::ZERO, ..AuditLog::new(dir.path()) };
+        log.append(&record("one")).expect("written");
+        let path = dir.path().join("audit.jsonl");
+        let before = std::fs::read(&path).expect("there");
+        // The other writer may have put the full log aside, or be in the middle of its line.
+        let other = FileLock::acquire(&dir.path().join(".audit.lock"), Hold::Exclusive, Duration::ZERO).expect("free");
+        let refused = log.append(&record("two")).expect_err("locked");
+        assert!(matches!(refused, AuditError::Lock(LockError::Deadline { .. })), "{refused:?}");
+        assert_eq!(std::fs::read(&path).expect("there"), before);
+        drop(other);
+        log.append(&record("two")).expect("written");
     }
 
     #[test]

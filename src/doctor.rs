@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use crate::image::Descriptor;
 use crate::progress::Interrupt;
 use crate::registry::{GiteaVersion, Registry, RegistryError, Resolved};
-use crate::store::{ImageStore, StoreError};
+use crate::store::{ImageStore, Pruned, StoreError};
 use crate::tls::{Anchor, CertificateFacts, Presented, TrustStore};
 
 /// How long the steps may take.
@@ -210,6 +210,8 @@ pub struct Health {
     pub damaged: Vec<(String, StoreError)>,
     /// Entries that were not looked at because time was up.
     pub left: usize,
+    /// Blobs that no entry needs; not counted where something is damaged or was not looked at.
+    pub unreferenced: Pruned,
 }
 
 /// Checks every blob that the store's index leads to: documents whole, others by size or, `deep`, whole as well.
@@ -255,6 +257,9 @@ pub fn store_health(
             health.damaged.push((name, error));
         }
     }
+    if health.left == 0 && health.damaged.is_empty() {
+        health.unreferenced = store.unreferenced()?;
+    }
     Ok(Some(health))
 }
 
@@ -297,7 +302,10 @@ mod tests {
     #[test]
     fn damage_of_the_same_size_is_seen_only_by_hashing() {
         let (_directory, store, layer) = store();
+        let lease = store.lease().expect("a lease");
+        store.put(&lease, "text/plain", b"nobody's").expect("stored");
         let whole = look(&store, true);
+        assert_eq!((whole.unreferenced.blobs, whole.unreferenced.bytes), (1, 8));
         assert_eq!((whole.images, whole.blobs, whole.left, whole.damaged.len()), (1, 3, 0, 0));
         std::fs::write(store.blob_path(layer.digest), b"LAYER").expect("written");
         assert!(look(&store, false).damaged.is_empty());

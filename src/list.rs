@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::image::{Content, Digest, Platform, Reference};
+use crate::image::{Digest, Platform, Reference};
 use crate::store::{Entry, ImageStore, StoreError};
 
 /// One name in the store and the image behind it.
@@ -102,16 +102,12 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), Stor
     let mut labels = std::collections::BTreeMap::new();
     let mut layers = 0;
     let mut config_digest = None;
-    for document in &tree.documents {
-        let Content::Manifest(manifest) = &document.content else { continue };
+    for (manifest, config) in store.configs(&tree)? {
         layers += manifest.layers.len();
-        let image = store.image("", &document.descriptor, None)?;
-        let platform =
-            Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref()).to_string();
-        platforms.push(platform);
+        platforms.push(Platform::new(&config.os, &config.architecture, config.variant.as_deref()).to_string());
         if config_digest.is_none() {
             config_digest = Some(manifest.config.digest);
-            labels = image.config.config.labels;
+            labels = config.config.labels;
         }
     }
     let reference = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());

@@ -37,6 +37,7 @@ set edit:completion:arg-completer[idpbuilder-doctor] = {|@words|
             cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
             cand --deep 'Hash every blob of the store; takes as long as reading them'
+            cand --repair 'Repair the store and do nothing else: what can be read is kept, damaged files are renamed'
             cand --settings 'Print the settings with their sources and nothing else'
             cand -v 'Say more about each step'
             cand --verbose 'Say more about each step'

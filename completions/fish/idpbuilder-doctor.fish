@@ -17,6 +17,7 @@ complete -c idpbuilder-doctor -l kubeconfig -d 'Kubeconfig [environment: KUBECON
 complete -c idpbuilder-doctor -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-doctor -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-doctor -l deep -d 'Hash every blob of the store; takes as long as reading them'
+complete -c idpbuilder-doctor -l repair -d 'Repair the store and do nothing else: what can be read is kept, damaged files are renamed'
 complete -c idpbuilder-doctor -l settings -d 'Print the settings with their sources and nothing else'
 complete -c idpbuilder-doctor -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-doctor -l password-stdin -d 'Read the password from standard input'

@@ -40,6 +40,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-doctor' -ScriptBlock
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
             [CompletionResult]::new('--cluster-name', '--cluster-name', [CompletionResultType]::ParameterName, 'Name that idpbuilder gave the cluster: the context kind-NAME')
             [CompletionResult]::new('--deep', '--deep', [CompletionResultType]::ParameterName, 'Hash every blob of the store; takes as long as reading them')
+            [CompletionResult]::new('--repair', '--repair', [CompletionResultType]::ParameterName, 'Repair the store and do nothing else: what can be read is kept, damaged files are renamed')
             [CompletionResult]::new('--settings', '--settings', [CompletionResultType]::ParameterName, 'Print the settings with their sources and nothing else')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more about each step')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more about each step')

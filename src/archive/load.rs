@@ -12,6 +12,9 @@ use crate::store::{ImageStore, Lease};
 /// The most images an archive may have.
 const MAX_IMAGES: usize = 1024;
 
+/// The most names that the images of an archive may have together.
+const MAX_NAMES: usize = 4096;
+
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadOutcome {
@@ -32,7 +35,8 @@ pub struct Found {
 /// not seek, and publishes its images. Either may be gzip-compressed.
 ///
 /// `created` is the RFC 3339 wall-clock time, noted with the names. Layers are stored as they are. An error
-/// leaves the index as it was; otherwise it gets all images at once.
+/// leaves the store as it was; otherwise its index gets all images at once. Blobs of the archive that no image needs
+/// are not kept.
 pub fn load<R: Read>(
     store: &ImageStore,
     reader: R,
@@ -40,8 +44,11 @@ pub fn load<R: Read>(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<LoadOutcome, ArchiveError> {
+    let store = &store.removing_unpublished();
     let lease = store.lease()?;
     let found = unpack(store, &lease, reader, progress, interrupt)?;
+    // What cannot be listed afterwards is not loaded.
+    store.check_configs(found.iter().map(|image| &image.document))?;
     let images: Vec<_> = found.iter().map(|image| (&image.document, image.names.as_slice())).collect();
     store.publish_all(&lease, &images, Some(created))?;
     let mut outcome = LoadOutcome { images: Vec::new() };
@@ -71,6 +78,10 @@ pub fn unpack<R: Read>(
     let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
     if images > MAX_IMAGES {
         return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
+    }
+    let names = docker.iter().flatten().flat_map(|image| image.repo_tags.iter().flatten()).count();
+    if names > MAX_NAMES {
+        return Err(ArchiveError::TooMany { what: "names", limit: MAX_NAMES });
     }
     let found = match (docker, index) {
         (Some(images), index) => docker::images(store, lease, &contents, &images, index.as_ref(), interrupt)?,

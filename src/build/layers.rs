@@ -104,6 +104,7 @@ impl Layering<'_> {
         let Descriptor { digest, size, .. } = *descriptor;
         let known = KnownLayer { digest, size, diff_id: *diff_id, uncompressed: *uncompressed };
         LayerCache::new(&config.state).keep(key, &known);
+        self.store.keep_unpublished(digest);
     }
 
     fn pack_missing(&self, missing: &[Missing<'_>], layers: &mut [Option<LayerOutcome>]) -> Result<(), BuildError> {

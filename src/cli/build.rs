@@ -181,7 +181,7 @@ impl Run for Args {
             return self.rebase(ui, base, names);
         }
         let mut configs = self.configs(ui, names)?;
-        let store = self.store.open(ui)?;
+        let store = self.store.open(ui)?.removing_unpublished();
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         // Until the image is built, nothing of its base is pruned.
         let lease = store.lease()?;

@@ -89,7 +89,7 @@ impl From<StoreError> for Failure {
             StoreError::Document { source, .. } => (Kind::Image, conversion(source).map(str::to_owned)),
             StoreError::DocumentSize { .. } | StoreError::Nesting(_) => (Kind::Image, None),
             StoreError::Json { .. } => {
-                (Kind::Failed, Some("restore the file, or use another directory with --store".to_owned()))
+                (Kind::Failed, Some("keep what can be read: idpbuilder-doctor --repair".to_owned()))
             }
             StoreError::Io { source, .. } | StoreError::Lock(LockError::Io { source, .. }) => {
                 (Kind::Failed, no_room(source).or_else(|| unreadable(source)).map(str::to_owned))

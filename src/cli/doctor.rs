@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// Hash every blob of the store; takes as long as reading them
     #[arg(long)]
     deep: bool,
+    /// Repair the store and do nothing else: what can be read is kept, damaged files are renamed
+    #[arg(long, conflicts_with_all = ["host", "registry", "repository", "deep", "settings"])]
+    repair: bool,
     /// Print the settings with their sources and nothing else
     #[arg(long)]
     settings: bool,
@@ -54,6 +57,9 @@ impl Run for Args {
         ui.explain(self.verbose);
         if self.settings {
             return self.print_settings(ui);
+        }
+        if self.repair {
+            return self.repair(ui);
         }
         let mut lines = Vec::new();
         let said = self.said(ui);

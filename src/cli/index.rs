@@ -74,7 +74,7 @@ impl Run for Args {
             }
         };
         ui.silence(common.quiet);
-        let store = common.store.open(ui)?;
+        let store = common.store.open(ui)?.removing_unpublished();
         let outcome = match &self.verb {
             Verb::Create { images, .. } => create(&store, &name, images, &now())?,
             Verb::Add { images, .. } => add(&store, &name, images, &now())?,

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::StoreError;
 use super::partial::Partial;
+use super::unpublished::Unpublished;
 use crate::fs::{Directory, TemporaryFile};
 use crate::image::{Descriptor, Digest, Hasher};
 
@@ -28,6 +30,7 @@ pub struct BlobWriter {
 pub struct BlobDraft {
     draft: Draft,
     blobs: Directory,
+    unpublished: Option<Arc<Unpublished>>,
     written: u64,
     /// Bytes that the system is writing to the disk already, or has written.
     ahead: u64,
@@ -52,10 +55,14 @@ impl Draft {
 }
 
 impl BlobDraft {
-    pub(super) fn create(temporary: &Directory, blobs: &Directory) -> Result<Self, StoreError> {
+    pub(super) fn create(
+        temporary: &Directory,
+        blobs: &Directory,
+        unpublished: Option<Arc<Unpublished>>,
+    ) -> Result<Self, StoreError> {
         let file = temporary.temporary_file(PREFIX);
         let file = file.map_err(|source| StoreError::io("create a file in", temporary.path(), source))?;
-        Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), written: 0, ahead: 0 })
+        Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), unpublished, written: 0, ahead: 0 })
     }
 
     /// Has the disk begin with what was written lately. Nothing depends on whether it does.
@@ -81,9 +88,13 @@ impl BlobDraft {
         let path = self.blobs.path().join(&name);
         let failed = |source| StoreError::io("write blob", &path, source);
         self.draft.file().sync_all().map_err(failed)?;
+        let unpublished = self.unpublished.take().filter(|_| !self.blobs.has(&name));
         match self.draft {
             Draft::Temporary(file) => file.persist(&self.blobs, &name).map_err(failed)?,
             Draft::Kept(partial) => partial.directory.rename(&partial.name, &self.blobs, &name).map_err(failed)?,
+        }
+        if let Some(unpublished) = unpublished {
+            unpublished.note(digest);
         }
         self.blobs.sync().map_err(failed)
     }
@@ -126,7 +137,7 @@ impl BlobWriter {
     /// Goes on behind the bytes that `prefix` was fed from the file.
     pub(super) fn resume(partial: Partial, blobs: Directory, prefix: Hasher) -> Self {
         let written = prefix.count();
-        let draft = BlobDraft { draft: Draft::Kept(partial), blobs, written, ahead: written };
+        let draft = BlobDraft { draft: Draft::Kept(partial), blobs, unpublished: None, written, ahead: written };
         Self { draft, hasher: prefix }
     }
 

@@ -121,6 +121,12 @@ impl StoreError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Whether there was no room on the disk, or none left of the user's share.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+
     /// The system's reason alone, or this error inside one of `std::io`.
     pub(crate) fn into_io(self) -> io::Error {
         match self {

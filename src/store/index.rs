@@ -40,6 +40,9 @@ impl Entry {
     }
 }
 
+/// The entries that were removed.
+type Removed = Result<Vec<Entry>, StoreError>;
+
 impl ImageStore {
     pub(super) fn lock_index(&self) -> Result<FileLock, StoreError> {
         self.lock(INDEX_LOCK, Hold::Exclusive)
@@ -121,7 +124,7 @@ impl ImageStore {
 
     pub(super) fn publish_kept(
         &self,
-        _lease: &Lease,
+        lease: &Lease,
         images: &[(&Document, &[Reference])],
         created: Option<&str>,
         repository: Option<&str>,
@@ -134,7 +137,11 @@ impl ImageStore {
         }
         self.check_documents(images.iter().map(|(document, _)| *document))?;
         let targets: Vec<_> = images.iter().map(|(document, names)| (bare(&document.descriptor), *names)).collect();
-        self.point(&targets, created, repository)
+        let orphans = self.point(&targets, created, repository)?;
+        for (document, _) in images {
+            self.note_published(lease, document);
+        }
+        Ok(orphans)
     }
 
     /// Gives further names to a stored image.
@@ -178,21 +185,49 @@ impl ImageStore {
     }
 
     /// Removes entries equal to `doomed`; answers those that were there. Blobs stay.
+    ///
+    /// On a full disk there may be no room for the shorter index beside the old one. Space is made then: first by
+    /// removing what no entry reaches, then, if that is not enough, the blobs of the doomed entries alone.
     pub fn remove(&self, doomed: &[Entry]) -> Result<Vec<Entry>, StoreError> {
+        self.remove_making_room(doomed, &mut |doomed| self.remove_entries(doomed))
+    }
+
+    /// Removes by `attempt`, again after each way of making room where there is none.
+    pub(super) fn remove_making_room(&self, doomed: &[Entry], attempt: &mut dyn FnMut(&[Entry]) -> Removed) -> Removed {
+        let mut removed = attempt(doomed);
+        for goes in [&[][..], doomed] {
+            let full = removed.as_ref().is_err_and(StoreError::is_out_of_space);
+            // Where another process uses the store, the first error says more than its lock.
+            if !full || !self.make_room(goes) {
+                break;
+            }
+            removed = attempt(doomed);
+        }
+        removed
+    }
+
+    pub(super) fn remove_entries(&self, doomed: &[Entry]) -> Result<Vec<Entry>, StoreError> {
         let removed = self.change_index(|index| {
-            let mut removed = Vec::new();
-            index.manifests.retain(|descriptor| {
-                let entry = Entry::from_descriptor(descriptor);
-                let goes = doomed.iter().any(|other| other.is(&entry));
-                if goes {
+            let (mut removed, mut kept) = (Vec::new(), Vec::new());
+            for descriptor in index.manifests.drain(..) {
+                let entry = Entry::from_descriptor(&descriptor);
+                if doomed.iter().any(|other| other.is(&entry)) {
                     removed.push(entry);
+                } else {
+                    kept.push(descriptor);
                 }
-                !goes
-            });
+            }
+            index.manifests = kept;
             Ok((!removed.is_empty()).then_some(removed))
         })?;
         Ok(removed.unwrap_or_default())
     }
+}
+
+/// Whether an entry of the index is one of `doomed`.
+pub(super) fn is_among(doomed: &[Entry], descriptor: &Descriptor) -> bool {
+    let entry = Entry::from_descriptor(descriptor);
+    doomed.iter().any(|other| other.is(&entry))
 }
 
 /// Whether `names` stand for `target` already, and nothing but the time at which they were given would change.
@@ -205,16 +240,20 @@ fn stands(index: &Index, target: &Descriptor, names: &[Reference], repository: O
             && annotations.into_iter().all(|key| keys.contains(&key.as_str()))
             && is_kept(entry)
     };
-    let stands = |name: &Reference| {
-        let name = name.to_string();
-        let mut entries = index.manifests.iter().filter(|entry| kept::name(entry) == Some(name.as_str()));
-        entries.next().is_some_and(ours) && entries.next().is_none()
-    };
     if names.is_empty() {
         return repository.is_some()
             && index.manifests.iter().any(|entry| entry.digest == target.digest && is_kept(entry));
     }
-    names.iter().all(stands) && !index.manifests.iter().any(|entry| is_superfluous(entry, target, repository))
+    let wanted: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+    let mut found = BTreeSet::new();
+    for entry in &index.manifests {
+        match kept::name(entry) {
+            None if is_superfluous(entry, target, repository) => return false,
+            Some(name) if wanted.contains(name) && !(ours(entry) && found.insert(name)) => return false,
+            _ => {}
+        }
+    }
+    found.len() == wanted.len()
 }
 
 /// Whether an entry without a name says nothing that an entry with a name, of `target` and kept in `repository`, does
@@ -237,19 +276,21 @@ fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: O
         }
         return;
     }
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let new: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
     let mut moved = Vec::new();
     index.manifests.retain(|entry| match kept::name(entry) {
-        Some(name) if names.iter().any(|new| new == name) => {
+        Some(name) if new.contains(name) => {
             moved.push(entry.clone());
             false
         }
         Some(_) => true,
         None => !is_superfluous(entry, target, repository),
     });
-    for name in names {
-        let before = moved.iter().find(|entry| kept::name(entry) == Some(&name) && entry.digest == target.digest);
-        let repository = repository.or_else(|| before.and_then(kept::repository));
+    let same = moved.iter().filter(|entry| entry.digest == target.digest);
+    let before: BTreeMap<&str, &str> =
+        same.filter_map(|entry| Some((kept::name(entry)?, kept::repository(entry)?))).collect();
+    for name in names.iter().map(ToString::to_string) {
+        let repository = repository.or_else(|| before.get(name.as_str()).copied());
         let mut annotations = BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]);
         annotations.extend(created.clone());
         annotations.extend(repository.map(|repository| (annotation::REPOSITORY.to_owned(), repository.to_owned())));

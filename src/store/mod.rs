@@ -12,9 +12,11 @@ mod index;
 mod kept;
 mod partial;
 mod prune;
+mod repair;
 mod resolve;
 mod scratch;
 mod tree;
+mod unpublished;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -26,9 +28,12 @@ pub use blob::{BlobDraft, BlobReader, BlobWriter};
 pub use error::StoreError;
 pub use index::Entry;
 pub use prune::Pruned;
+pub use repair::Repair;
 pub use resolve::Selection;
 pub use scratch::Scratch;
 pub use tree::{Image, ImageTree};
+
+use unpublished::Unpublished;
 
 use crate::fs::{self, Directory, FileLock, Hold, Name};
 use crate::image::{Descriptor, Digest, LayoutMarker, MAX_DOCUMENT_BYTES, strict};
@@ -60,6 +65,8 @@ pub struct ImageStore {
     layout: Arc<Layout>,
     patience: Duration,
     interrupt: Interrupt,
+    /// The new blobs of the operation that this store is used for, where they go with it.
+    unpublished: Option<Arc<Unpublished>>,
 }
 
 /// The open directories of a layout.
@@ -74,6 +81,8 @@ struct Layout {
 #[derive(Debug)]
 pub struct Lease {
     _lock: FileLock,
+    // Last: to remove what was not published, the lock has to be released.
+    _unpublished: Option<Arc<Unpublished>>,
 }
 
 impl ImageStore {
@@ -97,8 +106,11 @@ impl ImageStore {
     }
 
     fn at(root: Directory) -> Self {
-        let layout = Layout { root, blobs: OnceLock::new() };
-        Self { layout: Arc::new(layout), patience: DEFAULT_PATIENCE, interrupt: Interrupt::default() }
+        Self::on(Arc::new(Layout { root, blobs: OnceLock::new() }))
+    }
+
+    fn on(layout: Arc<Layout>) -> Self {
+        Self { layout, patience: DEFAULT_PATIENCE, interrupt: Interrupt::default(), unpublished: None }
     }
 
     /// The same store with another limit on waiting for locks.
@@ -276,7 +288,7 @@ impl ImageStore {
             let now = SystemTime::now();
             self.sweep_temporary(|directory, name| partial::is_of_use(directory, name, now));
         }
-        Ok(Lease { _lock: self.lock(LEASE_LOCK, Hold::Shared)? })
+        Ok(Lease { _lock: self.lock(LEASE_LOCK, Hold::Shared)?, _unpublished: self.unpublished.clone() })
     }
 
     /// Removes temporary files and scratch stores of ours. Other names stay, whatever they are.
@@ -304,7 +316,7 @@ impl ImageStore {
 
     /// The same for who hashes the bytes elsewhere.
     pub fn draft_blob(&self, _lease: &Lease) -> Result<BlobDraft, StoreError> {
-        BlobDraft::create(&self.make_temporary()?, self.make_blobs()?)
+        BlobDraft::create(&self.make_temporary()?, self.make_blobs()?, self.unpublished.clone())
     }
 
     /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.

@@ -87,8 +87,10 @@ impl ImageStore {
     /// Goes on writing a blob that is received: [`BlobWriter::prefix`] tells what an earlier run left of it. Small
     /// blobs, and those that another process writes right now, begin at their first byte.
     pub fn resume_blob(&self, lease: &Lease, blob: &Descriptor) -> Result<BlobWriter, StoreError> {
+        // What was received stays for the next run, also where this one fails.
+        let keeping = Self { unpublished: None, ..self.clone() };
         if blob.size < MIN_BYTES {
-            return self.write_blob(lease);
+            return keeping.write_blob(lease);
         }
         let (temporary, blobs) = (self.make_temporary()?, self.make_blobs()?);
         let found = || {
@@ -99,7 +101,7 @@ impl ImageStore {
         match found() {
             Ok(Some((partial, prefix))) => Ok(BlobWriter::resume(partial, blobs.clone(), prefix)),
             // What cannot be kept is received without.
-            Ok(None) | Err(_) => self.write_blob(lease),
+            Ok(None) | Err(_) => keeping.write_blob(lease),
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{ImageStore, LEASE_LOCK, StoreError};
+use rustix::fs::FileType;
+
+use super::index::is_among;
+use super::{Entry, ImageStore, LEASE_LOCK, StoreError};
 use crate::fs::Hold;
-use crate::image::{Content, Digest};
+use crate::image::{Content, Descriptor, Digest};
 
 /// What pruning removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,22 +47,35 @@ impl ImageStore {
     fn prune_blobs(&self) -> Result<Pruned, StoreError> {
         let reachable = self.reachable()?;
         self.sweep_temporary(|_, _| false);
+        self.remove_unless(&reachable)
+    }
+
+    /// Counts the blobs that no entry reaches, as [`Self::prune`] would remove them.
+    pub fn unreferenced(&self) -> Result<Pruned, StoreError> {
+        let reachable = self.reachable()?;
+        let mut found = Pruned::default();
+        for (_, size) in self.unreached(&reachable)? {
+            found.blobs += 1;
+            found.bytes += size;
+        }
+        Ok(found)
+    }
+
+    /// Makes room on a full disk: removes what no entry but `doomed` ones reaches. False when another process uses the
+    /// store, or what the entries need cannot be read.
+    pub(super) fn make_room(&self, doomed: &[Entry]) -> bool {
+        let Ok(_alone) = self.lock(LEASE_LOCK, Hold::Exclusive) else { return false };
+        let Ok(index) = self.read_index() else { return false };
+        let kept = index.manifests.into_iter().filter(|descriptor| !is_among(doomed, descriptor)).collect();
+        let Ok(reachable) = self.reachable_from(kept) else { return false };
+        self.sweep_temporary(|_, _| false);
+        self.remove_unless(&reachable).is_ok()
+    }
+
+    fn remove_unless(&self, reachable: &BTreeSet<Digest>) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
-        let failed = |source| StoreError::io("read", &self.blob_directory(), source);
-        let blobs = match self.blobs() {
-            Ok(blobs) => blobs,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(pruned),
-            Err(source) => return Err(failed(source)),
-        };
-        for found in blobs.names().map_err(failed)? {
-            let digest = found.name.to_str().and_then(|name| Digest::from_hex(name).ok());
-            // A file that is not named as a blob is not ours to remove.
-            let Some(digest) = digest else { continue };
-            if reachable.contains(&digest) {
-                continue;
-            }
-            let size = u64::try_from(blobs.stat(&found.name).map_err(failed)?.st_size).unwrap_or_default();
-            let removed = blobs.remove_file(&found.name);
+        for (digest, size) in self.unreached(reachable)? {
+            let removed = self.blobs().and_then(|blobs| blobs.remove_file(digest.hex()));
             removed.map_err(|source| StoreError::io("remove", &self.blob_path(digest), source))?;
             pruned.blobs += 1;
             pruned.bytes += size;
@@ -67,10 +83,36 @@ impl ImageStore {
         Ok(pruned)
     }
 
+    /// Stored blobs that are not `reachable`, with their sizes. A file that is not named as a blob is not ours.
+    pub(super) fn unreached(&self, reachable: &BTreeSet<Digest>) -> Result<Vec<(Digest, u64)>, StoreError> {
+        let failed = |source| StoreError::io("read", &self.blob_directory(), source);
+        let blobs = match self.blobs() {
+            Ok(blobs) => blobs,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(failed(source)),
+        };
+        let mut unreached = Vec::new();
+        for found in blobs.names().map_err(failed)? {
+            let digest = found.name.to_str().and_then(|name| Digest::from_hex(name).ok());
+            let Some(digest) = digest.filter(|digest| !reachable.contains(digest)) else { continue };
+            let stat = blobs.stat(&found.name).map_err(failed)?;
+            // A directory is no blob, whatever its name.
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                continue;
+            }
+            let size = u64::try_from(stat.st_size).unwrap_or_default();
+            unreached.push((digest, size));
+        }
+        Ok(unreached)
+    }
+
     /// The digests of everything that the entries need.
     pub(super) fn reachable(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        self.reachable_from(self.read_index()?.manifests)
+    }
+
+    pub(super) fn reachable_from(&self, mut pending: Vec<Descriptor>) -> Result<BTreeSet<Digest>, StoreError> {
         let mut reachable = BTreeSet::new();
-        let mut pending: Vec<_> = self.read_index()?.manifests;
         while let Some(descriptor) = pending.pop() {
             if !reachable.insert(descriptor.digest) {
                 continue;

@@ -452,3 +452,102 @@ fn a_child_that_no_reader_has_seen_is_read_before_its_index_gets_a_name() {
     }
     assert!(names(&store).is_empty());
 }
+
+#[test]
+fn only_a_stored_image_gets_a_name() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["app"]);
+    let lease = store.lease().expect("a lease");
+    let absent = Descriptor::of(media_type::IMAGE_MANIFEST, b"absent");
+    let refused = store.tag(&lease, &absent, &[name("more")], None);
+    assert!(matches!(refused, Err(StoreError::MissingBlob(digest)) if digest == absent.digest), "{refused:?}");
+    let shorter = Descriptor { size: one.descriptor.size - 1, ..one.descriptor.clone() };
+    assert!(matches!(store.tag(&lease, &shorter, &[name("more")], None), Err(StoreError::BlobSize { .. })));
+    assert_eq!(names(&store), ["app:latest"]);
+}
+
+#[test]
+fn a_stored_blob_of_the_right_size_and_other_content_is_written_again() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let descriptor = store.put(&lease, "text/plain", b"content").expect("stored");
+    std::fs::write(store.blob_path(descriptor.digest), "CONTENT").expect("damaged");
+    store.put(&lease, "text/plain", b"content").expect("healed");
+    assert_eq!(store.read_document(&descriptor).expect("whole"), b"content");
+}
+
+#[test]
+fn an_empty_blob_that_is_needed_is_not_pruned() {
+    let (_dir, store) = open();
+    let one = image(&store, b"", &["app"]);
+    assert_eq!(store.prune().expect("pruned"), Pruned::default());
+    store.tree(&one.descriptor).expect("whole");
+    store.remove(&store.entries().expect("entries")).expect("removed");
+    assert_eq!(store.unreferenced().expect("counted").blobs, 3);
+    assert_eq!(store.prune().expect("pruned").blobs, 3);
+}
+
+#[test]
+fn what_would_be_pruned_is_counted() {
+    let (_dir, store) = open();
+    let one = image(&store, b"one", &["app"]);
+    image(&store, b"other", &["other"]);
+    assert_eq!(store.unreferenced().expect("counted"), Pruned::default());
+    store.remove(&store.resolve("other").expect("there").entries).expect("removed");
+    let counted = store.unreferenced().expect("counted");
+    assert_eq!((counted.blobs, counted), (3, store.prune().expect("pruned")));
+    store.tree(&one.descriptor).expect("untouched");
+}
+
+#[test]
+fn a_full_disk_is_given_room_by_what_no_entry_needs_and_then_by_what_goes() {
+    let (_dir, store) = open();
+    let blobs = || store.blobs().and_then(Directory::names).expect("listed").len();
+    let keep = image(&store, b"keep", &["keep"]);
+    image(&store, b"goes", &["goes"]);
+    image(&store, b"gone", &["gone"]);
+    store.remove(&store.resolve("gone").expect("there").entries).expect("removed");
+    std::fs::write(store.path(TEMPORARY).join("download-left"), "x").expect("a left-over");
+    let doomed = store.resolve("goes").expect("there").entries;
+    let mut seen = Vec::new();
+    let mut attempt = |_: &[Entry]| {
+        seen.push(blobs());
+        match seen.len() {
+            3 => store.remove_entries(&doomed),
+            _ => Err(StoreError::io("write", store.root(), ErrorKind::StorageFull.into())),
+        }
+    };
+    let removed = store.remove_making_room(&doomed, &mut attempt).expect("removed at last");
+    assert_eq!((removed.len(), seen), (1, vec![9, 6, 3]));
+    assert_eq!(std::fs::read_dir(store.path(TEMPORARY)).expect("listed").count(), 0);
+    assert_eq!(names(&store), ["keep:latest"]);
+    store.tree(&keep.descriptor).expect("untouched");
+}
+
+#[test]
+fn room_is_made_for_a_full_disk_alone_and_never_beside_others() {
+    let (_dir, store) = open();
+    let store = store.with_patience(Duration::ZERO);
+    image(&store, b"one", &["app"]);
+    let doomed = store.entries().expect("entries");
+    for (kind, others, tries) in [
+        (ErrorKind::StorageFull, false, 3),
+        (ErrorKind::QuotaExceeded, false, 3),
+        (ErrorKind::FileTooLarge, false, 1),
+        (ErrorKind::PermissionDenied, false, 1),
+        (ErrorKind::StorageFull, true, 1),
+    ] {
+        image(&store, b"one", &["app"]);
+        let lease = others.then(|| store.lease().expect("a lease"));
+        let mut count = 0;
+        let mut attempt = |_: &[Entry]| {
+            count += 1;
+            Err(StoreError::io("write", store.root(), kind.into()))
+        };
+        let error = store.remove_making_room(&doomed, &mut attempt).expect_err("no room");
+        assert!(matches!(error, StoreError::Io { source, .. } if source.kind() == kind));
+        assert_eq!(count, tries, "{kind:?}, others at work: {others}");
+        assert_eq!(names(&store), ["app:latest"]);
+        drop(lease);
+    }
+}

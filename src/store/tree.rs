@@ -133,12 +133,46 @@ impl ImageStore {
         Ok(())
     }
 
+    /// The configurations of a tree's images, each with its manifest, in the tree's order.
+    pub fn configs<'a>(&self, tree: &'a ImageTree) -> Result<Vec<(&'a Manifest, ImageConfig)>, StoreError> {
+        let manifests = tree.documents.iter().filter_map(Document::manifest);
+        manifests.map(|manifest| Ok((manifest, self.config(manifest)?.1))).collect()
+    }
+
+    /// Fails unless the images below `documents` can be listed: each has a configuration that can be read.
+    ///
+    /// Each document is read once, however many others need it.
+    pub fn check_configs<'a>(&self, documents: impl IntoIterator<Item = &'a Document>) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        let mut pending: Vec<Descriptor> = Vec::new();
+        let mut look = |document: &Document, pending: &mut Vec<Descriptor>| match &document.content {
+            Content::Manifest(manifest) => self.config(manifest).map(drop),
+            Content::Index(index) => {
+                pending.extend(index.manifests.iter().filter(|child| seen.insert(child.digest)).cloned());
+                Ok(())
+            }
+        };
+        for document in documents {
+            look(document, &mut pending)?;
+            while let Some(child) = pending.pop() {
+                look(&self.document(&child)?, &mut pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration of a manifest: its exact bytes and what they say.
+    fn config(&self, manifest: &Manifest) -> Result<(Vec<u8>, ImageConfig), StoreError> {
+        let bytes = self.read_document(&manifest.config)?;
+        let config = strict::from_slice(&bytes).map_err(|source| invalid(&manifest.config, source))?;
+        Ok((bytes, config))
+    }
+
     /// The image a descriptor stands for; of an index, the one for `platform` or, without a wish,
     /// the first that is not an attestation.
     pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
         let (document, manifest) = self.manifest(name, descriptor, platform)?;
-        let config_bytes = self.read_document(&manifest.config)?;
-        let config = strict::from_slice(&config_bytes).map_err(|source| invalid(&manifest.config, source))?;
+        let (config_bytes, config) = self.config(&manifest)?;
         Ok(Image { document, manifest, config_bytes, config })
     }
 

@@ -4,14 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::layer::read::{TarError, archives};
+use crate::store::StoreError;
 
 /// Loads into a store that has an image, and checks that the refusal changed nothing of it.
 fn refusal(archive: &[u8]) -> ArchiveError {
     let (_dir, store) = open();
     image(&store, &["kept"], &["kept"]);
     let before = std::fs::read(store.root().join("index.json")).expect("read");
+    let blobs = std::fs::read_dir(store.root().join("blobs/sha256")).expect("listed").count();
     let error = loaded(&store, archive).expect_err("refused");
     assert_eq!(std::fs::read(store.root().join("index.json")).expect("read"), before);
+    assert_eq!(std::fs::read_dir(store.root().join("blobs/sha256")).expect("listed").count(), blobs);
     assert_eq!(std::fs::read_dir(store.root().join(".tmp")).expect("listed").count(), 0);
     error
 }
@@ -47,6 +50,43 @@ fn paths_that_leave_the_archive() {
     assert!(matches!(refusal(header.as_bytes()), ArchiveError::Path(_)));
     let long = "names/".repeat(200);
     assert!(matches!(refusal(&tar_of(&[(&format!("{long}x"), b"")])), ArchiveError::Path(_)));
+}
+
+#[test]
+fn an_image_that_cannot_be_listed_is_not_loaded() {
+    let layer = layer_of("x");
+    let bytes = br#"{"rootfs":{"type":"layers","diff_ids":7}}"#;
+    let config = Descriptor::of(media_type::IMAGE_CONFIG, bytes);
+    let layer_blob = Descriptor::of(media_type::IMAGE_LAYER, &layer);
+    let manifest = Document::from_manifest(Manifest::new(config.clone(), vec![layer_blob.clone()], BTreeMap::new()));
+    let index = Index { schema_version: 2, manifests: vec![manifest.descriptor.clone()], ..Index::default() };
+    let index = serde_json::to_vec(&index).expect("serialises");
+    let (config_path, layer_path, manifest_path) =
+        (blob_path(config.digest), blob_path(layer_blob.digest), blob_path(manifest.digest()));
+    let files: Vec<(&str, &[u8])> = vec![
+        (&config_path, bytes),
+        (&layer_path, &layer),
+        (&manifest_path, &manifest.bytes),
+        ("index.json", &index),
+        ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+    ];
+    let archive = [tar_of(&files), vec![0; 1024]].concat();
+    let error = refusal(&archive);
+    assert!(matches!(error, ArchiveError::Store(StoreError::Document { .. })), "{error:?}");
+}
+
+#[test]
+fn more_names_than_an_archive_may_have() {
+    let layer = layer_of("x");
+    let manifest = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("app:v{number}")).collect();
+        serde_json::json!([{ "Config": "c.json", "RepoTags": names, "Layers": ["l.tar"] }]).to_string()
+    };
+    let diff_id = Digest::of(&layer);
+    let refused = refusal(&docker(&layer, diff_id, Some(&manifest(4097))));
+    assert!(matches!(refused, ArchiveError::TooMany { what: "names", limit: 4096 }), "{refused:?}");
+    let (_dir, store) = open();
+    assert_eq!(loaded(&store, &docker(&layer, diff_id, Some(&manifest(4096)))).expect("loaded").len(), 4096);
 }
 
 #[test]

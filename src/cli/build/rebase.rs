@@ -15,7 +15,7 @@ impl Args {
         let name = self.directory.as_ref().and_then(|name| name.to_str()).ok_or_else(|| {
             Failure::usage("--rebase needs an image").hint("idpbuilder-build --rebase BASE IMAGE -t NAME")
         })?;
-        let store = self.store.open(ui)?;
+        let store = self.store.open(ui)?.removing_unpublished();
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         let lease = store.lease()?;
         let bases = self.bases(ui, &store, &lease, &progress);

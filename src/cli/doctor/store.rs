@@ -1,5 +1,6 @@
 //! The lines about disk and store.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use crate::cli::diagnosis::Line;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::ui::Ui;
 use crate::doctor::{room, store_health};
-use crate::store::StoreError;
+use crate::store::{ImageStore, Pruned, Repair, StoreError};
+use crate::text::escaped;
 
 /// How long the quick look at the store may take.
 const STORE_LIMIT: Duration = Duration::from_secs(1);
@@ -30,12 +32,18 @@ impl Args {
         let looked = ui.run_blocking(|interrupt| Ok(store_health(&root, self.deep, limit, interrupt)))?;
         let place = root.display();
         lines.push(match looked {
-            Err(error) => Line::fail("store", &error.into(), "name another store with --store"),
+            Err(error) => Line::fail("store", &error.into(), "keep what can be read: idpbuilder-doctor --repair"),
             Ok(None) => Line::ok("store", format!("{place}: none yet")),
             Ok(Some(health)) if !health.damaged.is_empty() => damaged_line(health.damaged),
             Ok(Some(health)) => {
                 let size = HumanBytes(health.bytes);
-                let found = format!("{place}: {} images, {} blobs, {size}", health.images, health.blobs);
+                let mut found = format!("{place}: {} images, {} blobs, {size}", health.images, health.blobs);
+                let Pruned { blobs, bytes, .. } = health.unreferenced;
+                if blobs > 0 {
+                    let size = HumanBytes(bytes);
+                    let _ =
+                        write!(found, "; {blobs} more that no image needs, {size}: idpbuilder-rm --prune frees them");
+                }
                 match (health.left, self.deep) {
                     (0, true) => Line::ok("store", format!("{found}, all hashed")),
                     (0, false) => Line::ok("store", found),
@@ -45,6 +53,32 @@ impl Args {
             }
         });
         Ok(())
+    }
+}
+
+impl Args {
+    /// Repairs the store and prints what was done.
+    pub(super) fn repair(&self, ui: &Ui) -> Outcome {
+        let root = ui.settings(self.store.store.as_deref())?.store.value;
+        let done = ui.run_blocking(|interrupt| Ok(ImageStore::repair(&root, interrupt)?))?;
+        if done.is_empty() {
+            return ui.data(&format!("Nothing to repair in {}", root.display()));
+        }
+        let lines: Vec<String> = done.iter().map(|repair| escaped(&repaired(repair)).into_owned()).collect();
+        ui.data(&lines.join("\n"))
+    }
+}
+
+/// One thing that a repair did, as a line.
+fn repaired(repair: &Repair) -> String {
+    match repair {
+        Repair::Aside { name, to, reason } => format!("Renamed {name} to {to}: {reason}"),
+        Repair::Marker => "Wrote oci-layout".to_owned(),
+        Repair::Index { kept, lost: 0 } => format!("Wrote index.json with {kept} entries"),
+        Repair::Index { kept, lost } => format!("Wrote index.json with {kept} entries; {lost} are lost"),
+        Repair::Removed { name: Some(name), digest, reason } => format!("Removed {name} ({digest}): {reason}"),
+        Repair::Removed { name: None, digest, reason } => format!("Removed {digest}: {reason}"),
+        Repair::Recovered(digest) => format!("Kept {digest} without a name; idpbuilder-tag names it"),
     }
 }
 
