@@ -258,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_an_envelope_is_limited() {
+        let errors = vec![serde_json::json!({"code": "DENIED", "message": "no"}); 100];
+        let refusal = read(403, &[], &serde_json::json!({ "errors": errors }).to_string());
+        assert_eq!(refusal.errors.len(), MAX_ERRORS);
+        let long = " ".repeat(MAX_BODY_BYTES) + r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
+        assert!(read(403, &[], &long).is_mute(), "what comes late is not read");
+    }
+
+    #[test]
     fn plain_text_and_empty_bodies() {
         assert_eq!(read(401, &[], "authGroup.Verify\n").to_string(), "401 Unauthorized: authGroup.Verify");
         let empty = read(500, &[], "");

@@ -175,6 +175,15 @@ mod tests {
         assert_eq!(parse(&[r#"Bearer service="x""#, "", ",,", "=", "\"x\""]), []);
     }
 
+    #[test]
+    fn what_is_read_of_challenges_is_limited() {
+        assert_eq!(parse(&["Basic realm=x"; 40]).len(), MAX_CHALLENGES);
+        assert_eq!(parse(&[&"Basic realm=x, ".repeat(40)]).len(), MAX_CHALLENGES);
+        let after = |length: usize| format!("{}, Basic realm=x", "a".repeat(length));
+        assert_eq!(parse(&[&after(MAX_HEADER_BYTES - 20)]).len(), 1);
+        assert_eq!(parse(&[&after(MAX_HEADER_BYTES)]), []);
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(0x20u8.., 0..200)) {

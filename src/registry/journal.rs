@@ -203,8 +203,19 @@ mod tests {
         let mut entry = journal.enter("r", "a", Digest::of(b"")).expect("free");
         let mut other = journal.enter("r", "b", Digest::of(b"")).expect("free");
         other.note("http://r/u", 7, now);
-        std::fs::copy(&other.path, &entry.path).expect("copied");
-        assert_eq!(entry.found(now), None);
+        let mut elsewhere = journal.enter("s", "a", Digest::of(b"")).expect("free");
+        elsewhere.note("http://r/u", 7, now);
+        for foreign in [&other, &elsewhere] {
+            std::fs::copy(&foreign.path, &entry.path).expect("copied");
+            assert_eq!(entry.found(now), None);
+        }
+        entry.note("http://r/u", 7, now);
+        assert!(entry.found(now).is_some());
+        let noted = std::fs::read_to_string(&entry.path).expect("read");
+        let limit = usize::try_from(MAX_FILE_BYTES).expect("small");
+        std::fs::write(&entry.path, " ".repeat(limit) + &noted).expect("written");
+        assert_eq!(entry.found(now), None, "longer than any of ours");
+        assert_eq!(entry.found(at("2029-12-31T12:00:00Z")), None, "of the future");
         for text in ["", "{\"host\":", "null", &"[".repeat(100_000)] {
             std::fs::write(&entry.path, text).expect("written");
             assert_eq!(entry.found(now), None);

@@ -185,6 +185,19 @@ async fn a_token_service_without_a_token_breaks_the_protocol() {
 }
 
 #[tokio::test]
+async fn the_answer_of_a_token_service_is_limited() {
+    let long = format!("{{\"token\":\"t1\"}}{}", " ".repeat(1 << 20));
+    let server = Scripted::start(move |request| match request.header("authorization") {
+        _ if request.path() == TOKEN_PATH => answer(200, &long),
+        Some("Bearer t1") => with(200, "Content-Length", "5"),
+        _ => with(401, "WWW-Authenticate", challenge(request)),
+    });
+    let client = registry(&server.host(), Some(login("u", "p")));
+    let error = client.head_blob("a/b", Digest::of(b"")).await.expect_err("too long");
+    assert!(matches!(&error, RegistryError::Protocol { violation: Violation::TooLong(_), .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn what_a_server_says_back_of_a_credential_is_not_told() {
     let server = Scripted::start(|request| match request.header("authorization") {
         None => with(401, "WWW-Authenticate", "Basic realm=\"r\""),

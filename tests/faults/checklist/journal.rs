@@ -40,6 +40,18 @@ async fn an_address_elsewhere_is_not_written_down() {
 }
 
 #[tokio::test]
+async fn an_entry_beyond_the_end_of_its_blob_is_not_believed() {
+    let pushing = ended(None).await;
+    let [(path, text)] = &entries(&pushing)[..] else { panic!("one entry") };
+    let mut record: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    record["offset"] = (7 * MIB).into();
+    std::fs::write(path, record.to_string()).expect("written");
+    pushing.lab.registry().playing.lock().expect("unpoisoned").clear();
+    pushing.push().await.expect("pushed");
+    assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_entry_that_points_elsewhere_is_not_followed() {
     let pushing = ended(None).await;
     let [(path, text)] = &entries(&pushing)[..] else { panic!("one entry") };
@@ -50,7 +62,7 @@ async fn an_entry_that_points_elsewhere_is_not_followed() {
     // Another laboratory would not know the session: the same one goes on, without its script.
     pushing.lab.registry().playing.lock().expect("unpoisoned").clear();
     pushing.push().await.expect("pushed");
-    invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image);
+    assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
     let strayed = pushing.lab.seen().into_iter().filter(|exchange| exchange.site == Site::Elsewhere);
     assert_eq!(strayed.map(|exchange| exchange.target).collect::<Vec<_>>(), Vec::<String>::new());
 }
