@@ -13,6 +13,9 @@ use crate::layer::Format;
 use crate::progress::Interrupt;
 use crate::store::{ImageStore, Lease};
 
+/// The most bytes that the configurations of all images have together: an archive may name one large one many times.
+const MAX_CONFIG_BYTES: u64 = 64 * MAX_DOCUMENT_BYTES;
+
 /// The images of `manifest.json`.
 ///
 /// Newer engines add the OCI layout they keep; where it has the image, its own manifest is taken, so
@@ -26,7 +29,7 @@ pub(super) fn images(
     interrupt: &Interrupt,
 ) -> Result<Vec<Found>, ArchiveError> {
     let originals = index.map(|index| oci::Originals::read(store, index)).transpose()?;
-    let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new() };
+    let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new(), parsed: 0 };
     let mut found = Vec::new();
     for image in images {
         let names: Vec<_> = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
@@ -51,12 +54,19 @@ struct Converter<'a> {
     interrupt: &'a Interrupt,
     /// Digests of compressed layers' tars, by their own digest: images share layers.
     diff_ids: BTreeMap<Digest, Digest>,
+    /// Bytes of configurations so far.
+    parsed: u64,
 }
 
 impl Converter<'_> {
     fn convert(&mut self, image: &DockerImage, config: Stored) -> Result<Document, ArchiveError> {
         if config.size > MAX_DOCUMENT_BYTES {
             return Err(ArchiveError::document_size(&image.config, config.size));
+        }
+        self.parsed += config.size;
+        if self.parsed > MAX_CONFIG_BYTES {
+            let path = image.config.clone();
+            return Err(ArchiveError::TooLarge { path, size: self.parsed, limit: MAX_CONFIG_BYTES });
         }
         let descriptor = Descriptor::new(media_type::IMAGE_CONFIG, config.digest, config.size);
         let parsed: ImageConfig = strict::from_slice(&self.store.read_document(&descriptor)?)

@@ -26,7 +26,7 @@ pub use counts::Counts;
 pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
-pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, Verdict};
+pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, RuleTrail, Verdict};
 pub use walk::{Listing, MAX_DEPTH};
 
 use rustix::fs::{AtFlags, OFlags, statat};

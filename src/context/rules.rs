@@ -86,6 +86,27 @@ pub struct Verdict<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Hits(Vec<bool>);
 
+/// Which rules match the directories on the way to the path that was asked about last: neighbours are asked about from
+/// where they part.
+#[derive(Debug, Clone, Default)]
+pub struct RuleTrail {
+    directory: String,
+    /// Where in it each directory ends.
+    hits: Vec<(usize, Hits)>,
+}
+
+impl RuleTrail {
+    /// Goes back to the directories that are on the way to `path` as well; answers where the last one ends.
+    fn go_back(&mut self, path: &str) -> Option<usize> {
+        let is_on_the_way = |end: usize| path.as_bytes().get(end) == Some(&b'/');
+        let shared = self.directory.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count();
+        while self.hits.last().is_some_and(|(end, _)| *end > shared || !is_on_the_way(*end)) {
+            self.hits.pop();
+        }
+        self.hits.last().map(|(end, _)| *end)
+    }
+}
+
 impl IgnoreRules {
     /// Adds the rules of an ignore file's content; `path` is what messages call it.
     pub fn add_file(&mut self, path: &Arc<PathBuf>, content: &[u8]) -> Result<(), RuleError> {
@@ -142,6 +163,23 @@ impl IgnoreRules {
         self.verdict(self.deciding(path))
     }
 
+    /// [`Self::decide`] for paths one after the other, which asks about each of their directories once.
+    pub fn decide_along(&self, path: &[u8], trail: &mut RuleTrail) -> Verdict<'_> {
+        if self.rules.is_empty() {
+            return self.verdict(None);
+        }
+        let path = text(path);
+        let known = trail.go_back(&path);
+        for (end, _) in path.match_indices('/').filter(|(end, _)| known.is_none_or(|known| *end > known)) {
+            let hits = self.hits(trail.hits.last().map(|(_, hits)| hits), &path[..end]);
+            trail.hits.push((end, hits));
+        }
+        let end = trail.hits.last().map_or(0, |(end, _)| *end);
+        trail.directory.clear();
+        trail.directory.push_str(&path[..end]);
+        self.verdict(self.last(trail.hits.last().map(|(_, hits)| hits), &path))
+    }
+
     /// The index of the rule that decides about the path; `None` if none matches, and it goes in.
     pub(super) fn deciding(&self, path: &[u8]) -> Option<usize> {
         let path = text(path);
@@ -157,6 +195,8 @@ impl IgnoreRules {
 
     /// All rules that match `directory`, given those that match its parent.
     pub(super) fn hits(&self, parent: Option<&Hits>, directory: &str) -> Hits {
+        #[cfg(test)]
+        tests::DIRECTORIES.set(tests::DIRECTORIES.get() + 1);
         let hit = |(index, rule): (usize, &Rule)| {
             parent.is_some_and(|parent| parent.0[index]) || rule.pattern.matches(directory)
         };

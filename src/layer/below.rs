@@ -173,7 +173,7 @@ impl Below {
         while let Some(name) = pending.pop() {
             steps += 1;
             if steps > MAX_STEPS {
-                return Err(LandingError::Links { path: shown(path), limit: MAX_LINKS });
+                return Err(LandingError::Names { path: shown(path), limit: MAX_STEPS });
             }
             match name {
                 b"" | b"." => continue,
@@ -227,7 +227,7 @@ impl Below {
     /// a layer over the others does.
     fn enter(&mut self, path: &[u8]) -> u32 {
         let (known, mut found) = self.entered.go_back(path);
-        for end in ends(path).filter(|end| *end > known) {
+        for end in ends_beyond(path, known) {
             let key = key(found, parted(&path[..end]).1);
             found = match self.nodes.get(&key) {
                 Some(Node::Directory(number)) => *number,
@@ -258,7 +258,7 @@ impl Below {
         let (parent, name) = parted(path);
         let mut trail = self.found.borrow_mut();
         let (known, mut found) = trail.go_back(parent);
-        for end in ends(parent).filter(|end| *end > known) {
+        for end in ends_beyond(parent, known) {
             match self.nodes.get(&key(found, parted(&parent[..end]).1))? {
                 Node::Directory(number) => found = *number,
                 Node::Link(_) | Node::Other => return None,
@@ -282,8 +282,15 @@ impl Below {
 
 /// Where each of a path's directories and the path itself end; nowhere for the root.
 pub(super) fn ends(path: &[u8]) -> impl Iterator<Item = usize> {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-    slashes.chain((!path.is_empty()).then_some(path.len()))
+    ends_beyond(path, 0)
+}
+
+/// [`ends`] beyond one of them, without a look at what is before.
+pub(super) fn ends_beyond(path: &[u8], known: usize) -> impl Iterator<Item = usize> {
+    let start = if known == 0 { 0 } else { known + 1 };
+    let rest = path.get(start..).unwrap_or_default();
+    let slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(move |(end, _)| start + end);
+    slashes.chain((path.len() > known).then_some(path.len()))
 }
 
 /// The directory that a path is in, and its name there.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use error::{ForeignError, NameError};
 use names::{Names, clean};
 
-use super::below::{ends, parted};
+use super::below::{ends_beyond, parted};
 use super::read::{EntryKind, TarEntry, TarReader};
 use super::source::{CopyError, copy_exactly};
 use super::tar::TarWriter;
@@ -22,13 +22,16 @@ use super::{
     Attributes, Below, Compressors, Decoder, Destination, Landing, LayerWriter, MARK_BYTES, Monitor, Owner, Packed,
     Style, Thing, detect,
 };
-use crate::context::{IGNORE_FILES, IgnoreRules};
+use crate::context::{IGNORE_FILES, IgnoreRules, RuleTrail};
 
 /// Bytes that are read from a stream or a file at a time.
 const READ_BYTES: usize = 256 << 10;
 
 /// The most bytes that the files of an archive may have together.
 const MAX_CONTENT_BYTES: u64 = 1 << 40;
+
+/// The most bytes of names that are kept of directories which may come at the archive's end, or never.
+const MAX_HELD_BYTES: usize = 64 << 20;
 
 /// How a stream becomes a layer.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +83,9 @@ pub fn import<R: Read, W: Write + Send + 'static>(
         implied: BTreeMap::new(),
         last: Default::default(),
         trail: Trail::default(),
+        rule_trail: RuleTrail::default(),
         waiting: HashMap::new(),
+        held: 0,
         imported: Imported::default(),
         below,
     };
@@ -109,8 +114,12 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     last: (Vec<u8>, Vec<u8>),
     /// Which of the archive's directories are links below, for the last name.
     trail: Trail,
+    /// Which rules match the directories of the last name.
+    rule_trail: RuleTrail,
     /// Directories that are left out unless something below them is not.
     waiting: HashMap<Vec<u8>, TarEntry>,
+    /// Bytes of the names of both.
+    held: usize,
     imported: Imported,
     below: &'a mut Below,
 }
@@ -135,10 +144,14 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 return Err(ForeignError::name(&entry.path, NameError::Empty));
             }
             self.imported.ignore_file |= IGNORE_FILES.iter().any(|name| name.as_bytes() == path);
-            if self.plan.rules.decide(&path).excluded {
+            if self.plan.rules.decide_along(&path, &mut self.rule_trail).excluded {
                 self.names.count()?;
                 let is_directory = entry.kind == EntryKind::Directory;
-                let again = may_return && is_directory && self.waiting.insert(path, entry).is_some();
+                let mut again = false;
+                if may_return && is_directory {
+                    self.hold(2 * path.len())?;
+                    again = self.waiting.insert(path, entry).is_some();
+                }
                 self.imported.excluded += u64::from(!again);
                 continue;
             }
@@ -237,7 +250,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         let is_new = self.names.add(&own, is_directory).map_err(|why| why.of(path))?;
         let directory = if is_directory { path } else { parted(path).0 };
         let known = shared(&self.last.0, directory);
-        for end in ends(directory).filter(|end| *end > known) {
+        for end in ends_beyond(directory, known) {
             if let Some(followed) = self.landing.enter(&path[..end], self.below, &mut self.trail) {
                 monitor.warn(&followed);
             }
@@ -250,7 +263,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
             self.names.add(&name, is_directory).map_err(|why| why.of(path))?
         };
         let place = if is_followed { &name[..] } else { parted(&name).0 };
-        self.imply(place, shared(&self.last.1, place));
+        self.imply(place, shared(&self.last.1, place))?;
         self.last = (directory.to_vec(), place.to_vec());
         if is_new && is_directory {
             self.implied.remove(&name);
@@ -259,16 +272,24 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     /// Notes that the archive has something in a directory, from where it is not known yet.
-    fn imply(&mut self, directory: &[u8], known: usize) {
-        for end in ends(directory).filter(|end| *end > known) {
+    fn imply(&mut self, directory: &[u8], known: usize) -> Result<(), ForeignError> {
+        for end in ends_beyond(directory, known) {
             let name = &directory[..end];
             if !self.names.is_directory(name)
                 && !self.landing.is_on_the_way(name)
                 && let Some(attributes) = self.below.attributes(name)
             {
+                self.hold(name.len())?;
                 self.implied.insert(name.to_vec(), attributes);
             }
         }
+        Ok(())
+    }
+
+    /// Counts bytes of names that are kept until the archive's end.
+    fn hold(&mut self, bytes: usize) -> Result<(), ForeignError> {
+        self.held += bytes;
+        if self.held > MAX_HELD_BYTES { Err(ForeignError::TooMuchHeld { limit: MAX_HELD_BYTES }) } else { Ok(()) }
     }
 
     /// Sets whose the entry is.

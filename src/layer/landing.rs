@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::below::{End, MAX_PATH_BYTES, ends, parted, shown};
+use super::below::{End, MAX_PATH_BYTES, ends, ends_beyond, parted, shown};
 use super::trail::{Trail, number};
 use super::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
 use crate::context::{Entry, Kind};
@@ -25,6 +25,14 @@ pub enum LandingError {
         /// The path.
         path: String,
         /// How many are followed.
+        limit: usize,
+    },
+    /// Links whose targets have too many names together.
+    #[error("`{path}` leads through more than {limit} names with its links")]
+    Names {
+        /// The path.
+        path: String,
+        /// How many are walked through.
         limit: usize,
     },
     /// A file where a directory is needed.
@@ -210,7 +218,7 @@ impl Landing {
         if !self.followed.is_empty() {
             let own = if is_directory { path } else { parted(path).0 };
             let (known, mut last) = trail.go_back(own);
-            for end in ends(own).filter(|end| *end > known) {
+            for end in ends_beyond(own, known) {
                 if self.is_followed(&own[..end]) {
                     last = number(end);
                 }

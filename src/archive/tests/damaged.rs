@@ -132,6 +132,33 @@ fn sizes_and_counts() {
 }
 
 #[test]
+fn links_lead_on_so_often() {
+    let (_dir, store) = open();
+    let config = config_of("amd64", vec![]);
+    let chain = |links: usize| {
+        let link = |number: usize| special(&format!("l{number}"), tar::EntryType::Symlink, &format!("l{}", number + 1));
+        let manifest = br#"[{"Config":"l0","RepoTags":["app"],"Layers":[]}]"#;
+        let files = tar_of(&[(&format!("l{links}"), &config), ("manifest.json", manifest)]);
+        [(0..links).flat_map(link).collect(), files, vec![0; 1024]].concat()
+    };
+    loaded(&store, &chain(8)).expect("as many as are followed");
+    assert!(matches!(refusal(&chain(9)), ArchiveError::Missing(_)));
+}
+
+#[test]
+fn paths_have_so_many_bytes() {
+    let archive = |length: usize| {
+        let name = "n".repeat(length);
+        let manifest = format!(r#"[{{"Config":"{name}","RepoTags":["app"],"Layers":[]}}]"#);
+        [tar_of(&[(&name, &config_of("amd64", vec![])), ("manifest.json", manifest.as_bytes())]), vec![0; 1024]]
+            .concat()
+    };
+    let (_dir, store) = open();
+    loaded(&store, &archive(1024)).expect("as long as allowed");
+    assert!(matches!(refusal(&archive(1025)), ArchiveError::Path(_)));
+}
+
+#[test]
 fn cut_off_anywhere() {
     let (_dir, store) = open();
     image(&store, &["one"], &["app"]);
@@ -223,6 +250,22 @@ fn what_readers_read_otherwise_is_no_image_archive() {
     for (note, archive, is_refused) in archives() {
         let error = loaded(&store, &archive).expect_err("there is no image in it");
         assert_eq!(matches!(error, ArchiveError::Tar(_)), is_refused, "{note}");
+    }
+}
+
+#[test]
+fn one_large_configuration_for_many_images() {
+    let mut config = config_of("amd64", vec![]);
+    config.resize(3 << 20, b' ');
+    let manifest = |images: usize| {
+        let images = vec![r#"{"Config":"c.json","RepoTags":null,"Layers":[]}"#; images].join(",");
+        [tar_of(&[("c.json", &config), ("manifest.json", format!("[{images}]").as_bytes())]), vec![0; 1024]].concat()
+    };
+    match refusal(&manifest(100)) {
+        ArchiveError::TooLarge { path, size, limit } => {
+            assert_eq!((&path[..], size, limit), ("c.json", 86 * (3 << 20), 256 << 20));
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use tar::{EntryType, Header};
 
 use super::*;
-use crate::layer::{Decoder, OutlineError};
+use crate::layer::{Decoder, MAX_NAMES, OutlineError};
 
 /// Entries of a tar archive: `d MODE UID TIME PATH`, `l PATH TARGET`, `f PATH`.
 fn archive(lines: &[&str]) -> Vec<u8> {
@@ -243,6 +243,22 @@ fn what_is_in_the_way_is_named() {
     fs::write(bench.dir.path().join("tree/usr/bin/tool"), "").expect("written");
     let twice = refused(&[("tree", "/")]);
     assert!(twice.starts_with("/: `usr/bin/tool` and something else of the source land at `/usr/bin/tool`"), "{twice}");
+}
+
+#[test]
+fn the_names_of_all_layers_count() {
+    let bench = Bench::new();
+    plant(&bench);
+    // Half of the names that are allowed, and some more, in few entries.
+    let layer = |top: &str| {
+        let lines = (0..=MAX_NAMES / 512).map(|number| format!("d 755 0 1 {top}{number}/{}d", "d/".repeat(254)));
+        let lines: Vec<String> = lines.collect();
+        (media_type::IMAGE_LAYER, archive(&lines.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    let built = |layers: &[(&str, Vec<u8>)]| bench.build(&bench.on(bench.base(layers), &[("tool", "/bin/tool")]));
+    built(&[layer("a")]).expect("built");
+    let refused = built(&[layer("a"), layer("b")]);
+    assert!(matches!(refused, Err(BuildError::BaseLayer { source: OutlineError::TooLarge, .. })), "{refused:?}");
 }
 
 #[test]

@@ -3,6 +3,11 @@ use proptest::prelude::*;
 use super::super::pattern::MAX_PATTERN_BYTES;
 use super::*;
 
+std::thread_local! {
+    /// How many directories the rules were asked about in this thread.
+    pub(super) static DIRECTORIES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 fn rules(content: &[u8]) -> Result<IgnoreRules, RuleError> {
     let mut rules = IgnoreRules::default();
     rules.add_file(&Arc::new(PathBuf::from(".dockerignore")), content)?;
@@ -278,7 +283,37 @@ fn by_trial(pattern: &str, path: &str) -> bool {
 /// A relative path of short names.
 const PATH: &str = "[ab.]{1,3}(/[ab]{1,2}){0,3}";
 
+#[test]
+fn neighbours_are_asked_about_from_where_they_part() {
+    let rules = rules(b"**/x\n!a/d/**/y").expect("rules");
+    let work = |names: usize| {
+        let before = DIRECTORIES.get();
+        let mut trail = RuleTrail::default();
+        for number in 0..names {
+            let path = format!("a/{}{number}", "d/".repeat(50));
+            assert!(!rules.decide_along(path.as_bytes(), &mut trail).excluded);
+        }
+        DIRECTORIES.get() - before
+    };
+    assert_eq!((work(100), work(200)), (51, 51));
+}
+
 proptest! {
+    #[test]
+    fn a_trail_changes_no_decision(
+        patterns in proptest::collection::vec("!?(\\*\\*/)?[ab*]{1,2}(/[ab*]{1,2}){0,2}", 0..6),
+        paths in proptest::collection::vec("[ab]{1,2}(/[ab]{1,2}){0,4}", 0..20),
+    ) {
+        let rules = rules(patterns.join("\n").as_bytes()).expect("rules");
+        let mut trail = RuleTrail::default();
+        for path in paths {
+            let (along, alone) = (rules.decide_along(path.as_bytes(), &mut trail), rules.decide(path.as_bytes()));
+            prop_assert_eq!(along.excluded, alone.excluded);
+            prop_assert_eq!(along.rule.map(|rule| &rule.written), alone.rule.map(|rule| &rule.written));
+        }
+    }
+
+
     #[test]
     fn reading_never_panics(content: Vec<u8>, path: Vec<u8>) {
         if let Ok(rules) = rules(&content) {

@@ -85,6 +85,55 @@ fn links_are_followed_as_often_as_linux_does() {
 }
 
 #[test]
+fn paths_end_at_their_slashes() {
+    let beyond = |path: &str, known| ends_beyond(path.as_bytes(), known).collect::<Vec<_>>();
+    for (path, known, ends) in [
+        ("", 0, &[][..]),
+        ("a", 0, &[1]),
+        ("a", 1, &[]),
+        ("a/b/c", 0, &[1, 3, 5]),
+        ("a/b/c", 1, &[3, 5]),
+        ("a/b/c", 3, &[5]),
+        ("a/b/c", 5, &[]),
+    ] {
+        assert_eq!(beyond(path, known), ends, "{path} {known}");
+    }
+}
+
+#[test]
+fn a_path_leads_through_so_many_names_with_its_links() {
+    let long = |links: usize| {
+        let mut below = tree(&["d 755 l0"]);
+        for number in 1..=links {
+            let target = format!("{}l{}", "./".repeat(2000), number - 1);
+            below.put(format!("l{number}").as_bytes(), Thing::Link(target.as_bytes()));
+        }
+        below.resolve(format!("l{links}").as_bytes()).map(|resolved| resolved.end)
+    };
+    assert_eq!(long(2), Ok(End::Directory));
+    assert!(matches!(long(3), Err(LandingError::Names { .. })));
+}
+
+#[test]
+fn what_is_known_of_a_path_goes_with_it() {
+    // Looked up, then replaced on the way, and looked up again.
+    for change in [
+        |below: &mut Below| below.remove(b"a/b"),
+        |below: &mut Below| below.empty(b"a"),
+        |below: &mut Below| below.put(b"a/b", Thing::Other),
+    ] {
+        let mut below = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c", "d 750 a/b/c/d"]);
+        assert!(below.attributes(b"a/b/c/d").is_some());
+        below.put(b"a/b/c/d/e", Thing::Other);
+        change(&mut below);
+        assert_eq!(below.attributes(b"a/b/c/d"), None);
+        below.put(b"a/b/c/f", Thing::Directory(attributes(0o701)));
+        assert_eq!(below.attributes(b"a/b/c/f").map(|found| found.mode), Some(0o701));
+        assert_eq!(below.attributes(b"a/b/c/d"), None);
+    }
+}
+
+#[test]
 fn what_goes_takes_along_what_is_below() {
     let is_there = |below: &Below| below.attributes(b"a/b/c").map(|attributes| attributes.mode);
     let whole = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c"]);

@@ -53,6 +53,14 @@ pub enum ForeignError {
         /// Entries allowed.
         limit: u64,
     },
+    /// Directories that are below or left out, with longer names than are kept in mind.
+    #[error(
+        "directories that the archive leaves out or has something in have more than the {limit} bytes of names allowed"
+    )]
+    TooMuchHeld {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// More content than allowed.
     #[error("the archive's files have more than the {limit} bytes allowed")]
     TooLarge {

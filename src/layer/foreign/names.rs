@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::below::{MAX_DEPTH, ends, parted};
+use super::super::below::{MAX_DEPTH, ends_beyond, parted};
 use super::super::removes;
 use super::super::trail::{Key, Trail, key, number};
 use super::{ForeignError, NameError};
@@ -78,7 +78,7 @@ impl Names {
         self.count_one()?;
         let (parent, name) = parted(path);
         let (known, mut found) = self.trail.go_back(parent);
-        for end in ends(parent).filter(|end| *end > known) {
+        for end in ends_beyond(parent, known) {
             let key = key(found, parted(&parent[..end]).1);
             found = match self.roles.get(&key) {
                 Some(Role::Directory(number) | Role::Implied(number)) => *number,
@@ -117,7 +117,7 @@ impl Names {
     fn role(&mut self, path: &[u8]) -> Option<Role> {
         let (parent, name) = parted(path);
         let (known, mut found) = self.trail.go_back(parent);
-        for end in ends(parent).filter(|end| *end > known) {
+        for end in ends_beyond(parent, known) {
             match self.roles.get(&key(found, parted(&parent[..end]).1))? {
                 Role::Directory(number) | Role::Implied(number) => found = *number,
                 Role::Other => return None,

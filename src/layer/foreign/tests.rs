@@ -299,6 +299,22 @@ fn twice_the_names_are_twice_the_work() {
 }
 
 #[test]
+fn names_that_wait_are_bounded() {
+    // Each a directory that is left out, and that a rule may bring back.
+    let name = |number: usize| format!("{}/{number}", "n".repeat(4000));
+    let archive = |count: usize| {
+        let one = |number| {
+            let path = [name(number).as_bytes(), b"/"].concat();
+            [entry(EntryType::XHeader, "x", 0, "", &record("path", &path)), directory("x")].concat()
+        };
+        stream(&(0..count).map(one).collect::<Vec<_>>())
+    };
+    let plan = Plan { exclude: &["*", "!kept"], ..PLAIN };
+    pack(&archive(8000), &plan).expect("an archive");
+    assert!(matches!(pack(&archive(8400), &plan), Err(ForeignError::TooMuchHeld { .. })));
+}
+
+#[test]
 fn what_readers_read_otherwise_is_no_source() {
     for (note, archive, is_refused) in archives() {
         let imported = pack(&archive, &PLAIN);

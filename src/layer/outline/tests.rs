@@ -161,6 +161,29 @@ fn names_are_bounded() {
     assert_eq!(listed(&outline(&[entry(EntryType::Symlink, "l", &target)])), ["o l"]);
 }
 
+/// Gives out the same entry over and over.
+struct Repeated(Vec<u8>, usize);
+
+impl std::io::Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let start = self.1 % self.0.len();
+        let count = buffer.len().min(self.0.len() - start);
+        buffer[..count].copy_from_slice(&self.0[start..start + count]);
+        self.1 += count;
+        Ok(count)
+    }
+}
+
+#[test]
+fn an_outline_ends_where_it_takes_too_much() {
+    // 4 KiB for one name: bytes run out long before names do.
+    let link = entry(EntryType::Symlink, "l", &"t".repeat(MAX_PATH_BYTES));
+    let mut layer = Repeated(link, 0);
+    assert!(matches!(Outline::read(&mut layer, &Interrupt::default()), Err(OutlineError::TooLarge)));
+    let entries = layer.1 / layer.0.len();
+    assert_eq!(entries, MAX_OUTLINE_BYTES / (MAX_PATH_BYTES + 7) + 1, "one more than there is room for");
+}
+
 #[test]
 fn twice_the_names_are_twice_the_work() {
     let work = |names: usize| {

@@ -38,7 +38,7 @@ fn old(name: &str, content: &[u8]) -> Vec<u8> {
 
 fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let length = (1..=5).map(|digits| rest + digits).find(|l| l.to_string().len() + rest == *l).expect("grows slower");
+    let length = (1..=7).map(|digits| rest + digits).find(|l| l.to_string().len() + rest == *l).expect("grows slower");
     [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
 }
 
@@ -287,6 +287,78 @@ fn refusals_name_the_place() {
     assert!(matches!(read(&hidden), Err(TarError::Field { field: "pax record", .. })));
     let trailing = [file, vec![0; 2 * BLOCK], vec![b'x'; 5 << 20]].concat();
     assert!(matches!(read(&trailing), Err(TarError::Trailer)));
+}
+
+#[test]
+fn limits_are_met_to_the_byte() {
+    let file = || entry("file", EntryType::Regular, b"");
+    let long = |length: u64| {
+        let name = vec![b'n'; usize::try_from(length).expect("small")];
+        [entry("././@LongLink", EntryType::GNULongName, &name), file()].concat()
+    };
+    assert_eq!(one(&long(MAX_NAME_BYTES)).0.path.len() as u64, MAX_NAME_BYTES);
+    assert!(matches!(read(&long(MAX_NAME_BYTES + 1)), Err(TarError::TooLong { field: "name", .. })));
+    let comment = |length: u64| {
+        let records = record("comment", &vec![b'c'; usize::try_from(length).expect("small")]);
+        (records.len() as u64, [entry("x", EntryType::XHeader, &records), file()].concat())
+    };
+    let around = MAX_PAX_BYTES - comment(MAX_PAX_BYTES - 100).0 + MAX_PAX_BYTES - 100;
+    assert_eq!(comment(around).0, MAX_PAX_BYTES);
+    read(&comment(around).1).expect("at the limit");
+    assert!(matches!(read(&comment(around + 1).1), Err(TarError::TooLong { field: "attributes", .. })));
+    let capability = |length: usize| {
+        let records = record("SCHILY.xattr.security.capability", &vec![1; length]);
+        [entry("x", EntryType::XHeader, &records), file()].concat()
+    };
+    assert_eq!(one(&capability(64)).0.capability.map(|bytes| bytes.len()), Some(64));
+    assert!(matches!(read(&capability(65)), Err(TarError::Field { field: "capability", .. })));
+    let end =
+        |trailer: u64| [file(), vec![0; 2 * BLOCK], vec![b'x'; usize::try_from(trailer).expect("small")]].concat();
+    read(&end(MAX_TRAILER_BYTES)).expect("at the limit");
+    assert!(matches!(read(&end(MAX_TRAILER_BYTES + 1)), Err(TarError::Trailer)));
+}
+
+#[test]
+fn maps_of_holes_are_bounded() {
+    // 1 MiB of blocks, as Go has it.
+    let blocks = |count: usize| {
+        let mut sparse = header("holes", EntryType::GNUSparse, 0);
+        let gnu = sparse.as_gnu_mut().expect("GNU");
+        gnu.set_real_size(7);
+        gnu.sparse[0].set_offset(7);
+        gnu.sparse[0].set_length(0);
+        gnu.set_is_extended(true);
+        sparse.set_cksum();
+        let mut bytes = sparse.as_bytes().to_vec();
+        for number in 1..=count {
+            let mut more = tar::GnuExtSparseHeader::new();
+            more.set_is_extended(number < count);
+            bytes.extend(more.as_bytes());
+        }
+        bytes
+    };
+    assert_eq!(one(&blocks(2048)).0.pieces, Some(vec![(7, 0)]));
+    assert!(matches!(read(&blocks(2049)), Err(TarError::Field { field: "sparse map", .. })));
+    let ahead = |digits: usize| {
+        let records = [("major", "1"), ("minor", "0"), ("realsize", "7")];
+        let records = records.map(|(key, value)| record(&format!("GNU.sparse.{key}"), value.as_bytes())).concat();
+        let pieces = digits / 4;
+        let mut map = format!("{:04}\n{}", pieces, "0\n0\n".repeat(pieces)).into_bytes();
+        map.resize(map.len().next_multiple_of(BLOCK), 0);
+        let mut bytes = [entry("x", EntryType::XHeader, &records), entry("holes", EntryType::Regular, &map)].concat();
+        bytes[2 * BLOCK + 257..2 * BLOCK + 265].copy_from_slice(b"ustar\x0000");
+        let mut fixed = Header::from_byte_slice(&bytes[2 * BLOCK..3 * BLOCK]).clone();
+        fixed.set_cksum();
+        bytes[2 * BLOCK..3 * BLOCK].copy_from_slice(fixed.as_bytes());
+        let mut reader = TarReader::new(&bytes[..]);
+        let error = reader.next_entry().expect_err("no map of this file");
+        (reader.offset(), error)
+    };
+    // Read whole and refused for what it says, and not read to its end.
+    assert_eq!(ahead(4000).0, 3 * BLOCK as u64 + 4096);
+    let (offset, error) = ahead(2 << 20);
+    assert!(matches!(error, TarError::Field { field: "sparse map", .. }), "{error}");
+    assert!(offset <= 3 * BLOCK as u64 + sparse::MAX_MAP_BYTES, "{offset}");
 }
 
 #[test]
