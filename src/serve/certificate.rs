@@ -1,6 +1,5 @@
 //! What the server shows clients over TLS: files, or a certificate made at start.
 
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,8 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::fs::{self, Links};
 
 /// The largest certificate or key file read.
 const MAX_PEM_BYTES: u64 = 1 << 20;
@@ -131,11 +132,9 @@ fn civil(date: jiff::civil::Date) -> (i32, u8, u8) {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let failed = |source| CertificateError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_PEM_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    // Kubernetes mounts secrets as links.
+    fs::read_regular(path, MAX_PEM_BYTES, Links::Follow)
+        .map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -86,13 +86,30 @@ pub enum HtpasswdError {
 pub(super) struct Htpasswd(pub(super) BTreeMap<String, BcryptHash>);
 
 /// A hash whose form has been checked.
-pub(super) struct BcryptHash(String);
+pub(super) struct BcryptHash {
+    text: String,
+    cost: u32,
+}
 
 impl BcryptHash {
-    /// Takes as long as the hash's cost says.
+    /// Whether the hash is of this password. Takes as long as the hash's cost says.
+    ///
+    /// bcrypt takes 72 bytes, and what is longer counts by its first 72, as `htpasswd -v` has it. bcrypt ends a
+    /// password with a zero byte and repeats it, so one that contains zero bytes could pass for a shorter one.
     pub(super) fn fits(&self, password: &[u8]) -> bool {
-        bcrypt::verify(password, &self.0).unwrap_or(false)
+        let fits = bcrypt::verify(password, &self.text).unwrap_or(false);
+        fits && !password.contains(&0)
     }
+
+    /// 2^cost rounds make the hash.
+    pub(super) fn cost(&self) -> u32 {
+        self.cost
+    }
+}
+
+/// Takes as long as checking a password against a hash of `cost`.
+pub(super) fn waste(password: &[u8], cost: u32) {
+    let _ = std::hint::black_box(bcrypt::hash_with_salt(password, cost, [0; 16]));
 }
 
 impl std::fmt::Debug for BcryptHash {
@@ -121,8 +138,8 @@ impl Htpasswd {
             if user.is_empty() || hash.is_empty() {
                 return Err(malformed);
             }
-            check(hash, line)?;
-            if users.insert(user.to_owned(), BcryptHash(hash.to_owned())).is_some() {
+            let cost = check(hash, line)?;
+            if users.insert(user.to_owned(), BcryptHash { text: hash.to_owned(), cost }).is_some() {
                 return Err(HtpasswdError::Duplicate { line, user: user.chars().take(80).collect() });
             }
         }
@@ -130,7 +147,8 @@ impl Htpasswd {
     }
 }
 
-fn check(hash: &str, line: usize) -> Result<(), HtpasswdError> {
+/// Checks a hash's form; answers its cost.
+fn check(hash: &str, line: usize) -> Result<u32, HtpasswdError> {
     if !["$2y$", "$2b$", "$2a$", "$2x$"].iter().any(|prefix| hash.starts_with(prefix)) {
         let kind = match hash {
             hash if hash.starts_with("$apr1$") => HashKind::ApacheMd5,
@@ -142,7 +160,7 @@ fn check(hash: &str, line: usize) -> Result<(), HtpasswdError> {
     }
     let parts: HashParts = hash.parse().map_err(|_| HtpasswdError::Damaged { line })?;
     match parts.get_cost() {
-        4..=MAX_COST => Ok(()),
+        cost @ 4..=MAX_COST => Ok(cost),
         0..4 => Err(HtpasswdError::Damaged { line }),
         cost => Err(HtpasswdError::Cost { line, cost }),
     }
@@ -160,6 +178,25 @@ mod tests {
 
     fn refused(text: &str) -> HtpasswdError {
         Htpasswd::parse(text.as_bytes()).expect_err(text)
+    }
+
+    #[test]
+    fn passwords_count_as_htpasswd_counts_them() {
+        let long = "a".repeat(72);
+        // Made by `htpasswd -nbB u` of apache2-utils 2.4.71 from `long` and a further letter.
+        let text = "u:$2y$05$rdCeNfw6QtXph1E.cU1nluHvAQbmZ3NHjPx4NhiD5Uxw6wpG34TXW";
+        let users = Htpasswd::parse(text.as_bytes()).expect("a file").0;
+        for (password, fits) in
+            [(format!("{long}b"), true), (long.clone(), true), (format!("{long}c"), true), ("a".repeat(71), false)]
+        {
+            assert_eq!(users["u"].fits(password.as_bytes()), fits, "{password}");
+        }
+        let users = Htpasswd::parse(format!("u:{}", hash("abc")).as_bytes()).expect("a file").0;
+        for (password, fits) in
+            [("abc", true), ("abc\0abc", false), ("abc\0", false), ("abc\0abc\0abc", false), ("", false)]
+        {
+            assert_eq!(users["u"].fits(password.as_bytes()), fits, "{password:?}");
+        }
     }
 
     #[test]

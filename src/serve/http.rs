@@ -23,11 +23,14 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use super::access::AccessLine;
+use super::connections::{Busy, Place};
 use super::framing;
-use super::limits::Limits;
+use super::limits::{Limits, SMALL_DOCUMENT};
+use super::pace::Pace;
 use super::query::Query;
 use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request};
@@ -62,14 +65,14 @@ const API_VERSION: (HeaderName, HeaderValue) =
 /// The body of a request.
 pub(super) struct Body {
     incoming: Incoming,
-    idle: Duration,
+    pace: Pace,
     received: Arc<AtomicU64>,
 }
 
 /// Why a body ended early.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BodyError {
-    /// No byte came for the whole idle time.
+    /// Too few bytes came for too long.
     Idle,
     /// The connection broke, or what came was no HTTP body.
     Broken,
@@ -89,10 +92,14 @@ impl Body {
     /// The next bytes, never none of them; `None` at the body's proper end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let frame = tokio::time::timeout(self.idle, self.incoming.frame()).await.map_err(|_| BodyError::Idle)?;
+            let began = Instant::now();
+            let frame = tokio::time::timeout(self.pace.left(), self.incoming.frame());
+            let frame = frame.await.map_err(|_| BodyError::Idle)?;
+            let waited = began.elapsed();
             let Some(frame) = frame else { return Ok(None) };
             // Trailers carry nothing for us.
             let Ok(bytes) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+            self.pace.note(bytes.len() as u64, waited);
             if !bytes.is_empty() {
                 self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 return Ok(Some(bytes));
@@ -100,8 +107,14 @@ impl Body {
         }
     }
 
-    /// All of a manifest's body, when it has at most `limit` bytes.
-    pub(super) async fn whole(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
+    /// All of a manifest's body, when it has at most `limit` bytes and comes before `deadline`; a large one comes
+    /// with its turn, to be kept as long as the bytes are.
+    pub(super) async fn whole(
+        &mut self,
+        limit: u64,
+        turns: &Arc<Semaphore>,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
         let too_large = || {
             Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -113,13 +126,31 @@ impl Body {
             return Err(too_large());
         }
         let mut whole = Vec::new();
-        while let Some(bytes) = self.next().await.map_err(|error| error.refusal(Code::ManifestInvalid))? {
-            if (whole.len() + bytes.len()) as u64 > limit {
+        let mut turn = None;
+        loop {
+            let next = tokio::time::timeout_at(deadline, self.next()).await.unwrap_or(Err(BodyError::Idle));
+            let Some(bytes) = next.map_err(|error| error.refusal(Code::ManifestInvalid))? else { break };
+            let length = (whole.len() + bytes.len()) as u64;
+            if length > limit {
                 return Err(too_large());
+            }
+            if length > SMALL_DOCUMENT && turn.is_none() {
+                turn = Some(take_turn(turns, deadline).await?);
             }
             whole.extend_from_slice(&bytes);
         }
-        Ok(whole)
+        Ok((whole, turn))
+    }
+}
+
+/// Waits until another large manifest may be in memory.
+pub(super) async fn take_turn(
+    turns: &Arc<Semaphore>,
+    deadline: tokio::time::Instant,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    match tokio::time::timeout_at(deadline, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Refusal::busy("too many large manifests are on their way")),
     }
 }
 
@@ -136,18 +167,30 @@ impl Connections {
         Self { registry, tls: tls.map(TlsAcceptor::from), log, limits }
     }
 
-    /// Serves one connection to its end.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: Watcher) {
+    /// Serves one connection to its end, or until it has to make room for another.
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place, stop: Watcher) {
+        let place = Arc::new(place);
+        tokio::select! {
+            () = self.converse(stream, peer, &place, stop) => {}
+            () = place.must_leave() => {}
+        }
+    }
+
+    fn patient(&self, stream: TcpStream, place: &Place) -> Patient<TcpStream> {
+        Patient::new(stream, self.limits.idle, self.limits.least, place.writing())
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Arc<Place>, stop: Watcher) {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
-            let stream = Patient::new(stream, self.limits.idle);
-            return self.speak(stream, peer, stop).await;
+            let stream = self.patient(stream, place);
+            return self.speak(stream, peer, place, stop).await;
         };
         let handshake = async {
             let mut first = [0];
             let plain = stream.peek(&mut first).await? > 0 && first[0] != TLS_HANDSHAKE;
-            let mut stream = Patient::new(stream, self.limits.idle);
+            let mut stream = self.patient(stream, place);
             if plain {
                 stream.write_all(SPEAK_TLS).await?;
                 stream.shutdown().await?;
@@ -157,18 +200,24 @@ impl Connections {
         };
         // What fails here is the client's to report: it knows whom it meant to reach.
         if let Ok(Ok(stream)) = tokio::time::timeout(self.limits.head_time, handshake).await {
-            self.speak(stream, peer, stop).await;
+            Arc::clone(&self).speak(stream, peer, place, stop).await;
         }
     }
 
-    async fn speak<S>(self: Arc<Self>, stream: S, peer: SocketAddr, stop: Watcher)
+    async fn speak<S>(self: Arc<Self>, stream: S, peer: SocketAddr, place: &Arc<Place>, stop: Watcher)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
     {
         let this = &self;
         let service = service_fn(move |request| {
-            let this = Arc::clone(this);
-            async move { Ok::<_, Infallible>(this.respond(request, peer).await) }
+            let (this, place) = (Arc::clone(this), Arc::clone(place));
+            async move {
+                let Some(busy) = place.begin() else {
+                    // The connection is about to be dropped: the client repeats the request on another.
+                    return std::future::pending().await;
+                };
+                Ok::<_, Infallible>(this.respond(request, peer, busy).await)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -181,11 +230,16 @@ impl Connections {
         let _ = stop.watch(connection).await;
     }
 
-    async fn respond(&self, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Outgoing> {
+    async fn respond(
+        &self,
+        request: http::Request<Incoming>,
+        peer: SocketAddr,
+        busy: Busy,
+    ) -> http::Response<Outgoing> {
         let (head, incoming) = request.into_parts();
         let received = Arc::new(AtomicU64::new(0));
         let path = head.uri.path().to_owned();
-        let account = Account::new(Arc::clone(&self.log), peer, head.method.as_str(), &path, &received);
+        let account = Account::new(Arc::clone(&self.log), peer, head.method.as_str(), &path, &received, busy);
         if let Err(refusal) = framing::check(&head.method, &head.uri, head.version, &head.headers) {
             return response(
                 Reply::from(refusal).with(http::header::CONNECTION, HeaderValue::from_static("close")),
@@ -198,7 +252,7 @@ impl Connections {
             authority: head.uri.authority().map(ToString::to_string),
             method: head.method,
             headers: head.headers,
-            body: Body { incoming, idle: self.limits.idle, received },
+            body: Body { incoming, pace: Pace::new(self.limits.idle, self.limits.least), received },
         };
         // In a task of its own, so that a client that leaves cannot stop it between taking an
         // upload's file and putting it back, and a bug costs one request.
@@ -243,10 +297,11 @@ struct Account {
     started: Instant,
     received: Arc<AtomicU64>,
     log: Log,
+    _busy: Busy,
 }
 
 impl Account {
-    fn new(log: Log, peer: SocketAddr, method: &str, path: &str, received: &Arc<AtomicU64>) -> Self {
+    fn new(log: Log, peer: SocketAddr, method: &str, path: &str, received: &Arc<AtomicU64>, busy: Busy) -> Self {
         let line = AccessLine {
             peer,
             user: None,
@@ -258,7 +313,7 @@ impl Account {
             elapsed: Duration::ZERO,
             fault: None,
         };
-        Self { line, started: Instant::now(), received: Arc::clone(received), log }
+        Self { line, started: Instant::now(), received: Arc::clone(received), log, _busy: busy }
     }
 }
 

@@ -2,19 +2,30 @@
 
 use std::time::Duration;
 
+/// Bytes of a manifest that count as small: the memory for one is not worth a turn.
+pub(super) const SMALL_DOCUMENT: u64 = 64 << 10;
+
 /// Bounds of the server. The defaults suit a developer's machine.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections served at once; others wait to be accepted.
+    /// Connections served at once; a new one gets the place of the one that has waited longest for its client.
     pub connections: usize,
     /// Bytes of a request's head, the request line included.
     pub head_bytes: usize,
     /// How long a request's head, the wait for the next request, or a TLS handshake may take.
     pub head_time: Duration,
-    /// How long a body may pause, in either direction.
+    /// How long a client may take to send or accept `least` bytes of a body.
     pub idle: Duration,
-    /// Upload sessions open at once.
+    /// The bytes for which a client has `idle`.
+    pub least: u64,
+    /// Manifests of more than 64 KiB in memory at once.
+    pub documents: usize,
+    /// How long a manifest may take to arrive, and a large one to get its turn.
+    pub document_time: Duration,
+    /// Upload sessions open at once; the one that was idle longest makes room.
     pub sessions: usize,
+    /// How long an upload session must be idle before it makes room for another.
+    pub session_spared: Duration,
     /// How long an upload session is kept without a byte.
     pub session_idle: Duration,
     /// Entries of one page of a list.
@@ -30,7 +41,11 @@ impl Default for Limits {
             head_bytes: 64 << 10,
             head_time: Duration::from_secs(30),
             idle: Duration::from_secs(30),
+            least: 32 << 10,
+            documents: 8,
+            document_time: Duration::from_mins(1),
             sessions: 256,
+            session_spared: Duration::from_mins(1),
             session_idle: Duration::from_hours(1),
             page: 1000,
             grace: Duration::from_secs(5),

@@ -4,20 +4,39 @@
 //! was found right is remembered as a salted SHA-256 for as long as the process lives.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::htpasswd::Htpasswd;
+use super::htpasswd::{self, BcryptHash, Htpasswd};
 
 /// Longer credentials are nobody's.
 const MAX_HEADER_BYTES: usize = 4096;
 
 /// bcrypt runs in parallel at most this often, so that guessing leaves cores for others.
 const PARALLEL_CHECKS: usize = 2;
+
+/// Checks that wait for their turn at most; further logins are refused at once.
+const WAITING_CHECKS: usize = 64;
+
+/// How long a check may wait for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// What a login came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Login {
+    /// The password is the user's.
+    Admitted,
+    /// There is no such user, or the password is another.
+    Refused,
+    /// Too many others are being checked.
+    Busy,
+}
 
 /// User and password as a request carries them.
 pub(super) struct Basic {
@@ -53,37 +72,45 @@ pub(super) struct Users {
     htpasswd: Htpasswd,
     salt: [u8; 32],
     verified: Mutex<BTreeMap<String, [u8; 32]>>,
+    waiting: tokio::sync::Semaphore,
     checks: tokio::sync::Semaphore,
 }
 
 impl Users {
     /// `salt` is random and this process's own.
     pub(super) fn new(htpasswd: Htpasswd, salt: [u8; 32]) -> Self {
-        let checks = tokio::sync::Semaphore::new(PARALLEL_CHECKS);
-        Self { htpasswd, salt, verified: Mutex::default(), checks }
+        let semaphore = tokio::sync::Semaphore::new;
+        let (waiting, checks) = (semaphore(WAITING_CHECKS), semaphore(PARALLEL_CHECKS));
+        Self { htpasswd, salt, verified: Mutex::default(), waiting, checks }
     }
 
-    /// Whether the password is the user's. Unknown users cost as much time as known ones.
-    pub(super) async fn admit(self: &std::sync::Arc<Self>, basic: Basic) -> bool {
+    /// Checks a password. Every check costs the same, whether there is such a user or not.
+    pub(super) async fn admit(self: &std::sync::Arc<Self>, basic: Basic) -> Login {
         let fingerprint = self.fingerprint(&basic);
         if self.remembered(&basic.user, &fingerprint) {
-            return true;
+            return Login::Admitted;
         }
-        let Ok(_permit) = self.checks.acquire().await else { return false };
+        let Ok(_waits) = self.waiting.try_acquire() else { return Login::Busy };
+        let Ok(Ok(_permit)) = tokio::time::timeout(LONGEST_WAIT, self.checks.acquire()).await else {
+            return Login::Busy;
+        };
         let users = std::sync::Arc::clone(self);
         let user = basic.user.clone();
         let fits = tokio::task::spawn_blocking(move || users.check(&basic)).await.unwrap_or(false);
         if fits {
             self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(user, fingerprint);
         }
-        fits
+        if fits { Login::Admitted } else { Login::Refused }
     }
 
     fn check(&self, basic: &Basic) -> bool {
         let known = self.htpasswd.0.get(&basic.user);
-        let hash = known.or_else(|| self.htpasswd.0.values().next());
-        let fits = hash.is_some_and(|hash| hash.fits(&basic.password));
-        fits && known.is_some()
+        let fits = known.is_some_and(|hash| hash.fits(&basic.password));
+        let highest = self.htpasswd.0.values().map(BcryptHash::cost).max().unwrap_or_default();
+        for cost in padding(known.map(BcryptHash::cost), highest) {
+            htpasswd::waste(&basic.password, cost);
+        }
+        fits
     }
 
     fn remembered(&self, user: &str, fingerprint: &[u8; 32]) -> bool {
@@ -96,6 +123,16 @@ impl Users {
         hasher.update(self.salt);
         hasher.update(&*basic.password);
         hasher.finalize().into()
+    }
+}
+
+/// The costs of further hashes, after which a check has taken as long as one hash of `highest` cost.
+///
+/// A hash takes 2^cost rounds: those of cost, cost, cost + 1, ..., highest - 1 together take 2^highest.
+fn padding(known: Option<u32>, highest: u32) -> Range<u32> {
+    match known {
+        Some(cost) => cost..highest,
+        None => highest..highest + 1,
     }
 }
 
@@ -133,21 +170,50 @@ mod tests {
         assert!(Basic::parse(&header(&"x:".repeat(3000))).is_none());
     }
 
+    #[test]
+    fn every_check_costs_the_same() {
+        let rounds = |cost: u32| 1_u64 << cost;
+        for highest in 4..=17 {
+            for known in (4..=highest).map(Some).chain([None]) {
+                let more: u64 = padding(known, highest).map(rounds).sum();
+                assert_eq!(known.map_or(0, rounds) + more, rounds(highest), "{known:?} {highest}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn checks_that_wait_are_bounded() {
+        let file = format!("alice:{}", bcrypt::hash("one", 4).expect("hashed"));
+        let users = Arc::new(Users::new(Htpasswd::parse(file.as_bytes()).expect("a file"), [7; 32]));
+        let running = users.checks.acquire_many(2).await.expect("both");
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..WAITING_CHECKS {
+            let users = Arc::clone(&users);
+            waiting.spawn(async move { users.admit(basic("alice:one")).await });
+        }
+        while users.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(users.admit(basic("alice:one")).await, Login::Busy);
+        drop(running);
+        assert!(waiting.join_all().await.iter().all(|login| *login == Login::Admitted));
+    }
+
     #[tokio::test]
     async fn bcrypt_runs_once_a_login() {
         let file = format!("alice:{}", bcrypt::hash("one", 4).expect("hashed"));
         let users = Arc::new(Users::new(Htpasswd::parse(file.as_bytes()).expect("a file"), [7; 32]));
-        assert!(!users.admit(basic("alice:two")).await);
-        assert!(!users.admit(basic("bob:one")).await, "another user's password");
+        assert_eq!(users.admit(basic("alice:two")).await, Login::Refused);
+        assert_eq!(users.admit(basic("bob:one")).await, Login::Refused, "another user's password");
         assert!(users.verified.lock().expect("unpoisoned").is_empty());
-        assert!(users.admit(basic("alice:one")).await);
+        assert_eq!(users.admit(basic("alice:one")).await, Login::Admitted);
         let first = basic("alice:one");
         assert!(users.remembered("alice", &users.fingerprint(&first)));
         assert!(!users.remembered("alice", &users.fingerprint(&basic("alice:two"))));
         // With the slow way shut, only what is remembered gets in.
         users.checks.close();
-        assert!(users.admit(first).await);
-        assert!(!users.admit(basic("alice:two")).await);
+        assert_eq!(users.admit(first).await, Login::Admitted);
+        assert_eq!(users.admit(basic("alice:two")).await, Login::Busy);
     }
 
     proptest! {

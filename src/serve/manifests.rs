@@ -9,6 +9,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::json;
 
+use super::http::take_turn;
+use super::limits::SMALL_DOCUMENT;
 use super::names::{self, Repository};
 use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request, fault};
@@ -31,24 +33,44 @@ impl Registry {
         reference: ManifestReference,
     ) -> Result<Reply, Refusal> {
         let host = request.host().map(str::to_owned);
-        let (descriptor, bytes) = self
-            .work(move |registry| {
-                let descriptor = registry
-                    .find(&repository, &reference, host.as_deref())?
-                    .ok_or_else(|| unknown(&repository, &reference))?;
-                match registry.store.read_document(&descriptor) {
-                    Ok(bytes) => Ok((descriptor, bytes)),
-                    Err(StoreError::MissingBlob(_)) => Err(unknown(&repository, &reference)),
-                    Err(error) => Err(fault(error)),
-                }
-            })
-            .await?;
-        let length = bytes.len() as u64;
-        let content = if request.method == http::Method::HEAD { Content::Empty } else { Content::Bytes(bytes) };
+        let head = request.method == http::Method::HEAD;
+        let missing = unknown(&repository, &reference);
+        let found = self.work(move |registry| {
+            let found = registry.find(&repository, &reference, host.as_deref())?;
+            let descriptor = found.ok_or_else(|| unknown(&repository, &reference))?;
+            let is_large = descriptor.size > SMALL_DOCUMENT;
+            Ok(if is_large { (descriptor, None) } else { (descriptor.clone(), Some(registry.read(&descriptor)?)) })
+        });
+        let (descriptor, mut content) = found.await?;
+        if content.is_none() {
+            let deadline = tokio::time::Instant::now() + self.limits.document_time;
+            let turn = take_turn(&self.turns, deadline).await?;
+            let large = descriptor.clone();
+            content = Some(self.work(move |registry| registry.read(&large)).await?);
+            drop(turn);
+        }
+        let content = content.flatten().ok_or(missing)?;
+        let length = descriptor.size;
+        let content = if head { Content::Empty } else { content };
         Ok(Reply::new(StatusCode::OK)
             .about(descriptor.digest)
             .with(http::header::ETAG, super::reply::text(&super::reply::entity_tag(descriptor.digest)))
             .with_content(&descriptor.media_type, length, content))
+    }
+
+    /// Reads a manifest and checks its digest; `None` when it is not stored. The content of a large one is its file,
+    /// which needs no memory however slowly the client takes it.
+    fn read(&self, descriptor: &Descriptor) -> Result<Option<Content>, Refusal> {
+        let bytes = match self.store.read_document(descriptor) {
+            Ok(bytes) => bytes,
+            Err(StoreError::MissingBlob(_)) => return Ok(None),
+            Err(error) => return Err(fault(error)),
+        };
+        if bytes.len() as u64 <= SMALL_DOCUMENT {
+            return Ok(Some(Content::Bytes(bytes)));
+        }
+        let file = self.store.open_blob(descriptor.digest).map_err(fault)?;
+        Ok(file.map(|file| Content::File { file, length: descriptor.size }))
     }
 
     fn find(
@@ -99,10 +121,12 @@ impl Registry {
                 Refusal::bad(Code::ManifestInvalid, "this is not a valid tag").with_detail(&json!({ "tag": tag }))
             );
         }
-        let bytes = request.body.whole(MAX_DOCUMENT_BYTES).await?;
+        let deadline = tokio::time::Instant::now() + self.limits.document_time;
+        let (bytes, turn) = request.body.whole(MAX_DOCUMENT_BYTES, &self.turns, deadline).await?;
         let declared = request.header("content-type").map(str::to_owned);
         let (digest, location) =
             self.work(move |registry| registry.keep(&repository, &reference, declared.as_deref(), bytes)).await?;
+        drop(turn);
         Ok(Reply::new(StatusCode::CREATED).about(digest).at(&location))
     }
 

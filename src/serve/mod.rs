@@ -6,6 +6,7 @@
 //! registry   who may ask, and which endpoint is meant
 //! manifests, blobs, uploads    the endpoints, over the store
 //! sessions   uploads between requests      names   entries of the store as repositories and tags
+//! connections   whose place a new client gets      pace   how slow a client may be
 //! framing, route, query, range, login, htpasswd     pure: what clients and files say, parsed and bounded
 //! ```
 //!
@@ -16,6 +17,7 @@
 mod access;
 mod blobs;
 mod certificate;
+mod connections;
 mod framing;
 mod htpasswd;
 mod http;
@@ -23,6 +25,7 @@ mod limits;
 mod login;
 mod manifests;
 mod names;
+mod pace;
 mod query;
 mod range;
 mod refusal;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::header::{HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::http::Body;
 use super::limits::Limits;
-use super::login::{Basic, Users};
+use super::login::{Basic, Login, Users};
 use super::names::{self, Repository};
 use super::query::{Page, Query};
 use super::refusal::{Code, Refusal};
@@ -53,6 +54,8 @@ pub(super) struct Registry {
     pub(super) lease: Option<Arc<Lease>>,
     pub(super) users: Option<Arc<Users>>,
     pub(super) sessions: Sessions,
+    /// Large manifests take turns, because each is in memory whole.
+    pub(super) turns: Arc<Semaphore>,
     pub(super) limits: Limits,
 }
 
@@ -72,8 +75,10 @@ impl Registry {
         let header = request.headers.get(http::header::AUTHORIZATION);
         if let Some(basic) = header.and_then(|value| Basic::parse(value.as_bytes())) {
             let user = basic.user.clone();
-            if users.admit(basic).await {
-                return Ok(Some(user));
+            match users.admit(basic).await {
+                Login::Admitted => return Ok(Some(user)),
+                Login::Refused => {}
+                Login::Busy => return Err(Refusal::busy("too many logins are being checked")),
             }
         }
         let message = if header.is_some() { "user or password is wrong" } else { "authentication is required" };

@@ -1,6 +1,5 @@
 //! The server: binding, accepting and stopping.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +11,14 @@ use tokio::task::JoinSet;
 
 use super::access::AccessLine;
 use super::certificate::{CertificateError, Identity};
+use super::connections::Places;
 use super::htpasswd::{self, Htpasswd, HtpasswdError};
 use super::http::{Connections, Stop};
 use super::limits::Limits;
 use super::login::Users;
 use super::registry::Registry;
 use super::sessions::Sessions;
+use crate::fs::{self, Links};
 use crate::store::{ImageStore, StoreError};
 
 /// How often idle upload sessions are looked for.
@@ -165,7 +166,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let Self { listener, identity, registry, .. } = self;
         let limits = registry.limits.clone();
-        let slots = Arc::new(Semaphore::new(limits.connections));
+        let places = Places::new(limits.connections);
         let grace = limits.grace;
         let tls = identity.map(|identity| identity.config);
         let connections = Arc::new(Connections::new(Arc::clone(&registry), tls, log, limits));
@@ -173,23 +174,23 @@ impl Server {
         let stopping = Stop::new();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut stop = std::pin::pin!(stop);
+        // A connection for which there is no place yet.
+        let mut next = None;
         loop {
-            let accepted = async {
-                let slot = Arc::clone(&slots).acquire_owned().await;
-                (slot, listener.accept().await)
-            };
             tokio::select! {
                 () = &mut stop => break,
-                (slot, accepted) = accepted => match accepted {
-                    Ok((stream, peer)) => {
-                        let serving = Arc::clone(&connections).serve(stream, peer, stopping.watcher());
-                        open.spawn(async move {
-                            serving.await;
-                            drop(slot);
-                        });
+                accepted = listener.accept(), if next.is_none() => {
+                    next = accepted.ok();
+                    if next.is_none() {
+                        places.make_room();
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                },
+                }
+                place = places.take(), if next.is_some() => {
+                    if let Some((stream, peer)) = next.take() {
+                        open.spawn(Arc::clone(&connections).serve(stream, peer, place, stopping.watcher()));
+                    }
+                }
                 Some(_) = open.join_next() => {}
                 _ = sweep.tick() => {
                     let expired = registry.sessions.expire(Instant::now());
@@ -221,15 +222,20 @@ fn prepare(config: ServeConfig, limits: Limits) -> Result<(Registry, Option<Iden
         ServeTls::Files { certificate, key } => Some(Identity::from_files(certificate, key)?),
     };
     let lease = if config.read_only { None } else { Some(Arc::new(config.store.lease()?)) };
-    let sessions = Sessions::new(random, limits.sessions, limits.session_idle);
-    let registry = Registry { store: config.store, lease, users, sessions, limits };
+    let sessions = Sessions::new(random, &limits);
+    let registry = Registry {
+        store: config.store,
+        lease,
+        users,
+        sessions,
+        turns: Arc::new(Semaphore::new(limits.documents)),
+        limits,
+    };
     Ok((registry, identity))
 }
 
 fn read_users(path: &Path) -> Result<Htpasswd, ServeError> {
     let failed = |source| ServeError::ReadUsers { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(htpasswd::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = fs::read_regular(path, htpasswd::MAX_BYTES, Links::Follow).map_err(failed)?;
     Htpasswd::parse(&bytes).map_err(|source| ServeError::Users { path: path.to_owned(), source })
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedMutexGuard, watch};
 
+use super::limits::Limits;
 use super::refusal::{Code, Refusal};
 use crate::store::BlobWriter;
 
@@ -22,6 +23,7 @@ pub(super) struct Sessions {
     random: &'static dyn SecureRandom,
     limit: usize,
     idle: Duration,
+    spared: Duration,
 }
 
 /// One upload.
@@ -86,12 +88,19 @@ impl Session {
 }
 
 impl Sessions {
-    pub(super) fn new(random: &'static dyn SecureRandom, limit: usize, idle: Duration) -> Self {
-        Self { open: Mutex::default(), random, limit, idle }
+    pub(super) fn new(random: &'static dyn SecureRandom, limits: &Limits) -> Self {
+        let Limits { sessions: limit, session_idle: idle, session_spared: spared, .. } = *limits;
+        Self { open: Mutex::default(), random, limit, idle, spared }
     }
 
-    /// Registers an upload and answers its id.
-    pub(super) fn open(&self, repository: &str, writer: BlobWriter) -> Result<String, Refusal> {
+    /// Registers an upload and answers its id, and the session that made room for it; the caller drops that one where
+    /// waiting for the disk is allowed.
+    pub(super) fn open(
+        &self,
+        repository: &str,
+        writer: BlobWriter,
+        now: Instant,
+    ) -> Result<(String, Option<Arc<Session>>), Refusal> {
         let mut bytes = [0; 16];
         if self.random.fill(&mut bytes).is_err() {
             return Err(Refusal::fault(&std::io::Error::other("no random numbers")));
@@ -104,15 +113,20 @@ impl Sessions {
             repository: repository.to_owned(),
             writer: Arc::new(tokio::sync::Mutex::new(Some(writer))),
             offset: AtomicU64::new(0),
-            used: Mutex::new(Instant::now()),
+            used: Mutex::new(now),
             claims: watch::Sender::new(0),
         };
         let mut open = lock(&self.open);
+        let mut evicted = None;
         if open.len() >= self.limit {
-            return Err(Refusal::busy("too many uploads are open"));
+            let longest = longest_idle(&open, now, self.spared);
+            evicted = longest.and_then(|id| open.remove(&id));
+            if evicted.is_none() {
+                return Err(Refusal::busy("too many uploads are open"));
+            }
         }
         open.insert(id.clone(), Arc::new(session));
-        Ok(id)
+        Ok((id, evicted))
     }
 
     /// The session `id` of `repository`.
@@ -123,9 +137,9 @@ impl Sessions {
         Ok(Arc::clone(session))
     }
 
-    /// Forgets a session; its unfinished blob goes with it.
-    pub(super) fn close(&self, id: &str) {
-        lock(&self.open).remove(id);
+    /// Forgets a session; its unfinished blob goes with what is answered.
+    pub(super) fn close(&self, id: &str) -> Option<Arc<Session>> {
+        lock(&self.open).remove(id)
     }
 
     /// Forgets sessions that were idle for too long at `now`; the caller drops them where waiting
@@ -134,6 +148,16 @@ impl Sessions {
         let idle = |session: &Session| now.saturating_duration_since(*lock(&session.used)) >= self.idle;
         lock(&self.open).extract_if(|_, session| idle(session)).map(|(_, session)| session).collect()
     }
+}
+
+/// The session that was idle longest, if for `spared` at least; none that a request has.
+fn longest_idle(open: &HashMap<String, Arc<Session>>, now: Instant, spared: Duration) -> Option<String> {
+    let idle = open.iter().filter_map(|(id, session)| {
+        let used = *lock(&session.used);
+        let is_idle = now.saturating_duration_since(used) >= spared && session.writer.try_lock().is_ok();
+        is_idle.then_some((used, id))
+    });
+    idle.min().map(|(_, id)| id.clone())
 }
 
 pub(super) fn superseded() -> Refusal {
@@ -161,13 +185,17 @@ mod tests {
         let store = ImageStore::open(&directory.path().join("images")).expect("a store");
         let lease = store.lease().expect("a lease");
         let random = rustls::crypto::ring::default_provider().secure_random;
-        (directory, store, lease, Sessions::new(random, limit, Duration::from_hours(1)))
+        let limits = Limits { sessions: limit, ..Limits::default() };
+        (directory, store, lease, Sessions::new(random, &limits))
     }
 
     #[test]
     fn ids_are_long_and_differ_and_belong_to_a_repository() {
         let (_directory, store, lease, sessions) = sessions(2);
-        let open = || sessions.open("app", store.write_blob(&lease).expect("a writer"));
+        let open = || {
+            let opened = sessions.open("app", store.write_blob(&lease).expect("a writer"), Instant::now());
+            opened.map(|(id, _)| id)
+        };
         let (first, second) = (open().expect("opened"), open().expect("opened"));
         assert!(first.len() == 32 && first != second);
         assert_eq!(open().expect_err("full").status, StatusCode::TOO_MANY_REQUESTS);
@@ -181,7 +209,8 @@ mod tests {
     #[test]
     fn idle_sessions_expire_and_leave_nothing() {
         let (_directory, store, lease, sessions) = sessions(8);
-        let id = sessions.open("app", store.write_blob(&lease).expect("a writer")).expect("opened");
+        let (id, _) =
+            sessions.open("app", store.write_blob(&lease).expect("a writer"), Instant::now()).expect("opened");
         let files = || std::fs::read_dir(store.root().join(".tmp")).expect("listed").count();
         let now = Instant::now();
         assert!(sessions.expire(now + Duration::from_secs(3599)).is_empty());
@@ -192,9 +221,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_session_idle_longest_makes_room() {
+        let (_directory, store, lease, sessions) = sessions(3);
+        let start = Instant::now();
+        let open = |seconds: u64| {
+            let writer = store.write_blob(&lease).expect("a writer");
+            sessions.open("app", writer, start + Duration::from_secs(seconds))
+        };
+        let [first, second, third] = [0, 1, 2].map(|seconds| open(seconds).expect("room").0);
+        assert_eq!(open(59).err().expect("all are in use").status, StatusCode::TOO_MANY_REQUESTS);
+        // The first belongs to a request.
+        let session = sessions.find("app", &first).expect("there");
+        *lock(&session.used) = start;
+        let claim = session.claim().await.expect("free");
+        let (fourth, evicted) = open(61).expect("the second makes room");
+        assert!(evicted.is_some() && sessions.find("app", &second).is_err());
+        assert_eq!(open(61).err().expect("the third is spared").status, StatusCode::TOO_MANY_REQUESTS);
+        drop(claim);
+        open(61).expect("the first makes room");
+        assert!(sessions.find("app", &first).is_err());
+        assert!(sessions.find("app", &third).is_ok() && sessions.find("app", &fourth).is_ok());
+    }
+
+    #[tokio::test]
     async fn the_newest_request_has_the_session() {
         let (_directory, store, lease, sessions) = sessions(8);
-        let id = sessions.open("app", store.write_blob(&lease).expect("a writer")).expect("opened");
+        let (id, _) =
+            sessions.open("app", store.write_blob(&lease).expect("a writer"), Instant::now()).expect("opened");
         let session = sessions.find("app", &id).expect("there");
         let mut first = session.claim().await.expect("free");
         let waiting = tokio::spawn({

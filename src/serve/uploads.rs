@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
@@ -53,7 +54,11 @@ impl Registry {
             self.commit(writer?, digest).await?;
             return Ok(created(&repository, digest));
         }
-        let id = self.sessions.open(&repository, writer)?;
+        let (id, evicted) = self.sessions.open(&repository, writer, Instant::now())?;
+        if evicted.is_some() {
+            // Its file is removed where waiting for the disk is allowed.
+            self.discard(evicted).await?;
+        }
         Ok(progress(StatusCode::ACCEPTED, &repository, &id, 0))
     }
 
@@ -91,7 +96,7 @@ impl Registry {
         };
         // Until here a failure leaves the session as it was; from here it is over either way.
         let committed = self.commit(writer, digest).await;
-        self.sessions.close(id);
+        self.discard(self.sessions.close(id)).await?;
         committed?;
         Ok(created(repository, digest))
     }
@@ -99,14 +104,18 @@ impl Registry {
     pub(super) async fn cancel_upload(self: &Arc<Self>, repository: &str, id: &str) -> Result<Reply, Refusal> {
         let session = self.sessions.find(repository, id)?;
         let mut claim = session.claim().await?;
-        self.sessions.close(id);
         let writer = claim.writer.take();
+        self.discard((self.sessions.close(id), writer)).await?;
+        Ok(Reply::new(StatusCode::NO_CONTENT))
+    }
+
+    /// Drops what has a file, where waiting for the disk is allowed.
+    async fn discard(self: &Arc<Self>, files: impl Send + 'static) -> Result<(), Refusal> {
         self.work(move |_| {
-            drop(writer);
+            drop(files);
             Ok(())
         })
-        .await?;
-        Ok(Reply::new(StatusCode::NO_CONTENT))
+        .await
     }
 
     /// Adds the request's body to the session, which then belongs to the caller.
@@ -137,9 +146,14 @@ impl Registry {
         let (writer, received) =
             receive(writer, &mut request.body, limit, |offset| session.advance(offset), claim.superseded()).await;
         match writer {
+            // On a full disk, what has come would take the place of what can still be stored.
+            Ok(writer) if matches!(received, Err(Torn::Write(_))) => {
+                self.discard((self.sessions.close(id), writer)).await?;
+                return received.map_err(|torn| refuse(torn, None)).map(|()| claim);
+            }
             Ok(writer) => *claim.writer = Some(writer),
             Err(refusal) => {
-                self.sessions.close(id);
+                self.discard(self.sessions.close(id)).await?;
                 return Err(refusal);
             }
         }

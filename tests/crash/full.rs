@@ -131,6 +131,8 @@ fn a_server_that_cannot_write_says_so_and_goes_on() {
     let stderr = push("app:v1", "app:v1").failure(5);
     assert!(stderr.contains("error: cannot push to"), "{stderr}");
     assert!(whole(&sandbox, &server.store).is_empty());
+    // What had come of the upload is not kept: it takes the room of what fits.
+    assert_eq!(left_overs(&server.store), Vec::<PathBuf>::new());
     let _ = push("small:v1", "small:v1").success();
     assert_eq!(whole(&sandbox, &server.store).len(), 1);
     server.stop(Signal::TERM);

@@ -107,6 +107,7 @@ fn connections_are_limited() {
     let server = Running::start_with(Setup { limits, ..Setup::default() });
     let mut first = server.connect();
     first.send_head("POST", &format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"x")), &[], Some(1));
+    server.is_receiving();
     let mut second = server.connect();
     second.send("GET", "/v2/", &[], b"");
     first.answer("POST").is(408);
@@ -115,6 +116,84 @@ fn connections_are_limited() {
     // Beside the first, the second would have been answered while the first was waited for.
     let lines = server.log_when(|lines| lines.len() == 2);
     assert_eq!(lines.iter().map(|line| line.status).collect::<Vec<_>>(), [Some(408), Some(200)]);
+}
+
+#[test]
+fn idle_clients_make_room() {
+    for tls in [ServeTls::Off, ServeTls::SelfSigned { names: Vec::new() }] {
+        let limits = Limits { connections: 2, ..Limits::default() };
+        let plain = tls == ServeTls::Off;
+        let server = Running::start_with(Setup { tls, limits, ..Setup::default() });
+        // Neither of them sends a byte; the second waits for an answer that it has got.
+        let mut first = server.connect();
+        let mut second = server.connect();
+        second.send("GET", "/v2/", &[], b"");
+        second.answer("GET").is(if plain { 200 } else { 400 });
+        let mut idle: Vec<_> = (0..6).map(|_| server.connect()).collect();
+        server.get("/v2/").is(if plain { 200 } else { 400 });
+        assert!(first.is_closed() && second.is_closed());
+        // Those that came later made room for the request, or have a place.
+        idle.truncate(4);
+        assert!(idle.iter_mut().all(crate::support::Connection::is_closed));
+    }
+}
+
+#[test]
+fn a_request_keeps_its_place() {
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let server = Running::start_with(Setup { limits, ..Setup::default() });
+    let mut busy = server.connect();
+    busy.send_head("POST", &format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"x")), &[], Some(1));
+    server.is_receiving();
+    for _ in 0..4 {
+        // Each is idle afterwards, and makes room for the next.
+        let mut connection = server.connect();
+        connection.send("GET", "/v2/", &[], b"");
+        connection.answer("GET").is(200);
+        std::mem::forget(connection);
+    }
+    busy.stream.write_all(b"x").expect("sent");
+    busy.answer("POST").is(201);
+}
+
+#[test]
+fn a_body_that_trickles_is_given_up() {
+    let limits = Limits { idle: Duration::from_millis(100), least: u64::MAX, ..Limits::default() };
+    let server = Running::start_with(Setup { limits, ..Setup::default() });
+    let location = server.call("POST", "/v2/app/blobs/uploads/", &[], b"").is(202).header("location").to_owned();
+    let mut connection = server.connect();
+    connection.send_head("PATCH", &location, &[], Some(1 << 40));
+    let mut stream = connection.stream.try_clone().expect("cloned");
+    let trickling = std::thread::spawn(move || while stream.write_all(b"x").is_ok() {});
+    connection.answer("PATCH").refused(408, "BLOB_UPLOAD_INVALID");
+    drop(connection);
+    drop(server);
+    trickling.join().expect("ended");
+}
+
+#[test]
+fn large_manifests_take_turns_and_have_a_time() {
+    let limits = Limits { documents: 0, document_time: Duration::from_millis(100), ..Limits::default() };
+    let server = Running::start_with(Setup { limits, ..Setup::default() });
+    let small = Image::new("x");
+    server.push("app", "v1", &small).is(201);
+    let note = |length: usize| std::collections::BTreeMap::from([("note".to_owned(), "x".repeat(length))]);
+    let mut manifest = small.manifest.manifest().expect("a manifest").clone();
+    manifest.annotations = Some(note(100 << 10));
+    let large = idpbuilder_oci::image::Document::from_manifest(manifest);
+    server.put_manifest("app", "large", &large).refused(429, "TOOMANYREQUESTS");
+    let mut slow = server.connect();
+    slow.send_head("PUT", "/v2/app/manifests/v2", &[], Some(100));
+    slow.stream.write_all(b"{").expect("sent");
+    slow.answer("PUT").refused(408, "MANIFEST_INVALID");
+    let again = server.again();
+    again.put_manifest("app", "large", &large).is(201);
+    let get = again.get("/v2/app/manifests/large");
+    assert!(get.is(200).body == large.bytes);
+    assert_eq!(get.header("content-type"), large.descriptor.media_type);
+    again.call("HEAD", "/v2/app/manifests/large", &[], b"").is(200);
+    server.get("/v2/app/manifests/large").refused(429, "TOOMANYREQUESTS");
+    server.get("/v2/app/manifests/v1").is(200);
 }
 
 #[test]

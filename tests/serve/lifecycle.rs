@@ -53,6 +53,23 @@ fn what_cannot_be_started_says_why() {
 }
 
 #[test]
+fn files_that_are_no_files_are_refused_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    let large = directory.path().join("large");
+    std::fs::File::create(&large).and_then(|file| file.set_len((1 << 20) + 1)).expect("made");
+    for path in [pipe, PathBuf::from("/dev/zero"), directory.path().to_owned(), large] {
+        let htpasswd = refused(ServeConfig { htpasswd: Some(path.clone()), ..config(directory.path()) });
+        assert!(matches!(htpasswd, ServeError::ReadUsers { .. }), "{}: {htpasswd:?}", path.display());
+        let tls = ServeTls::Files { certificate: path.clone(), key: path.clone() };
+        let tls = refused(ServeConfig { tls, ..config(directory.path()) });
+        let read = matches!(tls, ServeError::Certificate(CertificateError::Read { .. }));
+        assert!(read, "{}: {tls:?}", path.display());
+    }
+}
+
+#[test]
 fn nothing_is_pruned_under_a_server() {
     let mut server = Running::start();
     let image = Image::new("x");

@@ -10,5 +10,6 @@ mod framing;
 mod lifecycle;
 mod lists;
 mod manifests;
+mod strangers;
 mod support;
 mod uploads;

@@ -151,6 +151,16 @@ impl Running {
         self.call("PUT", &format!("/v2/{repository}/manifests/{reference}"), &headers, &document.bytes)
     }
 
+    /// Waits until an upload's request is being served: its blob has a file then.
+    #[track_caller]
+    pub(crate) fn is_receiving(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while std::fs::read_dir(self.store.root().join(".tmp")).expect("listed").count() == 0 {
+            assert!(Instant::now() < deadline, "the request is not taken up");
+            std::thread::yield_now();
+        }
+    }
+
     /// The log once `wanted` accepts it.
     pub(crate) fn log_when(&self, wanted: impl Fn(&[AccessLine]) -> bool) -> Vec<AccessLine> {
         let deadline = Instant::now() + PATIENCE;

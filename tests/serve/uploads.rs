@@ -293,6 +293,13 @@ fn sessions_are_limited() {
     let refused = server.call("POST", "/v2/app/blobs/uploads/", &[], b"");
     assert_eq!(refused.refused(429, "TOOMANYREQUESTS").header("retry-after"), "5");
     assert_eq!(temporary_files(&server), 2);
+    // What was idle for long enough makes room.
+    let hasty = Limits { sessions: 1, session_spared: Duration::ZERO, ..Limits::default() };
+    let other = Running::start_with(Setup { limits: hasty, ..Setup::default() });
+    let abandoned = open(&other);
+    open(&other);
+    other.get(&abandoned).refused(404, "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(temporary_files(&other), 1);
     // What needs no session still goes.
     server.push_blob("app", b"small");
     server.call("DELETE", &first, &[], b"").is(204);
