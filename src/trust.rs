@@ -311,4 +311,17 @@ mod tests {
         assert_eq!(removed, [file.clone(), root.join("a.example/mine.pem")]);
         assert!(!file.parent().expect("one").exists() && root.join("a.example/notes").exists());
     }
+
+    #[test]
+    fn a_trust_store_has_a_limited_number_of_entries() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for number in 0..MAX_HOSTS {
+            std::fs::File::create(dir.path().join(number.to_string())).expect("made");
+        }
+        assert!(list(dir.path()).expect("as many as are read").is_empty());
+        std::fs::File::create(dir.path().join("one-more")).expect("made");
+        for refused in [list(dir.path()), list_of_others(dir.path())] {
+            assert!(matches!(refused, Err(TrustError::TooMany(_))), "{refused:?}");
+        }
+    }
 }

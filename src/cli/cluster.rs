@@ -19,7 +19,7 @@ use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, RegistryRoles, Resolution, SecretOrigin};
 use crate::image::Reference;
 use crate::registry::is_internal;
-use crate::tls::{Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge};
+use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge};
 
 /// Id of the flag `--context`, which a command whose own `--context` is something else gives another name.
 pub(super) const KUBE_CONTEXT: &str = "kube_context";
@@ -180,6 +180,15 @@ impl ClusterArgs {
             None if ui.env.os("KUBECONFIG").is_some() => (files, Source::Environment("KUBECONFIG")),
             None => (files, Source::Default),
         }
+    }
+
+    /// Whether a certificate of this fingerprint is the cluster's, as far as the cluster was asked already.
+    pub(super) fn has_certificate(&self, fingerprint: &str) -> bool {
+        let Some(Ok(ClusterRegistry { certificate: Ok(certificate), .. })) = self.found.get() else { return false };
+        let origin = Origin::Cluster(certificate.origin.clone());
+        let certificates = certificates_of(certificate.pem.as_bytes(), &origin).unwrap_or_default();
+        let facts = certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok());
+        facts.into_iter().any(|facts| facts.fingerprint == fingerprint)
     }
 
     /// Whether the command names the context.

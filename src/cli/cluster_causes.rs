@@ -240,6 +240,9 @@ fn handshake(context: &str, fault: &HandshakeFault) -> String {
         | HandshakeFault::NotTls => {
             format!("something else may listen on the port, or the cluster was made anew: {}", export(context))
         }
+        HandshakeFault::Expired { .. } if !context.starts_with("kind-") => {
+            "the certificate of the API server has to be renewed".to_owned()
+        }
         HandshakeFault::Expired { .. } => {
             "the cluster's certificates last a year: make it anew with idpbuilder create --recreate".to_owned()
         }

@@ -248,10 +248,13 @@ impl RegistryArgs {
         let (Some(facts), Ok(host)) = (shown, registry.parse::<RegistryHost>()) else { return };
         let told = self.ending.borrow().contains(&host) || self.skips_verification(registry).is_some();
         if !told && ends_soon(facts.not_after, jiff::Timestamp::now()) {
-            ui.warn(&format!(
-                "the certificate of {host} ends on {}; idpbuilder create --recreate makes a cluster with a new one",
-                facts.not_after.strftime("%Y-%m-%d")
-            ));
+            // A cluster's certificate is made with the cluster; any other is renewed by whoever runs the registry.
+            let renewal = if self.cluster.has_certificate(&facts.fingerprint) {
+                "; idpbuilder create --recreate makes a cluster with a new one"
+            } else {
+                ""
+            };
+            ui.warn(&format!("the certificate of {host} ends on {}{renewal}", facts.not_after.strftime("%Y-%m-%d")));
             self.ending.borrow_mut().push(host);
         }
     }

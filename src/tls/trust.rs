@@ -442,6 +442,42 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_gives_a_limited_number_of_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = pem("a.example");
+        let write = |name: String| std::fs::write(dir.path().join(name), &text).expect("written");
+        (0..MAX_FILES).for_each(|number| write(format!("{number}.crt")));
+        assert_eq!(TrustStore::empty().add_kept(dir.path()).expect("as many as are read"), MAX_FILES);
+        let mut trust = TrustStore::empty();
+        assert!(trust.add_client_directory(dir.path()).is_empty());
+        assert_eq!(trust.anchors().len(), MAX_FILES);
+        // Any file counts where all of them are listed, and a certificate where those are.
+        write("notes".to_owned());
+        TrustStore::empty().add_kept(dir.path()).expect("notes are not read");
+        let mut trust = TrustStore::empty();
+        let errors = trust.add_client_directory(dir.path());
+        assert!(matches!(errors[..], [TlsError::TooMany { limit: MAX_FILES, .. }]), "{errors:?}");
+        assert!(trust.anchors().is_empty());
+        write("one-more.crt".to_owned());
+        let error = TrustStore::empty().add_kept(dir.path()).expect_err("one too many");
+        assert!(matches!(error, TlsError::TooMany { limit: MAX_FILES, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_directory_gives_files_of_a_limited_size() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = pem("a.example");
+        let path = dir.path().join("a.crt");
+        let most = usize::try_from(MAX_PEM_BYTES).expect("fits");
+        for (size, read) in [(most, true), (most + 1, false)] {
+            std::fs::write(&path, format!("{text}{}", "\n".repeat(size - text.len()))).expect("written");
+            let kept = TrustStore::empty().add_kept(dir.path());
+            let errors = TrustStore::empty().add_client_directory(dir.path());
+            assert_eq!((kept.is_ok(), errors.is_empty()), (read, read), "{size}: {kept:?} {errors:?}");
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_back() {
         let text = pem("a.example") + &pem("b.example");
         let certificates = certificates_of(text.as_bytes(), &Origin::System).expect("PEM");
