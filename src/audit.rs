@@ -115,7 +115,11 @@ impl AuditLog {
         })?;
         self.rotate(line.len() as u64).map_err(io)?;
         let file = self.write(line).map_err(io)?;
-        if record.event.is_lasting() { file.sync_data().map_err(io) } else { Ok(()) }
+        if !record.event.is_lasting() {
+            return Ok(());
+        }
+        // The log may be new, or its first lines ones that need not last: then its name is not on the disk either.
+        file.sync_data().and_then(|()| fs::sync_dir(fs::parent(&self.path))).map_err(io)
     }
 
     /// One write. A line that was cut short by a crash stays apart from this one; this one leaves nothing behind when

@@ -2,7 +2,8 @@
 //! holds the old state or the new one, every image is whole, and the next command does its work.
 //!
 //! `builds` kills builds, `transfers` loads, pulls, pushes and servers; `signals` has the exit codes of commands that
-//! are told to stop, `full` those of commands that cannot write, `outputs` has servers whose output is not read. `check` says what whole means.
+//! are told to stop, `full` those of commands that cannot write, `outputs` has servers whose output is not read. `check` says what whole
+//! means. `durable` looks at the order of system calls (`trace`): what was written lasts when the power fails.
 
 #[path = "../support/sandbox.rs"]
 #[expect(dead_code, reason = "the other suites use more of it")]
@@ -10,10 +11,12 @@ mod sandbox;
 
 mod builds;
 mod check;
+mod durable;
 mod full;
 mod outputs;
 mod process;
 mod proxy;
 mod resumed;
 mod signals;
+mod trace;
 mod transfers;
