@@ -119,6 +119,14 @@ pub fn read_limited(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Fails for content that would not be read again: what has a limit on reading has it on writing.
+///
+/// # Errors
+/// [`Unreadable::TooLarge`] for more than `limit` bytes.
+pub fn check_limit(bytes: &[u8], limit: u64) -> io::Result<()> {
+    if bytes.len() as u64 > limit { Err(Unreadable::TooLarge { limit }.into()) } else { Ok(()) }
+}
+
 /// The word for a kind of file that is not regular.
 fn kind_name(kind: FileType) -> &'static str {
     if kind.is_dir() {
@@ -187,6 +195,16 @@ mod tests {
         // The kernel says that this file has 0 bytes.
         let error = read_regular(Path::new("/proc/self/status"), 16, Links::Refuse).expect_err("longer");
         assert_eq!(Unreadable::of(&error), Some(Unreadable::TooLarge { limit: 16 }));
+    }
+
+    #[test]
+    fn what_may_be_written_may_be_read() {
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        for (bytes, fits) in [(&b""[..], true), (b"1234", true), (b"12345", false)] {
+            std::fs::write(&path, bytes).expect("written");
+            assert_eq!(check_limit(bytes, 4).is_ok(), fits);
+            assert_eq!(read_regular(path.path(), 4, Links::Refuse).is_ok(), fits);
+        }
     }
 
     #[test]

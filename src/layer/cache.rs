@@ -4,7 +4,7 @@
 //! One small file for each, named by a digest. It is written once and never changed, so that processes need no lock.
 //! What cannot be read, or does not prove itself, is not known.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +32,8 @@ const OUTLINE_FORMAT: u32 = 3;
 #[derive(Debug, Clone)]
 struct Files {
     directory: PathBuf,
+    /// Bytes that one of them has at most, whether it is read or written.
+    limit: u64,
 }
 
 /// The layers that one person's builds have packed.
@@ -72,12 +74,12 @@ impl KnownLayer {
 impl LayerCache {
     /// The cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
-        Self(Files { directory: state.join("cache/layers") })
+        Self(Files { directory: state.join("cache/layers"), limit: MAX_LAYER_BYTES })
     }
 
     /// The layer that has this fingerprint, if it is known.
     pub fn find(&self, fingerprint: Digest) -> Option<KnownLayer> {
-        let bytes = self.0.read(fingerprint, MAX_LAYER_BYTES)?;
+        let bytes = self.0.read(fingerprint)?;
         let File { layer, check } = serde_json::from_slice(&bytes).ok()?;
         (check == layer.check(fingerprint)).then_some(layer)
     }
@@ -97,12 +99,12 @@ impl LayerCache {
 impl OutlineCache {
     /// The cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
-        Self(Files { directory: state.join("cache/trees") })
+        Self(Files { directory: state.join("cache/trees"), limit: MAX_OUTLINE_BYTES as u64 + 32 })
     }
 
     /// The outline of the layer that has this digest, if it is known and was read as having this `diff_id`.
     pub fn find(&self, layer: Digest, diff_id: Digest) -> Option<Outline> {
-        let mut bytes = self.0.read(layer, MAX_OUTLINE_BYTES as u64 + 32)?;
+        let mut bytes = self.0.read(layer)?;
         if bytes.len() < 32 {
             return None;
         }
@@ -134,13 +136,12 @@ fn outline_check(layer: Digest, diff_id: Digest, bytes: &[u8]) -> Digest {
 }
 
 impl Files {
-    /// A file's content, if it is not longer than `limit`.
-    fn read(&self, name: Digest, limit: u64) -> Option<Vec<u8>> {
+    /// A file's content, if it is not longer than the limit.
+    fn read(&self, name: Digest) -> Option<Vec<u8>> {
         let path = self.path(name);
-        let opened = std::fs::File::open(&path).ok()?;
+        let opened = fs::open_regular(&path, fs::Links::Follow).ok()?;
         let changed = opened.metadata().and_then(|metadata| metadata.modified());
-        let mut bytes = Vec::new();
-        opened.take(limit).read_to_end(&mut bytes).ok()?;
+        let bytes = fs::read_limited(&opened, self.limit).ok()?;
         let now = SystemTime::now();
         if changed.ok().and_then(|changed| now.duration_since(changed).ok()).is_none_or(|age| age > REFRESH) {
             // Otherwise it is forgotten in time, and made anew.
@@ -150,7 +151,9 @@ impl Files {
     }
 
     fn write(&self, name: Digest, bytes: &[u8]) {
-        let _ = fs::create_private_dir(&self.directory).and_then(|()| replace(&self.path(name), bytes));
+        let _ = fs::check_limit(bytes, self.limit)
+            .and_then(|()| fs::create_private_dir(&self.directory))
+            .and_then(|()| replace(&self.path(name), bytes));
     }
 
     fn path(&self, name: Digest) -> PathBuf {
@@ -207,6 +210,23 @@ mod tests {
 
     fn files(state: &Path) -> usize {
         std::fs::read_dir(state.join("cache/layers")).map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_neither_written_nor_read() {
+        let state = tempfile::tempdir().expect("a directory");
+        let files = Files { directory: state.path().join("cache"), limit: 4 };
+        let (fits, beyond) = (Digest::of(b"fits"), Digest::of(b"beyond"));
+        files.write(fits, b"1234");
+        files.write(beyond, b"12345");
+        assert_eq!(files.read(fits).as_deref(), Some(&b"1234"[..]));
+        assert!(!files.path(beyond).exists());
+        std::fs::write(files.path(beyond), b"12345").expect("written");
+        assert_eq!(files.read(beyond), None);
+        std::fs::remove_file(files.path(beyond)).expect("removed");
+        rustix::fs::mknodat(rustix::fs::CWD, files.path(beyond), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("made");
+        assert_eq!(files.read(beyond), None, "a pipe is not waited for");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! which is of use only to somebody who is let in; it is kept at mode 0600 and never told. An address
 //! elsewhere than at the registry is let in by itself, which makes it a secret: it is not written.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -114,8 +114,7 @@ fn file_name(host: &str, repository: &str, digest: Digest) -> String {
 impl Entry {
     /// What an earlier process wrote about the same upload, unless it is too old at `now`.
     pub(super) fn found(&mut self, now: jiff::Timestamp) -> Option<Record> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(&self.path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let bytes = fs::read_regular(&self.path, MAX_FILE_BYTES, fs::Links::Follow).ok()?;
         self.written = true;
         let found: Record = serde_json::from_slice(&bytes).ok()?;
         let same = found.host == self.record.host
@@ -129,7 +128,8 @@ impl Entry {
     pub(super) fn note(&mut self, location: &str, offset: u64, now: jiff::Timestamp) {
         let record = Record { location: location.to_owned(), offset, time: now.as_second(), ..self.record.clone() };
         let text = serde_json::to_vec(&record).expect("plain fields");
-        self.written = replace(&self.path, &text).is_ok() || self.written;
+        let fits = fs::check_limit(&text, MAX_FILE_BYTES);
+        self.written = fits.and_then(|()| replace(&self.path, &text)).is_ok() || self.written;
     }
 
     /// Whether the next process will find the upload.

@@ -1,6 +1,5 @@
 //! What registries showed of themselves, kept for some days so that the next push knows it from the start.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,7 +54,9 @@ impl Memory {
         self.written = *learned;
         let file = File { host: self.host.clone(), since: self.since, learned: *learned };
         let text = serde_json::to_vec(&file).expect("plain fields");
-        let _ = fs::create_private_dir(fs::parent(&self.path)).and_then(|()| fs::replace_file(&self.path, &text));
+        let _ = fs::check_limit(&text, MAX_FILE_BYTES)
+            .and_then(|()| fs::create_private_dir(fs::parent(&self.path)))
+            .and_then(|()| fs::replace_file(&self.path, &text));
     }
 }
 
@@ -67,8 +68,7 @@ pub(super) fn file_name(host: &str) -> String {
 }
 
 fn read(path: &Path) -> Option<File> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+    let bytes = fs::read_regular(path, MAX_FILE_BYTES, fs::Links::Follow).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 

@@ -1,6 +1,5 @@
 //! Which repositories of a registry were seen to have which blobs: where a mount can come from.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -85,14 +84,15 @@ impl Places {
         places.extend(earlier.iter().filter(|place| keep(place)).cloned());
         places.truncate(MAX_PLACES);
         let text = serde_json::to_vec(&File { host: self.host.clone(), places }).expect("plain fields");
-        let _ = fs::create_private_dir(fs::parent(path)).and_then(|()| fs::replace_file(path, &text));
+        let _ = fs::check_limit(&text, MAX_FILE_BYTES)
+            .and_then(|()| fs::create_private_dir(fs::parent(path)))
+            .and_then(|()| fs::replace_file(path, &text));
     }
 }
 
 fn read(path: Option<&Path>, host: &str) -> Vec<Place> {
     let known = || -> Option<File> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path?).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let bytes = fs::read_regular(path?, MAX_FILE_BYTES, fs::Links::Follow).ok()?;
         serde_json::from_slice(&bytes).ok()
     };
     known().filter(|file| file.host == host).map_or_else(Vec::new, |file| file.places)

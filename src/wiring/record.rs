@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::files::read;
 use super::{Reader, WiringError};
-use crate::fs::replace_file;
+use crate::credentials::MAX_CONFIG_BYTES;
+use crate::fs::{check_limit, replace_file};
 use crate::image::Digest;
 
 /// The form that is written and read.
@@ -122,6 +123,7 @@ impl Records {
         }
         // A path that is not text cannot be written as JSON.
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        check_limit(&bytes, MAX_CONFIG_BYTES).map_err(failed)?;
         replace_file(&path, &bytes).map_err(failed)
     }
 
