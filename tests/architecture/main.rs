@@ -4,6 +4,7 @@
 mod lexer;
 mod paths;
 mod rules;
+mod security;
 
 use std::path::{Path, PathBuf};
 
