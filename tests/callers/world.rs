@@ -110,7 +110,17 @@ impl World {
     }
 
     pub(crate) fn install(&self) {
-        let output = self.sandbox.run(&["idpbuilder-oci", "install", "--dir", "bin", "--docker", "--podman"]);
+        let output = self.sandbox.run(&[
+            "idpbuilder-oci",
+            "install",
+            "--dir",
+            "bin",
+            "--docker",
+            "--podman",
+            // The registry is outside localtest.me.
+            "--context",
+            "kind-localdev",
+        ]);
         assert!(!output.stderr.contains("not on PATH"), "{output}");
         output.success();
     }
