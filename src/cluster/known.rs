@@ -4,7 +4,7 @@
 //! of them are none of its business.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,16 +107,7 @@ impl KnownHosts {
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
-        // Opening a FIFO would wait for a writer.
-        if !std::fs::metadata(&self.path)?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut bytes = Vec::new();
-        std::fs::File::open(&self.path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(bytes)
+        fs::read_regular(&self.path, MAX_BYTES, fs::Links::Follow)
     }
 }
 

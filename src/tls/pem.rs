@@ -1,7 +1,5 @@
 //! Certificates as text (RFC 7468): read with limits, written as others read them.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
@@ -9,22 +7,19 @@ use rustls::pki_types::pem::PemObject;
 
 use super::certificate::CertificateFacts;
 use super::trust::{Origin, TlsError};
+use crate::fs::{Links, Unreadable, read_regular};
 
 /// Bytes a file of certificates may have.
 pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
 /// Certificates a file may hold.
 pub const MAX_CERTIFICATES: usize = 1000;
 
-/// Reads a file of at most [`MAX_PEM_BYTES`].
+/// Reads a regular file of at most [`MAX_PEM_BYTES`]; a pipe is not waited for.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    // Opening a FIFO would wait for a writer.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    Ok(bytes)
+    read_regular(path, MAX_PEM_BYTES, Links::Follow).map_err(|source| match Unreadable::of(&source) {
+        Some(Unreadable::TooLarge { .. }) => TlsError::TooLarge { origin: Origin::File(path.to_owned()) },
+        _ => TlsError::Read { path: path.to_owned(), source },
+    })
 }
 
 /// Every certificate of a PEM file, checked, in its order.
