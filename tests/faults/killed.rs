@@ -11,9 +11,11 @@ use idpbuilder_oci::store::ImageStore;
 
 use crate::lab::invariants;
 use crate::lab::profile::{self, Profile};
+use crate::lab::proxy::{Cut, FaultProxy, Link, Way};
 use crate::lab::record::blob_bytes;
 use crate::lab::script::{Break, Fault, Nth, On, Op, Rule};
 use crate::lab::serve::{Lab, Setup};
+use crate::nginx::{self, Nginx};
 use crate::pushing::{KIB, MIB, PASSWORD, USER, the_login};
 use crate::sandbox::Sandbox;
 use crate::seed::{Random, rounds};
@@ -78,7 +80,12 @@ pub(crate) fn filled(bytes: u64) -> (Sandbox, Document) {
 
 /// The push of `app:v1` to a laboratory.
 pub(crate) fn push(sandbox: &Sandbox, lab: &Lab) -> Command {
-    let name = format!("{}/team/app:v1", lab.host());
+    push_through(sandbox, &lab.host())
+}
+
+/// The push of `app:v1` to what answers at `host`.
+fn push_through(sandbox: &Sandbox, host: &str) -> Command {
+    let name = format!("{host}/team/app:v1");
     sandbox.command(&["idpbuilder-push", "app:v1", &name, "--plain-http", "--chunk-size", "512k"])
 }
 
@@ -126,6 +133,31 @@ fn journal_is_consistent(sandbox: &Sandbox, lab: &Lab, told: &str) {
         let known = session.map_or(LARGE * 2, |(_, session)| session.known);
         assert!(offset <= known, "{told}: {offset} bytes noted, {known} acknowledged");
     }
+}
+
+#[test]
+fn a_push_killed_behind_a_buffering_proxy_sends_no_byte_to_the_registry_twice() {
+    let (sandbox, image) = filled(LARGE);
+    let lab = Lab::start(Setup::of(profile::GITEA_1_24_3).login(the_login()));
+    let ingress = Nginx::start(lab.address(), &nginx::Options { max_body: 2 * MIB, read_timeout: 60 });
+    // In the middle of a chunk, of which the proxy has passed on nothing yet.
+    let cut = Cut { way: Way::ToServer, after: 3 * MIB + 300 * KIB, how: Break::Stall };
+    let link = FaultProxy::start(ingress.address(), Link { cuts: vec![cut], ..Link::default() });
+    let mut command = push_through(&sandbox, &link.host());
+    let log = sandbox.work().join("push.log");
+    let stderr = File::create(&log).expect("created");
+    let mut running = Running(command.stdout(Stdio::null()).stderr(stderr).spawn().expect("it runs"));
+    running.until(&log, || link.broken() > 0);
+    running.0.kill().expect("it may be killed");
+    running.0.wait().expect("a child of ours");
+    link.heal();
+
+    let output = sandbox.finish(&["push"], push_through(&sandbox, &link.host()), b"");
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.contains("resumed from"), "{output}");
+    assert_eq!(invariants::stored(&lab, "team/app", "v1", &image), Vec::<String>::new());
+    let sent = blob_bytes(&lab.seen());
+    assert_eq!(sent, invariants::distinct_bytes(&image), "{output}\n{}", lab.lines().join("\n"));
 }
 
 const PROFILES: [Profile; 4] =
