@@ -16,7 +16,9 @@ mod regular;
 pub(crate) use beneath::{DIRECTORY, HANDLE, open_beneath, open_real};
 pub use directory::{Directory, Name, TemporaryDirectory, TemporaryFile};
 pub use exchange::{Exchanged, exchange, replace_secret_file};
-pub use regular::{Links, Unreadable, check_limit, open_regular, open_regular_at, read_limited, read_regular, read_regular_at};
+pub use regular::{
+    Links, Unreadable, check_limit, open_regular, open_regular_at, read_limited, read_regular, read_regular_at,
+};
 
 /// How the names of files begin that are not whole yet.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
