@@ -11,7 +11,7 @@
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
 //! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; whom to trust; who we are; what the cluster says of itself |
 //! | 1 | `image`, `config` | names and documents of the specifications; settings |
-//! | 0 | `progress`, `fs`, `text`, `threads`, `children`, `env` | events, files, texts of others, threads, programs that are asked, the process's surroundings |
+//! | 0 | `progress`, `fs`, `text`, `threads`, `children`, `env`, `work` | events, files, texts of others, threads, programs that are asked, the process's surroundings, tests' counts of work |
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 
@@ -50,3 +50,5 @@ pub mod threads;
 pub mod tls;
 pub mod trust;
 pub mod wiring;
+#[cfg(test)]
+mod work;

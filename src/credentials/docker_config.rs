@@ -5,7 +5,7 @@
 
 mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -129,8 +129,7 @@ impl DockerConfig {
     /// The entry that the file itself has.
     fn entry(&self, config: &Config, names: &[String]) -> Result<Option<Credential>, CredentialError> {
         let Some(auths) = &config.auths else { return Ok(None) };
-        for name in names {
-            let Some(entry) = lookup(auths, name) else { continue };
+        for (name, entry) in lookup(auths, names) {
             let damaged = || CredentialError::Entry { origin: self.name(), registry: name.clone() };
             if let Some(credential) = read_entry(entry).map_err(|Damaged| damaged())? {
                 return Ok(Some(credential));
@@ -175,10 +174,9 @@ impl Config {
     /// The helper to ask, as Docker chooses it: the registry's, else the one for all. An empty name
     /// for the registry says to use none.
     fn helper(&self, names: &[String]) -> Option<Helper<'_>> {
-        let helpers = self.cred_helpers.iter();
-        let own = names.iter().find_map(|name| helpers.clone().find_map(|helpers| lookup(helpers, name)));
+        let own = self.cred_helpers.as_ref().and_then(|helpers| lookup(helpers, names).next());
         let helper = match own {
-            Some(name) => Helper { name, for_all: false },
+            Some((_, name)) => Helper { name, for_all: false },
             None => Helper { name: self.creds_store.as_deref()?, for_all: true },
         };
         (!helper.name.is_empty()).then_some(helper)
@@ -211,6 +209,8 @@ fn names(registry: &str, repository: &str) -> Vec<String> {
 /// A key as people and tools write it, in the one form that is compared: without scheme, API path
 /// and trailing slash, the host in lower case, Docker Hub under one name.
 fn normalise(key: &str) -> String {
+    #[cfg(test)]
+    crate::work::add(key.len() + 1);
     let key = key.trim();
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let key = match bare {
@@ -224,10 +224,20 @@ fn normalise(key: &str) -> String {
     format!("{host}{path}")
 }
 
-/// The entry whose key is `name`, or is another way to write it.
-fn lookup<'a, T>(entries: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
-    let other = || entries.iter().find(|(key, _)| normalise(key) == name).map(|(_, entry)| entry);
-    entries.get(name).or_else(other)
+/// The entries whose keys are one of the names, or are another way to write it, in the order of the names. Each key is
+/// read once: there may be many keys, and a repository has many names.
+fn lookup<'a, 'n, T>(
+    entries: &'a BTreeMap<String, T>,
+    names: &'n [String],
+) -> impl Iterator<Item = (&'n String, &'a T)> {
+    let mut others = HashMap::with_capacity(entries.len());
+    for (key, entry) in entries {
+        others.entry(normalise(key)).or_insert(entry);
+    }
+    names.iter().filter_map(move |name| {
+        let entry = entries.get(name).or_else(|| others.get(name).copied())?;
+        Some((name, entry))
+    })
 }
 
 #[cfg(test)]

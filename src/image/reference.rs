@@ -243,6 +243,8 @@ impl FromStr for Reference {
 /// What follows a user name or password in front of a registry, if there is one. No digest has a slash, and no name
 /// without a registry has a colon and then something else than a digest.
 fn after_user_info(text: &str) -> Option<&str> {
+    #[cfg(test)]
+    crate::work::add(text.len());
     let (name, after) = text.split_once('@')?;
     let is_digest = after.starts_with("sha256:");
     let is_user_info = after.contains('/') || (name.contains(':') && !name.contains('/') && !is_digest);
@@ -322,6 +324,8 @@ fn check_repository(repository: &str, given: &str) -> Result<(), ReferenceError>
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn component_is_valid(component: &str) -> bool {
+    #[cfg(test)]
+    crate::work::add(component.len() + 1);
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
@@ -477,6 +481,18 @@ mod tests {
         for registry in ["user:hunter2@host", "user:hunter2@host:5000"] {
             let error = Reference::from_parts(Some(registry), "x", None).expect_err("userinfo");
             assert!(!format!("{error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn twice_the_reference_is_twice_the_work() {
+        for part in ["a", "A", "a/", "A/", "a:", "a@", "@/", "-", "a.", "[", "]", "//", "://", "é", "https://a:b@"] {
+            for end in ["", "A", ":", "@sha256:"] {
+                // What is too long is shown, too.
+                for most in [120 / part.len(), 500 / part.len(), 2000] {
+                    crate::work::grows_with_size(most, |parts| (part.repeat(parts) + end).parse::<Reference>());
+                }
+            }
         }
     }
 

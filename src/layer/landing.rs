@@ -240,7 +240,7 @@ impl Landing {
     /// Whether a link took the place of the source's directory at the path.
     pub(super) fn is_followed(&self, path: &[u8]) -> bool {
         #[cfg(test)]
-        super::trail::work::count();
+        crate::work::count();
         self.followed.contains_key(path)
     }
 

@@ -9,7 +9,7 @@ pub(super) type Key = [u8; 16];
 /// The key of a name in a directory.
 pub(super) fn key(directory: u32, name: &[u8]) -> Key {
     #[cfg(test)]
-    work::count();
+    crate::work::count();
     let mut key = Key::default();
     key.copy_from_slice(&Digest::of(&[&directory.to_be_bytes(), name].concat()).bytes()[..16]);
     key
@@ -60,27 +60,6 @@ pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
         length
     } else {
         one[..length].iter().rposition(|byte| *byte == b'/').unwrap_or(0)
-    }
-}
-
-/// Counts how many names are looked up, for tests that double what is read.
-#[cfg(test)]
-pub(super) mod work {
-    use std::cell::Cell;
-
-    std::thread_local! {
-        static LOOKUPS: Cell<u64> = const { Cell::new(0) };
-    }
-
-    pub(crate) fn count() {
-        LOOKUPS.set(LOOKUPS.get() + 1);
-    }
-
-    /// How many names were looked up in this thread while `work` ran.
-    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (u64, T) {
-        let before = LOOKUPS.get();
-        let done = work();
-        (LOOKUPS.get() - before, done)
     }
 }
 

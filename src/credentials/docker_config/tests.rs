@@ -76,6 +76,35 @@ fn the_most_specific_key_wins() {
 }
 
 #[test]
+fn a_key_as_it_is_compared_goes_before_other_ways_to_write_it() {
+    let entry = |user: &str| format!(r#"{{"auth":"{}"}}"#, basic(&format!("{user}:p")));
+    let config = |keys: &[&str]| {
+        let entries: Vec<_> = keys.iter().map(|key| format!(r#""{key}":{}"#, entry(key))).collect();
+        format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))
+    };
+    assert_eq!(find(&config(&["R.example", "https", "r.example"]), "r.example"), "basic r.example p");
+    // Among other ways to write it, the first in the order of bytes.
+    assert_eq!(find(&config(&["r.example/", "R.example/", "R.Example"]), "r.example"), "basic R.Example p");
+}
+
+#[test]
+fn twice_the_entries_are_twice_the_work_however_many_names_a_repository_has() {
+    let repository = "a/".repeat(127);
+    for list in ["auths", "credHelpers"] {
+        let steps = |entries: usize| {
+            let entries: Vec<_> = (0..entries).map(|number| format!(r#""r{number:05}":{{}}"#)).collect();
+            let content = format!(r#"{{"{list}":{{{}}}}}"#, entries.join(","));
+            let content = if list == "auths" { content } else { content.replace("{}", r#""""#) };
+            let (steps, answer) = crate::work::of(|| variable(&content).find("r.example", &repository));
+            assert!(matches!(answer, Answer::NotFound));
+            steps
+        };
+        assert!(steps(1000) < 1000 * 10, "{}", steps(1000));
+        crate::work::grows_with_size(1000, |entries| crate::work::of(|| steps(entries)));
+    }
+}
+
+#[test]
 fn entries_have_several_forms() {
     let auth = basic("u:p");
     let padded = basic("u:p\0\0");

@@ -25,6 +25,31 @@ fn refusal<T: StrictDocument + fmt::Debug>(text: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
+fn twice_the_document_is_twice_the_work() {
+    type Part = fn(usize) -> String;
+    let parts: [(&str, Part); 6] = [
+        ("", |number| format!(r#""x{number}":1"#)),
+        (r#""annotations":"#, |number| format!(r#""x{number}":"y""#)),
+        ("", |number| format!(r#""\u0078{number}":[null]"#)),
+        ("", |number| format!(r#""X{number}":{{"a":1,"b":{{"a":1}}}}"#)),
+        (r#""x":"#, |number| format!(r#""{}{number}":1.5"#, "k".repeat(50))),
+        (r#""x":"#, |number| format!(r#""{number}":[{{}},{{"a":{{}}}}]"#)),
+    ];
+    for (key, part) in parts {
+        crate::work::grows_with_size(2000, |count| {
+            let fields = (0..count).map(part).collect::<Vec<_>>().join(",");
+            let fields = if key.is_empty() { fields } else { format!("{key}{{{fields}}}") };
+            check::<Manifest>(manifest(&format!(",{fields}")).as_bytes()).expect("a manifest");
+        });
+    }
+    // Keys that differ from those of a field, in a list of objects.
+    crate::work::grows_with_size(2000, |count| {
+        let history = vec![r#"{"created_by":"a","empty_layer":true,"x":1}"#; count].join(",");
+        check::<ImageConfig>(config(&format!(r#","history":[{history}]"#)).as_bytes()).expect("a configuration");
+    });
+}
+
+#[test]
 fn shapes_decide_which_values_are_allowed() {
     const LIST: Shape = Shape::List(&Shape::Text);
     const MAP: Shape = Shape::Map(&Shape::Text);

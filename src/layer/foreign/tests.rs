@@ -6,9 +6,9 @@ use tar::{EntryType, Header};
 use super::*;
 use crate::context::rules;
 use crate::layer::read::{TarError, archives};
-use crate::layer::trail::work;
 use crate::layer::{Compression, Format};
 use crate::progress::{Interrupt, Silent};
+use crate::work;
 
 const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, above: None, mode: None };
 

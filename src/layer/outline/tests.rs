@@ -3,7 +3,7 @@ use tar::{EntryType, Header};
 
 use super::*;
 use crate::layer::read::archives;
-use crate::layer::trail::work;
+use crate::work;
 
 fn entry(kind: EntryType, name: &str, link: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());

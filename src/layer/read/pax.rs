@@ -90,9 +90,13 @@ fn records(mut rest: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
 
 /// The key, the value and the length of the first record.
 fn first(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    #[cfg(test)]
+    crate::work::count();
     let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
     let length = usize::try_from(decimal(&bytes[..space])?).ok().filter(|length| *length <= bytes.len())?;
     let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
+    #[cfg(test)]
+    crate::work::add(record.len());
     let equals = record.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
     // A NUL ends a text for some and not for others.
@@ -130,6 +134,28 @@ mod tests {
         ] {
             assert_eq!(read(bytes), None, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn twice_the_records_are_twice_the_work() {
+        let piece = "23 GNU.sparse.offset=0\n25 GNU.sparse.numbytes=0\n";
+        for record in ["5 a=\n", "9 path=x\n", "15 mtime=1.000\n", "18 comment=5 a=\n\n\n", piece] {
+            crate::work::grows_with_size(1000, |records| {
+                Overrides::read(record.repeat(records).as_bytes(), 0).expect("records")
+            });
+        }
+        for record in ["5 a=\n", "18 comment=5 a=\n\n\n"] {
+            crate::work::grows_with_size(1000, |records| {
+                check_global(record.repeat(records).as_bytes(), 0).expect("records");
+            });
+        }
+        // One long record, with a separator and without.
+        crate::work::grows_with_size(10_000, |length| {
+            let record = |text: String| format!("{} {text}\n", text.len() + 7);
+            for text in [format!("a={}", "x".repeat(length)), "x".repeat(length)] {
+                let _ = Overrides::read(record(text).as_bytes(), 0);
+            }
+        });
     }
 
     #[test]
