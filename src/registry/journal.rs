@@ -5,12 +5,12 @@
 //! which is of use only to somebody who is let in; it is kept at mode 0600 and never told. An address
 //! elsewhere than at the registry is let in by itself, which makes it a secret: it is not written.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::memory::replace;
 use crate::fs::{self, FileLock, Hold};
 use crate::image::Digest;
 
@@ -144,14 +144,6 @@ impl Entry {
             self.written = false;
         }
     }
-}
-
-/// Whole or not at all for other processes, but not durable: what a power cut takes is sent again, while waiting
-/// for the disk after each chunk would cost every push.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(fs::TEMPORARY_PREFIX).tempfile_in(fs::parent(path))?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error).map(drop)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What registries showed of themselves, kept for some days so that the next push knows it from the start.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,8 +57,16 @@ impl Memory {
         let text = serde_json::to_vec(&file).expect("plain fields");
         let _ = fs::check_limit(&text, MAX_FILE_BYTES)
             .and_then(|()| fs::create_private_dir(fs::parent(&self.path)))
-            .and_then(|()| fs::replace_file(&self.path, &text));
+            .and_then(|()| replace(&self.path, &text));
     }
+}
+
+/// Replaces a file whose loss costs little: whole or not at all for other processes, but not durable. Requests are on
+/// their way meanwhile, which must not wait for the disk, nor for whoever has the other end of a pipe of that name.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(fs::TEMPORARY_PREFIX).tempfile_in(fs::parent(path))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error).map(drop)
 }
 
 /// A name for a file about a host: readable, and told apart from others by what the file says.
@@ -107,6 +116,24 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             assert_eq!(Memory::open(state.path(), "r", at("2030-01-01T00:00:00Z")).learned(), Learned::default());
         }
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+        let state = tempfile::tempdir().expect("a directory");
+        let path = state.path().join("cache/registries/at-r.json");
+        fs::create_private_dir(fs::parent(&path)).expect("made");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        let now = at("2030-01-01T00:00:00Z");
+        let learned = Learned { single: Some(true), ..Learned::default() };
+        let mut memory = Memory::open(state.path(), "r", now);
+        let (done, outcome) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            memory.keep(&learned);
+            done.send(())
+        });
+        outcome.recv_timeout(Duration::from_mins(1)).expect("nothing is waited for");
+        assert_eq!(Memory::open(state.path(), "r", now).learned(), learned);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::file_name;
+use super::memory::{file_name, replace};
 use crate::fs;
 use crate::image::Digest;
 
@@ -86,7 +86,7 @@ impl Places {
         let text = serde_json::to_vec(&File { host: self.host.clone(), places }).expect("plain fields");
         let _ = fs::check_limit(&text, MAX_FILE_BYTES)
             .and_then(|()| fs::create_private_dir(fs::parent(path)))
-            .and_then(|()| fs::replace_file(path, &text));
+            .and_then(|()| replace(path, &text));
     }
 }
 
@@ -143,5 +143,22 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             assert_eq!(open().elsewhere("b", digest(1)), None);
         }
+    }
+    #[test]
+    fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+        let state = tempfile::tempdir().expect("a directory");
+        let open = || Places::new(Some(state.path()), "r");
+        let mut places = open();
+        let path = places.path.clone().expect("kept");
+        fs::create_private_dir(fs::parent(&path)).expect("made");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        places.add("a", Digest::of(b"a"));
+        let (done, outcome) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            places.save();
+            done.send(())
+        });
+        outcome.recv_timeout(std::time::Duration::from_mins(1)).expect("nothing is waited for");
+        assert_eq!(open().elsewhere("b", Digest::of(b"a")).as_deref(), Some("a"));
     }
 }
