@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::access_log::AccessLog;
 use super::applet::Run;
 use super::arguments::StoreArgs;
@@ -86,10 +88,12 @@ impl Run for Args {
                 }
             };
             if let (Some(path), Some(pem)) = (&self.tls_cert_out, server.certificate_pem()) {
-                let path = ui.absolute(path);
-                crate::fs::replace_file(&path, pem.as_bytes()).map_err(|source| {
-                    Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()))
-                })?;
+                // A pipe of that name may never be read.
+                let written = write_certificate(ui.absolute(path), pem.to_owned())?;
+                tokio::select! {
+                    written = written => written.expect("the thread answers")?,
+                    signal = signals.next() => return Err(Failure::stopped_by(signal)),
+                }
             }
             let (log, writing) =
                 AccessLog::start(std::io::stderr()).map_err(|source| Failure::new(Kind::Failed, source))?;
@@ -106,6 +110,8 @@ impl Run for Args {
                 signals.next().await;
             };
             let ended = server.run(stop, record).await;
+            // A request that was cut off may still wait for a lock that another command holds.
+            ui.interrupt.request();
             drop(panics);
             if ended.is_ok() && !quiet {
                 // Not by `ui`, which would wait for a reader of standard error.
@@ -116,6 +122,21 @@ impl Run for Args {
             Ok(ended?)
         })
     }
+}
+
+/// Writes the certificate on a thread of its own, which nothing waits for but its answer.
+fn write_certificate(path: PathBuf, pem: String) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
+    let (answer, answered) = oneshot::channel();
+    crate::threads::spawn("certificate", move || {
+        let written = crate::fs::replace_file(&path, pem.as_bytes());
+        // A signal may have ended the wait.
+        let _ = answer.send(
+            written
+                .map_err(|source| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()))),
+        );
+    })
+    .map_err(|source| Failure::new(Kind::Failed, source))?;
+    Ok(answered)
 }
 
 /// Prints the address on a thread of its own: a pipe that is never read holds up neither requests nor

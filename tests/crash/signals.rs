@@ -1,9 +1,9 @@
 //! Commands that are told to stop: the exit code says by which signal, and nothing half-written stays.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use idpbuilder_oci::fs::{FileLock, Hold};
 use rustix::process::Signal;
@@ -224,5 +224,52 @@ fn a_second_signal_ends_what_waits() {
         let (status, text) = process.end();
         assert_eq!(status.code(), Some(code), "{text}");
         assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn a_stopped_server_does_not_wait_for_a_lock_of_another_process() {
+    let sandbox = filled();
+    let server = Serve::start(&sandbox, "served");
+    let lock = FileLock::acquire(&server.store.join(".index.lock"), Hold::Exclusive, Duration::ZERO).expect("free");
+    let ask = |method: &str, path: &str| {
+        let mut client = std::net::TcpStream::connect(server.address).expect("it listens");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+        client.write_all(head.as_bytes()).expect("sent");
+        client
+    };
+    let _waiting = ask("DELETE", "/v2/team/app/manifests/v1");
+    // Later requests are answered, and by then the first has got as far as the lock.
+    for _ in 0..8 {
+        let mut answer = String::new();
+        ask("GET", "/v2/team/app/manifests/v1").read_to_string(&mut answer).expect("answered");
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    let Serve { mut process, store, .. } = server;
+    process.signal(Signal::TERM);
+    // Sooner than the wait for the lock would end by itself.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    assert!(!process.until(|| Instant::now() > deadline), "it still waits for the lock");
+    let (status, text) = process.end();
+    assert_eq!(status.code(), Some(0), "{text}");
+    drop(lock);
+    assert_eq!(left_overs(&store), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_server_whose_certificate_no_pipe_takes_is_stopped() {
+    let sandbox = Sandbox::new();
+    let pipe = sandbox.work().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    let store = sandbox.work().join("served");
+    for signal in BOTH {
+        let words = ["idpbuilder-serve", "--listen", "127.0.0.1:0", "--store", "served", "--tls", "--tls-cert-out"];
+        let process = Process::start(sandbox.command(&[&words[..], &["pipe"]].concat()));
+        // With the lease it has all else that it needs.
+        wait_until("the lease", || {
+            store.join("oci-layout").exists()
+                && matches!(FileLock::try_acquire(&store.join(".lease.lock"), Hold::Exclusive), Ok(None))
+        });
+        stop(process, signal);
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use idpbuilder_oci::fs::{FileLock, Hold};
 use idpbuilder_oci::image::Digest;
 use idpbuilder_oci::serve::{
     CertificateError, HashKind, HtpasswdError, Limits, ServeConfig, ServeError, ServeTls, Server,
@@ -126,6 +127,40 @@ fn stopping_does_not_wait_for_ever() {
     let impatient = server.store.clone().with_patience(PATIENCE);
     impatient.prune().expect("the lease is given back");
     assert_eq!(std::fs::read_dir(server.store.root().join(".tmp")).expect("listed").count(), 0);
+}
+
+#[test]
+fn a_lock_of_another_process_holds_up_no_other_request() {
+    let server = Running::start();
+    let image = Image::new("x");
+    for blob in &image.blobs {
+        server.push_blob("app", blob);
+    }
+    let lock = server.store.root().join(".index.lock");
+    let lock = FileLock::acquire(&lock, Hold::Exclusive, PATIENCE).expect("free");
+    // More than there are threads that serve connections.
+    let mut waiting = Vec::new();
+    for tag in ["v1", "v2", "v3", "v4"] {
+        let mut connection = server.connect();
+        let headers = [("content-type", image.manifest.descriptor.media_type.as_str())];
+        connection.send("PUT", &format!("/v2/app/manifests/{tag}"), &headers, &image.manifest.bytes);
+        waiting.push(connection);
+    }
+    // What they do before they need the lock is done.
+    let deadline = Instant::now() + PATIENCE;
+    while server.store.blob_size(image.digest()).expect("read").is_none() {
+        assert!(Instant::now() < deadline, "no manifest is stored");
+        std::thread::yield_now();
+    }
+    server.get("/v2/").is(200);
+    server.get(&format!("/v2/app/blobs/{}", Digest::of(&image.blobs[0]))).is(200);
+    server.push_blob("app", b"another");
+    let answered = server.log_when(|lines| !lines.is_empty());
+    assert!(answered.iter().all(|line| line.method != "PUT"), "{answered:#?}");
+    drop(lock);
+    for mut connection in waiting {
+        connection.answer("PUT").is(201);
+    }
 }
 
 #[test]
