@@ -30,14 +30,20 @@ pub(super) fn images(
 ) -> Result<Vec<Found>, ArchiveError> {
     let originals = index.map(|index| oci::Originals::read(store, index)).transpose()?;
     let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new(), parsed: 0 };
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for image in images {
         let names: Vec<_> = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
         let config = contents.file(&image.config)?;
         if let Some(originals) = &originals {
-            names.iter().try_for_each(|name| originals.check_name(name, config.digest))?;
+            originals.check_names(&names, config.digest)?;
         }
         let original = originals.as_ref().and_then(|originals| originals.by_config.get(&config.digest));
+        // An archive may name one large image many times.
+        let known = original.and_then(|original| found.iter_mut().find(|it| it.document.digest() == original.digest));
+        if let Some(known) = known {
+            known.names.extend(names);
+            continue;
+        }
         let document = match original {
             Some(descriptor) => store.document(descriptor)?,
             None => converter.convert(image, config)?,

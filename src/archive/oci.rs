@@ -47,7 +47,7 @@ pub(super) struct Originals<'a> {
     /// What stands for the image with a configuration: the whole entry where everything below it is there, else the
     /// manifest alone, as Docker saves one platform of an index together with the index that names them all.
     pub(super) by_config: BTreeMap<Digest, Descriptor>,
-    names: BTreeMap<String, Vec<Digest>>,
+    names: BTreeMap<String, BTreeSet<Digest>>,
     search: Search<'a>,
 }
 
@@ -63,21 +63,24 @@ impl<'a> Originals<'a> {
             if let Some(name) = descriptor.annotation(CONTAINERD_NAME)
                 && let Ok(name) = reference(name)
             {
-                originals.names.entry(canonical(&name)).or_default().push(descriptor.digest);
+                originals.names.entry(canonical(&name)).or_default().insert(descriptor.digest);
             }
         }
         Ok(originals)
     }
 
-    /// Fails where `index.json` gives a name to an image without the configuration that `manifest.json` gives it to:
+    /// Fails where `index.json` gives one of the names to an image without the configuration that `manifest.json` gives it to:
     /// containerd reads the one file, other engines the other.
-    pub(super) fn check_name(&self, name: &Reference, config: Digest) -> Result<(), ArchiveError> {
-        let Some(images) = self.names.get(&canonical(name)) else { return Ok(()) };
+    pub(super) fn check_names(&self, names: &[Reference], config: Digest) -> Result<(), ArchiveError> {
+        // Searched once, however many names the image has.
         let above = self.search.above(config);
-        if images.iter().all(|image| above.contains(image)) {
-            return Ok(());
+        for name in names.iter().collect::<BTreeSet<_>>() {
+            let images = self.names.get(&canonical(name));
+            if images.into_iter().flatten().any(|image| !above.contains(image)) {
+                return Err(ArchiveError::NameDiffers(name.to_string()));
+            }
         }
-        Err(ArchiveError::NameDiffers(name.to_string()))
+        Ok(())
     }
 }
 
@@ -100,7 +103,7 @@ pub(super) struct Search<'a> {
     /// Whole manifests, found since the list was last emptied, each with its configuration.
     manifests: Vec<(Digest, Descriptor)>,
     /// The documents that name a document or, of manifests, a configuration.
-    parents: BTreeMap<Digest, Vec<Digest>>,
+    parents: BTreeMap<Digest, BTreeSet<Digest>>,
 }
 
 impl<'a> Search<'a> {
@@ -134,12 +137,12 @@ impl<'a> Search<'a> {
         match &document.content {
             Content::Index(index) => {
                 for child in &index.manifests {
-                    self.parents.entry(child.digest).or_default().push(descriptor.digest);
+                    self.parents.entry(child.digest).or_default().insert(descriptor.digest);
                     first = first.or(self.missing(child, depth + 1)?);
                 }
             }
             Content::Manifest(manifest) => {
-                self.parents.entry(manifest.config.digest).or_default().push(descriptor.digest);
+                self.parents.entry(manifest.config.digest).or_default().insert(descriptor.digest);
                 for blob in manifest.blobs() {
                     match self.store.check_blob(blob) {
                         Err(StoreError::MissingBlob(digest)) => first = first.or(Some(digest)),
@@ -160,6 +163,8 @@ impl<'a> Search<'a> {
         let mut pending = vec![config];
         while let Some(digest) = pending.pop() {
             let parents = self.parents.get(&digest).into_iter().flatten();
+            #[cfg(test)]
+            crate::work::add(parents.clone().count());
             pending.extend(parents.filter(|parent| above.insert(**parent)));
         }
         above
@@ -203,6 +208,27 @@ mod tests {
         let mut search = Search::new(&store);
         assert_eq!(search.missing(&roots[2], 0).expect("read"), Some(shared.digest));
     }
+
+    #[test]
+    fn twice_the_names_and_documents_are_twice_the_work() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        let config = Digest::of(b"config");
+        let digest = |number: usize| Digest::of(&number.to_be_bytes());
+        crate::work::grows_with_size(200, |count| {
+            let above: BTreeSet<Digest> = (0..count).map(digest).collect();
+            let name = |number: usize| reference(&format!("app:v{number}")).expect("a reference");
+            let given: Vec<Reference> = (0..count).map(name).collect();
+            let mut search = Search::new(&store);
+            search.parents.insert(config, above.clone());
+            let names = given.iter().map(|name| (canonical(name), BTreeSet::from([digest(0)]))).collect();
+            let originals = Originals { by_config: BTreeMap::new(), names, search };
+            originals.check_names(&given, config).expect("the image");
+            let elsewhere = originals.check_names(&given[..1], Digest::of(b"other"));
+            assert!(matches!(elsewhere, Err(ArchiveError::NameDiffers(name)) if name == "app:v0"));
+        });
+    }
+
     #[test]
     fn names_are_compared_as_docker_means_them() {
         for (given, meant) in [

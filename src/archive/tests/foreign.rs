@@ -119,6 +119,30 @@ fn docker_saves_one_platform_of_an_index() {
 }
 
 #[test]
+fn an_image_that_is_listed_many_times_is_kept_once() {
+    let (_dir, store) = open();
+    let document = image(&store, &["one"], &["app"]);
+    let manifest = document.manifest().expect("a manifest");
+    let mut files = entries(&saved(&store, &["app"], ArchiveFormat::Oci, None));
+    files.retain(|(path, _)| !path.ends_with('/'));
+    let listed = |tag: usize| {
+        serde_json::json!({
+            "Config": blob_path(manifest.config.digest),
+            "RepoTags": [format!("app:v{tag}")],
+            "Layers": manifest.layers.iter().map(|layer| blob_path(layer.digest)).collect::<Vec<_>>(),
+        })
+    };
+    let docker: Vec<_> = (0..100).map(listed).collect();
+    files.push(("manifest.json".into(), serde_json::to_vec(&docker).expect("serialises")));
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+    let archive = [tar_of(&files), end()].concat();
+    let (_other_dir, other) = open();
+    let lease = other.lease().expect("a lease");
+    let found = unpack(&other, &lease, &archive[..], &Silent, &Interrupt::default()).expect("an archive");
+    assert_eq!((found.len(), found[0].names.len(), found[0].document.digest()), (1, 100, document.digest()));
+}
+
+#[test]
 fn an_archive_that_is_two_images_under_one_name_is_refused() {
     let (_dir, store) = open();
     let (good, evil) = (image(&store, &["one"], &["good"]), image(&store, &["two"], &["evil"]));
