@@ -76,13 +76,8 @@ pub fn unpack<R: Read>(
     let docker: Option<DockerImages> = contents.document("manifest.json")?;
     let docker = docker.map(|images| images.0);
     let images = docker.as_ref().map_or(0, Vec::len).max(index.as_ref().map_or(0, |index| index.manifests.len()));
-    if images > MAX_IMAGES {
-        return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
-    }
     let names = docker.iter().flatten().flat_map(|image| image.repo_tags.iter().flatten()).count();
-    if names > MAX_NAMES {
-        return Err(ArchiveError::TooMany { what: "names", limit: MAX_NAMES });
-    }
+    check_counts(images, names)?;
     let found = match (docker, index) {
         (Some(images), index) => docker::images(store, lease, &contents, &images, index.as_ref(), interrupt)?,
         (None, Some(index)) => oci::images(store, &index)?,
@@ -90,6 +85,17 @@ pub fn unpack<R: Read>(
     };
     check_names(&found)?;
     Ok(found)
+}
+
+/// Fails for more images or names than one archive has. What is written has the same limits as what is read.
+pub(super) fn check_counts(images: usize, names: usize) -> Result<(), ArchiveError> {
+    if images > MAX_IMAGES {
+        return Err(ArchiveError::TooMany { what: "images", limit: MAX_IMAGES });
+    }
+    if names > MAX_NAMES {
+        return Err(ArchiveError::TooMany { what: "names", limit: MAX_NAMES });
+    }
+    Ok(())
 }
 
 fn check_names(found: &[Found]) -> Result<(), ArchiveError> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use super::load::check_counts;
 use super::unpacked::{Unpacked, is_zstd};
 use super::{ArchiveError, ArchiveFormat, DockerImage, blob_path};
-use crate::image::{Descriptor, Digest, Index, Platform, Reference, annotation};
+use crate::image::{Descriptor, Digest, Index, MAX_DOCUMENT_BYTES, Platform, Reference, annotation};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{Image, ImageStore, Selection};
 
@@ -133,9 +134,14 @@ impl Plan {
         Ok(paths)
     }
 
-    fn json(&mut self, path: &str, document: &impl serde::Serialize) {
+    fn json(&mut self, path: &str, document: &impl serde::Serialize) -> Result<(), ArchiveError> {
         let bytes = serde_json::to_vec(document).expect("documents of strings and numbers serialise");
+        let size = bytes.len() as u64;
+        if size > MAX_DOCUMENT_BYTES {
+            return Err(ArchiveError::TooLarge { path: path.to_owned(), size, limit: MAX_DOCUMENT_BYTES });
+        }
         self.entries.insert(path.to_owned(), Content::Bytes(bytes));
+        Ok(())
     }
 
     fn add_docker(
@@ -164,8 +170,8 @@ impl Plan {
             }
         }
         let documents: Vec<DockerImage> = documents.into_iter().map(|(_, document)| document).collect();
-        self.json("manifest.json", &documents);
-        Ok(())
+        check_counts(documents.len(), chosen.len())?;
+        self.json("manifest.json", &documents)
     }
 
     fn add_oci(
@@ -190,9 +196,9 @@ impl Plan {
             let annotations = name.clone().map(|name| BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]));
             index.manifests.push(Descriptor { annotations, ..descriptor });
         }
-        self.json("index.json", &index);
-        self.json("oci-layout", &serde_json::json!({ "imageLayoutVersion": "1.0.0" }));
-        Ok(())
+        check_counts(index.manifests.len(), chosen.len())?;
+        self.json("index.json", &index)?;
+        self.json("oci-layout", &serde_json::json!({ "imageLayoutVersion": "1.0.0" }))
     }
 }
 
@@ -297,5 +303,36 @@ impl<W: Write> Output<'_, W> {
         self.write(&[0; 2 * BLOCK])?;
         self.writer.flush().map_err(ArchiveError::Write)?;
         Ok(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Document, Manifest, media_type};
+
+    #[test]
+    fn no_archive_is_written_that_could_not_be_loaded_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(directory.path()).expect("a store");
+        let lease = store.lease().expect("a lease");
+        let config = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let config = store.put(&lease, media_type::IMAGE_CONFIG, config);
+        let document = Document::from_manifest(Manifest::new(config.expect("stored"), Vec::new(), BTreeMap::new()));
+        store.put(&lease, media_type::IMAGE_MANIFEST, &document.bytes).expect("stored");
+        store.publish(&lease, &document, &["app:v1".parse().expect("a name")], None).expect("named");
+        let selection = store.resolve("app:v1").expect("there");
+        let chosen = |count: usize| -> Vec<_> {
+            (0..count).map(|number| (Some(format!("app:v{number}")), selection.clone())).collect()
+        };
+        let oci = |count| Plan::default().add_oci(&store, &chosen(count), None);
+        oci(1024).expect("as many images as are read");
+        assert!(matches!(oci(1025), Err(ArchiveError::TooMany { what: "images", limit: 1024 })));
+        let docker = |count| Plan::default().add_docker(&store, &chosen(count), None, &Interrupt::default());
+        docker(4096).expect("as many names as are read");
+        assert!(matches!(docker(4097), Err(ArchiveError::TooMany { what: "names", limit: 4096 })));
+        let long: String = "x".repeat(usize::try_from(MAX_DOCUMENT_BYTES).expect("fits") - 1);
+        assert!(matches!(Plan::default().json("manifest.json", &long), Err(ArchiveError::TooLarge { .. })));
+        Plan::default().json("manifest.json", &&long[1..]).expect("as large as is read");
     }
 }
