@@ -262,7 +262,8 @@ mod tests {
         let path = dir.path().join("audit.jsonl");
         let before = std::fs::read(&path).expect("there");
         // The other writer may have put the full log aside, or be in the middle of its line.
-        let other = FileLock::acquire(&dir.path().join(".audit.lock"), Hold::Exclusive, Duration::ZERO).expect("free");
+        // A lock that a writer shared with another would not keep it out.
+        let other = FileLock::acquire(&dir.path().join(".audit.lock"), Hold::Shared, Duration::ZERO).expect("free");
         let refused = log.append(&record("two")).expect_err("locked");
         assert!(matches!(refused, AuditError::Lock(LockError::Deadline { .. })), "{refused:?}");
         assert_eq!(std::fs::read(&path).expect("there"), before);
