@@ -62,14 +62,20 @@ impl ImageStore {
         strict::from_slice(&bytes).map_err(|source| StoreError::Json { path: self.path(INDEX), source })
     }
 
-    pub(super) fn write_index(&self, _lock: &FileLock, index: &Index) -> Result<(), StoreError> {
+    /// Removes indexes that killed processes wrote in part. The lock shows that no process writes one now. Best effort,
+    /// as for blobs.
+    pub(super) fn sweep_half_written(&self, _lock: &FileLock) {
         let root = &self.layout.root;
-        // Under the lock, what is not whole yet is somebody's who was killed. Best effort, as for blobs.
         for found in root.names().unwrap_or_default() {
             if found.name.as_encoded_bytes().starts_with(fs::TEMPORARY_PREFIX.as_bytes()) {
                 let _ = root.remove_file(&found.name);
             }
         }
+    }
+
+    pub(super) fn write_index(&self, lock: &FileLock, index: &Index) -> Result<(), StoreError> {
+        let root = &self.layout.root;
+        self.sweep_half_written(lock);
         let bytes = serde_json::to_vec(index).expect("an index has only string keys");
         if bytes.len() as u64 > MAX_INDEX_BYTES {
             return Err(StoreError::IndexSize { path: self.path(INDEX), size: bytes.len() as u64 });

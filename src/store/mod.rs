@@ -287,6 +287,10 @@ impl ImageStore {
         if let Some(_alone) = FileLock::try_acquire_in(&self.layout.root, LEASE_LOCK, Hold::Exclusive)? {
             let now = SystemTime::now();
             self.sweep_temporary(|directory, name| partial::is_of_use(directory, name, now));
+            // Names are also removed without the lease, so the index has to be ours for the moment.
+            if let Ok(Some(lock)) = FileLock::try_acquire_in(&self.layout.root, INDEX_LOCK, Hold::Exclusive) {
+                self.sweep_half_written(&lock);
+            }
         }
         Ok(Lease { _lock: self.lock(LEASE_LOCK, Hold::Shared)?, _unpublished: self.unpublished.clone() })
     }

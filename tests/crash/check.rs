@@ -11,7 +11,7 @@ use crate::sandbox::Sandbox;
 /// Digests by name.
 pub(crate) type Names = BTreeMap<String, String>;
 
-/// The names in a store, which must list without a complaint.
+/// The names in a store, which must list without a complaint. An image without a name goes by its digest.
 #[track_caller]
 pub(crate) fn names(sandbox: &Sandbox, store: &Path) -> Names {
     let output = sandbox.run(&["idpbuilder-list", "--store", text(store), "-o", "json"]);
@@ -19,7 +19,8 @@ pub(crate) fn names(sandbox: &Sandbox, store: &Path) -> Names {
     let listed: serde_json::Value = serde_json::from_str(&output.success()).expect("JSON");
     let field = |entry: &serde_json::Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     let listed = listed.as_array().expect("a list");
-    listed.iter().map(|entry| (field(entry, "name"), field(entry, "digest"))).collect()
+    let name = |entry: &serde_json::Value| Some(field(entry, "name")).filter(|name| !name.is_empty());
+    listed.iter().map(|entry| (name(entry).unwrap_or_else(|| field(entry, "digest")), field(entry, "digest"))).collect()
 }
 
 /// Fails unless every blob has the content its name says, and every image can be read to its last byte.
