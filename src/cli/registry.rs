@@ -248,7 +248,7 @@ impl RegistryArgs {
         let (Some(facts), Ok(host)) = (shown, registry.parse::<RegistryHost>()) else { return };
         let told = self.ending.borrow().contains(&host) || self.skips_verification(registry).is_some();
         if !told && ends_soon(facts.not_after, jiff::Timestamp::now()) {
-            // A cluster's certificate is made with the cluster; any other is renewed by whoever runs the registry.
+            // A cluster's certificate is made with the cluster; the registry's operator renews any other.
             let renewal = if self.cluster.has_certificate(&facts.fingerprint) {
                 "; idpbuilder create --recreate makes a cluster with a new one"
             } else {

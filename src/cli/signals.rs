@@ -146,7 +146,7 @@ impl Signals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers work that is asked to stop by the first signal: `interrupt` is requested and the value returned is told.
+    /// Registers work that is asked to stop by the first signal: `interrupt` is requested and the value returned is notified.
     /// If the work is registered still after `patience`, the process ends.
     pub(super) fn enter(&self, interrupt: Option<Interrupt>, patience: Option<Duration>) -> StopSignals {
         let (tell, told) = mpsc::unbounded_channel();

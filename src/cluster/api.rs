@@ -157,7 +157,7 @@ impl Api {
     }
 }
 
-/// Tells a thread that nobody waits for it any more.
+/// Tells a thread that its result is no longer awaited.
 struct Abandoned(Interrupt);
 
 impl Drop for Abandoned {

@@ -31,7 +31,7 @@ pub(super) struct Patience {
     pub(super) limit: Duration,
     pub(super) deadline: Instant,
     pub(super) interrupt: Interrupt,
-    /// Requested when nobody waits for the answer any more.
+    /// Requested when the answer is no longer awaited.
     pub(super) abandoned: Interrupt,
 }
 
@@ -193,7 +193,7 @@ fn ask_plugin(
     answer.status.filter(ExecStatus::is_usable).ok_or_else(|| failed(PluginFault::Answer))
 }
 
-/// What a plugin is told in `KUBERNETES_EXEC_INFO`.
+/// The value of `KUBERNETES_EXEC_INFO` for a plugin.
 fn exec_info(exec: &ExecConfig, cluster: Option<&Cluster>, context: &str) -> Result<String, ClusterError> {
     let mut spec = json!({"interactive": false});
     if exec.provide_cluster_info {

@@ -21,7 +21,7 @@ use super::{Links, PRIVATE, behind_links, parent, read_regular, sync_dir};
 const PREFIX: &str = ".idpbuilder-tmp-";
 /// How long to wait for another command of ours in the same directory.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a lock is tried: what waits inside the system for it cannot be told when to give up.
+/// How often a lock is tried: a wait inside the system has no deadline.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How often what came out is put back before the last writer is left alone.
 const MAX_ROUNDS: usize = 16;
@@ -44,7 +44,7 @@ pub fn exchange(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>, limit:
     exchange_at(path, (before, after), limit, &mut || ())
 }
 
-/// The same; `compared` is called between the comparison and the exchange.
+/// Exchanges as above; `compared` is called between the comparison and the exchange.
 fn exchange_at(
     path: &Path,
     (before, after): (Option<&[u8]>, Option<&[u8]>),

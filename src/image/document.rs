@@ -394,7 +394,7 @@ mod tests {
         const DOCKER: &str = media_type::DOCKER_MANIFEST;
         const INDEX: &str = media_type::IMAGE_INDEX;
         const LIST: &str = media_type::DOCKER_MANIFEST_LIST;
-        // Fields, the own media type, the declared one; the result's beginning.
+        // Fields, the document's media type, the declared one; the result's beginning.
         for (fields, own, declared, expected) in [
             ("config layers", "", "", MANIFEST),
             ("config", "", "", MANIFEST),

@@ -250,7 +250,7 @@ mod tests {
         rest.pending.extend(b"y");
         let target = [b"x".as_slice(), &rest.pending].concat();
         assert_ne!(of(&[link("a", b"x"), link("b", b"y")]), of(&[link("a", &target)]));
-        // The same if the length of the next text is known.
+        // Likewise if the length of the next text is known.
         let mut rest = Text::default();
         rest.bytes(b"b");
         rest.number(0o777);
