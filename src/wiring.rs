@@ -203,7 +203,7 @@ impl Step {
             return Err(WiringError::Changed(self.path.clone()));
         }
         for directory in self.directories.iter().rev() {
-            // Somebody else's by now, if there is something in it.
+            // A directory with content belongs to another program by now.
             let _ = std::fs::remove_dir(directory);
         }
         Ok(())

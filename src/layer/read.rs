@@ -133,8 +133,8 @@ impl<R: Read> TarReader<R> {
 
     /// Goes to the next entry, passing over what was not read of the current one; `None` at the end.
     ///
-    /// A stream that ends between two entries is accepted, as other readers have it: whoever needs an
-    /// entry that is not there finds out by its name.
+    /// A stream that ends between two entries is accepted, as other readers have it. A caller that
+    /// needs an entry finds by its name that it is missing.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let mut ahead = Extensions::default();
         loop {

@@ -62,7 +62,7 @@ impl Memory {
 }
 
 /// Replaces a file whose loss costs little: whole or not at all for other processes, but not durable. Requests are on
-/// their way meanwhile, which must not wait for the disk, nor for whoever has the other end of a pipe of that name.
+/// their way meanwhile, which must wait neither for the disk nor for the reader of a pipe of that name.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(fs::TEMPORARY_PREFIX).tempfile_in(fs::parent(path))?;
     file.write_all(bytes)?;

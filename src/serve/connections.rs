@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a place is told to leave; all others are not.
+    /// Returns whether a place was asked to leave.
     async fn leaves(place: &Place) -> bool {
         tokio::time::timeout(Duration::from_millis(1), place.must_leave()).await.is_ok()
     }

@@ -1,6 +1,6 @@
 //! Which requests are answered at all: those that every server on the way reads alike.
 //!
-//! Where two servers disagree on where a request ends or whom it is for, one of them answers a request
+//! Where two servers disagree on where a request ends or which host it is for, one of them answers a request
 //! that the other never saw (request smuggling). The HTTP library refuses what it cannot parse; this
 //! decides about what it parses and would read in one of several ways (RFC 9112 sections 3.2 and 6,
 //! RFC 9110 sections 8.4 and 10.1.1).

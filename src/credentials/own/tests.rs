@@ -170,7 +170,7 @@ fn what_the_keyring_does_not_give_or_remove_is_an_error_and_stays() {
     assert_eq!(told(entries.get(&key("r.example")).expect("read")), "basic u hunter2");
     assert!(entries.erase(&key("r.example")).expect("erased"));
     assert!(place.keyring.items.lock().expect("unpoisoned").is_empty());
-    // Somebody who says that there is no keyring any more is not kept logged in by it.
+    // A keyring that was switched off in the settings keeps no login.
     entries.put(&key("r.example"), "r.example", &basic("u", "hunter2")).expect("kept");
     place.keyring.is(Mood::Absent);
     assert!(place.entries(StoreKind::File).erase(&key("r.example")).expect("erased"));

@@ -176,7 +176,7 @@ fn the_type_flag_alone_says_what_an_entry_is() {
 
 #[test]
 fn a_file_named_as_a_directory_hides_no_entries() {
-    // Its content is entries to whoever takes it for a directory.
+    // A reader that takes the file for a directory reads its content as entries.
     let inner = [entry("EVIL", EntryType::Regular, b"x"), vec![0; 2 * BLOCK]].concat();
     let kinds = [EntryType::Regular, EntryType::Directory, EntryType::Link, EntryType::Symlink];
     for hiding in kinds.map(|kind| entry("d/", kind, &inner)).into_iter().chain([old("d/", &inner)]) {

@@ -114,7 +114,7 @@ mod tests {
             (here, "https://store.example/", "::1", true),
             (here, "https://store.example/", "10.0.0.1", true),
             (here, "https://store.example/", "169.254.169.254", false),
-            // Behind a proxy nobody knows where the registry is.
+            // Behind a proxy, the registry's address is unknown.
             (None, "https://store.example/", "10.0.0.1", false),
             (None, "https://store.example/", "8.8.8.8", true),
             // What is asked without TLS because its name means this machine is this machine.

@@ -35,7 +35,7 @@ const SLOWEST: u64 = 16 << 10;
 pub(super) struct Flow {
     waited: Duration,
     bytes: u64,
-    /// The same since the last time that enough had come.
+    /// Time waited and bytes received since the minimum was last met.
     recent: (Duration, u64),
 }
 

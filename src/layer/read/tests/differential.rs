@@ -169,7 +169,7 @@ impl Maker {
     fn content(&mut self) -> Vec<u8> {
         match self.0.u32(..6) {
             0 => Vec::new(),
-            // Entries, to whoever passes over the entry that has them.
+            // A reader that skips the entry reads its content as entries.
             1 => [header(b"inner", b'0', 0).to_vec(), vec![0; 512]].concat(),
             2 => vec![b'c'; 512],
             3 => b"1\n0\n3\n".iter().copied().chain(vec![0; 506]).chain(*b"abc").collect(),
