@@ -40,6 +40,7 @@ mod signals;
 mod size;
 mod sources;
 mod spelling;
+mod storage_causes;
 mod tag;
 mod transfer;
 mod trust;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::causes::conversion;
 use super::failure::{Failure, Kind};
 use super::size::spelled;
+use super::storage_causes::{may_be_full, storage_hints};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::registry::{Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation};
@@ -143,6 +144,9 @@ fn advise(error: &RegistryError) -> Advice {
         // Smaller pieces have been tried already.
         RegistryError::TooLarge(refused) if refused.request.path().contains("/uploads/") => Advice::new(Kind::Registry)
             .hint("small pieces are too large for it as well: a quota may be used up, or its disk be full"),
+        RegistryError::Unavailable(refused) if may_be_full(refused) => {
+            storage_hints(refused).into_iter().fold(Advice::new(Kind::Registry), Advice::hint)
+        }
         RegistryError::RateLimited(_) | RegistryError::Unavailable(_) => {
             let advice = Advice::new(Kind::Registry);
             match error.retry_after().filter(|wait| *wait >= Duration::from_secs(1)) {

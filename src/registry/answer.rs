@@ -45,8 +45,13 @@ pub struct Refusal {
     pub errors: Vec<OciFault>,
     /// What the body says otherwise: its text, or the title and text of its HTML.
     pub text: Option<String>,
-    /// Whether something before the registry answered: HTML, without the header of the distribution API.
+    /// Whether something before the registry answered: HTML, without the header of the distribution API, and not
+    /// Gitea's own page.
     pub by_proxy: bool,
+    /// Whether Gitea or Forgejo rendered the body as one of its own pages.
+    pub by_gitea: bool,
+    /// Whether the registry says that its storage has no room left: 507, or the system's reason in the body.
+    pub storage_full: bool,
     /// The `Server` header.
     pub server: Option<String>,
     /// How long to wait before asking again.
@@ -60,21 +65,26 @@ impl Refusal {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let is_html = header(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
             || looks_like_html(body);
+        let raw = String::from_utf8_lossy(body);
+        let by_gitea = is_html && is_giteas_page(&raw);
+        let mut storage_full = status == StatusCode::INSUFFICIENT_STORAGE || says_storage_is_full(status, &raw);
         let mut errors = Vec::new();
         let mut text = None;
         if let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) {
+            storage_full |= status.is_server_error() && envelope.errors.iter().any(|error| is_no_space(&error.detail));
             let faults = envelope.errors.into_iter().take(MAX_ERRORS);
             errors = faults.map(|e| OciFault { code: e.code, message: tidy(&e.message).unwrap_or_default() }).collect();
         }
         if errors.is_empty() {
-            let raw = String::from_utf8_lossy(body);
             text = if is_html { html_text(&raw) } else { json_message(body).or_else(|| tidy(&raw)) };
         }
         Self {
             status,
             errors,
             text,
-            by_proxy: is_html && !headers.contains_key("docker-distribution-api-version"),
+            by_proxy: is_html && !by_gitea && !headers.contains_key("docker-distribution-api-version"),
+            by_gitea,
+            storage_full,
             server: header(SERVER).and_then(tidy),
             retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, now)),
         }
@@ -114,6 +124,9 @@ impl std::fmt::Display for Refusal {
         if let Some(text) = self.text.as_deref().filter(|text| *text != status) {
             write!(f, ": {text}")?;
         }
+        if self.storage_full {
+            write!(f, " (its storage is full)")?;
+        }
         if self.by_proxy {
             match &self.server {
                 Some(server) => write!(f, " (answered by a proxy, {server}, not by the registry)")?,
@@ -150,15 +163,43 @@ fn looks_like_html(body: &[u8]) -> bool {
     start.starts_with("<!doctype") || start.starts_with("<html") || start.starts_with("<head")
 }
 
+/// Whether the text of a failure gives the system's reason for a full storage: ENOSPC and EDQUOT in words, and what S3
+/// and `MinIO` call it.
+fn says_storage_is_full(status: StatusCode, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    status.is_server_error()
+        && ["no space left on device", "disk quota exceeded", "storagefull"].iter().any(|reason| text.contains(reason))
+}
+
+/// Whether the detail of an error is distribution's for ENOSPC or EDQUOT, which it gives as Linux's numbers.
+fn is_no_space(detail: &serde_json::Value) -> bool {
+    let number = detail.get("Enclosed").and_then(|enclosed| enclosed.get("Err")).and_then(serde_json::Value::as_u64);
+    matches!(number, Some(28 | 122))
+}
+
+/// Whether Gitea or Forgejo rendered an HTML page. Its titles end in the name of the instance, which begins with the
+/// program's unless it was changed; its themes are named after it. A proxy's title may have the host's name in it, which
+/// is often `gitea` too.
+fn is_giteas_page(html: &str) -> bool {
+    let title = title(html).unwrap_or_default().to_ascii_lowercase();
+    let html = html.to_ascii_lowercase();
+    ["gitea", "forgejo"]
+        .iter()
+        .any(|name| title.contains(&format!(" - {name}")) || html.contains(&format!("data-theme=\"{name}-")))
+}
+
+/// The title of an HTML page.
+fn title(html: &str) -> Option<String> {
+    let lower = html.to_ascii_lowercase();
+    let at = lower.find("<title")?;
+    let start = at + lower[at..].find('>')? + 1;
+    let end = start + lower[start..].find("</title")?;
+    tidy(&html[start..end])
+}
+
 /// The title, or else the text, of an HTML page.
 fn html_text(html: &str) -> Option<String> {
-    let lower = html.to_ascii_lowercase();
-    let title = lower.find("<title").and_then(|at| {
-        let start = at + lower[at..].find('>')? + 1;
-        let end = start + lower[start..].find("</title")?;
-        tidy(&html[start..end])
-    });
-    title.or_else(|| tidy(&without_tags(html)))
+    title(html).or_else(|| tidy(&without_tags(html)))
 }
 
 fn without_tags(html: &str) -> String {
@@ -248,6 +289,56 @@ mod tests {
         let own = read(502, &[("docker-distribution-api-version", "registry/2.0")], "<html><p>bad <b>gateway</b></p>");
         assert!(!own.by_proxy);
         assert_eq!(own.text.as_deref(), Some("bad gateway"));
+    }
+
+    #[test]
+    fn who_rendered_a_page() {
+        let page = |attributes: &str, title: &str| {
+            format!("<!DOCTYPE html><html{attributes}><head><title>{title}</title></head><body></body></html>")
+        };
+        for (attributes, title, gitea) in [
+            ("", "Internal Server Error - Gitea: Git with a cup of tea", true),
+            ("", "Page Not Found - Forgejo: Beyond coding. We Forge.", true),
+            (" lang=\"en-US\" data-theme=\"gitea-auto\"", "Internal Server Error - Our code", true),
+            (" data-theme=\"forgejo-dark\"", "500", true),
+            ("", "500 Internal Server Error", false),
+            ("", "gitea.example.com | 502: Bad gateway", false),
+            (" data-theme=\"light\"", "Our code", false),
+        ] {
+            let refusal = read(500, &[("content-type", "text/html"), ("server", "nginx")], &page(attributes, title));
+            assert_eq!((refusal.by_gitea, refusal.by_proxy), (gitea, !gitea), "{title}");
+            assert_eq!(refusal.to_string().contains("answered by a proxy"), !gitea, "{title}");
+        }
+    }
+
+    #[test]
+    fn a_full_storage_is_told_by_status_or_by_the_systems_reason() {
+        let envelope = |detail: &str| {
+            format!(r#"{{"errors":[{{"code":"UNKNOWN","message":"unknown error","detail":{detail}}}]}}"#)
+        };
+        let driver = |number: u32| {
+            envelope(&format!(
+                r#"{{"DriverName":"filesystem","Enclosed":{{"Op":"write","Path":"/x","Err":{number}}}}}"#
+            ))
+        };
+        for (status, body, expected) in [
+            (507, String::new(), true),
+            // distribution's PATCH and POST on a full disk; Harbor passes both on.
+            (500, envelope(r#""write /var/lib/registry/docker/x/data: no space left on device""#), true),
+            (500, driver(28), true),
+            (500, driver(122), true),
+            (503, envelope(r#""s3aws: XMinioStorageFull: Storage backend has reached its limit""#), true),
+            (500, "write /data/x: disk quota exceeded".to_owned(), true),
+            (500, driver(13), false),
+            (500, envelope("null"), false),
+            (500, String::new(), false),
+            // Words of a name that was sent.
+            (404, "no space left on device".to_owned(), false),
+        ] {
+            let refusal = read(status, &[], &body);
+            assert_eq!(refusal.storage_full, expected, "{status} {body}");
+            assert_eq!(refusal.to_string().ends_with("(its storage is full)"), expected, "{refusal}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Facts {
 }
 
 impl RequestFacts {
-    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
+    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
         // `authority()` could carry userinfo; host and port cannot.
         let host = uri.host().unwrap_or_default();
         let host = uri.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));

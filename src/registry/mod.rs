@@ -156,6 +156,8 @@ pub struct Registry {
     flights: Flights,
     commits: Commits,
     abandoned: Interrupt,
+    /// Whether an upload of this run met a storage that is full.
+    starved: AtomicBool,
     persistence: Persistence,
     gate: Gate,
     /// Whether it ever answered.
@@ -199,6 +201,7 @@ impl Registry {
             flights: Flights::default(),
             commits: Commits::default(),
             abandoned,
+            starved: AtomicBool::new(false),
             gate: Gate::default(),
             persistence: Persistence::default(),
             met: AtomicBool::new(false),

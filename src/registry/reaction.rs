@@ -110,6 +110,8 @@ impl Fault {
                 let says = |code: &OciErrorCode| refused.refusal.names(code);
                 let status = refused.refusal.status;
                 match status {
+                    // Bytes that do not fit now do not fit a second later, and each attempt takes up more room.
+                    _ if refused.refusal.storage_full => Self::Status(StatusCode::INSUFFICIENT_STORAGE),
                     StatusCode::BAD_REQUEST if says(&OciErrorCode::DigestInvalid) => Self::Garbled,
                     StatusCode::BAD_REQUEST
                         if says(&OciErrorCode::BlobUploadInvalid) || says(&OciErrorCode::SizeInvalid) =>
@@ -269,6 +271,7 @@ mod tests {
         assert_eq!(coded("NAME_INVALID"), Fault::Status(StatusCode::BAD_REQUEST));
         assert_eq!(refused(500, "DIGEST_INVALID"), Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
         assert_eq!(refused(202, ""), Fault::Early);
+        assert_eq!(refused(500, "no space left on device"), Fault::Status(StatusCode::INSUFFICIENT_STORAGE));
     }
 
     #[test]

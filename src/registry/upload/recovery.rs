@@ -5,13 +5,16 @@
 //! their form are made otherwise, at once. And a session that is no good any more is replaced once by one from the
 //! first byte; that comes back only while less than the blob has been given up so, which bounds what is sent in all.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use ::http::{Method, StatusCode};
 
 use super::driver::Upload;
 use super::limits::Pace;
 use super::range::Count;
 use super::session::UploadSession;
-use crate::registry::error::{RegistryError, Violation};
+use crate::registry::error::{Refused, RegistryError, Violation};
 use crate::registry::journal::Entry;
 use crate::registry::reaction::{Fault, Operation, Reaction};
 use crate::registry::retry::{Budget, RetryPolicy};
@@ -227,21 +230,51 @@ impl Registry {
         Ok(())
     }
 
-    /// The end of an upload that failed. What the next run can go on with is kept.
+    /// The end of an upload that failed. A session that the next run can go on with is kept.
     pub(super) async fn give_up(&self, session: &UploadSession, upload: &mut Upload<'_>, error: &RegistryError) {
-        let passing = match Fault::of(error) {
-            Fault::Stopped | Fault::Unreachable | Fault::Late | Fault::Cut | Fault::Misplaced => true,
-            Fault::Status(status) => status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429),
-            _ => false,
-        };
+        let fate = fate(error);
+        // The first upload that meets a full storage stops the others, whose bytes are in the way as well.
+        let starved = self.starved.fetch_or(fate == Fate::FreesStorage, Ordering::Relaxed);
         let kept = upload.entry.as_ref().is_some_and(Entry::is_kept);
-        if passing && kept && session.offset().is_some() {
+        if fate == Fate::Keep && !starved && kept && session.offset().is_some() {
             return;
         }
         self.cancel(upload.repository, session).await;
         if let Some(entry) = &mut upload.entry {
             entry.forget();
         }
+    }
+}
+
+/// What becomes of the session of an upload that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The fault may pass: the next run goes on with the session.
+    Keep,
+    /// No run can go on with it.
+    Cancel,
+    /// The registry's storage is full, or probably is. The bytes of all sessions of this run are given back.
+    FreesStorage,
+}
+
+/// Decides by the error that ended the upload.
+///
+/// A commit that fails with 500 to the last attempt is how Gitea shows a full volume: it copies the session's bytes,
+/// which then stand on the volume twice, and gives no reason. Where the reason is another one, the next run has to send
+/// the blob again; a session that is kept takes up the room that every other push needs, for a day.
+fn fate(error: &RegistryError) -> Fate {
+    let failed_commit = |refused: &Refused| {
+        refused.refusal.status == StatusCode::INTERNAL_SERVER_ERROR
+            && refused.request.method() == Method::PUT
+            && refused.request.path().contains("/uploads/")
+    };
+    if error.refusal().is_some_and(|refused| refused.refusal.storage_full || failed_commit(refused)) {
+        return Fate::FreesStorage;
+    }
+    match Fault::of(error) {
+        Fault::Stopped | Fault::Unreachable | Fault::Late | Fault::Cut | Fault::Misplaced => Fate::Keep,
+        Fault::Status(status) if status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429) => Fate::Keep,
+        _ => Fate::Cancel,
     }
 }
 
@@ -254,11 +287,43 @@ fn is_unknown(error: &RegistryError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::answer::Refusal;
+    use crate::registry::error::RequestFacts;
 
     const POLICY: RetryPolicy = RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1) };
 
     fn spends(budget: &mut Budget) -> bool {
         budget.spend(None, Instant::now(), 0.5).is_some()
+    }
+
+    #[test]
+    fn what_becomes_of_a_session_whose_upload_failed() {
+        let refused = |method: &Method, path: &str, status: u16, body: &str| {
+            let uri = format!("http://h{path}").parse().expect("a URI");
+            let (status, now) = (StatusCode::from_u16(status).expect("a status"), jiff::Timestamp::UNIX_EPOCH);
+            let refusal = Refusal::read(status, &::http::HeaderMap::new(), body.as_bytes(), now);
+            fate(&RegistryError::refused(RequestFacts::of(method, &uri), refusal, true))
+        };
+        let (session, full) = ("/v2/a/blobs/uploads/1", "write: no space left on device");
+        for (method, path, status, body, expected) in [
+            (Method::PUT, session, 500, "", Fate::FreesStorage),
+            (Method::PUT, session, 500, "<html><title>Internal Server Error - Gitea</title>", Fate::FreesStorage),
+            (Method::PUT, session, 507, "", Fate::FreesStorage),
+            (Method::PATCH, session, 500, full, Fate::FreesStorage),
+            // The registry may be away, or the proxy impatient.
+            (Method::PUT, session, 502, "", Fate::Keep),
+            (Method::PUT, session, 503, "", Fate::Keep),
+            (Method::PUT, session, 504, "", Fate::Keep),
+            (Method::PUT, session, 429, "", Fate::Keep),
+            (Method::PATCH, session, 500, "", Fate::Keep),
+            (Method::GET, session, 500, "", Fate::Keep),
+            (Method::PUT, "/v2/a/manifests/v1", 500, "", Fate::Keep),
+            (Method::PUT, session, 400, "", Fate::Cancel),
+            (Method::PUT, session, 403, "", Fate::Cancel),
+        ] {
+            assert_eq!(refused(&method, path, status, body), expected, "{method} {path} {status} {body}");
+        }
+        assert_eq!(fate(&RegistryError::Interrupted), Fate::Keep);
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod restarts;
 mod resume;
 mod retries;
 mod sizes;
+mod storage;
 mod tls;
 mod told;

@@ -125,6 +125,18 @@ impl Reply {
             Text::Nothing => Self::of(answer.status),
             Text::Json(code, message) => Self::error(answer.status, code, message),
             Text::Plain(text) => Self::plain(answer.status, text),
+            Text::Body(json) => {
+                Self::of(answer.status).with("Content-Type", "application/json").body(json.as_bytes().to_vec())
+            }
+            Text::Gitea(reason) => {
+                let body = format!(
+                    "<!DOCTYPE html>\n<html lang=\"en-US\" data-theme=\"gitea-auto\">\n<head>\n\
+                     <title>{reason} - Gitea: Git with a cup of tea</title>\n</head>\n<body></body>\n</html>\n"
+                );
+                let headers = [("Server", "nginx"), ("Content-Type", "text/html; charset=utf-8")];
+                let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                Self { status: answer.status, headers: headers.to_vec(), body: body.into_bytes() }
+            }
             Text::Html(reason) => {
                 let title = format!("{} {reason}", answer.status);
                 let body = format!(

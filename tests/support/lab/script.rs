@@ -85,6 +85,10 @@ pub(crate) enum Text {
     Plain(&'static str),
     /// As a reverse proxy writes them.
     Html(&'static str),
+    /// Gitea's own page.
+    Gitea(&'static str),
+    /// JSON as it is.
+    Body(&'static str),
 }
 
 /// An answer that a fault gives.
@@ -114,6 +118,16 @@ impl Answer {
     /// What nginx says.
     pub(crate) fn nginx(status: u16, reason: &'static str) -> Self {
         Self { status, text: Text::Html(reason), headers: Vec::new() }
+    }
+
+    /// Gitea's own page, as it comes through nginx.
+    pub(crate) fn gitea(status: u16, reason: &'static str) -> Self {
+        Self { status, text: Text::Gitea(reason), headers: Vec::new() }
+    }
+
+    /// A status with that JSON.
+    pub(crate) fn body(status: u16, json: &'static str) -> Self {
+        Self { status, text: Text::Body(json), headers: Vec::new() }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
