@@ -45,6 +45,7 @@ mod tag;
 mod transfer;
 mod trust;
 mod ui;
+mod unsupported;
 mod wiring;
 
 use std::io::{self, Write as _};
@@ -104,6 +105,9 @@ fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui)
             let text = error.render();
             if asked {
                 return finish(ui, ui.data(&text.to_string()));
+            }
+            if let Some(failure) = unsupported::refusal(applet.name, &error) {
+                return finish(ui, Err(failure));
             }
             ui.refuse(&text);
             if let Some(hint) = spelling::meant(&applet.command(), arguments, &error) {
