@@ -59,6 +59,9 @@ pub struct BuildConfig {
     pub context: PathBuf,
     /// What else goes into it.
     pub sources: Sources,
+    /// Whether a context with a Dockerfile in its root is packed as it is; otherwise it is refused, since whoever has
+    /// one expects it to be built.
+    pub packs_dockerfile: bool,
     /// Names of the image, at least one; `latest` is meant where no tag is written.
     pub names: Vec<Reference>,
     /// The image that the context's layer goes on; none for an image of its own.
@@ -207,6 +210,9 @@ pub enum BuildError {
     /// A source is where credentials are kept.
     #[error("`{}` is where credentials and certificates are kept", .0.display())]
     ContextIsPrivate(PathBuf),
+    /// The context has a Dockerfile in its root.
+    #[error("`{}` would be ignored: a build packs files, and builds no Dockerfile", .0.display())]
+    Dockerfile(PathBuf),
     /// There is nothing at the path of a further source.
     #[error("`{}` does not exist", .0.display())]
     NoSource(PathBuf),

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::context::{Context, ContextError, Entry, Kind, Listing, advice, real};
+use crate::context::{Context, ContextError, Entry, IGNORE_FILES, Kind, LeaveOut, Listing, SecretFiles, advice, real};
 use crate::layer::removes;
 use crate::progress::Interrupt;
 
@@ -45,6 +45,10 @@ pub struct Contents {
     pub decided: Vec<DecidedBy>,
     /// Directories that stay out whatever the rules say.
     pub skipped: Vec<PathBuf>,
+    /// The Dockerfile in the root, by name.
+    pub dockerfile: Option<&'static str>,
+    /// The warning about files that look like secrets, if there are any.
+    pub secrets: Option<String>,
     /// A sentence for each large directory that is probably not meant.
     pub advice: Vec<String>,
 }
@@ -60,6 +64,8 @@ pub struct Kept {
     pub size: u64,
     /// Whether a build refuses it: its name would remove files of the layers below.
     pub removes: bool,
+    /// Whether it looks like a secret.
+    pub secret: bool,
 }
 
 /// What one rule decides.
@@ -133,16 +139,23 @@ pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Content
     let decided = decided.collect();
     let Listing { entries, skipped, .. } = context.list(&rules, &private, interrupt)?;
     let advice = advice(&entries, None);
-    Ok(Contents { kept: entries.iter().map(kept).collect(), decided, skipped, advice })
+    let found = context.secrets(&entries);
+    let own = context.shown(Path::new(IGNORE_FILES[1]));
+    let secrets = found.iter().collect::<SecretFiles>().warning(
+        Some(&format!("`{}`", context.given().display())),
+        LeaveOut::IgnoreFile(file.as_deref().unwrap_or(&own)),
+    );
+    let kept = entries.iter().map(|entry| kept(entry, found.binary_search(&&*entry.path).is_ok())).collect();
+    Ok(Contents { kept, secrets, decided, skipped, dockerfile: context.dockerfile(), advice })
 }
 
-fn kept(entry: &Entry) -> Kept {
+fn kept(entry: &Entry, secret: bool) -> Kept {
     let kind = match entry.kind {
         Kind::Directory => "directory",
         Kind::File { .. } => "file",
         Kind::Symlink { .. } => "link",
     };
-    Kept { path: entry.path.clone(), kind, size: entry.size(), removes: removes(&entry.path) }
+    Kept { path: entry.path.clone(), kind, size: entry.size(), removes: removes(&entry.path), secret }
 }
 
 /// The path below the context, by its text: links on the way are not followed, as on the walk.

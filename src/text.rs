@@ -7,6 +7,33 @@ use std::fmt::Write as _;
 /// Characters kept of any text for people.
 pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
 
+/// Returns a number with its noun in the form that fits: `1 entry`, `2 entries`.
+pub(crate) fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    if count == 1 {
+        return format!("1 {noun}");
+    }
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    match stem {
+        Some(stem) => format!("{count} {stem}ies"),
+        None if noun.ends_with(['s', 'x']) || noun.ends_with("ch") || noun.ends_with("sh") => {
+            format!("{count} {noun}es")
+        }
+        None => format!("{count} {noun}s"),
+    }
+}
+
+/// Returns a number of bytes in the largest binary unit of which there is one, with two decimals: `57.22 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1 << 10 {
+        return format!("{bytes} B");
+    }
+    let thousands = bytes.ilog2() / 10;
+    let hundredths = (u128::from(bytes) * 100 + (1 << (10 * thousands - 1))) >> (10 * thousands);
+    format!("{}.{:02} {}", hundredths / 100, hundredths % 100, UNITS[thousands as usize - 1])
+}
+
 /// An address without what stands in front of its last `@`, where a password may be. No valid address has one.
 pub(crate) fn without_user_info(address: &str) -> String {
     match address.rsplit_once('@') {
@@ -114,6 +141,41 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn numbers_have_nouns_that_fit() {
+        for (count, noun, expected) in [
+            (0_u64, "layer", "0 layers"),
+            (1, "layer", "1 layer"),
+            (2, "layer", "2 layers"),
+            (1, "entry", "1 entry"),
+            (3, "entry", "3 entries"),
+            (2, "directory", "2 directories"),
+            (2, "index", "2 indexes"),
+            (2, "key", "2 keys"),
+            (5, "patch", "5 patches"),
+        ] {
+            assert_eq!(counted(count, noun), expected);
+        }
+        assert_eq!(counted(2_usize, "file"), "2 files");
+    }
+
+    #[test]
+    fn sizes_are_in_binary_units_with_two_decimals() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (132, "132 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (1536, "1.50 KiB"),
+            (60_000_000, "57.22 MiB"),
+            (1 << 30, "1.00 GiB"),
+            (u64::MAX, "16.00 EiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+            assert_eq!(size(bytes), indicatif::HumanBytes(bytes).to_string());
+        }
+    }
 
     #[test]
     fn texts_are_one_line_of_what_can_be_seen() {

@@ -110,6 +110,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
             cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
             cand --kube-context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --no-dockerfile 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built'
             cand --pull 'Ask the registry for BASE even if the local store has it'
             cand --no-cache 'Read every file again instead of taking layers from earlier builds'
             cand --verify-reproducible 'Build the image a second time, from the files and in other conditions, and fail if it is another one'

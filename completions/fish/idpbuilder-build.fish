@@ -63,6 +63,7 @@ complete -c idpbuilder-build -l timeout -d 'Longest wait for an answer of the re
 complete -c idpbuilder-build -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-build -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-build -l no-dockerfile -d 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built'
 complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'

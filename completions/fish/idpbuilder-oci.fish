@@ -111,6 +111,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kubeconfig -d 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-dockerfile -d 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l pull -d 'Ask the registry for BASE even if the local store has it'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'

@@ -87,6 +87,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]')
             [CompletionResult]::new('--cluster-name', '--cluster-name', [CompletionResultType]::ParameterName, 'Name that idpbuilder gave the cluster: the context kind-NAME')
             [CompletionResult]::new('--kube-context', '--kube-context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
+            [CompletionResult]::new('--no-dockerfile', '--no-dockerfile', [CompletionResultType]::ParameterName, 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built')
             [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'Ask the registry for BASE even if the local store has it')
             [CompletionResult]::new('--no-cache', '--no-cache', [CompletionResultType]::ParameterName, 'Read every file again instead of taking layers from earlier builds')
             [CompletionResult]::new('--verify-reproducible', '--verify-reproducible', [CompletionResultType]::ParameterName, 'Build the image a second time, from the files and in other conditions, and fail if it is another one')

@@ -91,6 +91,7 @@ pub(super) struct Opened {
     pub(super) destination: Destination,
     pub(super) style: Style,
     pub(super) keep: bool,
+    pub(super) takes_dockerfile: bool,
     pub(super) rules: IgnoreRules,
     pub(super) step: String,
 }
@@ -119,8 +120,8 @@ impl Importing<'_> {
     }
 
     fn import(&self, archive: Opened, below: &mut Below) -> Result<(LayerOutcome, Imported), BuildError> {
-        let Opened { key, shown, reader, destination, style, keep, rules, .. } = archive;
-        let plan = ForeignPlan { destination: &destination, style, keep, rules: &rules };
+        let Opened { key, shown, reader, destination, style, keep, takes_dockerfile, rules, .. } = archive;
+        let plan = ForeignPlan { destination: &destination, style, keep, takes_dockerfile, rules: &rules };
         let unwritten = |source| StoreError::io("write a blob in", self.store.root(), source);
         let compressors = match self.threads {
             Some(threads) => Compressors::on_threads(self.compression, threads),
@@ -133,6 +134,7 @@ impl Importing<'_> {
             import(reader, &plan, &compressors, sink, &mut monitor, below).map_err(|error| match error {
                 ForeignError::Write(source) => BuildError::Store(unwritten(source)),
                 ForeignError::Interrupted => BuildError::Interrupted,
+                ForeignError::Dockerfile(name) => BuildError::Dockerfile(name.into()),
                 source => BuildError::Archive { path: shown, source: Box::new(source) },
             })?;
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;
@@ -143,9 +145,9 @@ impl Importing<'_> {
     }
 }
 
-impl From<Imported> for Counts {
-    fn from(imported: Imported) -> Self {
-        let Imported { files, directories, bytes, .. } = imported;
+impl From<&Imported> for Counts {
+    fn from(imported: &Imported) -> Self {
+        let Imported { files, directories, bytes, .. } = *imported;
         Self { files, directories, bytes }
     }
 }

@@ -14,7 +14,7 @@ use super::below;
 use super::layers::{self, Layering};
 use super::warnings::warnings;
 use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root};
-use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, Listing, real, rules};
+use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, LeaveOut, Listing, SecretFiles, real, rules};
 use crate::layer::{Below, Destination, Imported, Landing, Owner, Style, split};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
@@ -133,7 +133,7 @@ pub(super) fn gather(
     };
     let importing = Importing { compression: request.compression, threads, store, lease, progress, interrupt };
     if let Some(archive) = first {
-        let imported = gathered.take(archive, &importing, &mut below)?;
+        let imported = gathered.take(archive, LeaveOut::Patterns, &importing, &mut below)?;
         gathered.excluded = imported.excluded;
         if imported.ignore_file && config.ignore_file.is_none() {
             progress.emit(Event::Warning(
@@ -167,7 +167,7 @@ pub(super) fn gather(
         gathered.layers.extend(layers);
     }
     for archive in archives {
-        gathered.take(archive, &importing, &mut below)?;
+        gathered.take(archive, LeaveOut::Archive, &importing, &mut below)?;
     }
     let count = gathered.layers.len() + config.base.as_ref().map_or(0, |base| base.layers.len());
     if count > MOST_LAYERS {
@@ -178,12 +178,23 @@ pub(super) fn gather(
 }
 
 impl Gathered {
-    fn take(&mut self, archive: Opened, importing: &Importing<'_>, below: &mut Below) -> Result<Imported, BuildError> {
+    /// Stores the layer of an archive, and warns of its secrets, which are left out in this way.
+    fn take(
+        &mut self,
+        archive: Opened,
+        how: LeaveOut<'_>,
+        importing: &Importing<'_>,
+        below: &mut Below,
+    ) -> Result<Imported, BuildError> {
         let step = archive.step.clone();
+        let shown = format!("`{}`", archive.shown.display());
         let (layer, imported) = importing.put(archive, below)?;
         self.steps.push(step);
         self.layers.push(layer);
-        self.counts.add(&imported.into());
+        self.counts.add(&Counts::from(&imported));
+        if let Some(warning) = imported.secrets.warning(Some(&shown), how) {
+            importing.progress.emit(Event::Warning(&warning));
+        }
         Ok(imported)
     }
 }
@@ -231,10 +242,13 @@ impl Look<'_> {
     fn context(&self, gathered: &mut Gathered) -> Result<Found, BuildError> {
         let config = self.config;
         let context = Context::open(&config.context)?;
+        if let Some(name) = context.dockerfile().filter(|_| !config.packs_dockerfile) {
+            return Err(BuildError::Dockerfile(context.shown(Path::new(name))));
+        }
         gathered.ignore_file = context.ignore_file(config.ignore_file.as_deref())?;
         let listing = self.list(&context, gathered.ignore_file.as_deref(), &config.exclude)?;
         gathered.excluded = listing.excluded;
-        self.warn(&warnings(&listing, &context, false, &self.store_root));
+        self.warn(&warnings(&listing, &context, gathered.ignore_file.as_deref(), false, &self.store_root));
         Ok(Found {
             key: "context".to_owned(),
             label: context.given().display().to_string(),
@@ -258,6 +272,7 @@ impl Look<'_> {
             destination: self.request.destination.clone(),
             style: self.request.style,
             keep: false,
+            takes_dockerfile: config.packs_dockerfile,
             step: format!("idpbuilder-build COPY . {}", self.request.destination),
         })
     }
@@ -276,6 +291,7 @@ impl Look<'_> {
             // What is kept as it is in the archive is not as it is for everything.
             style: if *keep { Style { mode: None, ..self.request.style } } else { self.style_of(*owner, *mode) },
             keep: *keep,
+            takes_dockerfile: true,
             rules: IgnoreRules::default(),
         })
     }
@@ -291,14 +307,18 @@ impl Look<'_> {
         let (context, entries, destination, what) = if is_directory {
             let destination = Destination::parse(&copy.destination).map_err(refused)?;
             let context = Context::open(&copy.path)?;
-            let listing = self.list(&context, context.ignore_file(None)?.as_deref(), &[])?;
-            self.warn(&warnings(&listing, &context, true, &self.store_root));
+            let ignore_file = context.ignore_file(None)?;
+            let listing = self.list(&context, ignore_file.as_deref(), &[])?;
+            self.warn(&warnings(&listing, &context, ignore_file.as_deref(), true, &self.store_root));
             (context, listing.entries, destination, ".".to_owned())
         } else {
             let own = copy.path.file_name().unwrap_or_default().as_bytes();
             let destination = Destination::parse_file(&copy.destination, own).map_err(refused)?;
             let (context, name) = beside(&copy.path).map_err(unreadable)?;
             let entry = context.entry(Path::new(&name))?;
+            let is_secret = !context.secrets(std::slice::from_ref(&entry)).is_empty();
+            let secrets: SecretFiles = is_secret.then(|| copy.path.as_os_str().as_bytes()).into_iter().collect();
+            self.warn(secrets.warning(None, LeaveOut::Source).as_slice());
             // Where the file is does not show, and what it is called only where it keeps the name.
             let what = destination.to_string().rsplit('/').next().unwrap_or_default().to_owned();
             (context, vec![entry], destination, what)

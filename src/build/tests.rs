@@ -49,6 +49,7 @@ impl Bench {
 
     fn config(&self) -> BuildConfig {
         BuildConfig {
+            packs_dockerfile: false,
             context: self.context(),
             names: vec![name("app:v1")],
             base: None,

@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
-use crate::context::{Context, Listing, advice};
+use crate::context::{Context, IGNORE_FILES, LeaveOut, Listing, SecretFiles, advice};
 
-/// Sentences about what was listed. `copied` says that it is not the context but a further source; `store_root` is where
-/// the store really is.
-pub(super) fn warnings(listing: &Listing, context: &Context, copied: bool, store_root: &Path) -> Vec<String> {
+/// Sentences about what was listed by the rules of `ignore_file`. `copied` says that it is not the context but a further
+/// source; `store_root` is where the store really is.
+pub(super) fn warnings(
+    listing: &Listing,
+    context: &Context,
+    ignore_file: Option<&Path>,
+    copied: bool,
+    store_root: &Path,
+) -> Vec<String> {
     let given = context.given().display();
     let name = if copied { format!("`{given}`") } else { format!("the build context `{given}`") };
     let skipped = listing.skipped.iter().map(|skipped| {
@@ -21,6 +27,9 @@ pub(super) fn warnings(listing: &Listing, context: &Context, copied: bool, store
             count => format!("the ignore patterns exclude everything in {name} ({count}); its layer is empty"),
         });
     }
+    let own = context.shown(Path::new(IGNORE_FILES[1]));
+    let how = LeaveOut::IgnoreFile(ignore_file.unwrap_or(&own));
+    warnings.extend(context.secrets(&listing.entries).iter().collect::<SecretFiles>().warning(Some(&name), how));
     warnings.extend(advice(&listing.entries, copied.then(|| context.given())));
     warnings
 }

@@ -9,7 +9,7 @@ mod sources;
 mod values;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::applet::Run;
@@ -41,6 +41,8 @@ use values::{layers, owner, pairs};
 ///
 /// Packs CONTEXT into layers and keeps the image in the local store. The image depends on the files, their
 /// names and permissions and on the options alone: the same input gives the same digest, anywhere, any time.
+/// CONTEXT is needed unless --copy or --add-tar says what goes in, or --from names a base whose configuration alone
+/// changes. A Dockerfile is not built: a context with one in its root is refused without --no-dockerfile.
 /// .containerignore or .dockerignore in CONTEXT says what stays out, by Docker's rules; of an archive on standard
 /// input only --ignorefile and --exclude do, since it is read once. With --from, the layer goes on
 /// those of another image, whose configuration holds for what no option says.
@@ -57,6 +59,9 @@ pub(super) struct Args {
     /// Directory to pack for one of several platforms, in place of CONTEXT; repeatable
     #[arg(long, value_name = "PLATFORM=DIR")]
     context_for: Vec<String>,
+    /// Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built
+    #[arg(long)]
+    no_dockerfile: bool,
     /// Name of the image; repeatable
     #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
     tags: Vec<String>,
@@ -73,7 +78,7 @@ pub(super) struct Args {
     pull: bool,
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
-          "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
+          "no_dockerfile", "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
           "healthcheck_cmd", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "verify_reproducible",
           "compression_format", "compression_level", "timestamp"])]
     rebase: Option<String>,
@@ -168,7 +173,7 @@ impl Run for Args {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
         if self.questions.asks() {
-            self.questions.answer(ui, &self.context_rules(ui)?)?;
+            self.questions.answer(ui, &self.context_rules(ui)?, self.no_dockerfile)?;
             self.tell_unlisted(ui);
             return Ok(());
         }
@@ -236,6 +241,18 @@ impl Built {
     }
 }
 
+/// Nothing says what to pack.
+fn no_context() -> Failure {
+    Failure::usage("CONTEXT is missing: name the directory to pack")
+        .hint("the current directory is `.`, for example: idpbuilder-build . -t NAME")
+}
+
+/// Whether the text is what docker fetches a context from, and not a path.
+fn is_address(text: &str) -> bool {
+    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|start| text.starts_with(start))
+        && !Path::new(text).exists()
+}
+
 /// One image for one configuration, an index for several; built twice, and not a result otherwise, to `verify` them.
 fn make(
     configs: &[BuildConfig],
@@ -276,25 +293,41 @@ impl Args {
     }
 
     /// The directory to pack, as it was typed: messages name it so.
-    fn context(&self) -> PathBuf {
-        self.given_context().map_or_else(|| PathBuf::from("."), PathBuf::clone)
-    }
-
     fn given_context(&self) -> Option<&PathBuf> {
         self.directory.as_ref().or(self.context_flag.as_ref())
     }
 
-    fn context_rules(&self, ui: &Ui) -> Result<ExplainConfig, Failure> {
-        if self.given_context().is_some_and(|context| is_standard_input(context)) {
-            return Err(Failure::usage("questions are about a directory, not about standard input"));
+    /// Refuses a build that was told nothing to pack: neither for all platforms nor, with `uncovered`, for that one.
+    fn check_given(&self, uncovered: Option<&Platform>) -> Result<(), Failure> {
+        if let Some(address) = self.given_context().and_then(|path| path.to_str()).filter(|text| is_address(text)) {
+            return Err(Failure::usage(format!("CONTEXT is a directory or `-`, and `{address}` is an address"))
+                .hint("fetch it first, for example with git clone, and name the directory"));
         }
-        if self.given_context().is_none() && !(self.sources.is_empty() && self.context_for.is_empty()) {
+        let Some(platform) = uncovered else { return Ok(()) };
+        if self.given_context().is_some() || !self.sources.is_empty() {
+            return Ok(());
+        }
+        if !self.context_for.is_empty() {
+            return Err(Failure::usage(format!("there is no directory to pack for {platform}"))
+                .hint(format!("add --context-for {platform}=DIR, or name a CONTEXT for the platforms without one")));
+        }
+        if self.from == SCRATCH { Err(no_context()) } else { Ok(()) }
+    }
+
+    fn context_rules(&self, ui: &Ui) -> Result<ExplainConfig, Failure> {
+        let Some(context) = self.given_context() else {
+            if self.sources.is_empty() && self.context_for.is_empty() {
+                return Err(no_context());
+            }
             return Err(Failure::usage("questions are about the context, and there is none")
                 .hint("ask about each directory by itself, for example: idpbuilder-build DIR --list-context"));
+        };
+        if is_standard_input(context) {
+            return Err(Failure::usage("questions are about a directory, not about standard input"));
         }
         let settings = ui.settings(self.store.store.as_deref())?;
         Ok(ExplainConfig {
-            context: self.context(),
+            context: context.clone(),
             ignore_file: self.ignorefile.clone(),
             exclude: self.exclude.clone(),
             private: vec![settings.store.value, settings.home.value],
@@ -343,13 +376,14 @@ impl Args {
 
     /// What to build, for each platform.
     fn configs(&self, ui: &Ui, names: Vec<Reference>) -> Result<Vec<BuildConfig>, Failure> {
-        let context = self.context();
         let platform = self.platform.as_deref().or_else(|| ui.env.var("DOCKER_DEFAULT_PLATFORM"));
         let platforms = match platform {
             Some(text) => platforms::platforms(text)?,
             None => vec![platform_or_host(ui, None)?],
         };
         let contexts = platforms::contexts(&self.context_for, &platforms)?;
+        let is_covered = |platform: &Platform| contexts.iter().any(|(other, _)| other == platform);
+        self.check_given(platforms.iter().find(|platform| !is_covered(platform)))?;
         let reading = Reading {
             times: platforms.len() * if self.verify_reproducible { 2 } else { 1 },
             password: self.registry.reads_standard_input(),
@@ -358,7 +392,8 @@ impl Args {
         self.check_context(&sources)?;
         let home = ui.settings(self.store.store.as_deref())?.home.value;
         let config = BuildConfig {
-            context,
+            context: self.given_context().cloned().unwrap_or_default(),
+            packs_dockerfile: self.no_dockerfile,
             names,
             base: None,
             platform: platforms[0].clone(),

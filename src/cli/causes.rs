@@ -180,6 +180,9 @@ impl From<BuildError> for Failure {
                 };
                 with_hint(Self::new(Kind::Image, error), hint)
             }
+            BuildError::Dockerfile(_) => Self::new(Kind::Usage, error)
+                .hint("--no-dockerfile packs the files as they are, the Dockerfile too")
+                .hint("--no-dockerfile --from BASE puts them on an image, as FROM does"),
             BuildError::NoSource(_) => Self::new(Kind::Image, error).hint("name a file or directory that exists"),
             BuildError::ContextIsPrivate(_) => Self::new(Kind::Image, error).hint("name another directory"),
             BuildError::ContextIsStore(_) => {

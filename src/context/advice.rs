@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use super::{Counts, Entry, IGNORE_FILES, Kind};
+use crate::text::{counted, size};
 
 /// Directories of these names are seldom meant, wherever they are.
 const NAMES: [&str; 12] = [
@@ -94,7 +95,7 @@ fn sentence(directory: &[u8], counts: &Counts, copied: Option<&Path>) -> String 
     } else {
         format!("'**/{}'", shown(name))
     };
-    let files = if counts.files == 1 { "1 file".to_owned() } else { format!("{} files", counts.files) };
+    let files = counted(counts.files, "file");
     let how = match copied {
         None => format!("with --exclude {pattern} or in the ignore file"),
         Some(source) => format!("in `{}`", shown(source.join(IGNORE_FILES[1]).as_os_str().as_bytes())),
@@ -111,12 +112,6 @@ fn below_source(source: &Path, directory: &[u8]) -> Vec<u8> {
 fn shown(path: &[u8]) -> String {
     let text = String::from_utf8_lossy(path);
     text.chars().map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }).collect()
-}
-
-/// One decimal is enough to see what it is about.
-fn size(bytes: u64) -> String {
-    let (unit, name) = if bytes < 1 << 20 { (1 << 10, "KiB") } else { (1 << 20, "MiB") };
-    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
 #[cfg(test)]
@@ -191,7 +186,7 @@ mod tests {
         assert_eq!(
             advice(&entries(&files), None),
             [concat!(
-                "`web/node_modules` goes into the image with 97.7 KiB in 1001 files; leave it out with ",
+                "`web/node_modules` goes into the image with 97.75 KiB in 1001 files; leave it out with ",
                 "--exclude web/node_modules or in the ignore file"
             )]
         );
@@ -203,7 +198,7 @@ mod tests {
         assert_eq!(
             advice(&entries, Some(Path::new("../assets"))),
             [concat!(
-                "`../assets/web/node_modules` goes into the image with 20.0 MiB in 1 file; leave it out in ",
+                "`../assets/web/node_modules` goes into the image with 20.00 MiB in 1 file; leave it out in ",
                 "`../assets/.dockerignore`"
             )]
         );
@@ -224,7 +219,7 @@ mod tests {
     fn what_a_shell_or_a_rule_would_read_otherwise_is_excluded_by_name() {
         for path in ["a b/.git", "-x/.git", "[a]/.git", "!a/.git", "\u{1b}[1m/.git", "é/.git"] {
             let told = advice(&entries(&[(&format!("{path}/pack"), 20 * MIB)]), None);
-            assert!(told[0].contains("20.0 MiB in 1 file; leave it out with --exclude '**/.git' or"), "{told:?}");
+            assert!(told[0].contains("20.00 MiB in 1 file; leave it out with --exclude '**/.git' or"), "{told:?}");
             assert!(!told[0].contains('\u{1b}'), "{told:?}");
         }
     }

@@ -11,6 +11,8 @@ mod ignore_file;
 mod look;
 mod pattern;
 mod rules;
+mod secret_advice;
+mod secrets;
 mod walk;
 
 use std::fs::File;
@@ -27,6 +29,8 @@ pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
 pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, RuleTrail, Verdict};
+pub use secret_advice::{LeaveOut, SecretFiles};
+pub use secrets::{SECRET_HEAD_BYTES, Suspicion, suspicion};
 pub use walk::{Listing, MAX_DEPTH};
 
 use rustix::fs::{AtFlags, OFlags, statat};
@@ -36,6 +40,9 @@ use crate::progress::Interrupt;
 
 /// Ignore files looked for in a context's root, first found wins.
 pub const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
+
+/// Names under which a builder looks for a Dockerfile in a context's root: docker's, its fallback, and podman's.
+pub const DOCKERFILES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
 
 /// A directory to make an image of.
 #[derive(Debug, Clone)]
@@ -78,6 +85,12 @@ impl Context {
         let parent = crate::fs::parent(relative);
         open_beneath(self.handle(), parent, crate::fs::HANDLE)
             .is_ok_and(|parent| statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    }
+
+    /// Returns the name of the Dockerfile in the root, if there is one: a file, or a link to a file.
+    pub fn dockerfile(&self) -> Option<&'static str> {
+        let is_file = |name: &&str| std::fs::metadata(self.root.join(name)).is_ok_and(|metadata| metadata.is_file());
+        DOCKERFILES.into_iter().find(is_file)
     }
 
     /// The directory's absolute path without links.

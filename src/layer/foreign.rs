@@ -22,7 +22,9 @@ use super::{
     Attributes, Below, Compressors, Decoder, Destination, Landing, LayerWriter, MARK_BYTES, Monitor, Owner, Packed,
     Style, Thing, detect,
 };
-use crate::context::{IGNORE_FILES, IgnoreRules, RuleTrail};
+use crate::context::{
+    DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, suspicion,
+};
 
 /// Bytes that are read from a stream or a file at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -42,12 +44,14 @@ pub struct ForeignPlan<'a> {
     pub style: Style,
     /// Whether they keep the owners and times that they have in the stream.
     pub keep: bool,
+    /// Whether the stream may have a Dockerfile at its root.
+    pub takes_dockerfile: bool,
     /// What stays out.
     pub rules: &'a IgnoreRules,
 }
 
 /// What a stream held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Files and links that are in the layer.
     pub files: u64,
@@ -59,6 +63,8 @@ pub struct Imported {
     pub excluded: u64,
     /// Whether there is an ignore file at the root.
     pub ignore_file: bool,
+    /// Files in the layer that look like secrets, by their names in the stream.
+    pub secrets: SecretFiles,
 }
 
 /// Makes a layer in `sink` of a tar stream that is plain or compressed with gzip or zstd, in one pass.
@@ -85,6 +91,7 @@ pub fn import<R: Read, W: Write + Send + 'static>(
         trail: Trail::default(),
         rule_trail: RuleTrail::default(),
         waiting: HashMap::new(),
+        head: None,
         held: 0,
         imported: Imported::default(),
         below,
@@ -118,6 +125,8 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     rule_trail: RuleTrail,
     /// Directories that are left out unless something below them is not.
     waiting: HashMap<Vec<u8>, TarEntry>,
+    /// The first bytes of the file that is read, where they decide whether it is a secret.
+    head: Option<Vec<u8>>,
     /// Bytes of the names of both.
     held: usize,
     imported: Imported,
@@ -142,6 +151,12 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                     continue;
                 }
                 return Err(ForeignError::name(&entry.path, NameError::Empty));
+            }
+            if !self.plan.takes_dockerfile
+                && entry.kind != EntryKind::Directory
+                && let Some(name) = DOCKERFILES.iter().find(|name| name.as_bytes() == path)
+            {
+                return Err(ForeignError::Dockerfile(name));
             }
             self.imported.ignore_file |= IGNORE_FILES.iter().any(|name| name.as_bytes() == path);
             if self.plan.rules.decide_along(&path, &mut self.rule_trail).excluded {
@@ -197,8 +212,18 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         self.tar
             .begin_file(&name, self.mode(entry), entry.size, entry.capability.as_deref())
             .map_err(ForeignError::Write)?;
+        let suspicion = suspicion(&name);
+        self.head = suspicion.depends_on_content().then(Vec::new);
         self.content(entry, monitor)?;
+        self.judge(path, suspicion);
         self.tar.end_file(entry.size).map_err(ForeignError::Write)
+    }
+
+    /// Notes a file that looks like a secret, once its content was read.
+    fn judge(&mut self, path: &[u8], suspicion: Suspicion) {
+        if suspicion.holds(&self.head.take().unwrap_or_default()) {
+            self.imported.secrets.add(path);
+        }
     }
 
     /// Puts something in that has no content.
@@ -321,8 +346,9 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 
     fn copy_content(&mut self, length: u64, monitor: &mut Monitor<'_>) -> Result<(), ForeignError> {
-        let Self { reader, tar, .. } = self;
-        let copied = copy_exactly(&mut reader.by_ref().take(length), length, tar.content(), monitor);
+        let Self { reader, tar, head, .. } = self;
+        let mut source = Noted { inner: reader.by_ref().take(length), head: head.as_mut() };
+        let copied = copy_exactly(&mut source, length, tar.content(), monitor);
         copied.map_err(|error| match error {
             CopyError::Changed => ForeignError::NoEnd(reader.offset()),
             CopyError::Read(error) => reader.explain(error).into(),
@@ -340,6 +366,23 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 CopyError::Changed => ForeignError::reading(io::ErrorKind::UnexpectedEof.into()),
             },
         )
+    }
+}
+
+/// Keeps the first bytes of what passes, where somewhere to keep them is given.
+struct Noted<'a, R> {
+    inner: R,
+    head: Option<&'a mut Vec<u8>>,
+}
+
+impl<R: Read> Read for Noted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(head) = &mut self.head {
+            let room = SECRET_HEAD_BYTES.saturating_sub(head.len());
+            head.extend_from_slice(&buffer[..count.min(room)]);
+        }
+        Ok(count)
     }
 }
 

@@ -26,6 +26,7 @@ mod build;
 mod composed;
 mod doctor;
 mod generated;
+mod habits;
 mod helper;
 mod indexes;
 mod insecure;

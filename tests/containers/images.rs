@@ -117,6 +117,7 @@ pub(crate) fn build(sandbox: &Sandbox, context: &Path, runtime: ContainerConfig,
 /// What to build of a directory, for this machine.
 pub(crate) fn config_of(context: &Path, runtime: ContainerConfig, names: &[&str]) -> BuildConfig {
     BuildConfig {
+        packs_dockerfile: false,
         context: context.to_owned(),
         names: names.iter().map(|name| name.parse().expect("a reference")).collect(),
         base: None,

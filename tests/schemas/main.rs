@@ -94,6 +94,7 @@ fn images_on_bases_and_indexes_are_valid_too() {
     let store = ImageStore::open(&dir.path().join("images")).expect("a store");
     std::fs::create_dir(dir.path().join("app")).expect("made");
     let config = |name: &str, architecture: &str, base: Option<Base>| BuildConfig {
+        packs_dockerfile: false,
         context: dir.path().join("app"),
         names: vec![name.parse().expect("a reference")],
         base,

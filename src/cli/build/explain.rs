@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
@@ -12,7 +11,7 @@ use super::super::inspect::printable;
 use super::super::ui::Ui;
 use crate::explain::{Contents, DecidedBy, ExplainConfig, ExplainError, Explanation, Kept, contents, explain};
 use crate::layer::REMOVES;
-use crate::text::escaped;
+use crate::text::{counted, escaped, size};
 
 /// Questions about the context; nothing is built where one is asked.
 #[derive(Debug, clap::Args)]
@@ -43,9 +42,11 @@ struct Row {
     size: u64,
     kind: &'static str,
     path: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    secret: bool,
 }
 
-const COLUMNS: &[Column] = &[("Size", "SIZE"), ("Kind", "KIND"), ("Path", "PATH")];
+const COLUMNS: &[Column] = &[("Size", "SIZE"), ("Kind", "KIND"), ("Path", "PATH"), ("Note", "NOTE")];
 
 impl ExplainArgs {
     /// Whether something is asked.
@@ -53,7 +54,8 @@ impl ExplainArgs {
         self.list_context || !self.explain.is_empty()
     }
 
-    pub(super) fn answer(&self, ui: &Ui, config: &ExplainConfig) -> Outcome {
+    /// Answers; `packs_dockerfile` says that a build would pack a Dockerfile as it is.
+    pub(super) fn answer(&self, ui: &Ui, config: &ExplainConfig, packs_dockerfile: bool) -> Outcome {
         if !self.explain.is_empty() {
             let told: Vec<String> =
                 explain(config, &self.explain)?.iter().map(|told| escaped(&sentence(told)).into_owned()).collect();
@@ -61,8 +63,15 @@ impl ExplainArgs {
         }
         let contents = ui.run_blocking(|interrupt| Ok(contents(config, interrupt)?))?;
         let rows = self.rows(&contents.kept);
-        ui.data_verbatim(&Format::Table.render(COLUMNS, &["Size", "Kind", "Path"], &rows)?)?;
+        let mut shown = vec!["Size", "Kind", "Path"];
+        if contents.secrets.is_some() {
+            shown.push("Note");
+        }
+        ui.data_verbatim(&Format::Table.render(COLUMNS, &shown, &rows)?)?;
         summary(ui, &contents);
+        if let Some(name) = contents.dockerfile.filter(|_| !packs_dockerfile) {
+            ui.warn(&format!("`{name}` is not built: a build refuses this context without --no-dockerfile"));
+        }
         Ok(())
     }
 
@@ -72,8 +81,9 @@ impl ExplainArgs {
             kept.sort_by(|one, other| other.size.cmp(&one.size).then_with(|| one.path.cmp(&other.path)));
         }
         let row = |kept: &&Kept| {
-            let row = Row { size: kept.size, kind: kept.kind, path: printable(&kept.path) };
-            (vec![HumanBytes(row.size).to_string(), row.kind.to_owned(), row.path.clone()], row)
+            let row = Row { size: kept.size, kind: kept.kind, path: printable(&kept.path), secret: kept.secret };
+            let note = if row.secret { "looks like a secret" } else { "" };
+            (vec![size(row.size), row.kind.to_owned(), row.path.clone(), note.to_owned()], row)
         };
         kept.iter().map(row).collect()
     }
@@ -96,8 +106,9 @@ fn sentence(told: &Explanation) -> String {
 }
 
 fn summary(ui: &Ui, contents: &Contents) {
-    let size: u64 = contents.kept.iter().map(|kept| kept.size).sum();
-    ui.status(&format!("{} entries with {} go in", contents.kept.len(), HumanBytes(size)));
+    let bytes: u64 = contents.kept.iter().map(|kept| kept.size).sum();
+    let verb = if contents.kept.len() == 1 { "goes" } else { "go" };
+    ui.status(&format!("{} with {} {verb} in", counted(contents.kept.len(), "entry"), size(bytes)));
     for kept in contents.kept.iter().filter(|kept| kept.removes) {
         ui.warn(&format!("`{}` {REMOVES}: a build refuses it", printable(&kept.path)));
     }
@@ -105,13 +116,18 @@ fn summary(ui: &Ui, contents: &Contents) {
         ui.warn(&format!("`{}` stays out whatever the rules say, it is this program's own", directory.display()));
     }
     for DecidedBy { origin, written, exception, entries, bytes } in &contents.decided {
-        let verb = if *exception { "are kept" } else { "stay out" };
+        let verb = match (exception, entries) {
+            (true, 1) => "is kept",
+            (true, _) => "are kept",
+            (false, 1) => "stays out",
+            (false, _) => "stay out",
+        };
         ui.status(&match entries {
             0 => format!("nothing is decided by {origin}: {written}"),
-            _ => format!("{entries} with {} {verb} by {origin}: {written}", HumanBytes(*bytes)),
+            _ => format!("{} with {} {verb} by {origin}: {written}", counted(*entries, "entry"), size(*bytes)),
         });
     }
-    for advice in &contents.advice {
+    for advice in contents.secrets.iter().chain(&contents.advice) {
         ui.warn(advice);
     }
 }

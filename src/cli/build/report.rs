@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::super::failure::{Failure, Outcome};
@@ -12,6 +11,7 @@ use super::{Args, Built, platforms};
 use crate::build::{Base, BuildOutcome};
 use crate::image::{Digest, Document, Reference};
 use crate::store::ImageStore;
+use crate::text::{counted, size};
 
 impl Args {
     /// What was built: the summary or, where that is enough, the id; files where scripts asked for some.
@@ -84,7 +84,7 @@ pub(super) fn tell_triggers(ui: &Ui, shown: &str, base: &Base) {
 }
 
 pub(super) fn layer_count(count: usize) -> String {
-    if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") }
+    counted(count, "layer")
 }
 
 fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) -> String {
@@ -98,21 +98,25 @@ fn summary(outcome: &BuildOutcome, base: Option<(&str, &Base)>, store: &Path) ->
     }
     let whose = if base.is_some() { " of its own" } else { "" };
     lines.push(format!(
-        "  size      {} ({}{whose} uncompressed, {} files, {} directories)",
-        HumanBytes(outcome.size),
-        HumanBytes(uncompressed),
-        outcome.files,
-        outcome.directories
+        "  size      {} ({}{whose} uncompressed, {}, {})",
+        size(outcome.size),
+        size(uncompressed),
+        counted(outcome.files, "file"),
+        counted(outcome.directories, "directory")
     ));
     let reused = outcome.layers.iter().filter(|layer| layer.reused).count();
     let reused = if reused > 0 { format!(" ({reused} unchanged)") } else { String::new() };
     let over = if base.is_some() { " over those of the base" } else { "" };
-    lines.push(format!("  layers    {}{over}{reused}", outcome.layers.len()));
+    lines.push(match outcome.layers.len() {
+        0 => "  layers    those of the base".to_owned(),
+        count => format!("  layers    {count}{over}{reused}"),
+    });
     if let Some(file) = &outcome.ignore_file {
         lines.push(format!(
-            "  ignored   {} entries by {}, not counting what is in them",
-            outcome.excluded,
-            file.display()
+            "  ignored   {} by {}, not counting what is in {}",
+            counted(outcome.excluded, "entry"),
+            file.display(),
+            if outcome.excluded == 1 { "it" } else { "them" }
         ));
     }
     lines.push(format!("  store     {}", store.display()));

@@ -45,7 +45,6 @@ impl SourceArgs {
         let context = match context {
             Some(path) if is_standard_input(path) => ContextSource::Archive(input(path)),
             Some(_) => ContextSource::Directory,
-            None if copies.is_empty() && archives.is_empty() => ContextSource::Directory,
             None => ContextSource::Absent,
         };
         let inputs = archives.iter().map(|archive| &archive.input);

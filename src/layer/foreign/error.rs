@@ -28,6 +28,9 @@ pub enum ForeignError {
         /// What is wrong with it.
         why: NameError,
     },
+    /// A Dockerfile at the root, where none is taken.
+    #[error("the archive has a `{0}` at its root")]
+    Dockerfile(&'static str),
     /// It cannot land where it should.
     #[error(transparent)]
     Landing(#[from] LandingError),

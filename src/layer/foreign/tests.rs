@@ -69,7 +69,7 @@ fn pack_over(bytes: &[u8], plan: &Plan, below: &mut Below) -> Result<(Packed<Vec
     let rules = rules(None, &patterns).expect("patterns");
     let destination = Destination::parse(plan.destination).expect("valid");
     let style = Style { mode: plan.mode, ..STYLE };
-    let plan = ForeignPlan { destination: &destination, style, keep: plan.keep, rules: &rules };
+    let plan = ForeignPlan { destination: &destination, style, keep: plan.keep, takes_dockerfile: true, rules: &rules };
     let compressors = Compressors::new(Compression::new(Format::None, None).expect("there")).expect("threads");
     let interrupt = Interrupt::default();
     let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
@@ -120,7 +120,7 @@ fn entries_are_written_by_our_rules() {
     let (lines, imported) = packed(&stream(&sample()), &PLAIN);
     let expected = ["d 755 5:6 7 d", "f 4755 5:6 7 d/a  one", "h 755 5:6 7 d/b d/a", "l 777 5:6 7 l /any/../where"];
     assert_eq!(lines, expected);
-    let counts = Imported { files: 3, directories: 1, bytes: 3, excluded: 0, ignore_file: false };
+    let counts = Imported { files: 3, directories: 1, bytes: 3, excluded: 0, ..Imported::default() };
     assert_eq!(imported, counts);
     let (lines, _) = packed(&stream(&sample()), &Plan { destination: "/srv/x", keep: true, ..PLAIN });
     let expected = [
@@ -356,7 +356,13 @@ fn interrupts_and_full_disks_are_told_apart() {
     }
     let bytes = stream(&[file("a", &[7; 3000])]);
     let destination = Destination::default();
-    let plan = ForeignPlan { destination: &destination, style: STYLE, keep: false, rules: &IgnoreRules::default() };
+    let plan = ForeignPlan {
+        destination: &destination,
+        style: STYLE,
+        keep: false,
+        takes_dockerfile: true,
+        rules: &IgnoreRules::default(),
+    };
     let compressors = Compressors::new(Compression::default()).expect("threads");
     let interrupt = Interrupt::default();
     let run = || {
@@ -403,4 +409,54 @@ proptest! {
     fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         let _ = pack(&bytes, &PLAIN);
     }
+}
+
+#[test]
+fn secrets_are_found_by_name_and_by_what_is_read_of_them() {
+    let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n";
+    let late = [vec![b'\n'; 40_000], key.to_vec()].concat();
+    let entries = [
+        file("home/.ssh/id_ed25519", b"x"),
+        file("tls/a.key", key),
+        file("tls/b.pem", b"-----BEGIN CERTIFICATE-----\n"),
+        file("tls/c.pem", &late),
+        file("a.txt", key),
+        entry(EntryType::Symlink, ".env", 0o777, "elsewhere", b""),
+        directory(".netrc"),
+    ];
+    let (_, imported) = packed(&stream(&entries), &PLAIN);
+    let expected: SecretFiles = ["home/.ssh/id_ed25519", "tls/a.key", "tls/c.pem"].into_iter().collect();
+    assert_eq!(imported.secrets, expected);
+    // What is left out is no secret of the image, and where the archive lands is part of a name.
+    let plan = Plan { exclude: &["tls", "home"], ..PLAIN };
+    assert_eq!(packed(&stream(&entries), &plan).1.secrets, SecretFiles::default());
+    let (_, imported) = packed(&stream(&[file("work", b"x")]), &Plan { destination: "/root/.ssh", ..PLAIN });
+    assert_eq!(imported.secrets, ["work"].into_iter().collect::<SecretFiles>());
+}
+
+#[test]
+fn a_dockerfile_at_the_root_is_refused_where_none_is_taken() {
+    let take = |bytes: &[u8], takes_dockerfile| {
+        let rules = rules(None, &["*ockerfile".to_owned()]).expect("a pattern");
+        let destination = Destination::parse("/srv").expect("valid");
+        let plan =
+            ForeignPlan { destination: &destination, style: STYLE, keep: false, takes_dockerfile, rules: &rules };
+        let compressors = Compressors::new(Compression::new(Format::None, None).expect("there")).expect("threads");
+        let interrupt = Interrupt::default();
+        let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
+        import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut Below::default()).map(|_| ())
+    };
+    for (name, refused) in [
+        ("Dockerfile", true),
+        ("./dockerfile", true),
+        ("Containerfile", true),
+        ("sub/Dockerfile", false),
+        ("Dockerfile.dev", false),
+        ("DOCKERFILE", false),
+    ] {
+        let bytes = stream(&[file("a", b"1"), file(name, b"FROM scratch")]);
+        assert_eq!(matches!(take(&bytes, false), Err(ForeignError::Dockerfile(_))), refused, "{name}");
+        take(&bytes, true).expect(name);
+    }
+    take(&stream(&[directory("Dockerfile")]), false).expect("a directory");
 }
