@@ -42,6 +42,7 @@ mod push;
 mod questions;
 mod readme;
 mod reproducible;
+mod scripts;
 mod secrets;
 mod sources;
 mod store;
