@@ -169,6 +169,7 @@ impl ClusterArgs {
             files: listed.unwrap_or_else(default),
             context: self.context.clone(),
             cluster_name: self.cluster_name.clone(),
+            system: ui.system_roots().clone(),
         }
     }
 

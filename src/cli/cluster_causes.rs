@@ -247,6 +247,7 @@ fn handshake(context: &str, fault: &HandshakeFault) -> String {
             "the cluster's certificates last a year: make it anew with idpbuilder create --recreate".to_owned()
         }
         HandshakeFault::NotYetValid { .. } => "check the clocks of this machine and of the cluster".to_owned(),
+        HandshakeFault::UnreadableRoots(_) => "see what SSL_CERT_FILE and SSL_CERT_DIR name".to_owned(),
         HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => {
             format!("write the kubeconfig again: {}", export(context))
         }

@@ -40,6 +40,7 @@ mod signals;
 mod size;
 mod sources;
 mod spelling;
+mod status_lines;
 mod storage_causes;
 mod tag;
 mod transfer;
@@ -70,9 +71,15 @@ pub fn main(env: Env) -> ExitCode {
 
 fn run(env: Env) -> ExitCode {
     let mut ui = Ui::new(env);
+    let code = dispatch(&mut ui);
+    ui.settle();
+    code
+}
+
+fn dispatch(ui: &mut Ui) -> ExitCode {
     let args = ui.env.args.clone();
     let outcome = match applet::dispatch(&args) {
-        Request::Applet(applet, arguments) => return parse_and_run(applet, &arguments, &mut ui),
+        Request::Applet(applet, arguments) => return parse_and_run(applet, &arguments, ui),
         Request::Help(true) => ui.data(&applet::front().render_long_help().to_string()),
         Request::Help(false) => {
             ui.status(&applet::front().render_help().to_string());
@@ -82,7 +89,7 @@ fn run(env: Env) -> ExitCode {
         Request::Version => ui.data(&format!("{EXECUTABLE} {}", env!("CARGO_PKG_VERSION"))),
         Request::Unknown(name) => Err(unknown(&name)),
     };
-    finish(&ui, outcome)
+    finish(ui, outcome)
 }
 
 fn unknown(name: &str) -> Failure {

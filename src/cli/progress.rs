@@ -5,13 +5,13 @@ mod exchange;
 mod json;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration};
 
 use super::failure::Paint;
+use super::status_lines::StatusLines;
 use crate::progress::{Event, Outcome, Phase, Progress};
 use crate::text::escaped;
 pub(super) use bars::Bars;
@@ -183,34 +183,31 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Writes a line of text for people.
-fn say(line: &str) {
-    write_line(&escaped(line));
+fn warning(paint: Paint, text: &str) -> String {
+    format!("{} {}", paint.warning("warning:"), escaped(text))
 }
 
-fn warn(paint: Paint, text: &str) {
-    write_line(&format!("{} {}", paint.warning("warning:"), escaped(text)));
-}
-
-fn write_line(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+/// What stands for lines that were left out.
+fn left_out(lines: u64) -> String {
+    format!("({lines} lines of progress were left out: standard error was not read)")
 }
 
 /// Shows warnings and nothing else.
 pub(super) struct WarningsOnly {
     paint: Paint,
+    out: StatusLines,
 }
 
 impl WarningsOnly {
-    pub(super) fn new(paint: Paint) -> Self {
-        Self { paint }
+    pub(super) fn new(paint: Paint, out: StatusLines) -> Self {
+        Self { paint, out }
     }
 }
 
 impl Progress for WarningsOnly {
     fn emit(&self, event: Event<'_>) {
         if let Event::Warning(text) = event {
-            warn(self.paint, text);
+            self.out.lasting(&warning(self.paint, text), left_out);
         }
     }
 }
@@ -220,11 +217,16 @@ pub(super) struct Lines {
     paint: Paint,
     verbose: bool,
     ledger: Mutex<Ledger>,
+    out: StatusLines,
 }
 
 impl Lines {
-    pub(super) fn new(paint: Paint, verbose: bool) -> Self {
-        Self { paint, verbose, ledger: Mutex::default() }
+    pub(super) fn new(paint: Paint, verbose: bool, out: StatusLines) -> Self {
+        Self { paint, verbose, ledger: Mutex::default(), out }
+    }
+
+    fn say(&self, line: &str) {
+        self.out.lasting(&escaped(line), left_out);
     }
 }
 
@@ -235,7 +237,7 @@ impl Progress for Lines {
             Event::Begin { key, label, phase, total } => {
                 ledger.begin(key, label, phase, total);
                 if self.verbose {
-                    say(&format!("{label}: {}", verb(phase)));
+                    self.say(&format!("{label}: {}", verb(phase)));
                 }
             }
             Event::Advance { key, bytes } => {
@@ -251,37 +253,37 @@ impl Progress for Lines {
                 } else {
                     String::new()
                 };
-                say(&format!("{line}{overall}"));
+                self.out.passing(&escaped(&format!("{line}{overall}")), left_out);
             }
             Event::Rewind { key, offset } => {
                 if let Some(transfer) = ledger.active.get_mut(key) {
                     transfer.rewind(offset);
-                    say(&continuing(transfer));
+                    self.say(&continuing(transfer));
                 }
             }
             Event::Resume { key, offset } => {
                 if let Some(transfer) = ledger.active.get_mut(key) {
                     transfer.resume(offset);
-                    say(&resumed(transfer));
+                    self.say(&resumed(transfer));
                 }
             }
             Event::Retry { key, cause, wait, attempt, of } => {
-                say(&again(ledger.label(key), cause, wait, (attempt, of)));
+                self.say(&again(ledger.label(key), cause, wait, (attempt, of)));
             }
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };
-                say(&ended(&transfer, &outcome, transfer.rate()));
+                self.say(&ended(&transfer, &outcome, transfer.rate()));
             }
-            Event::Warning(text) => warn(self.paint, text),
+            Event::Warning(text) => self.out.lasting(&warning(self.paint, text), left_out),
             Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
-                    say(&exchange::line(exchange));
+                    self.say(&exchange::line(exchange));
                 }
             }
             Event::Detail(text) => {
                 if self.verbose {
-                    say(text);
+                    self.say(text);
                 }
             }
         }

@@ -121,6 +121,7 @@ pub(super) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizin
     if !ui.env.stdin_is_terminal || !ui.env.stderr_is_terminal {
         return Ok(None);
     }
+    ui.settle();
     let failed = |source: io::Error| Failure::new(Kind::Failed, format!("cannot read from the terminal: {source}"));
     ui.run_blocking(|interrupt| {
         let terminal = io::stdin();

@@ -325,7 +325,7 @@ impl RegistryArgs {
         if ui.explains() {
             add_system_roots(ui, &mut trust);
         } else {
-            trust.use_system_roots_at_need();
+            trust.use_system_roots_at_need(ui.system_roots());
         }
         if let Some(warning) = ending(&host, &trust) {
             self.ending.borrow_mut().push(host);
@@ -343,6 +343,7 @@ impl RegistryArgs {
             file: self.ca_file.as_deref().map(|file| ui.absolute(file)),
             kept: Some(trust_store(ui)?),
             client: other_directories(ui),
+            system: ui.system_roots().clone(),
         })
     }
 
@@ -418,7 +419,7 @@ pub(super) fn other_directories(ui: &Ui) -> Vec<PathBuf> {
 
 /// Adds the system's roots, and tells what of them cannot be read.
 pub(super) fn add_system_roots(ui: &Ui, trust: &mut TrustStore) {
-    trust.add_system_roots();
+    trust.add_system_roots(ui.system_roots());
     for failure in trust.failures() {
         ui.detail(failure);
     }

@@ -309,6 +309,7 @@ pub(super) fn remedy(host: &str, fault: &HandshakeFault) -> Option<String> {
             "it wants a client certificate: a directory with client.cert and client.key, given with --cert-dir"
                 .to_owned(),
         ),
+        HandshakeFault::UnreadableRoots(_) => Some("see what SSL_CERT_FILE and SSL_CERT_DIR name".to_owned()),
         HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::progress::Interrupt;
 use crate::{children, threads};
 
 /// How long a process that ends anyway waits to say so.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(200);
 /// `timeout` sends its signal to the command and to the command's group: one request, heard twice.
 const DOUBLED: Duration = Duration::from_millis(50);
 
@@ -155,6 +155,11 @@ impl Signals {
         let id = state.next_id;
         state.work.push(Work { id, interrupt, tell, patience });
         StopSignals { signals: self.clone(), id, told }
+    }
+
+    /// Whether a signal came that asked to stop.
+    pub(super) fn are_heard(&self) -> bool {
+        self.state().first.is_some()
     }
 
     /// Begins to listen on the runtime that this is called in; answers the task. From here on, no signal ends the process

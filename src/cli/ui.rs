@@ -8,19 +8,24 @@ use std::time::Duration;
 use super::failure::{Failure, Paint};
 use super::progress::{self, Mode};
 use super::runtimes::{Detached, Runtimes};
-use super::signals::{self, Signal, Signals, StopSignals};
+use super::signals::{self, LAST_WORDS, Signal, Signals, StopSignals};
+use super::status_lines::StatusLines;
 use crate::audit::{AuditLog, Event, Record};
 use crate::config::{Given, Settings, Source};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
 use crate::text::{escaped, escaped_data, escaped_lines};
+use crate::tls::SystemRoots;
 
 /// How long stopped work may take to cancel what it began.
 const TIDY_UP: Duration = Duration::from_secs(2);
 
 /// How much longer work that is stopped may take to come back by itself.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long data waits for what was told before, so that a terminal shows both in their order.
+const IN_ORDER: Duration = Duration::from_millis(200);
 
 /// The longest answer to a question that is read.
 const MAX_ANSWER_BYTES: u64 = 4096;
@@ -36,12 +41,15 @@ pub(super) struct Ui {
     verbose: bool,
     runtimes: Runtimes,
     signals: Signals,
+    system_roots: SystemRoots,
+    lines: StatusLines,
 }
 
 impl Ui {
     pub(super) fn new(env: Env) -> Self {
         let dumb = env.var("TERM") == Some("dumb");
         let paint = Paint(env.stderr_is_terminal && env.var("NO_COLOR").is_none() && !dumb);
+        let system_roots = system_roots(&env);
         Self {
             env,
             interrupt: Interrupt::default(),
@@ -51,7 +59,14 @@ impl Ui {
             verbose: false,
             runtimes: Runtimes::default(),
             signals: Signals::default(),
+            system_roots,
+            lines: StatusLines::default(),
         }
+    }
+
+    /// The system's roots, or those that the environment names; read once for all that need them.
+    pub(super) fn system_roots(&self) -> &SystemRoots {
+        &self.system_roots
     }
 
     /// Colour of what goes to standard output.
@@ -99,8 +114,8 @@ impl Ui {
     }
 
     /// Writes data that is for programs, or fit to be shown already, with a final newline.
-    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
     pub(super) fn data_verbatim(&self, text: &str) -> Result<(), Failure> {
+        self.lines.settle(Some(IN_ORDER));
         print(text).map_err(Failure::of_output)
     }
 
@@ -109,6 +124,7 @@ impl Ui {
         if self.env.stdout_is_terminal {
             return self.data(&String::from_utf8_lossy(bytes));
         }
+        self.lines.settle(Some(IN_ORDER));
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::of_output)
     }
@@ -116,25 +132,24 @@ impl Ui {
     /// Tells a person what happens. Nobody listening is no reason to stop.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(text));
+            self.notice(text);
         }
     }
 
     /// Tells a person what happens, also when quiet.
-    #[expect(clippy::unused_self, reason = "all output goes through Ui, whatever it needs of it")]
     pub(super) fn notice(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(text));
+        self.lines.message(format!("{}\n", escaped_lines(text)));
     }
 
     /// Tells a person what they should know, also when quiet.
     pub(super) fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.warning("warning:"), escaped(text));
+        self.lines.message(format!("{} {}\n", self.paint.warning("warning:"), escaped(text)));
     }
 
     /// Tells a person what is wrong with the arguments, in colours of the parser's own.
     pub(super) fn refuse(&self, text: &clap::builder::StyledStr) {
         if self.paint.0 {
-            let _ = writeln!(io::stderr().lock(), "{}", text.ansi().to_string().trim_end());
+            self.lines.message(format!("{}\n", text.ansi().to_string().trim_end()));
         } else {
             self.status(text.to_string().trim_end());
         }
@@ -143,12 +158,18 @@ impl Ui {
     /// Advice that belongs to no failure.
     pub(super) fn advise(&self, hint: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{} {}", self.paint.hint("hint:"), escaped(hint));
+            self.lines.message(format!("{} {}\n", self.paint.hint("hint:"), escaped(hint)));
         }
     }
 
     pub(super) fn fail(&self, failure: &Failure) {
-        let _ = write!(io::stderr().lock(), "{}", failure.render(self.paint));
+        self.lines.message(failure.render(self.paint));
+    }
+
+    /// Waits until everything that was told is written. A reader of standard error that is slow gets all of it; once a
+    /// signal asked to stop, one that does not read at all is not waited for.
+    pub(super) fn settle(&self) {
+        self.lines.settle(self.signals.are_heard().then_some(LAST_WORDS));
     }
 
     /// Whether a person can answer a question.
@@ -164,6 +185,7 @@ impl Ui {
         // The thread that reads may never come back; nobody else should wait for it.
         let runtime = Detached::for_work()?;
         let mut signals = self.stop_signals()?;
+        self.settle();
         let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
         let reading = runtime.spawn_blocking(|| {
             let mut answer = String::new();
@@ -228,15 +250,15 @@ impl Ui {
     pub(super) fn progress(&self, mode: Mode) -> Arc<dyn Progress> {
         let verbose = self.verbose;
         if self.quiet && mode != Mode::Json {
-            return Arc::new(progress::WarningsOnly::new(self.paint));
+            return Arc::new(progress::WarningsOnly::new(self.paint, self.lines.clone()));
         }
         let ci = self.env.var("CI").is_some() || self.env.var("TERM") == Some("dumb");
         match mode {
-            Mode::None => Arc::new(progress::WarningsOnly::new(self.paint)),
-            Mode::Json => Arc::new(progress::Json::new(verbose)),
+            Mode::None => Arc::new(progress::WarningsOnly::new(self.paint, self.lines.clone())),
+            Mode::Json => Arc::new(progress::Json::new(verbose, self.lines.clone())),
             Mode::Tty => Arc::new(progress::Bars::new(self.paint, verbose)),
             Mode::Auto if self.env.stderr_is_terminal && !ci => Arc::new(progress::Bars::new(self.paint, verbose)),
-            Mode::Auto | Mode::Plain => Arc::new(progress::Lines::new(self.paint, verbose)),
+            Mode::Auto | Mode::Plain => Arc::new(progress::Lines::new(self.paint, verbose, self.lines.clone())),
         }
     }
 
@@ -295,6 +317,15 @@ impl Ui {
         self.runtimes.listen(&self.signals, self.paint)?;
         Ok(self.signals.enter(interrupt, patience))
     }
+}
+
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's roots; the latter is a list, as OpenSSL has it.
+fn system_roots(env: &Env) -> SystemRoots {
+    let absolute = |path: PathBuf| env.cwd.join(path);
+    let file = env.os("SSL_CERT_FILE").map(PathBuf::from).map(absolute);
+    let directories = env.os("SSL_CERT_DIR").map(|list| std::env::split_paths(list).collect::<Vec<_>>());
+    let directories = directories.into_iter().flatten().filter(|path| !path.as_os_str().is_empty());
+    SystemRoots::new(file, directories.map(absolute).collect())
 }
 
 /// Writes `text` to standard output, with a final newline.

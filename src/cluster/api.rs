@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 
 use super::documents::{List, Listed, ObjectKind};
 use super::error::{ClusterError, Part, Place};
-use super::inputs::{Patience, read_inputs};
+use super::inputs::{Patience, name_authority, read_inputs};
 use super::kubeconfig::{cluster, unusable};
 use crate::progress::Interrupt;
-use crate::tls::{self, HandshakeFault};
+use crate::tls::{self, HandshakeFault, SystemRoots};
 
 /// Bytes of an answer that are read: the API server keeps no object larger than half of it.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -57,10 +57,19 @@ impl Api {
 
     /// Prepares the connection; runs the credential plugin if the context has one. Files and plugins are waited for on
     /// another thread, until `patience` or this future ends.
-    pub(super) async fn open(config: Kubeconfig, place: Place, patience: Patience) -> Result<Self, ClusterError> {
+    pub(super) async fn open(
+        config: Kubeconfig,
+        place: Place,
+        patience: Patience,
+        system: SystemRoots,
+    ) -> Result<Self, ClusterError> {
         let abandoned = Abandoned(patience.abandoned.clone());
         let context = place.context.clone();
-        let reading = tokio::task::spawn_blocking(move || read_inputs(config, &context, &patience));
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut config = read_inputs(config, &context, &patience)?;
+            name_authority(&mut config, &context, &system)?;
+            Ok(config)
+        });
         let config = reading.await.expect("reading does not panic")?;
         drop(abandoned);
         let options = KubeConfigOptions { context: Some(place.context.clone()), ..KubeConfigOptions::default() };

@@ -302,6 +302,7 @@ fn explain(fault: &HandshakeFault) -> String {
         HandshakeFault::Expired { not_after: None } => "its certificate has expired".to_owned(),
         HandshakeFault::NotYetValid { not_before: Some(time) } => format!("its certificate is valid from {time} on"),
         HandshakeFault::NotYetValid { not_before: None } => "its certificate is not valid yet".to_owned(),
+        HandshakeFault::UnreadableRoots(failure) => failure.clone(),
         HandshakeFault::NotTls => "it does not speak TLS".to_owned(),
         HandshakeFault::PeerRefused(alert) => format!("it ended the handshake ({alert})"),
         HandshakeFault::Other(text) => text.clone(),

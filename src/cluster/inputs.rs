@@ -17,6 +17,7 @@ use crate::children::{self, NoAnswer};
 use crate::credentials::SECRET_VARIABLES;
 use crate::fs::{Links, read_regular};
 use crate::progress::Interrupt;
+use crate::tls::{ReadRoots, SystemRoots, to_pem};
 
 /// Bytes of a file that a kubeconfig names.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -75,6 +76,24 @@ fn read_authority(cluster: &mut Cluster, context: &str) -> Result<(), ClusterErr
         let text = read(&path, context, Part::Authority)?;
         cluster.certificate_authority_data = Some(STANDARD.encode(text.as_slice()));
     }
+    Ok(())
+}
+
+/// Puts the system's roots where no authority is named, of a kubeconfig that has one context: whoever opens the
+/// connection would read them without limits.
+pub(super) fn name_authority(config: &mut Kubeconfig, context: &str, system: &SystemRoots) -> Result<(), ClusterError> {
+    let cluster = config.clusters.first_mut().and_then(|named| named.cluster.as_mut());
+    let Some(cluster) = cluster.filter(|cluster| cluster.certificate_authority_data.is_none()) else { return Ok(()) };
+    let ReadRoots { certificates, failures } = system.read();
+    if let Some(failure) = failures.first().filter(|_| certificates.is_empty()) {
+        return Err(ClusterError::ReadNamed {
+            context: context.to_owned(),
+            part: Part::Authority,
+            path: failure.path.clone(),
+            source: std::io::Error::other(failure.reason.clone()),
+        });
+    }
+    cluster.certificate_authority_data = Some(STANDARD.encode(to_pem(certificates)));
     Ok(())
 }
 

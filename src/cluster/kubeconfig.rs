@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::{ClusterError, Part};
 use crate::fs::{Links, parent, read_regular};
+use crate::tls::SystemRoots;
 
 /// Bytes a kubeconfig may have.
 pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
@@ -29,6 +30,8 @@ pub struct Query {
     pub context: Option<String>,
     /// The cluster's name as idpbuilder has it.
     pub cluster_name: Option<String>,
+    /// The system's roots, which verify an API server whose authority no kubeconfig names.
+    pub system: SystemRoots,
 }
 
 /// Reads and merges the files.
@@ -190,6 +193,7 @@ mod tests {
             files: Vec::new(),
             context: context.map(str::to_owned),
             cluster_name: cluster_name.map(str::to_owned),
+            system: SystemRoots::default(),
         }
     }
 

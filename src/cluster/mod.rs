@@ -37,6 +37,7 @@ pub use reach::{
 use crate::credentials::{Credential, Secret};
 use crate::image::Reference;
 use crate::progress::Interrupt;
+use crate::tls::SystemRoots;
 
 /// How long discovery may take altogether.
 pub const DISCOVERY_LIMIT: Duration = Duration::from_secs(3);
@@ -202,14 +203,16 @@ async fn find(
     let config = config.expect("reading a kubeconfig does not panic")?;
     let candidates = kubeconfig::candidates(&config, query)?;
     let (api, localbuild) = match &candidates[..] {
-        [only] => probe(&config, only, asked, patience(limit, interrupt)).await?,
+        [only] => probe((&config, &query.system), only, asked, patience(limit, interrupt)).await?,
         several => {
             let asking = several.iter().map(|context| {
                 let place = OnceLock::new();
                 let config = &config;
                 let patience = patience(PROBE_LIMIT.min(limit), interrupt);
                 async move {
-                    let probed = tokio::time::timeout(PROBE_LIMIT, probe(config, context, &place, patience)).await;
+                    let probed =
+                        tokio::time::timeout(PROBE_LIMIT, probe((config, &query.system), context, &place, patience))
+                            .await;
                     probed.unwrap_or_else(|_| {
                         Err(ClusterError::Deadline { place: place.get().cloned(), limit: PROBE_LIMIT })
                     })
@@ -237,14 +240,14 @@ enum Answered {
 }
 
 async fn probe(
-    config: &Kubeconfig,
+    (config, system): (&Kubeconfig, &SystemRoots),
     context: &str,
     asked: &OnceLock<Place>,
     patience: Patience,
 ) -> Result<(Api, Answered), ClusterError> {
     let place = Api::place_of(config, context)?;
     let _ = asked.set(place.clone());
-    let api = Api::open(config.clone(), place, patience).await?;
+    let api = Api::open(config.clone(), place, patience, system.clone()).await?;
     let answered = match api.list::<Localbuild>("Localbuilds", LOCALBUILDS).await {
         Ok(list) if list.is_empty() => Answered::None,
         Ok(list) => {
@@ -471,7 +474,16 @@ mod tests {
              clusters: [{{name: a, cluster: {{server: 'https://{server}', certificate-authority-data: {authority}}}}}]\n"
         );
         std::fs::write(&path, text).expect("written");
-        (listener, Query { kubeconfig: Some(path), files: Vec::new(), context: None, cluster_name: None })
+        (
+            listener,
+            Query {
+                kubeconfig: Some(path),
+                files: Vec::new(),
+                context: None,
+                cluster_name: None,
+                system: SystemRoots::default(),
+            },
+        )
     }
 
     #[tokio::test]

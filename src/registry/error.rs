@@ -158,6 +158,9 @@ impl fmt::Display for NetworkFault {
             Self::Stale => f.write_str("the connection, kept from an earlier request, was closed"),
             Self::Tls { fault, .. } => match fault {
                 HandshakeFault::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
+                HandshakeFault::UnreadableRoots(failure) => {
+                    write!(f, "its certificate is from an issuer that is not trusted, and of the roots: {failure}")
+                }
                 HandshakeFault::CaUsedAsEndEntity => {
                     f.write_str("its self-signed certificate is not among those trusted for this host")
                 }

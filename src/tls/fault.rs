@@ -16,11 +16,18 @@ const MAX_DEPTH: usize = 32;
 #[error("the server's certificate is a certificate authority's own and is not trusted as it is")]
 pub(super) struct CaUsedAsEndEntity;
 
+/// No root vouches for the certificate, and the roots that a person named cannot all be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UnreadableRoots(pub(super) String);
+
 /// Why there is no TLS connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandshakeFault {
     /// Nobody we trust vouches for the certificate.
     UnknownIssuer,
+    /// Nobody we trust vouches for it, and this could not be read of the roots that a person named.
+    UnreadableRoots(String),
     /// A self-made certificate authority's own certificate, not configured for this host. To the
     /// person this is the same as an unknown issuer.
     CaUsedAsEndEntity,
@@ -97,6 +104,9 @@ fn certificate_fault(reason: &CertificateError) -> HandshakeFault {
             HandshakeFault::NotYetValid { not_before: timestamp(not_before) }
         }
         CertificateError::Other(inner) if inner.0.is::<CaUsedAsEndEntity>() => HandshakeFault::CaUsedAsEndEntity,
+        CertificateError::Other(inner) if inner.0.is::<UnreadableRoots>() => {
+            HandshakeFault::UnreadableRoots(inner.0.to_string())
+        }
         other => HandshakeFault::Other(rustls::Error::InvalidCertificate(other.clone()).to_string()),
     }
 }

@@ -9,6 +9,7 @@ mod certificate;
 mod fault;
 mod host;
 mod pem;
+mod system_roots;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -28,6 +29,7 @@ pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
 pub use pem::{MAX_CERTIFICATES, MAX_PEM_BYTES, certificates_of, read_certificates, to_pem};
+pub use system_roots::{ReadRoots, SystemRoots, UnreadRoots};
 pub use trust::{Anchor, Chosen, ClientIdentity, Origin, TlsError, TrustStore};
 pub use trust_sources::TrustSources;
 
@@ -52,6 +54,33 @@ pub struct ClientTls {
     pub presented: Presented,
     /// What it might have shown instead.
     pub chosen: Vec<Chosen>,
+    /// The system's roots, where they count and are read when they are needed.
+    system: Option<SystemRoots>,
+}
+
+impl ClientTls {
+    /// Reads the system's roots on another thread, where nothing but them can decide. Call it before each handshake.
+    pub async fn before_handshake(&self) {
+        if self.chosen.is_empty() {
+            self.read_system_roots().await;
+        }
+    }
+
+    /// Whether a handshake failed for want of the system's roots, which are read on another thread then. The next
+    /// handshake has them.
+    pub async fn wanted_roots(&self) -> bool {
+        let wanted = self.system.as_ref().is_some_and(|roots| roots.are_wanted() && !roots.are_known());
+        if wanted {
+            self.read_system_roots().await;
+        }
+        wanted
+    }
+
+    async fn read_system_roots(&self) {
+        if let Some(roots) = &self.system {
+            roots.read_elsewhere().await;
+        }
+    }
 }
 
 /// The client side of TLS under a policy; `None` when the policy is to use none.
@@ -77,15 +106,23 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
         TlsPolicy::Verify(trust) => trust.chosen(),
         TlsPolicy::SkipVerify | TlsPolicy::Plaintext => Vec::new(),
     };
+    let system = match policy {
+        TlsPolicy::Verify(trust) => trust.system_roots_at_need().cloned(),
+        TlsPolicy::SkipVerify | TlsPolicy::Plaintext => None,
+    };
     let config = match identity {
         Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone()))),
         None => config.with_no_client_auth(),
     };
-    Ok(Some(ClientTls { config: Arc::new(config), presented, chosen }))
+    Ok(Some(ClientTls { config: Arc::new(config), presented, chosen, system }))
 }
 
-/// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked.
+/// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked. Reads the
+/// system's roots where they count.
 pub fn judge(trust: &TrustStore, chain: &[CertificateDer<'_>], host: &RegistryHost) -> Result<(), HandshakeFault> {
+    if let Some(roots) = trust.system_roots_at_need() {
+        roots.read();
+    }
     let verifier = verifier::HostVerifier::trusting(trust, &provider(), Presented::default());
     let (Some((own, others)), Some(name)) = (chain.split_first(), host.server_name()) else {
         return Err(HandshakeFault::UnknownIssuer);
@@ -103,6 +140,7 @@ pub async fn handshake(
 ) -> std::io::Result<()> {
     let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
     let name = host.server_name().ok_or_else(invalid)?;
+    tls.read_system_roots().await;
     tokio_rustls::TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await.map(drop)
 }
 

@@ -237,7 +237,7 @@ fn plaintext_needs_no_configuration() {
 #[test]
 fn the_systems_roots_are_listed_as_such() {
     let mut trust = TrustStore::empty();
-    trust.add_system_roots();
+    trust.add_system_roots(&SystemRoots::default());
     let (origin, count) = trust.sources().first().expect("recorded").clone();
     assert_eq!((origin, count), (Origin::System, trust.anchors().len()));
     client(&TlsPolicy::Verify(trust)).expect("a configuration");
@@ -246,13 +246,64 @@ fn the_systems_roots_are_listed_as_such() {
 #[test]
 fn the_systems_roots_count_when_nothing_else_is_enough() {
     let mut trust = TrustStore::empty();
-    trust.use_system_roots_at_need();
+    trust.use_system_roots_at_need(&SystemRoots::default());
     assert!(trust.anchors().is_empty(), "not read yet");
-    let read = trust.system_roots_at_need().expect("they count");
-    let mut system = TrustStore::empty();
-    system.add_system_roots();
-    assert_eq!(read.anchors().len(), system.anchors().len());
+    assert!(!trust.system_roots_at_need().expect("they count").are_known());
     assert!(TrustStore::empty().system_roots_at_need().is_none(), "nobody asked for them");
+}
+
+#[tokio::test]
+async fn the_systems_roots_are_read_between_two_handshakes_and_their_faults_are_told() {
+    let (identity, pem) = own_issuer((2020, 4000));
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("roots"), &pem).expect("written");
+    let (leaf, authority) = leaf_of_an_authority();
+    std::fs::write(at("authority"), &authority).expect("written");
+    rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    let using = |name: &str, chosen: Option<&str>| {
+        let mut trust = TrustStore::empty();
+        trust.use_system_roots_at_need(&SystemRoots::new(Some(at(name)), vec![]));
+        if let Some(chosen) = chosen {
+            trust.add_pem(chosen.as_bytes(), Origin::File("chosen".into())).expect("added");
+        }
+        client(&TlsPolicy::Verify(trust)).expect("a configuration").expect("with TLS")
+    };
+    let server = |identity: &Identity| {
+        let der = PrivatePkcs8KeyDer::from(identity.key.serialize_der());
+        let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth();
+        Arc::new(config.with_single_cert(identity.chain.clone(), der.into()).expect("a pair"))
+    };
+    let connect = async |tls: &ClientTls, identity: &Identity| {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::try_from(HOST).expect("a name");
+        let accept = TlsAcceptor::from(server(identity)).accept(far);
+        let connect = TlsConnector::from(Arc::clone(&tls.config)).connect(name, near);
+        tokio::join!(connect, accept).0.map(drop)
+    };
+    // What was chosen decides alone; the roots are neither read nor wanted.
+    let tls = using("pipe", Some(&pem));
+    tls.before_handshake().await;
+    connect(&tls, &identity).await.expect("it is the chosen one");
+    assert!(!tls.wanted_roots().await);
+    // What was chosen does not decide: a second handshake has the roots.
+    let tls = using("authority", Some(&pem));
+    tls.before_handshake().await;
+    connect(&tls, &leaf).await.expect_err("not read yet");
+    assert!(tls.wanted_roots().await);
+    connect(&tls, &leaf).await.expect("an authority among the roots vouches for it");
+    assert!(!tls.wanted_roots().await, "they are read once");
+    // Nothing was chosen: the first handshake has them.
+    let tls = using("authority", None);
+    tls.before_handshake().await;
+    connect(&tls, &leaf).await.expect("an authority among the roots vouches for it");
+    // What cannot be read is the cause.
+    let tls = using("pipe", None);
+    tls.before_handshake().await;
+    let fault = classify(&connect(&tls, &leaf).await.expect_err("nobody vouches for it"));
+    let told = format!("cannot read certificates from `{}`: it is a pipe, not a regular file", at("pipe").display());
+    assert_eq!(fault, Some(HandshakeFault::UnreadableRoots(told)));
 }
 
 /// A server that demands a certificate of `authority`; answers what it received.

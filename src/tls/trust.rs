@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::UnreadableCertificate;
 use super::pem::{MAX_PEM_BYTES, certificates_of, read, read_certificates};
+use super::system_roots::SystemRoots;
 use crate::image::Digest;
 
 /// Certificate files read from one directory.
@@ -168,8 +169,8 @@ pub struct TrustStore {
     sources: Vec<(Origin, usize)>,
     failures: Vec<String>,
     identity: Option<ClientIdentity>,
-    /// Whether the system's roots count without having been read.
-    system_at_need: bool,
+    /// The system's roots, where they count without having been read.
+    system_at_need: Option<SystemRoots>,
 }
 
 impl TrustStore {
@@ -179,26 +180,23 @@ impl TrustStore {
     }
 
     /// Adds the system's roots. A system may have none, or damaged ones: see [`Self::failures`].
-    pub fn add_system_roots(&mut self) {
-        self.system_at_need = false;
-        let found = rustls_native_certs::load_native_certs();
-        self.failures.extend(found.errors.iter().map(ToString::to_string));
-        self.add(Origin::System, found.certs);
+    /// Waits for the disk, unless they were read before.
+    pub fn add_system_roots(&mut self, roots: &SystemRoots) {
+        self.system_at_need = None;
+        let read = roots.read();
+        self.failures.extend(read.failures.iter().map(ToString::to_string));
+        self.add(Origin::System, read.certificates.clone());
     }
 
     /// Lets the system's roots count, to be read when nothing else is enough: there are hundreds of files of them, and
     /// a registry whose own certificate is known needs none.
-    pub fn use_system_roots_at_need(&mut self) {
-        self.system_at_need = true;
+    pub fn use_system_roots_at_need(&mut self, roots: &SystemRoots) {
+        self.system_at_need = Some(roots.clone());
     }
 
-    /// The system's roots alone, where they count without having been read.
-    pub(super) fn system_roots_at_need(&self) -> Option<Self> {
-        self.system_at_need.then(|| {
-            let mut system = Self::empty();
-            system.add_system_roots();
-            system
-        })
+    /// The system's roots, where they count without having been read.
+    pub(super) fn system_roots_at_need(&self) -> Option<&SystemRoots> {
+        self.system_at_need.as_ref()
     }
 
     /// Adds every certificate of a PEM file and answers how many they are.
@@ -295,7 +293,7 @@ impl TrustStore {
         let counts = |anchor: &&Anchor| same_host || !matches!(anchor.origin, Origin::Cluster(_));
         Self {
             anchors: self.anchors.iter().filter(counts).cloned().collect(),
-            system_at_need: self.system_at_need,
+            system_at_need: self.system_at_need.clone(),
             ..Self::default()
         }
     }

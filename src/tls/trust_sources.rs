@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::TlsPolicy;
 use super::host::RegistryHost;
+use super::system_roots::SystemRoots;
 use super::trust::TrustStore;
 
 /// Where certificates are chosen for hosts.
@@ -15,6 +16,8 @@ pub struct TrustSources {
     pub kept: Option<PathBuf>,
     /// Directories of containers' and docker's form, with one directory a host.
     pub client: Vec<PathBuf>,
+    /// The system's roots.
+    pub system: SystemRoots,
 }
 
 impl TrustSources {
@@ -30,7 +33,7 @@ impl TrustSources {
             TlsPolicy::Verify(trust) => trust.lent(host.is_some_and(|host| host.host() == own_host)),
             TlsPolicy::SkipVerify | TlsPolicy::Plaintext => {
                 let mut trust = TrustStore::empty();
-                trust.use_system_roots_at_need();
+                trust.use_system_roots_at_need(&self.system);
                 if let Some(file) = &self.file {
                     let _ = trust.add_file(file);
                 }
@@ -92,6 +95,7 @@ mod tests {
             file: Some(root("ca.pem")),
             kept: Some(root("kept")),
             client: vec![root("certs.d"), root("absent")],
+            ..TrustSources::default()
         };
         let own_of_b = [Origin::Kept(root("kept/b.example:443/b.pem")), Origin::File(root("certs.d/b.example/ca.crt"))];
         let given = Origin::File(root("ca.pem"));

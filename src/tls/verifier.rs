@@ -10,7 +10,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use super::certificate::{CertificateFacts, Presented};
-use super::fault::CaUsedAsEndEntity;
+use super::fault::{CaUsedAsEndEntity, UnreadableRoots};
 use super::trust::{Origin, TrustStore};
 
 #[derive(Debug)]
@@ -34,13 +34,23 @@ struct Chained {
 }
 
 impl Chained {
+    /// # Errors
+    /// Fails where the system's roots are needed and were not read: that waits for the disk, and the thread that asks
+    /// has other connections to look after. Who connects reads them, and connects again.
     fn verifier(&self) -> Result<Option<&Arc<WebPkiServerVerifier>>, rustls::Error> {
+        let system = match self.trust.system_roots_at_need() {
+            Some(roots) => {
+                let unread = || rustls::Error::General("the system's roots were not read yet".to_owned());
+                Some(roots.known().ok_or_else(unread)?)
+            }
+            None => None,
+        };
         let made = self.verifier.get_or_init(|| {
             let mut roots = RootCertStore::empty();
-            let system = self.trust.system_roots_at_need();
-            let anchors = system.iter().chain([&self.trust]).flat_map(TrustStore::anchors);
+            let system = system.iter().flat_map(|read| &read.certificates);
+            let anchors = self.trust.anchors().iter().map(|anchor| &anchor.certificate);
             // What webpki cannot use as a root (an X.509 v1 certificate) can still be trusted as it is.
-            roots.add_parsable_certificates(anchors.map(|anchor| anchor.certificate.clone()));
+            roots.add_parsable_certificates(system.chain(anchors).cloned());
             if roots.is_empty() {
                 return Ok(None);
             }
@@ -48,6 +58,18 @@ impl Chained {
             builder.build().map(Some).map_err(|error| error.to_string())
         });
         made.as_ref().map(Option::as_ref).map_err(|error| rustls::Error::General(error.clone()))
+    }
+
+    /// That nobody vouches for a certificate has another cause where roots that a person named could not be read. Where a
+    /// certificate was chosen for the host, that another one is shown comes first.
+    fn without_unreadable_roots(&self, error: rustls::Error) -> rustls::Error {
+        let unknown = matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            && self.trust.chosen().is_empty();
+        let named = self.trust.system_roots_at_need().filter(|roots| unknown && roots.are_named());
+        match named.and_then(|roots| roots.known()?.failures.first()) {
+            Some(failure) => CertificateError::Other(OtherError(Arc::new(UnreadableRoots(failure.to_string())))).into(),
+            None => error,
+        }
     }
 }
 
@@ -94,7 +116,7 @@ impl ServerCertVerifier for HostVerifier {
         } else {
             Err(CertificateError::UnknownIssuer.into())
         };
-        verdict.map_err(|error| explain(error, end_entity, server_name))
+        verdict.map_err(|error| chained.without_unreadable_roots(explain(error, end_entity, server_name)))
     }
 
     fn verify_tls12_signature(

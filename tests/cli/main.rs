@@ -42,6 +42,7 @@ mod push;
 mod questions;
 mod readme;
 mod reproducible;
+mod roots;
 mod scripts;
 mod secrets;
 mod sources;

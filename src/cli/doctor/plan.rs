@@ -66,7 +66,7 @@ impl Args {
         }
         // How many there are is told.
         if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
-            trust.add_system_roots();
+            trust.add_system_roots(ui.system_roots());
         }
         Ok(Plan { repository: owned, policy, resolution })
     }

@@ -1,14 +1,16 @@
 //! Bars on a terminal: one a transfer and one for all of them.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ledger, again, exchange, lock, past, rate, resumed, say, warn};
+use super::{Ledger, again, exchange, lock, past, rate, resumed, warning};
 use crate::cli::failure::Paint;
 use crate::progress::{Event, Outcome, Progress};
+use crate::text::escaped;
 
 /// Work that ends sooner shows no bars.
 const QUIET_FOR: Duration = Duration::from_millis(250);
@@ -79,7 +81,14 @@ impl Bars {
     }
 
     fn say(&self, line: &str) {
-        self.screen.suspend(|| say(line));
+        self.write(&escaped(line));
+    }
+
+    /// A terminal is written to at once: what is drawn on it has to know where the cursor is.
+    fn write(&self, line: &str) {
+        self.screen.suspend(|| {
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        });
     }
 }
 
@@ -162,7 +171,7 @@ impl Progress for Bars {
                     overall.finish_and_clear();
                 }
             }
-            Event::Warning(text) => self.screen.suspend(|| warn(self.paint, text)),
+            Event::Warning(text) => self.write(&warning(self.paint, text)),
             Event::Summary(_) | Event::Stored(_) => {}
             Event::Exchange(exchange) => {
                 if self.verbose {

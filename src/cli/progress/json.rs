@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Ledger, Transfer, exchange, lock, write_line};
+use super::{Ledger, Transfer, exchange, lock};
+use crate::cli::status_lines::StatusLines;
 use crate::progress::{Event, Outcome, Phase, Progress, Summary};
 
 /// How often a transfer that goes on is reported.
@@ -18,6 +19,7 @@ const VERSION: u32 = 1;
 pub(in crate::cli) struct Json {
     verbose: bool,
     ledger: Mutex<Ledger>,
+    out: StatusLines,
 }
 
 #[derive(Serialize)]
@@ -101,14 +103,21 @@ impl<'a> JsonLine<'a> {
             ..Self::bare(event)
         }
     }
-
-    fn write(&self) {
-        write(self);
-    }
 }
 
-fn write(line: &impl Serialize) {
-    write_line(&serde_json::to_string(line).expect("a line has only plain fields"));
+fn text(line: &impl Serialize) -> String {
+    serde_json::to_string(line).expect("a line has only plain fields")
+}
+
+/// What stands for lines that were left out.
+fn left_out(lines: u64) -> String {
+    #[derive(Serialize)]
+    struct LeftOutLine {
+        version: u32,
+        event: &'static str,
+        lines: u64,
+    }
+    text(&LeftOutLine { version: VERSION, event: "left-out", lines })
 }
 
 /// The counters at the end of a push to one destination.
@@ -145,8 +154,12 @@ impl<'a> SummaryLine<'a> {
 }
 
 impl Json {
-    pub(in crate::cli) fn new(verbose: bool) -> Self {
-        Self { verbose, ledger: Mutex::default() }
+    pub(in crate::cli) fn new(verbose: bool, out: StatusLines) -> Self {
+        Self { verbose, ledger: Mutex::default(), out }
+    }
+
+    fn write(&self, line: &impl Serialize) {
+        self.out.lasting(&text(line), left_out);
     }
 }
 
@@ -156,25 +169,25 @@ impl Progress for Json {
         match event {
             Event::Begin { key, label, phase, total } => {
                 ledger.begin(key, label, phase, total);
-                JsonLine::of("begin", key, &ledger.active[key]).write();
+                self.write(&JsonLine::of("begin", key, &ledger.active[key]));
             }
             Event::Advance { key, bytes } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
                 transfer.advance(bytes);
                 if transfer.shown.elapsed() >= JSON_EVERY {
                     transfer.shown = Instant::now();
-                    JsonLine::of("advance", key, transfer).write();
+                    self.out.passing(&text(&JsonLine::of("advance", key, transfer)), left_out);
                 }
             }
             Event::Rewind { key, offset } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
                 transfer.rewind(offset);
-                JsonLine::of("rewind", key, transfer).write();
+                self.write(&JsonLine::of("rewind", key, transfer));
             }
             Event::Resume { key, offset } => {
                 let Some(transfer) = ledger.active.get_mut(key) else { return };
                 transfer.resume(offset);
-                JsonLine::of("resume", key, transfer).write();
+                self.write(&JsonLine::of("resume", key, transfer));
             }
             Event::Retry { key, cause, wait, attempt, of } => {
                 ledger.retried(key);
@@ -183,7 +196,13 @@ impl Progress for Json {
                     None => JsonLine::bare("retry"),
                 };
                 let wait = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-                JsonLine { message: Some(cause), wait, attempt: Some(attempt), attempts: Some(of), ..line }.write();
+                self.write(&JsonLine {
+                    message: Some(cause),
+                    wait,
+                    attempt: Some(attempt),
+                    attempts: Some(of),
+                    ..line
+                });
             }
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };
@@ -193,18 +212,18 @@ impl Progress for Json {
                     Outcome::Mounted => "mounted",
                     Outcome::Failed => "failed",
                 };
-                JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) }.write();
+                self.write(&JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) });
             }
             Event::Stored(_) => {}
-            Event::Summary(summary) => write(&SummaryLine::of(summary)),
-            Event::Warning(text) => JsonLine { message: Some(text), ..JsonLine::bare("warning") }.write(),
+            Event::Summary(summary) => self.write(&SummaryLine::of(summary)),
+            Event::Warning(text) => self.write(&JsonLine { message: Some(text), ..JsonLine::bare("warning") }),
             Event::Exchange(exchange) => {
                 if self.verbose {
                     let text = exchange::line(exchange);
-                    JsonLine { message: Some(&text), ..JsonLine::bare("exchange") }.write();
+                    self.write(&JsonLine { message: Some(&text), ..JsonLine::bare("exchange") });
                 }
             }
-            Event::Detail(text) => JsonLine { message: Some(text), ..JsonLine::bare("detail") }.write(),
+            Event::Detail(text) => self.write(&JsonLine { message: Some(text), ..JsonLine::bare("detail") }),
         }
     }
 }

@@ -63,7 +63,7 @@ impl List {
                 }
             }
             self.add_cluster(ui, &mut rows)?;
-            rows.push(system());
+            rows.push(system(ui));
         }
         let format = if self.format == Shape::Json { Format::Json } else { Format::Table };
         ui.data_verbatim(&format.render(COLUMNS, &["Host", "Fingerprint", "Names", "ValidUntil", "From"], &rows)?)
@@ -127,9 +127,9 @@ fn row(host: &str, file: Option<&str>, origin: &Origin, facts: CertificateFacts)
     (values, line)
 }
 
-fn system() -> Row {
+fn system(ui: &Ui) -> Row {
     let mut trust = TrustStore::empty();
-    trust.add_system_roots();
+    trust.add_system_roots(ui.system_roots());
     let (count, origin) = (trust.anchors().len(), Origin::System.to_string());
     let values = ["(every host)".to_owned(), format!("({count} certificates)"), String::new(), String::new()];
     let values = values.into_iter().chain([origin.clone()]).collect();

@@ -233,8 +233,17 @@ impl Dialer {
             };
             let mut config = tls::ClientConfig::clone(&tls.config);
             config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-            let names = Arc::new(DefaultServerNameResolver::default());
-            HttpsConnector::new(dial, Arc::new(config), true, names).call(target).await?
+            let config = Arc::new(config);
+            let connect = || {
+                let names = Arc::new(DefaultServerNameResolver::default());
+                HttpsConnector::new(dial.clone(), Arc::clone(&config), true, names).call(target.clone())
+            };
+            tls.before_handshake().await;
+            match connect().await {
+                Ok(stream) => stream,
+                Err(_) if tls.wanted_roots().await => connect().await?,
+                Err(error) => return Err(error),
+            }
         } else {
             MaybeHttpsStream::Http(dial.call(target).await?)
         };
