@@ -527,7 +527,9 @@ pub(super) fn names_image(text: &str) -> Result<bool, Failure> {
 
 /// Proxies as the usual variables name them, lower case first as curl has it.
 pub(super) fn proxies(ui: &Ui) -> Proxies {
-    let first = |names: &[&str]| names.iter().find_map(|name| ui.env.var(name)).map(str::to_owned);
+    let first = |names: &[&str]| {
+        names.iter().find_map(|name| ui.env.var(name).filter(|value| !value.is_empty())).map(str::to_owned)
+    };
     Proxies {
         http: first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
         https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),

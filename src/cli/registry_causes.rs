@@ -8,7 +8,9 @@ use super::size::spelled;
 use super::storage_causes::{may_be_full, storage_hints};
 use crate::pull::PullError;
 use crate::push::PushError;
-use crate::registry::{Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation};
+use crate::registry::{
+    AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
+};
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
 use crate::trust::{AskFailure, TrustError};
 
@@ -48,7 +50,11 @@ impl From<PushError> for Failure {
             PushError::NotVerified { .. } => Advice::new(Kind::Registry)
                 .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
             PushError::NotPullable {
-                source: RegistryError::Unauthorized { .. } | RegistryError::Denied(_) | RegistryError::NotFound(_),
+                source:
+                    RegistryError::Unauthorized { .. }
+                    | RegistryError::UnknownScheme { .. }
+                    | RegistryError::Denied(_)
+                    | RegistryError::NotFound(_),
                 ..
             } => Advice::new(Kind::Deadline)
                 .hint("make the package or its owner public, or give whoever pulls a credential (imagePullSecrets)"),
@@ -132,6 +138,21 @@ fn advise(error: &RegistryError) -> Advice {
             .hint("-v says where a credential was looked for"),
         RegistryError::Unauthorized { credentials: true, .. } => {
             Advice::new(Kind::Auth).hint("check the user name and the password or token; -v says where they came from")
+        }
+        RegistryError::UnknownScheme { asked: AskedScheme::Password, .. } => {
+            Advice::new(Kind::Auth).hint("log in with -u NAME --password-stdin")
+        }
+        RegistryError::UnknownScheme { .. } => Advice::new(Kind::Auth)
+            .hint("Basic and Bearer are supported: the registry, or the proxy before it, has to offer one of them"),
+        RegistryError::LostPort { source, .. } => advise(source)
+            .hint("the registry does not know its own port: Gitea needs it in ROOT_URL")
+            .hint("behind nginx, pass it on: proxy_set_header Host $http_host"),
+        RegistryError::ProxyAddress(_) => Advice::new(Kind::Usage)
+            .hint("write a proxy as http://HOST:PORT, with NAME:PASSWORD@ before HOST if it asks for them")
+            .hint("NO_PROXY names hosts that are reached without it"),
+        // The request did not get as far as the registry's rules.
+        RegistryError::Denied(refused) if refused.refusal.by_proxy => {
+            Advice::new(Kind::Auth).hint("ask whoever runs the proxy to let the request through")
         }
         RegistryError::Denied(_) => Advice::new(Kind::Auth)
             .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
@@ -222,11 +243,18 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
         NetworkFault::Reset
         | NetworkFault::Closed
         | NetworkFault::Stale
+        | NetworkFault::Unprocessed
         | NetworkFault::Http2(_)
         | NetworkFault::Http11Required
         | NetworkFault::Other(_) => advice.hint("try again; what arrived is not sent twice"),
         NetworkFault::Timeout { .. } => {
             Advice::new(Kind::Deadline).hint("try again, or wait longer with --timeout TIME")
+        }
+        NetworkFault::Proxy { answer: Some(status), .. } if status.as_u16() == 407 => {
+            advice.hint("put the proxy's user name and password into its URL: http://NAME:PASSWORD@HOST:PORT")
+        }
+        NetworkFault::Proxy { answer: Some(_), .. } => {
+            advice.hint(format!("ask whoever runs the proxy to let {host} through, or name it in NO_PROXY"))
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
         NetworkFault::Verbose => advice,

@@ -289,14 +289,7 @@ impl Run<'_> {
         if let Target::Tag(_) = target {
             self.registry.put_manifest(self.repository, target, root).await.map_err(failed)?;
         }
-        let head = self.registry.head_manifest(self.repository, target).await.map_err(failed)?;
-        let found = match head {
-            // Registries that do not tell the digest have to send the document.
-            Some(head) if head.digest.is_none() => {
-                Some(self.registry.get_manifest(self.repository, target).await.map_err(failed)?.digest())
-            }
-            head => head.and_then(|head| head.digest),
-        };
+        let found = self.registry.confirm_manifest(self.repository, target).await.map_err(failed)?;
         if found != Some(root.digest()) {
             return Err(PushError::NotVerified {
                 destination: Box::new(reference.clone()),

@@ -16,10 +16,11 @@ use zeroize::Zeroizing;
 use super::answer::Refusal;
 use super::auth_decision::{AuthDecision, Refusal401, Sendable, SentAuth, decide};
 use super::body::Payload;
-use super::challenge::{Challenge, challenges};
-use super::error::{RegistryError, Violation};
+use super::challenge::{Challenge, challenges, schemes};
+use super::error::{AskedScheme, LedBy, RegistryError, Violation};
 use super::http::{Call, Reply, Transport};
 use super::origin::{self, Misdirection, Origin};
+use super::scope;
 use super::token::{self, MAX_TOKEN_ANSWER_BYTES, Slot};
 use crate::credentials::Credential;
 
@@ -124,7 +125,7 @@ impl Authenticator {
         if let Some((value, generation)) = slot.current(Instant::now()) {
             return Ok((Some(value), SentAuth::Token { generation, fresh: false }));
         }
-        let token = Box::pin(self.fetch(transport, &realm, scope)).await?;
+        let token = Box::pin(self.fetch(transport, &realm, &slot.wanted(scope))).await?;
         let value = bearer(token.secret.expose());
         let generation = slot.keep(value.clone(), token.life, Instant::now());
         Ok((value, SentAuth::Token { generation, fresh: true }))
@@ -148,11 +149,21 @@ impl Authenticator {
         let insufficient_scope = challenges.iter().any(|challenge| {
             matches!(challenge, Challenge::Bearer { error: Some(error), .. } if error == "insufficient_scope")
         });
+        let challenged = challenges.iter().find_map(|challenge| match challenge {
+            Challenge::Bearer { scope: Some(scope), .. } => Some(scope.as_str()),
+            _ => None,
+        });
+        let challenged = challenged.unwrap_or_default();
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
         let refused_before = again || slot.is_denied();
         let has_credential = self.has_credential();
-        let refusal = Refusal401 { names_missing_right, insufficient_scope, refused_before, has_credential };
+        let names_more_scope = match sent {
+            SentAuth::Token { generation, .. } => slot.is_short_of(scope, challenged, generation),
+            _ => false,
+        };
+        let refusal =
+            Refusal401 { names_missing_right, insufficient_scope, names_more_scope, refused_before, has_credential };
         let mut decision = decide(sent, self.sendable(), refusal);
         // The challenge of a denial is only Gitea's way to say which right is missing.
         if matches!(decision, AuthDecision::Retry | AuthDecision::Renew)
@@ -163,7 +174,12 @@ impl Authenticator {
         }
         match (decision, sent) {
             (AuthDecision::DeniedForGood, _) => slot.deny(),
-            (AuthDecision::Renew, SentAuth::Token { generation, .. }) => slot.refuse(generation),
+            (AuthDecision::Renew, SentAuth::Token { generation, .. }) => {
+                slot.refuse(generation);
+                if names_more_scope {
+                    slot.widen(challenged);
+                }
+            }
             _ => {}
         }
         Ok(decision)
@@ -176,6 +192,15 @@ impl Authenticator {
             (Scheme::Basic, Some(Credential::Basic { .. })) => Sendable::Password,
             (Scheme::Basic | Scheme::Open, _) => Sendable::Nothing,
         }
+    }
+
+    /// What a 401 asks for that nothing can be shown to; none where something can, or where the registry asks for what
+    /// the person has not given.
+    pub(super) fn unanswerable(&self, headers: &HeaderMap) -> Option<AskedScheme> {
+        if let (Scheme::Basic, Some(Credential::IdentityToken { .. })) = (self.scheme(), &self.credential) {
+            return Some(AskedScheme::Password);
+        }
+        challenges(headers).is_empty().then(|| AskedScheme::Other(schemes(headers)))
     }
 
     fn slot(&self, scope: &str) -> Arc<tokio::sync::Mutex<Slot>> {
@@ -191,17 +216,22 @@ impl Authenticator {
 
     async fn fetch(&self, transport: &Transport, realm: &Realm, scope: &str) -> Result<token::Token, RegistryError> {
         let call = self.token_request(realm, scope)?;
+        self.fetched(transport, call).await.map_err(|error| error.led_by(LedBy::Realm, &self.own))
+    }
+
+    async fn fetched(&self, transport: &Transport, call: Call) -> Result<token::Token, RegistryError> {
         let (method, uri) = (call.method.clone(), call.uri.clone());
         let mut reply = transport.send(call).await?;
         if reply.status != StatusCode::OK {
             return Err(refused(&mut reply, self.has_credential()).await);
         }
-        let body = reply.bytes(MAX_TOKEN_ANSWER_BYTES).await?;
+        let body = reply.document(MAX_TOKEN_ANSWER_BYTES).await?;
         token::read(&body, jiff::Timestamp::now().as_second())
             .ok_or_else(|| RegistryError::protocol(&method, &uri, Violation::NoToken))
     }
 
-    /// GET with name and password, or without; POST for an identity token (an `OAuth2` refresh).
+    /// GET with name and password, or without; POST for an identity token (an `OAuth2` refresh). A GET has a parameter
+    /// for each scope, as the specification says and Quay insists; a form has all in one (RFC 6749 section 3.3).
     fn token_request(&self, realm: &Realm, scope: &str) -> Result<Call, RegistryError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -209,10 +239,10 @@ impl Authenticator {
         if let Some(service) = &realm.service {
             parameters.push(("service", service.as_str()));
         }
-        if !scope.is_empty() {
-            parameters.push(("scope", scope));
-        }
         if let Some(Credential::IdentityToken { token, .. }) = &self.credential {
+            if !scope.is_empty() {
+                parameters.push(("scope", scope));
+            }
             parameters.extend([
                 ("grant_type", "refresh_token"),
                 ("client_id", CLIENT_ID),
@@ -228,6 +258,7 @@ impl Authenticator {
             let payload = Payload::Secret(form.join("&").into());
             return Ok(Call { method: Method::POST, uri: realm.uri.clone(), headers, payload });
         }
+        parameters.extend(scope::each(scope).map(|scope| ("scope", scope)));
         if let Some(Credential::Basic { username, .. }) = &self.credential {
             parameters.push(("account", username));
             headers.extend(self.basic().map(|value| (AUTHORIZATION, value)));
@@ -359,6 +390,51 @@ mod tests {
             let decision = decided_again(&authenticator(with_credential), again, &bearer, "").await;
             assert_eq!(decision, DeniedForGood);
         }
+    }
+
+    #[tokio::test]
+    async fn a_challenge_with_another_scope_is_asked_for_once() {
+        let more =
+            ["Bearer realm=\"https://reg.example:8443/t\",scope=\"s repository:b:pull\",error=\"insufficient_scope\""];
+        let auth = authenticator(true);
+        let (first, second) =
+            (SentAuth::Token { generation: 0, fresh: true }, SentAuth::Token { generation: 1, fresh: true });
+        assert_eq!(decided(&auth, first, &more, "").await, AuthDecision::Renew);
+        assert_eq!(auth.slot("s").lock().await.wanted("s"), "s repository:b:pull");
+        assert_eq!(decided(&auth, second, &more, "").await, AuthDecision::Denied);
+    }
+
+    #[test]
+    fn what_nothing_can_be_shown_to() {
+        let asked = |auth: &Authenticator, challenges: &[&'static str]| {
+            learn(auth, challenges).expect("no violation");
+            auth.unanswerable(&headers(challenges)).map(|asked| asked.to_string())
+        };
+        for (challenges, expected) in [
+            (&["Negotiate"][..], Some("asks for negotiate, which is not supported; no credential was sent")),
+            (&["NTLM, Negotiate"], Some("asks for ntlm, negotiate, which is not supported; no credential was sent")),
+            (
+                &["Digest realm=\"r\", nonce=\"n\""],
+                Some("asks for digest, which is not supported; no credential was sent"),
+            ),
+            (
+                &["Bearer service=s"],
+                Some("asks for bearer without a realm, which is not supported; no credential was sent"),
+            ),
+            (&[], Some("does not say how it wants to be shown a credential; none was sent")),
+            (&["Negotiate", "Basic realm=\"r\""], None),
+            (&["Bearer realm=\"https://reg.example:8443/t\""], None),
+        ] {
+            for with_credential in [true, false] {
+                let asked = asked(&authenticator(with_credential), challenges);
+                assert_eq!(asked.as_deref(), expected, "{challenges:?}");
+            }
+        }
+        let own = Origin::of(&BASE.parse().expect("a URI")).expect("absolute");
+        let token = Credential::IdentityToken { username: "u".into(), token: Secret::new("t".into()) };
+        let identity = Authenticator::new(own, Some(token));
+        let expected = "asks for a user name and a password; the token was not sent";
+        assert_eq!(asked(&identity, &["Basic realm=\"r\""]).as_deref(), Some(expected));
     }
 
     #[tokio::test]

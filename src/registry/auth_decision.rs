@@ -47,6 +47,8 @@ pub(super) struct Refusal401 {
     pub(super) names_missing_right: bool,
     /// The challenge says `insufficient_scope`.
     pub(super) insufficient_scope: bool,
+    /// The challenge names a scope that the token was not asked for, and has not been asked for before.
+    pub(super) names_more_scope: bool,
     /// A fresh token was refused before: for this request, or for this scope more than once.
     pub(super) refused_before: bool,
     /// Whether there is a credential at all; without one, tokens are anonymous.
@@ -73,7 +75,14 @@ pub(super) enum AuthDecision {
 /// A token may end before its first use, so the first fresh token that is refused is not the last word.
 pub(super) fn decide(sent: SentAuth, sendable: Sendable, refusal: Refusal401) -> AuthDecision {
     let known = refusal.has_credential && sent != SentAuth::Nothing;
-    if known && (refusal.names_missing_right || refusal.insufficient_scope && sent.is_fresh_token()) {
+    if known && refusal.names_missing_right {
+        return AuthDecision::Denied;
+    }
+    // A token for more may be let in: once, since the scope is then known.
+    if refusal.names_more_scope && matches!(sent, SentAuth::Token { .. }) {
+        return AuthDecision::Renew;
+    }
+    if known && refusal.insufficient_scope && sent.is_fresh_token() {
         return AuthDecision::Denied;
     }
     let carried = match sent {
@@ -115,7 +124,9 @@ mod tests {
                     ("", bare),
                     ("right missing", Refusal401 { names_missing_right: true, ..bare }),
                     ("scope missing", Refusal401 { insufficient_scope: true, ..bare }),
+                    ("more scope", Refusal401 { names_more_scope: true, insufficient_scope: true, ..bare }),
                     ("again", Refusal401 { refused_before: true, ..bare }),
+                    ("again, more", Refusal401 { refused_before: true, names_more_scope: true, ..bare }),
                 ] {
                     let _ = writeln!(table, "{}", format!("{name:11} {says:13} {}", row(refusal)).trim_end());
                 }
@@ -126,44 +137,64 @@ mod tests {
         nothing                   Unauthorized Retry Retry
         nothing     right missing Unauthorized Retry Retry
         nothing     scope missing Unauthorized Retry Retry
+        nothing     more scope    Unauthorized Retry Retry
         nothing     again         Unauthorized Retry Retry
+        nothing     again, more   Unauthorized Retry Retry
         password                  Unauthorized Unauthorized Retry
         password    right missing Denied Denied Denied
         password    scope missing Unauthorized Unauthorized Retry
+        password    more scope    Unauthorized Unauthorized Retry
         password    again         Unauthorized Unauthorized Retry
+        password    again, more   Unauthorized Unauthorized Retry
         given token               Unauthorized Unauthorized Unauthorized
         given token right missing Denied Denied Denied
         given token scope missing Unauthorized Unauthorized Unauthorized
+        given token more scope    Unauthorized Unauthorized Unauthorized
         given token again         Unauthorized Unauthorized Unauthorized
+        given token again, more   Unauthorized Unauthorized Unauthorized
         kept token                Renew Renew Renew
         kept token  right missing Denied Denied Denied
         kept token  scope missing Renew Renew Renew
+        kept token  more scope    Renew Renew Renew
         kept token  again         Renew Renew Renew
+        kept token  again, more   Renew Renew Renew
         fresh token               Renew Renew Renew
         fresh token right missing Denied Denied Denied
         fresh token scope missing Denied Denied Denied
+        fresh token more scope    Renew Renew Renew
         fresh token again         DeniedForGood DeniedForGood DeniedForGood
+        fresh token again, more   Renew Renew Renew
         without a credential
         nothing                   Unauthorized Retry Retry
         nothing     right missing Unauthorized Retry Retry
         nothing     scope missing Unauthorized Retry Retry
+        nothing     more scope    Unauthorized Retry Retry
         nothing     again         Unauthorized Retry Retry
+        nothing     again, more   Unauthorized Retry Retry
         password                  Unauthorized Unauthorized Retry
         password    right missing Unauthorized Unauthorized Retry
         password    scope missing Unauthorized Unauthorized Retry
+        password    more scope    Unauthorized Unauthorized Retry
         password    again         Unauthorized Unauthorized Retry
+        password    again, more   Unauthorized Unauthorized Retry
         given token               Unauthorized Unauthorized Unauthorized
         given token right missing Unauthorized Unauthorized Unauthorized
         given token scope missing Unauthorized Unauthorized Unauthorized
+        given token more scope    Unauthorized Unauthorized Unauthorized
         given token again         Unauthorized Unauthorized Unauthorized
+        given token again, more   Unauthorized Unauthorized Unauthorized
         kept token                Renew Renew Renew
         kept token  right missing Renew Renew Renew
         kept token  scope missing Renew Renew Renew
+        kept token  more scope    Renew Renew Renew
         kept token  again         Renew Renew Renew
+        kept token  again, more   Renew Renew Renew
         fresh token               Renew Renew Renew
         fresh token right missing Renew Renew Renew
         fresh token scope missing Renew Renew Renew
+        fresh token more scope    Renew Renew Renew
         fresh token again         DeniedForGood DeniedForGood DeniedForGood
+        fresh token again, more   Renew Renew Renew
         ");
     }
 }

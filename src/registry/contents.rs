@@ -1,13 +1,17 @@
 //! Blobs and manifests of a repository: blobs asked for, manifests received and stored.
 
-use ::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
+use ::http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
 use ::http::{Method, StatusCode, Uri};
 
+use bytes::Bytes;
+
 use super::body::Payload;
+use super::encoding::Encoding;
 use super::http::{Call, Reply};
 use super::reaction::Operation;
 use super::{
-    Access, Registry, RegistryError, Violation, check_digest, content_digest, content_type, empty, is_stored, number,
+    Access, Registry, RegistryError, Violation, check_digest, content_digest, content_length, content_type, empty,
+    is_stored,
 };
 use crate::image::{Digest, Document, MAX_DOCUMENT_BYTES, media_type};
 
@@ -55,26 +59,29 @@ impl Registry {
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        match number(&reply.headers, CONTENT_LENGTH.as_str()) {
-            None => self.measure(repository, &uri).await,
+        match size(&reply) {
+            None if reply.method == Method::HEAD => self.measure(repository, &uri).await,
+            size => Ok(size),
+        }
+    }
+
+    /// Size in bytes of a blob that the registry has just said to have. Where HEAD does not know the blob, GET is asked.
+    pub(super) async fn confirm_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
+        match self.head_blob(repository, digest).await? {
+            None => self.measure(repository, &self.uri(&format!("{repository}/blobs/{digest}"))?).await,
             size => Ok(size),
         }
     }
 
     /// Size in bytes of a blob, by what the registry says when it is asked for the first of them.
     async fn measure(&self, repository: &str, uri: &Uri) -> Result<Option<u64>, RegistryError> {
-        let first = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
         let ask = async || {
-            let call = Call { headers: first.clone(), ..empty(Method::GET, uri.clone()) };
+            let call = Call { headers: first_byte(), ..empty(Method::GET, uri.clone()) };
             self.call(Access::Push, repository, call).await
         };
         let reply = self.persist(Operation::Ask, ask).await?;
-        Ok(match reply.status {
-            StatusCode::OK => number(&reply.headers, CONTENT_LENGTH.as_str()),
-            StatusCode::PARTIAL_CONTENT => whole(&reply.headers),
-            // Not there after all, or not to be had: sending it is understood by everybody.
-            _ => None,
-        })
+        // Otherwise it is not there after all, or not to be had: sending it is understood by everybody.
+        Ok(size(&reply).filter(|_| matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)))
     }
 
     /// What the registry says of a manifest; `None` when it has none.
@@ -92,14 +99,34 @@ impl Registry {
         Ok(Some(ManifestHead {
             digest: content_digest(&reply.headers),
             media_type: content_type(&reply.headers),
-            size: number(&reply.headers, CONTENT_LENGTH.as_str()),
+            size: content_length(&reply.headers),
         }))
     }
 
-    /// Sends a HEAD; its answer is 200 or 404. An answer to HEAD cannot say why it refuses, so a
-    /// refusal is asked for its reason with GET, unless asking again would make things worse.
+    /// The digest of a manifest that the registry has just said to have stored; `None` when it has none. Where HEAD does
+    /// not know the manifest or does not tell the digest, GET is asked.
+    pub async fn confirm_manifest(
+        &self,
+        repository: &str,
+        target: Target<'_>,
+    ) -> Result<Option<Digest>, RegistryError> {
+        if let Some(digest) = self.head_manifest(repository, target).await?.and_then(|head| head.digest) {
+            return Ok(Some(digest));
+        }
+        match self.get_manifest(repository, target).await {
+            Ok(document) => Ok(Some(document.digest())),
+            Err(RegistryError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a HEAD; the answer is 200 or 404, or 206 to a GET that was sent instead.
+    ///
+    /// Some registries and the proxies before them refuse HEAD where they answer GET, and an answer to HEAD cannot say why
+    /// it refuses. So a refusal is asked again with GET, unless that would make things worse: its answer is taken, or
+    /// its reason.
     async fn head(&self, repository: &str, call: Call) -> Result<Reply, RegistryError> {
-        let (uri, headers) = (call.uri.clone(), call.headers.clone());
+        let (uri, mut headers) = (call.uri.clone(), call.headers.clone());
         let error = match self.call(Access::Push, repository, call).await {
             Ok(reply) if matches!(reply.status, StatusCode::OK | StatusCode::NOT_FOUND) => return Ok(reply),
             Ok(mut reply) => Box::pin(self.refused(&mut reply)).await,
@@ -109,19 +136,27 @@ impl Registry {
         if error.refusal().is_none_or(|refused| hurts(refused.refusal.status)) {
             return Err(error);
         }
+        if uri.path().contains("/blobs/") {
+            headers.extend(first_byte());
+        }
         let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
-        Err(Box::pin(self.reason(repository, again, error)).await)
+        Box::pin(self.ask_again(repository, again, error)).await
     }
 
-    /// The reason for an error that has none, if the same question asked `again` is refused with one.
-    async fn reason(&self, repository: &str, again: Call, error: RegistryError) -> RegistryError {
+    /// Asks with GET what HEAD was refused for with `error`; fails with the reason that GET has, if it is refused as well.
+    async fn ask_again(&self, repository: &str, again: Call, error: RegistryError) -> Result<Reply, RegistryError> {
         match self.call(Access::Push, repository, again).await {
-            // Another answer than before explains nothing: the fault has passed.
-            Ok(mut reply) if Some(reply.status) == error.refusal().map(|refused| refused.refusal.status) => {
-                self.refused(&mut reply).await
+            Ok(reply)
+                if matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_FOUND) =>
+            {
+                Ok(reply)
             }
-            Err(explained) if explained.refusal().is_some() => explained,
-            _ => error,
+            // Another refusal than before explains nothing: the fault has passed.
+            Ok(mut reply) if Some(reply.status) == error.refusal().map(|refused| refused.refusal.status) => {
+                Err(self.refused(&mut reply).await)
+            }
+            Err(explained) if explained.refusal().is_some() => Err(explained),
+            _ => Err(error),
         }
     }
 
@@ -144,7 +179,8 @@ impl Registry {
             Target::Digest(digest) => Some(digest),
             Target::Tag(_) => content_digest(&reply.headers),
         };
-        let bytes = reply.bytes(MAX_DOCUMENT_BYTES).await?;
+        let encoding = reply.encoding();
+        let bytes = decoded(reply.bytes(MAX_DOCUMENT_BYTES).await?, &encoding, expected);
         let found = Digest::of(&bytes);
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(RegistryError::DigestMismatch { request, expected, found });
@@ -178,6 +214,30 @@ impl Registry {
         };
         self.persist(Operation::Name, put).await
     }
+}
+
+/// The bytes of a document, decoded where the answer names an encoding and they are not the document as they are.
+fn decoded(bytes: Bytes, encoding: &Encoding, expected: Option<Digest>) -> Bytes {
+    let is_raw = match expected {
+        Some(expected) => Digest::of(&bytes) == expected,
+        None => bytes.trim_ascii_start().starts_with(b"{"),
+    };
+    if is_raw {
+        return bytes;
+    }
+    encoding.decode(&bytes, MAX_DOCUMENT_BYTES).map_or(bytes, Bytes::from)
+}
+
+/// How much there is of what was asked for.
+fn size(reply: &Reply) -> Option<u64> {
+    if !reply.encoding().is_identity() {
+        return None;
+    }
+    if reply.status == StatusCode::PARTIAL_CONTENT { whole(&reply.headers) } else { content_length(&reply.headers) }
+}
+
+fn first_byte() -> HeaderMap {
+    HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))])
 }
 
 /// How much there is of what an answer is a part of (RFC 9110 section 14.4).

@@ -4,12 +4,14 @@
 //! Every request goes to the registry itself and never to where an earlier one was sent on: addresses of storage
 //! hosts are signed and run out. What was put together of several answers is doubted as a whole: where the result
 //! is not the blob, or an answer is not about the range that was asked for, it is received once more from the first
-//! byte and without ranges.
+//! byte and without ranges. An encoded answer whose bytes as they are are not the blob is received once more, too, and
+//! decoded.
 
 use ::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use ::http::{Method, StatusCode, Uri};
 use bytes::{Buf as _, Bytes};
 
+use super::encoding::{Decoder, Encoding};
 use super::error::RequestFacts;
 use super::http::Reply;
 use super::reaction::{Operation, Reaction};
@@ -45,6 +47,8 @@ pub struct BlobDownload<'a> {
     pieced: bool,
     /// Whether it began again for good, which happens once.
     restarted: bool,
+    /// Whether an encoded answer is decoded: its bytes as they are were not the blob.
+    decodes: bool,
 }
 
 /// The answer that is being read.
@@ -52,6 +56,49 @@ struct Body {
     reply: Reply,
     /// Bytes at its beginning that we have.
     skip: u64,
+    /// What decodes it, where it is decoded, and what waits for that.
+    decoder: Option<Decoder>,
+    encoded: Bytes,
+}
+
+impl Body {
+    /// The next bytes of the content; `None` at its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            if self.decoder.is_none() {
+                return self.reply.chunk().await;
+            }
+            if self.encoded.is_empty() {
+                match self.reply.chunk().await? {
+                    Some(bytes) => self.encoded = bytes,
+                    None => return self.finish(),
+                }
+            }
+            let Some(decoder) = &mut self.decoder else { continue };
+            let piece = self.encoded.split_to(self.encoded.len().min(decoder.piece()));
+            match decoder.push(&piece) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Ok(Some(bytes.into())),
+                Err(_) => return Err(self.undecodable()),
+            }
+        }
+    }
+
+    /// The bytes that the decoder has at the end of the answer.
+    fn finish(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let Some(decoder) = self.decoder.take() else { return Ok(None) };
+        match decoder.finish() {
+            Ok(bytes) => Ok(Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty())),
+            Err(_) => Err(self.undecodable()),
+        }
+    }
+
+    fn undecodable(&self) -> RegistryError {
+        RegistryError::Protocol {
+            request: self.reply.facts(),
+            violation: Violation::Encoding(Encoding::name_of(&self.reply.headers)),
+        }
+    }
 }
 
 impl Registry {
@@ -87,6 +134,7 @@ impl Registry {
             furthest: offset,
             pieced: offset > 0,
             restarted: false,
+            decodes: false,
         })
     }
 }
@@ -101,7 +149,18 @@ impl BlobDownload<'_> {
                 Ok(Step::Opened) => continue,
                 Err(error) => error,
             };
-            self.body = None;
+            let body = self.body.take();
+            if !self.decodes
+                && is_doubtful(&error)
+                && let Some(body) = body.filter(|body| !body.reply.encoding().is_identity())
+            {
+                if body.reply.encoding().decoder(self.size).is_none() {
+                    return Err(body.undecodable());
+                }
+                (self.decodes, self.restarted, self.pieced) = (true, true, false);
+                self.hasher = Hasher::default();
+                return Ok(Some(Piece::Restart));
+            }
             if self.pieced && !self.restarted && is_doubtful(&error) {
                 self.restarted = true;
                 self.pieced = false;
@@ -142,7 +201,7 @@ impl BlobDownload<'_> {
             return self.open().await.map(|()| Step::Opened);
         };
         let mut bytes = loop {
-            let Some(mut bytes) = body.reply.chunk().await? else { return self.end() };
+            let Some(mut bytes) = body.next().await? else { return self.end() };
             let known = bytes.len().min(usize::try_from(body.skip).unwrap_or(usize::MAX));
             bytes.advance(known);
             body.skip -= known as u64;
@@ -164,7 +223,7 @@ impl BlobDownload<'_> {
 
     /// The answer's body has ended.
     fn end(&self) -> Result<Step, RegistryError> {
-        let Some(Body { reply, skip }) = &self.body else { return Ok(Step::Opened) };
+        let Some(Body { reply, skip, .. }) = &self.body else { return Ok(Step::Opened) };
         let found = self.hasher.count() - skip;
         if found == self.size {
             return self.whole(reply.facts());
@@ -208,7 +267,8 @@ impl BlobDownload<'_> {
             }
             _ => return Err(self.registry.refused(&mut reply).await),
         };
-        self.body = Some(Body { reply, skip });
+        let decoder = if self.decodes { reply.encoding().decoder(self.size.saturating_add(1)) } else { None };
+        self.body = Some(Body { reply, skip, decoder, encoded: Bytes::new() });
         Ok(())
     }
 }

@@ -8,7 +8,8 @@ use http::{Method, StatusCode, Uri};
 use oci_client::errors::OciErrorCode;
 
 use super::answer::Refusal;
-use super::origin::Misdirection;
+use super::origin::{Misdirection, Origin};
+use super::proxy::ProxyAddressError;
 use crate::image::{Digest, DocumentError};
 use crate::text;
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};
@@ -51,6 +52,12 @@ impl RequestFacts {
     /// Whether it was sent without TLS.
     pub fn is_plain(&self) -> bool {
         self.0.plain
+    }
+
+    /// Where it was sent.
+    fn origin(&self) -> Option<Origin> {
+        let scheme = if self.is_plain() { "http" } else { "https" };
+        Origin::of(&format!("{scheme}://{}/", self.host()).parse().ok()?)
     }
 
     /// The path, without the query.
@@ -129,11 +136,15 @@ pub enum NetworkFault {
         /// The limit.
         limit: Duration,
     },
-    /// The proxy did not connect us.
+    /// The proxy cannot be reached, or did not pass the request on.
     Proxy {
         /// `host:port` of the proxy.
         proxy: String,
+        /// The status it answered with, if it answered.
+        answer: Option<StatusCode>,
     },
+    /// The server ended a request by HTTP/2 before it looked at it (RFC 9113 section 8.7): it can be sent again.
+    Unprocessed,
     /// The other side ended an HTTP/2 request, for the reason of that name (RFC 9113 section 7).
     Http2(String),
     /// The other side wants this request by HTTP/1.1.
@@ -188,7 +199,14 @@ impl fmt::Display for NetworkFault {
             }
             Self::Http2(reason) => write!(f, "the server ended the HTTP/2 request ({reason})"),
             Self::Http11Required => f.write_str("the server takes this request by HTTP/1.1 only"),
-            Self::Proxy { proxy } => write!(f, "the proxy {proxy} did not connect"),
+            Self::Unprocessed => f.write_str("the server ended the HTTP/2 request before it looked at it"),
+            Self::Proxy { proxy, answer: None } => write!(f, "the proxy {proxy} did not connect"),
+            Self::Proxy { proxy, answer: Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) } => {
+                write!(f, "the proxy {proxy} wants to know who asks (407 Proxy Authentication Required)")
+            }
+            Self::Proxy { proxy, answer: Some(status) } => {
+                write!(f, "the proxy {proxy} did not pass the request on ({status})")
+            }
             Self::Verbose => f.write_str("the answer has more headers than are read"),
             Self::NotHttp => f.write_str("what answered does not speak HTTP"),
             Self::Other(text) if text.is_empty() => f.write_str("the connection failed"),
@@ -215,6 +233,9 @@ pub enum Violation {
     /// More redirections than anybody needs.
     #[error("more than {0} redirections")]
     Redirections(usize),
+    /// A body that is encoded, although it was asked for as it is, in a way that is not decoded.
+    #[error("the answer is encoded ({0}), although it was asked for as it is")]
+    Encoding(String),
     /// More bytes than announced or allowed.
     #[error("the answer has more than {0} bytes")]
     TooLong(u64),
@@ -242,6 +263,47 @@ pub enum Violation {
     },
 }
 
+/// How a registry wants to be shown a credential, where it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskedScheme {
+    /// By these schemes, none of which is Basic or a Bearer with a token service. Empty where it does not say.
+    Other(Vec<String>),
+    /// By user name and password, and there is a token.
+    Password,
+}
+
+impl fmt::Display for AskedScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(names) if names.is_empty() => {
+                f.write_str("does not say how it wants to be shown a credential; none was sent")
+            }
+            Self::Other(names) => {
+                write!(f, "asks for {}, which is not supported; no credential was sent", names.join(", "))
+            }
+            Self::Password => f.write_str("asks for a user name and a password; the token was not sent"),
+        }
+    }
+}
+
+/// By what a registry led a request to another address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedBy {
+    /// The `Location` of an answer.
+    Location,
+    /// The realm of a challenge, which is where its token service is.
+    Realm,
+}
+
+impl fmt::Display for LedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Location => "with a Location",
+            Self::Realm => "for a token",
+        })
+    }
+}
+
 /// Why the registry did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -256,6 +318,14 @@ pub enum RegistryError {
         refused: Box<Refused>,
         /// Whether a credential was sent.
         credentials: bool,
+    },
+    /// 401 to a request without a credential: the registry asks for it in a way that is not spoken here.
+    #[error("{} {asked} ({refused})", refused.request.host())]
+    UnknownScheme {
+        /// The answer.
+        refused: Box<Refused>,
+        /// What it asks for.
+        asked: AskedScheme,
     },
     /// 403, or 401 to somebody known: not permitted.
     #[error("no permission ({0})")]
@@ -293,6 +363,22 @@ pub enum RegistryError {
         #[source]
         source: Misdirection,
     },
+    /// The registry led to its own host at another port, which failed there.
+    #[error("{from} led to {to} {by}: its own port is missing")]
+    LostPort {
+        /// The registry.
+        from: Origin,
+        /// Where it led.
+        to: Origin,
+        /// By what.
+        by: LedBy,
+        /// What happened there.
+        #[source]
+        source: Box<RegistryError>,
+    },
+    /// The request has to go through a proxy whose address cannot be used.
+    #[error(transparent)]
+    ProxyAddress(#[from] ProxyAddressError),
     /// A manifest that is none.
     #[error("{request} did not give a usable manifest")]
     Document {
@@ -398,6 +484,7 @@ impl RegistryError {
     pub fn refusal(&self) -> Option<&Refused> {
         match self {
             Self::Unauthorized { refused, .. }
+            | Self::UnknownScheme { refused, .. }
             | Self::Denied(refused)
             | Self::NotFound(refused)
             | Self::TooLarge(refused)
@@ -405,6 +492,19 @@ impl RegistryError {
             | Self::Unavailable(refused)
             | Self::Refused(refused) => Some(refused),
             _ => None,
+        }
+    }
+
+    /// The same with who led there, where a request failed at the registry's host without the registry's port.
+    pub(super) fn led_by(self, by: LedBy, own: &Origin) -> Self {
+        let request = match &self {
+            Self::Network { fault: NetworkFault::Stale, .. } => None,
+            Self::Network { request, .. } | Self::Protocol { request, .. } => Some(request),
+            other => other.refusal().map(|refused| &refused.request),
+        };
+        match request.and_then(RequestFacts::origin).filter(|to| to.lost_the_port_of(own)) {
+            Some(to) => Self::LostPort { from: own.clone(), to, by, source: Box::new(self) },
+            None => self,
         }
     }
 
@@ -440,6 +540,26 @@ mod tests {
     fn requests_are_told_without_query_and_userinfo() {
         assert_eq!(request().to_string(), "PUT h.example:8443/v2/a/blobs/uploads/1");
         assert!(!format!("{:?}", request()).contains("secret"));
+    }
+
+    #[test]
+    fn who_led_to_an_address_without_the_port_is_told() {
+        let failed = |uri: &str, fault| {
+            let request = RequestFacts::of(&Method::PATCH, &uri.parse().expect("a URI"));
+            let own = Origin::of(&"https://reg.example:8443/".parse().expect("a URI")).expect("absolute");
+            RegistryError::Network { request, fault, source: None }.led_by(LedBy::Location, &own)
+        };
+        let told = failed("https://reg.example/v2/a/blobs/uploads/1", NetworkFault::Refused);
+        let expected =
+            "https://reg.example:8443 led to https://reg.example:443 with a Location: its own port is missing";
+        assert_eq!(told.to_string(), expected);
+        for (uri, fault) in [
+            ("https://reg.example:8443/v2/a", NetworkFault::Refused),
+            ("https://cdn.example/a", NetworkFault::Refused),
+            ("https://reg.example/v2/a", NetworkFault::Stale),
+        ] {
+            assert!(matches!(failed(uri, fault), RegistryError::Network { .. }), "{uri}");
+        }
     }
 
     #[test]

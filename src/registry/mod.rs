@@ -10,6 +10,7 @@ mod challenge;
 mod commits;
 mod contents;
 mod download;
+mod encoding;
 mod error;
 mod flight;
 mod http;
@@ -20,9 +21,11 @@ mod origin;
 mod persist;
 mod places;
 mod probe;
+mod proxy;
 mod reaction;
 mod referrers;
 mod retry;
+mod scope;
 mod throttle;
 mod token;
 mod upload;
@@ -31,7 +34,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
@@ -39,12 +42,13 @@ pub use answer::{OciFault, Refusal};
 pub use body::BlobSource;
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
-pub use error::{NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use error::{AskedScheme, LedBy, NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use meter::Meter;
 pub use oci_client::errors::OciErrorCode;
 pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
+pub use proxy::{ProxyAddressError, ProxyProblem};
 pub use retry::RetryPolicy;
 pub use throttle::RateLimits;
 pub use upload::{Limits, Uploaded};
@@ -56,6 +60,7 @@ use auth_decision::{AuthDecision, SentAuth};
 use body::Payload;
 use breaker::Gate;
 use commits::Commits;
+use encoding::Encoding;
 use flight::Flights;
 use journal::Journal;
 use memory::Memory;
@@ -96,7 +101,7 @@ pub struct Proxies {
     pub http: Option<String>,
     /// `HTTPS_PROXY`.
     pub https: Option<String>,
-    /// `NO_PROXY`.
+    /// `NO_PROXY`, read as `registry/proxy` says.
     pub no: Option<String>,
 }
 
@@ -309,6 +314,10 @@ impl Registry {
 
     /// Sends a request with what the registry wants to see, again if a 401 says that this helps.
     async fn call_within(&self, scope: &str, call: Call) -> Result<Reply, RegistryError> {
+        self.authorized(scope, call).await.map_err(|error| error.led_by(LedBy::Location, &self.own))
+    }
+
+    async fn authorized(&self, scope: &str, call: Call) -> Result<Reply, RegistryError> {
         // With TLS the ping also finds out by which protocol the others go, before many connections are made.
         if self.auth.has_credential() || self.own.is_https() {
             // A registry that refuses the ping can still be asked for other things.
@@ -358,6 +367,12 @@ impl Registry {
                 AuthDecision::Denied | AuthDecision::DeniedForGood if credentials => {
                     return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
                 }
+                _ if carried == SentAuth::Nothing
+                    && let Some(asked) = self.auth.unanswerable(&reply.headers) =>
+                {
+                    let refused = Box::new(Refused { request: reply.facts(), refusal });
+                    return Err(RegistryError::UnknownScheme { refused, asked });
+                }
                 _ => return Err(RegistryError::refused(reply.facts(), refusal, credentials)),
             }
         }
@@ -366,7 +381,8 @@ impl Registry {
     async fn refused(&self, reply: &mut Reply) -> RegistryError {
         // Elsewhere nothing of the credential was sent.
         let is_own = origin::carries(Carried::Header, &self.own, &reply.uri);
-        auth::refused(reply, is_own && self.auth.has_credential()).await
+        let error = auth::refused(reply, is_own && self.auth.has_credential()).await;
+        error.led_by(LedBy::Location, &self.own)
     }
 }
 
@@ -394,6 +410,11 @@ fn is_stored(status: StatusCode) -> bool {
 fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_owned())
+}
+
+/// `Content-Length` of the content itself, which an encoded body does not have.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    number(headers, CONTENT_LENGTH.as_str()).filter(|_| Encoding::of(headers).is_identity())
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {

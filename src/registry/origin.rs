@@ -47,6 +47,12 @@ impl Origin {
         self.host == other.host && self.port == other.port
     }
 
+    /// Whether this is the host of `own` at the port that an address without one has, while `own` is at another port: what
+    /// a registry says of itself that does not know its port, as behind a proxy that passes only the host on.
+    pub(super) fn lost_the_port_of(&self, own: &Self) -> bool {
+        self.host == own.host && self.port != own.port && self.port == if self.https { 443 } else { 80 }
+    }
+
     /// `host:port`.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -440,6 +446,23 @@ mod tests {
             assert_eq!(with_query(&uri(text), "digest", "sha256:ab").expect(text), expected);
         }
         assert_eq!(with_query(&uri("http://h/"), "k", "a b&c").expect("ok"), "http://h/?k=a%20b%26c");
+    }
+
+    #[test]
+    fn addresses_that_lost_the_port() {
+        for (own, to, expected) in [
+            ("https://a.example:8443/", "https://a.example/", true),
+            ("https://a.example:8443/", "https://A.example:443/", true),
+            ("http://a.example:3000/", "http://a.example/", true),
+            ("http://a.example:3000/", "https://a.example/", true),
+            ("http://[::1]:3000/", "http://[::1]/", true),
+            ("https://a.example:8443/", "https://a.example:8443/", false),
+            ("https://a.example:8443/", "https://a.example:9000/", false),
+            ("https://a.example:8443/", "https://b.example/", false),
+            ("https://a.example/", "https://a.example:8443/", false),
+        ] {
+            assert_eq!(origin(to).lost_the_port_of(&origin(own)), expected, "{own} to {to}");
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Registry {
             return Ok(GiteaVersion::NotTold(reply.status));
         }
         let status = reply.status;
-        let body = reply.bytes(MAX_VERSION_BYTES).await.unwrap_or_default();
+        let body = reply.document(MAX_VERSION_BYTES).await.unwrap_or_default();
         Ok(version(&body).map_or(GiteaVersion::NotTold(status), GiteaVersion::Told))
     }
 }

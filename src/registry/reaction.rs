@@ -76,6 +76,8 @@ impl Fault {
     pub(super) fn of(error: &RegistryError) -> Self {
         match error {
             RegistryError::Network { fault, .. } => match fault {
+                // The proxy will say the same again.
+                NetworkFault::Proxy { answer: Some(status), .. } if status.is_client_error() => Self::Ours,
                 NetworkFault::Dns
                 | NetworkFault::Refused
                 | NetworkFault::Unreachable
@@ -85,6 +87,7 @@ impl Fault {
                 NetworkFault::Reset
                 | NetworkFault::Closed
                 | NetworkFault::Stale
+                | NetworkFault::Unprocessed
                 | NetworkFault::Http2(_)
                 | NetworkFault::Http11Required
                 | NetworkFault::Other(_) => Self::Cut,
@@ -98,10 +101,12 @@ impl Fault {
             RegistryError::Source { .. }
             | RegistryError::SourceDigest { .. }
             | RegistryError::Address(_)
+            | RegistryError::ProxyAddress(_)
             | RegistryError::Tls(_) => Self::Ours,
             RegistryError::Interrupted => Self::Stopped,
             RegistryError::Document { .. }
             | RegistryError::Misled { .. }
+            | RegistryError::LostPort { .. }
             | RegistryError::DigestMismatch { .. }
             | RegistryError::Referrers { .. }
             | RegistryError::Stale { .. } => Self::Wrong,

@@ -9,6 +9,7 @@ use http::header::HeaderValue;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::scope;
 use crate::credentials::Secret;
 
 /// The largest answer of a token service.
@@ -37,6 +38,8 @@ pub(super) struct Slot {
     generation: u64,
     /// Whether the registry refused token after token: a new one is refused as well.
     denied: bool,
+    /// What the registry asked for beyond the scope, once it did, and the last token that was asked for without it.
+    more: Option<(String, u64)>,
 }
 
 impl Slot {
@@ -52,6 +55,22 @@ impl Slot {
         let until = now + life.saturating_sub(LEEWAY.min(life / 4));
         self.token = value.map(|value| (value, until));
         self.generation
+    }
+
+    /// The scope with what the registry asked for beyond it.
+    pub(super) fn wanted(&self, scope: &str) -> String {
+        scope::union(scope, self.more.as_ref().map_or("", |(more, _)| more))
+    }
+
+    /// Whether the token of that number was asked for `scope` alone, where a challenge asks for `challenged` as well.
+    pub(super) fn is_short_of(&self, scope: &str, challenged: &str, generation: u64) -> bool {
+        let alone = self.more.as_ref().is_none_or(|(_, last)| generation <= *last);
+        alone && scope::union(scope, challenged) != scope::union(scope, "")
+    }
+
+    /// Later tokens are asked for what a challenge asks for as well. The first such challenge decides.
+    pub(super) fn widen(&mut self, challenged: &str) {
+        self.more.get_or_insert_with(|| (challenged.to_owned(), self.generation));
     }
 
     /// Marks the scope as denied.
@@ -76,14 +95,25 @@ impl Slot {
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<f64>,
+    /// A number of seconds, which some write as text.
+    #[serde(default)]
+    expires_in: serde_json::Value,
+}
+
+/// The seconds of `expires_in`; none where it is neither a number nor the text of one.
+fn seconds(value: &serde_json::Value) -> Option<f64> {
+    let seconds = match value {
+        serde_json::Value::String(text) => text.trim().parse().ok()?,
+        value => value.as_f64()?,
+    };
+    seconds.is_finite().then_some(seconds)
 }
 
 /// Reads a token service's answer; `None` when it holds no token. `now` is in Unix seconds.
 pub(super) fn read(body: &[u8], now: i64) -> Option<Token> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| is_sendable(token))?;
-    let life = match answer.expires_in {
+    let life = match seconds(&answer.expires_in) {
         Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(MAX_LIFE),
         _ => match expiry(&token) {
             Some(expiry) => Duration::from_secs(u64::try_from(expiry.saturating_sub(now)).unwrap_or(0)),
@@ -167,6 +197,53 @@ mod tests {
         assert_eq!(slot.current(now), Some((HeaderValue::from_static("Bearer b"), second)));
         slot.refuse(second);
         assert!(slot.current(now).is_none());
+    }
+
+    #[test]
+    fn the_life_of_a_token_as_number_or_text() {
+        let life = |expires_in: &str| {
+            let body = format!(r#"{{"token":"t","expires_in":{expires_in}}}"#);
+            read(body.as_bytes(), 0).map(|token| token.life.as_secs())
+        };
+        for (expires_in, expected) in [
+            ("300", 300),
+            ("300.5", 300),
+            ("\"300\"", 300),
+            ("\" 3599 \"", 3599),
+            ("1e3", 1000),
+            ("\"86400000\"", 86_400),
+            // What says nothing leaves the usual minute.
+            ("0", 60),
+            ("-5", 60),
+            ("\"-5\"", 60),
+            ("\"\"", 60),
+            ("\"soon\"", 60),
+            ("\"inf\"", 60),
+            ("\"NaN\"", 60),
+            ("null", 60),
+            ("true", 60),
+            ("[300]", 60),
+            ("{}", 60),
+        ] {
+            assert_eq!(life(expires_in), Some(expected), "{expires_in}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_widened_once() {
+        let now = Instant::now();
+        let mut slot = Slot::default();
+        let first = slot.keep(Some(HeaderValue::from_static("Bearer a")), MAX_LIFE, now);
+        assert_eq!(slot.wanted("s"), "s");
+        assert!(slot.is_short_of("s", "m", first) && !slot.is_short_of("s", "s", first));
+        slot.widen("m");
+        assert_eq!(slot.wanted("s"), "s m");
+        // A request that was under way with the first token.
+        assert!(slot.is_short_of("s", "m", first));
+        let second = slot.keep(Some(HeaderValue::from_static("Bearer b")), MAX_LIFE, now);
+        assert!(!slot.is_short_of("s", "m", second) && !slot.is_short_of("s", "n", second));
+        slot.widen("n");
+        assert_eq!(slot.wanted("s"), "s m");
     }
 
     #[test]

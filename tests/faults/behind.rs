@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use idpbuilder_oci::push::PushConfig;
-use idpbuilder_oci::registry::{Limits, Target};
+use idpbuilder_oci::pull::PullConfig;
+use idpbuilder_oci::push::{Destination, PushConfig};
+use idpbuilder_oci::registry::{Limits, RetryPolicy, Target};
+use idpbuilder_oci::tls::TlsPolicy;
 
 use crate::docker_registry::{DockerRegistry, Options};
-use crate::fixture::{TestStore, noise, push_config, registry};
+use crate::fixture::{TestStore, noise, pull_config, push_config, registry};
 use crate::lab::invariants;
 use crate::lab::profile;
 use crate::lab::proxy::{Cut, FaultProxy, Link, Way};
@@ -68,7 +70,7 @@ async fn docker_registry_behind_a_slow_link() {
     pushed_through(&proxy.host(), &server.host(), 512 * MIB, &[3 * MIB]).await;
 }
 
-const INGRESS: nginx::Options = nginx::Options { max_body: 2 * MIB, read_timeout: 2 };
+const INGRESS: nginx::Options = nginx::Options { max_body: 2 * MIB, read_timeout: 2, http2: None };
 
 #[tokio::test]
 async fn an_ingress_that_limits_bodies_is_learned() {
@@ -99,9 +101,38 @@ async fn a_commit_that_takes_longer_than_the_ingress_waits_is_found_by_asking() 
     let config = push_config("app", &[&format!("{}/team/app:v1", ingress.host())], None);
     let config = PushConfig { limits: pushing.limits, jobs: 1, ..config };
     // The registry is at it for another second when nginx gives up.
-    let retry = idpbuilder_oci::registry::RetryPolicy { delay: Duration::from_secs(1), ..config.retry };
+    let retry = RetryPolicy { delay: Duration::from_secs(1), ..config.retry };
     pushing.push_with(PushConfig { retry, ..config }).await.expect("pushed");
     assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
     assert_eq!(blob_bytes(&pushing.lab.seen()), pushing.size(), "no byte was sent twice");
     pushing.met();
+}
+
+/// nginx that ends each HTTP/2 connection after `requests`, before `upstream`.
+fn ending(upstream: SocketAddr, requests: u32) -> Nginx {
+    let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let pair = (parameters.self_signed(&key).expect("signed").pem(), key.serialize_pem());
+    let http2 = Some(nginx::Http2 { pair, requests });
+    Nginx::start(upstream, &nginx::Options { max_body: 64 * MIB, read_timeout: 30, http2 })
+}
+
+#[tokio::test]
+async fn connections_that_nginx_ends_in_order_cost_no_attempt() {
+    let server = DockerRegistry::start(&Options::default());
+    let ingress = ending(address(&server.host()), 5);
+    let local = TestStore::new();
+    let layers: Vec<Vec<u8>> =
+        (0..12).map(|seed| noise(seed, 40_000 + usize::try_from(seed).expect("small"))).collect();
+    let image = local.image("app", &layers);
+    let name = format!("{}/team/app:v1", ingress.host());
+    let config = push_config("app", &[&name], None);
+    let destinations = config.destinations.into_iter().map(|to| Destination { policy: TlsPolicy::SkipVerify, ..to });
+    let config = PushConfig { destinations: destinations.collect(), retry: RetryPolicy::NEVER, ..config };
+    Box::pin(local.push(config)).await.expect("pushed, and nothing was tried again");
+    let other = TestStore::new();
+    let config = pull_config(&name, "app");
+    let config = PullConfig { policy: TlsPolicy::SkipVerify, retry: RetryPolicy::NEVER, ..config };
+    let outcome = Box::pin(other.pull(config)).await.expect("pulled, and nothing was tried again");
+    assert_eq!(outcome.descriptor.digest, image.digest());
 }

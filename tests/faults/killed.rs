@@ -139,7 +139,7 @@ fn journal_is_consistent(sandbox: &Sandbox, lab: &Lab, told: &str) {
 fn a_push_killed_behind_a_buffering_proxy_sends_no_byte_to_the_registry_twice() {
     let (sandbox, image) = filled(LARGE);
     let lab = Lab::start(Setup::of(profile::GITEA_1_24_3).login(the_login()));
-    let ingress = Nginx::start(lab.address(), &nginx::Options { max_body: 2 * MIB, read_timeout: 60 });
+    let ingress = Nginx::start(lab.address(), &nginx::Options { max_body: 2 * MIB, read_timeout: 60, http2: None });
     // In the middle of a chunk, of which the proxy has passed on nothing yet.
     let cut = Cut { way: Way::ToServer, after: 3 * MIB + 300 * KIB, how: Break::Stall };
     let link = FaultProxy::start(ingress.address(), Link { cuts: vec![cut], ..Link::default() });

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,7 +16,7 @@ use idpbuilder_oci::tls::TlsPolicy;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::Notify;
 
-use crate::fixture::{eager, registry_config};
+use crate::fixture::{Told, eager, noise, registry_config, upload};
 
 /// What a server with HTTP/2 and HTTP/1.1 does to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ enum Manner {
     EndsAfter(usize),
     /// Every HTTP/2 request but the ping is refused with HTTP_1_1_REQUIRED.
     WantsHttp1,
+    /// Every second HTTP/2 request is refused before it is looked at (REFUSED_STREAM).
+    RefusesStreams,
 }
 
 /// Versions of the requests that were answered.
@@ -55,22 +57,35 @@ async fn start(manner: Manner) -> (SocketAddr, Answered, Arc<AtomicUsize>) {
                 let (enough, count) = (Arc::new(Notify::new()), AtomicUsize::new(0));
                 let ending = Arc::clone(&enough);
                 let service = service_fn(move |request: http::Request<Incoming>| {
-                    let refused = manner == Manner::WantsHttp1 && by_http2 && request.uri().path() != "/v2/";
-                    if let Manner::EndsAfter(many) = manner
-                        && count.fetch_add(1, Ordering::Relaxed) + 1 == many
-                    {
+                    let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+                    let refused = match manner {
+                        Manner::WantsHttp1 if by_http2 && request.uri().path() != "/v2/" => {
+                            Some(h2::Reason::HTTP_1_1_REQUIRED)
+                        }
+                        Manner::RefusesStreams if number % 2 == 0 => Some(h2::Reason::REFUSED_STREAM),
+                        _ => None,
+                    };
+                    if manner == Manner::EndsAfter(number) {
                         ending.notify_one();
                     }
-                    if !refused {
+                    if refused.is_none() {
                         seen.lock().expect("unpoisoned").push(request.version());
                     }
                     async move {
-                        if refused {
-                            return Err(h2::Error::from(h2::Reason::HTTP_1_1_REQUIRED));
+                        if let Some(reason) = refused {
+                            return Err(h2::Error::from(reason));
                         }
-                        let answer = http::Response::builder().header("content-length", "5");
-                        let has_body = request.method() != "HEAD";
-                        let answer = if has_body { http::Response::builder() } else { answer };
+                        let answer = http::Response::builder();
+                        let answer = match request.method().as_str() {
+                            "HEAD" => answer.header("content-length", "5"),
+                            "POST" => answer.status(202).header("location", "/v2/team/app/blobs/uploads/1"),
+                            "PUT" => {
+                                let body = request.into_body().collect().await.expect("a body").to_bytes();
+                                assert_eq!(body.len(), 9000);
+                                answer.status(201)
+                            }
+                            _ => answer,
+                        };
                         Ok(answer.body(Empty::<Bytes>::new()).expect("valid"))
                     }
                 });
@@ -114,7 +129,8 @@ async fn a_connection_that_ends_in_order_costs_nothing() {
 #[tokio::test]
 async fn many_requests_at_once_survive_connections_that_end_in_order() {
     let (address, answered, _) = start(Manner::EndsAfter(5)).await;
-    let registry = client(address).persisting(Persistence { retry: eager(), ..Persistence::default() });
+    // Nothing is tried again: it costs no attempt.
+    let registry = client(address);
     let asked = (0..50u8).map(|number| {
         let digest = Digest::of(&[number]);
         let registry = &registry;
@@ -124,6 +140,25 @@ async fn many_requests_at_once_survive_connections_that_end_in_order() {
         assert_eq!(size.expect("an answer"), Some(5));
     }
     assert!(answered.lock().expect("unpoisoned").len() >= 50);
+}
+
+#[tokio::test]
+async fn refused_streams_are_sent_again_untold() {
+    let (address, answered, _) = start(Manner::RefusesStreams).await;
+    let told = Arc::new(Told::default());
+    let persistence = Persistence { retry: eager(), state: None, progress: Arc::clone(&told) as _ };
+    for registry in [client(address), client(address).persisting(persistence)] {
+        for number in 0..9u8 {
+            let size = registry.head_blob("a/b", Digest::of(&[number])).await;
+            assert_eq!(size.expect("an answer"), Some(5), "{number}");
+        }
+        // The bytes of a blob, too: nobody has looked at them.
+        for seed in 0..3 {
+            upload(&registry, &noise(seed, 9000)).await.expect("committed");
+        }
+    }
+    assert_eq!(told.lines(), Vec::<String>::new());
+    assert!(answered.lock().expect("unpoisoned").iter().all(|version| *version == http::Version::HTTP_2));
 }
 
 #[tokio::test]

@@ -8,12 +8,15 @@ mod scripted;
 
 mod auth;
 mod docker;
+mod encodings;
 mod faults;
 mod fixture;
+mod heads;
 mod http2;
 mod plan;
 mod probe;
 mod proof;
+mod proxies;
 mod redirects;
 mod referrers;
 mod retries;

@@ -2,7 +2,9 @@
 
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
-use idpbuilder_oci::registry::{Limits, Misdirection, Persistence, Piece, Registry, RegistryError, Target, Violation};
+use idpbuilder_oci::registry::{
+    LedBy, Limits, Misdirection, Persistence, Piece, Registry, RegistryError, Target, Violation,
+};
 
 use crate::fixture::{eager, login, noise, registry, registry_config, upload};
 use crate::scripted::{Reply, Scripted, answer, with};
@@ -184,4 +186,32 @@ async fn a_blob_that_breaks_elsewhere_is_asked_for_at_the_registry_again() {
     let targets: Vec<String> = elsewhere.seen().iter().map(|request| request.target.clone()).collect();
     assert_eq!(targets, ["/bucket?signature=1", "/bucket?signature=2"]);
     assert!(elsewhere.seen().iter().all(|request| request.header("authorization").is_none()));
+}
+
+/// An address at port 80 of this machine, where nothing may listen, at which the registry thinks it is.
+const WITHOUT_PORT: &str = "http://127.0.0.1/v2/team/app/blobs/uploads/1";
+
+#[tokio::test]
+async fn a_registry_that_does_not_know_its_port_is_told_with_where_it_led() {
+    let listens = std::net::TcpStream::connect("127.0.0.1:80").is_ok();
+    assert!(!listens, "this test needs port 80 of this machine to be free");
+    let location = Scripted::start(|request| match request.method.as_str() {
+        "POST" => with(202, "Location", WITHOUT_PORT),
+        "HEAD" => answer(404, ""),
+        _ => answer(200, ""),
+    });
+    let realm = Scripted::start(|_| with(401, "WWW-Authenticate", "Bearer realm=\"http://127.0.0.1/v2/token\""));
+    for (server, by) in [(&location, LedBy::Location), (&realm, LedBy::Realm)] {
+        let client =
+            registry(&server.host(), None).persisting(Persistence { retry: eager(), ..Persistence::default() });
+        let error = upload(&client, &noise(1, 9000)).await.expect_err("nothing there");
+        let RegistryError::LostPort { from, to, by: found, source } = &error else { panic!("{error:?}") };
+        assert_eq!(
+            (from.to_string(), to.to_string()),
+            (format!("http://{}", server.host()), "http://127.0.0.1:80".into())
+        );
+        assert_eq!(*found, by);
+        assert!(matches!(**source, RegistryError::Network { .. }), "{source:?}");
+    }
+    assert!(location.seen().iter().filter(|request| request.method == "POST").count() <= 2, "{:?}", location.log());
 }

@@ -13,11 +13,23 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const ATTEMPTS: usize = 5;
 
 /// What is scaled down.
+#[derive(Clone, Default)]
 pub(crate) struct Options {
     /// Bytes that one request may have; 1 GiB there.
     pub(crate) max_body: u64,
     /// Seconds that the registry may take for an answer; 60 there.
     pub(crate) read_timeout: u32,
+    /// HTTP/2 over TLS instead of HTTP/1.1 without.
+    pub(crate) http2: Option<Http2>,
+}
+
+/// HTTP/2 over TLS.
+#[derive(Clone)]
+pub(crate) struct Http2 {
+    /// Certificate and key, in PEM.
+    pub(crate) pair: (String, String),
+    /// Requests after which a connection is ended with GOAWAY; 1000 there.
+    pub(crate) requests: u32,
 }
 
 /// A running nginx; killed when dropped.
@@ -97,7 +109,18 @@ fn configuration(directory: &Path, address: SocketAddr, upstream: SocketAddr, op
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};", directory.join(kind).display()))
         .join("\n  ");
-    let Options { max_body, read_timeout } = options;
+    let Options { max_body, read_timeout, http2 } = options;
+    let (listen, requests) = match http2 {
+        None => (format!("listen {address};"), 1000),
+        Some(Http2 { pair: (certificate, key), requests }) => {
+            let files = [("certificate", certificate), ("certificate_key", key)].map(|(name, pem)| {
+                let file = directory.join(name);
+                fs::write(&file, pem).expect("written");
+                format!("ssl_{name} {};", file.display())
+            });
+            (format!("listen {address} ssl http2;\n    {}", files.join("\n    ")), *requests)
+        }
+    };
     format!(
         "daemon off;
 master_process off;
@@ -110,9 +133,9 @@ http {{
   client_body_timeout {read_timeout}s;
   proxy_read_timeout {read_timeout}s;
   proxy_send_timeout {read_timeout}s;
-  keepalive_requests 1000;
+  keepalive_requests {requests};
   server {{
-    listen {address};
+    {listen}
     client_max_body_size {max_body};
     location / {{
       proxy_pass http://{upstream};

@@ -10,21 +10,21 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
+use http::{StatusCode, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector, dns::Name};
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::super::address::literal;
 use super::super::origin::{self, Origin};
+use super::super::proxy::ProxyTable;
 use super::admission::{Admitted, Home};
 use super::alerts::{Noting, PeerAlerts};
 use super::origin_tls::OriginTls;
+use super::tunnel::{self, TunnelError};
 use crate::tls;
 
 /// How long DNS may take for a name that is known to mean this machine.
@@ -38,7 +38,12 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) enum DialFault {
     Dns,
     Timeout,
-    Proxy(String),
+    Proxy {
+        /// `host:port`.
+        proxy: String,
+        /// The status with which it refused.
+        answer: Option<StatusCode>,
+    },
     /// The registry led to an address that it must not lead to.
     Internal {
         to: Origin,
@@ -54,7 +59,7 @@ impl fmt::Display for DialError {
         f.write_str(match self.0 {
             DialFault::Dns => "the name has no address",
             DialFault::Timeout => "not connected in time",
-            DialFault::Proxy(_) => "only http proxies are supported",
+            DialFault::Proxy { .. } => "the proxy did not connect",
             DialFault::Internal { .. } => "the address is an internal one",
         })
     }
@@ -64,11 +69,6 @@ impl Error for DialError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.1.as_deref().map(|source| source as _)
     }
-}
-
-/// The proxy for a URI. What is this machine is never behind one.
-pub(super) fn proxy_for(matcher: &Matcher, uri: &Uri) -> Option<hyper_util::client::proxy::matcher::Intercept> {
-    if origin::is_loopback(uri.host()?) { None } else { matcher.intercept(uri) }
 }
 
 /// System DNS, of which only admitted addresses are used; names that mean this machine resolve without it.
@@ -132,7 +132,7 @@ pub(super) async fn lookup(name: &str) -> Result<(Vec<SocketAddr>, bool), DialEr
 /// TCP to the host or its proxy.
 #[derive(Clone)]
 pub(super) struct Dial {
-    pub(super) proxies: Arc<Matcher>,
+    pub(super) proxies: Arc<ProxyTable>,
     pub(super) home: Home,
     /// Bytes that left us and that no machine acknowledges for so long end the connection.
     pub(super) stall: Duration,
@@ -172,7 +172,8 @@ impl Service<Uri> for Dial {
         if let Some(address) = literal(origin.host()).filter(|address| !admitted.has(*address)) {
             return Box::pin(async move { Err(Box::new(internal(&origin, address)) as BoxError) });
         }
-        let Some(proxy) = proxy_for(&self.proxies, &target) else {
+        // An address that cannot be used was refused before.
+        let Ok(Some(proxy)) = self.proxies.route(&target) else {
             let connecting = self.tcp(admitted, &origin).call(target);
             let peer = Arc::clone(&self.peer);
             return Box::pin(async move {
@@ -183,29 +184,23 @@ impl Service<Uri> for Dial {
                 Ok(Wire::new(io, false))
             });
         };
-        let mut tcp = self.tcp(Admitted::Any, &origin);
-        let name = proxy
-            .uri()
-            .authority()
-            .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default().to_owned());
-        let name = name.unwrap_or_default();
-        let failed = move |error: Option<BoxError>| Box::new(DialError(DialFault::Proxy(name), error)) as BoxError;
-        if proxy.uri().scheme_str() != Some("http") {
-            return Box::pin(async move { Err(failed(None)) });
-        }
-        if target.scheme_str() == Some("http") {
-            let connecting = tcp.call(proxy.uri().clone());
-            return Box::pin(async move {
-                connecting.await.map(|io| Wire::new(io, true)).map_err(|error| failed(Some(error.into())))
-            });
-        }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
-        if let Some(authorization) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(authorization.clone());
-        }
-        let connecting = tunnel.call(target);
+        let (proxy, connecting) = (proxy.clone(), self.tcp(Admitted::Any, &origin).call(proxy.uri.clone()));
         Box::pin(async move {
-            connecting.await.map(|io| Wire::new(io, false)).map_err(|error| failed(Some(Box::new(error))))
+            let name = proxy.name();
+            let failed = |answer, error: BoxError| {
+                Box::new(DialError(DialFault::Proxy { proxy: name.clone(), answer }, Some(error))) as BoxError
+            };
+            let io = connecting.await.map_err(|error| failed(None, error.into()))?;
+            if target.scheme_str() == Some("http") {
+                return Ok(Wire::new(io, true));
+            }
+            match tunnel::open(io, &target, proxy.authorization).await {
+                Ok(io) => Ok(Wire::new(io, false)),
+                Err(error) => {
+                    let answer = if let TunnelError::Refused(status) = error { Some(status) } else { None };
+                    Err(failed(answer, error.into()))
+                }
+            }
         })
     }
 }

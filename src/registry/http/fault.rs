@@ -49,7 +49,7 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
             return match fault {
                 DialFault::Dns => NetworkFault::Dns,
                 DialFault::Timeout => NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO },
-                DialFault::Proxy(proxy) => NetworkFault::Proxy { proxy: proxy.clone() },
+                DialFault::Proxy { proxy, answer } => NetworkFault::Proxy { proxy: proxy.clone(), answer: *answer },
                 // [`misled`] knows more of it.
                 DialFault::Internal { .. } => NetworkFault::Unreachable,
             };
@@ -68,6 +68,14 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
         if let Some(error) = link.downcast_ref::<h2::Error>() {
             match error.reason() {
                 Some(h2::Reason::HTTP_1_1_REQUIRED) => return NetworkFault::Http11Required,
+                // A stream beyond the last one of a connection that ends in order, and one that was refused: the server
+                // promises not to have looked at either.
+                Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
+                    return NetworkFault::Unprocessed;
+                }
+                Some(h2::Reason::REFUSED_STREAM) if error.is_reset() && error.is_remote() => {
+                    return NetworkFault::Unprocessed;
+                }
                 // The connection ends in order, as for a server that restarts.
                 Some(h2::Reason::NO_ERROR) => return NetworkFault::Closed,
                 Some(reason) => return NetworkFault::Http2(format!("{reason:?}")),

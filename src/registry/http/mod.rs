@@ -6,6 +6,9 @@
 //! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while
 //! a body is still being sent is read and returned, also when the peer has closed its side. Everything read is bounded.
 //!
+//! Requests that a server ends without a look at them, as it does with those beyond the last of an HTTP/2 connection that
+//! ends in order (RFC 9113 section 8.7), are sent again at once, whatever they carry.
+//!
 //! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
 //! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
@@ -18,6 +21,7 @@ mod origin_tls;
 mod record;
 mod reply;
 mod secrets;
+mod tunnel;
 mod watch;
 
 use std::error::Error;
@@ -27,18 +31,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{SendBody, Sending};
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::origin::{Carried, Misdirection, Origin, Passage, passage};
+use super::proxy::ProxyTable;
 use super::throttle::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
@@ -46,7 +50,7 @@ use crate::tls::{self, TlsPolicy, TrustSources};
 use admission::Home;
 use alerts::PeerAlerts;
 pub(super) use call::Call;
-use connect::{Dial, Dialer, Dialing, lookup, proxy_for};
+use connect::{Dial, Dialer, Dialing, lookup};
 use fault::{classify, kept_too_long, misled, root_cause, source_error, speaks_http2_alone};
 use origin_tls::OriginTls;
 use record::Recorder;
@@ -88,7 +92,7 @@ pub(super) struct Transport {
     /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
     burnt: AtomicBool,
     tls: OriginTls,
-    proxies: Arc<Matcher>,
+    proxies: Arc<ProxyTable>,
     dialing: Dialing,
     alerts: PeerAlerts,
     own: Origin,
@@ -108,10 +112,7 @@ impl Transport {
         stop: [Interrupt; 2],
     ) -> Result<Self, RegistryError> {
         let tls = OriginTls::new(own.clone(), policy, elsewhere)?;
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let matcher =
-            Matcher::builder().http(text(&proxies.http)).https(text(&proxies.https)).no(text(&proxies.no)).build();
-        let proxies = Arc::new(matcher);
+        let proxies = Arc::new(ProxyTable::new(proxies));
         let home = Home::new(own.clone());
         let dial = Dial { proxies: Arc::clone(&proxies), home, stall: timeouts.stall, peer: Arc::default() };
         let dialing = Dialing::default();
@@ -234,6 +235,8 @@ impl Transport {
                     Road::Bulk
                 }
                 (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Road::New,
+                // Nothing of it was looked at, the bytes of a blob included.
+                (_, RegistryError::Network { fault: NetworkFault::Unprocessed, .. }) => Road::New,
                 (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
                     self.burnt.store(true, Ordering::Relaxed);
                     return Err(error);
@@ -244,6 +247,7 @@ impl Transport {
     }
 
     async fn attempt(&self, call: &Call, road: Road, interruptible: bool) -> Result<Reply, RegistryError> {
+        let proxy = self.proxies.route(&call.uri)?.filter(|_| call.uri.scheme_str() == Some("http"));
         self.await_turn(interruptible).await?;
         let (body, sending) = SendBody::start(&call.payload, &self.throttle);
         let mut request = http::Request::new(body);
@@ -255,10 +259,8 @@ impl Transport {
         if !matches!(call.method, Method::GET | Method::HEAD | Method::DELETE) {
             headers.insert(CONTENT_LENGTH, call.payload.len().into());
         }
-        if call.uri.scheme_str() == Some("http")
-            && let Some(proxy) = proxy_for(&self.proxies, &call.uri)
-            && let Some(authorization) = proxy.basic_auth()
-        {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization.as_ref()) {
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
         // Names are for the registry's logs; others have signatures that an unknown header might break.
@@ -272,6 +274,12 @@ impl Transport {
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
+        // No registry says this: it is about the proxy's own password.
+        if let Some(proxy) = proxy.filter(|_| response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            let fault = NetworkFault::Proxy { proxy: proxy.name(), answer: Some(response.status()) };
+            let request = RequestFacts::of(&call.method, &call.uri);
+            return Err(RegistryError::Network { request, fault, source: None });
+        }
         if response.version() == Version::HTTP_2 {
             self.multiplexes.store(true, Ordering::Relaxed);
         }
@@ -372,7 +380,7 @@ impl Transport {
 
     /// Whether requests to `uri` go through a proxy.
     pub(super) fn is_proxied(&self, uri: &Uri) -> bool {
-        proxy_for(&self.proxies, uri).is_some()
+        self.proxies.route(uri).is_ok_and(|proxy| proxy.is_some())
     }
 
     /// The chain the server showed last; `None` where there is no TLS.

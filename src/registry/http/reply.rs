@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::super::answer::MAX_BODY_BYTES;
+use super::super::encoding::Encoding;
 use super::super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::super::origin::{self, Origin};
 use super::super::throttle::Throttle;
@@ -164,6 +165,18 @@ impl Reply {
         Ok(bytes.freeze())
     }
 
+    /// How the body is encoded.
+    pub(in crate::registry) fn encoding(&self) -> Encoding {
+        Encoding::of(&self.headers)
+    }
+
+    /// A whole document of which no digest is known, decoded where it is encoded; see [`Self::bytes`].
+    pub(in crate::registry) async fn document(self, limit: u64) -> Result<Bytes, RegistryError> {
+        let encoding = self.encoding();
+        let bytes = self.bytes(limit).await?;
+        Ok(encoding.decode(&bytes, limit).map_or(bytes, Bytes::from))
+    }
+
     /// What there is of the body before long, up to the size of an error message, without what we showed.
     pub(in crate::registry) async fn beginning(&mut self) -> String {
         let mut bytes = Vec::new();
@@ -178,6 +191,11 @@ impl Reply {
         // What came by then has to do.
         let _ = tokio::time::timeout(limit, reading).await;
         bytes.truncate(MAX_BODY_BYTES);
+        let encoding = self.encoding();
+        if let Some(decoded) = encoding.decode_beginning(&bytes, MAX_BODY_BYTES as u64).filter(|text| !text.is_empty())
+        {
+            bytes = decoded;
+        }
         self.record.hide(&String::from_utf8_lossy(&bytes))
     }
 

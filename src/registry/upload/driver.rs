@@ -174,7 +174,7 @@ impl Registry {
                 upload.attempts.got_to(offset);
             }
             Step::Look => {
-                let found = self.head_blob(upload.repository, upload.blob.digest).await;
+                let found = self.confirm_blob(upload.repository, upload.blob.digest).await;
                 session.looked(found.map_err(failed(Operation::Ask))? == Some(upload.blob.size));
             }
             Step::Done | Step::Renew | Step::StartOver => {}

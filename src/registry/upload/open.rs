@@ -163,7 +163,7 @@ impl Registry {
         check_digest(&reply, digest)?;
         reply.discard().await;
         // Some registries say so and have nothing.
-        if self.head_blob(upload.repository, digest).await? != Some(upload.blob.size) {
+        if self.confirm_blob(upload.repository, digest).await? != Some(upload.blob.size) {
             upload.misled = true;
             return Ok(None);
         }
