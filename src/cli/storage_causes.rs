@@ -45,37 +45,26 @@ pub(super) fn storage_hints(refused: &Refused) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{OciErrorCode, OciFault, Refusal, RequestFacts};
 
-    fn refused(status: u16, text: Option<&str>, by: (bool, bool), storage_full: bool, coded: bool) -> Refused {
-        let unknown = OciFault { code: OciErrorCode::Other("UNKNOWN".into()), message: String::new() };
-        let refusal = Refusal {
-            status: http::StatusCode::from_u16(status).expect("a status"),
-            errors: coded.then_some(unknown).into_iter().collect(),
-            text: text.map(str::to_owned),
-            by_proxy: by.0,
-            by_gitea: by.1,
-            storage_full,
-            server: None,
-            retry_after: None,
-        };
-        let uri = "https://h/v2/a/blobs/uploads/1".parse().expect("a URI");
-        Refused { request: RequestFacts::of(&http::Method::PUT, &uri), refusal }
+    /// A session that is committed.
+    fn commit(status: u16, headers: &[(&'static str, &str)], body: &str) -> Refused {
+        Refused::sample("PUT", "/v2/a/blobs/uploads/1", status, headers, body)
     }
 
     #[test]
     fn who_is_full_and_where_to_look() {
+        let full = r#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":"no space left on device"}]}"#;
+        let page = |title: &str| format!("<html><head><title>{title}</title></head></html>");
         for (refused, cause, place) in [
-            (refused(500, Some("Internal Server Error - Gitea"), (false, true), false, false), "volume", "my-gitea"),
-            (refused(500, None, (false, false), false, false), "volume", "my-gitea"),
-            (refused(500, None, (false, false), true, true), "free space", "registry's log"),
-            (refused(507, None, (false, false), true, true), "free space", "registry's log"),
-            (refused(500, Some("500 Internal Server Error"), (true, false), false, false), "proxy", "registry's log"),
+            (commit(500, &[], &page("Internal Server Error - Gitea: Git with a cup of tea")), "volume", "my-gitea"),
+            (commit(500, &[], ""), "volume", "my-gitea"),
+            (commit(500, &[], full), "free space", "registry's log"),
+            (commit(500, &[("server", "nginx")], &page("500 Internal Server Error")), "proxy", "registry's log"),
         ] {
             assert!(may_be_full(&refused), "{refused}");
             let hints = storage_hints(&refused);
             assert!(hints[0].contains(cause) && hints[1].contains(place), "{refused}: {hints:?}");
         }
-        assert!(!may_be_full(&refused(502, None, (true, false), false, false)));
+        assert!(!may_be_full(&commit(502, &[], "")));
     }
 }

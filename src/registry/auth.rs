@@ -149,17 +149,17 @@ impl Authenticator {
         let insufficient_scope = challenges.iter().any(|challenge| {
             matches!(challenge, Challenge::Bearer { error: Some(error), .. } if error == "insufficient_scope")
         });
-        let challenged = challenges.iter().find_map(|challenge| match challenge {
+        let asked = challenges.iter().find_map(|challenge| match challenge {
             Challenge::Bearer { scope: Some(scope), .. } => Some(scope.as_str()),
             _ => None,
         });
-        let challenged = challenged.unwrap_or_default();
+        let asked = asked.unwrap_or_default();
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
         let refused_before = again || slot.is_denied();
         let has_credential = self.has_credential();
         let names_more_scope = match sent {
-            SentAuth::Token { generation, .. } => slot.is_short_of(scope, challenged, generation),
+            SentAuth::Token { generation, .. } => slot.is_short_of(scope, asked, generation),
             _ => false,
         };
         let refusal =
@@ -177,7 +177,7 @@ impl Authenticator {
             (AuthDecision::Renew, SentAuth::Token { generation, .. }) => {
                 slot.refuse(generation);
                 if names_more_scope {
-                    slot.widen(challenged);
+                    slot.widen(asked);
                 }
             }
             _ => {}

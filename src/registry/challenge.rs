@@ -54,12 +54,12 @@ pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
 /// The names of all schemes that an answer asks for, in lower case and fit to be shown; a Bearer challenge that names no
 /// token service says so.
 pub(super) fn schemes(headers: &HeaderMap) -> Vec<String> {
-    let named = read(headers).into_iter().map(|Raw { scheme, parameters }| {
+    let shown = read(headers).into_iter().map(|Raw { scheme, parameters }| {
         let lacks_realm = scheme == "bearer" && !parameters.iter().any(|(key, _)| key == "realm");
         let scheme = text::plain(&scheme, MAX_SCHEME_CHARACTERS);
         if lacks_realm { format!("{scheme} without a realm") } else { scheme }
     });
-    let mut names: Vec<String> = named.take(MAX_CHALLENGES).collect();
+    let mut names: Vec<String> = shown.take(MAX_CHALLENGES).collect();
     names.dedup();
     names
 }
@@ -152,12 +152,11 @@ fn passed_over(text: &str) -> &str {
 fn parameter(text: &str) -> Option<(&str, String, &str)> {
     let (name, after) = token(text);
     let value = after.strip_prefix('=').filter(|_| !name.is_empty())?;
-    let (value, after) = match value.strip_prefix('"') {
-        Some(quoted) => quoted_string(quoted)?,
-        None => {
-            let (value, after) = token(value);
-            (value.to_owned(), after)
-        }
+    let (value, after) = if let Some(quoted) = value.strip_prefix('"') {
+        quoted_string(quoted)?
+    } else {
+        let (value, after) = token(value);
+        (value.to_owned(), after)
     };
     (!value.is_empty()).then_some((name, value, after))
 }
@@ -284,7 +283,7 @@ mod tests {
             (r#"Bearer realm = "x", Basic realm="y""#, vec![of("bearer", &[]), y.clone()]),
             (r#"Negotiate dG9rZW4=, Basic realm="y""#, vec![of("negotiate", &[]), y.clone()]),
             (r#"Negotiate, Basic realm="y""#, vec![of("negotiate", &[]), y.clone()]),
-            (r#"NTLM, Negotiate, Basic"#, vec![of("ntlm", &[]), of("negotiate", &[]), of("basic", &[])]),
+            ("NTLM, Negotiate, Basic", vec![of("ntlm", &[]), of("negotiate", &[]), of("basic", &[])]),
             (r#"realm="x", Basic realm="y""#, vec![y.clone()]),
             (r#"Bearer realm="x", Basic realm="y"#, vec![x.clone(), of("basic", &[])]),
             // An address has to be quoted.

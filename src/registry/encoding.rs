@@ -31,8 +31,8 @@ pub(super) enum Encoding {
 impl Encoding {
     /// The encoding that an answer's headers name.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let named = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let all = named.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+        let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let all = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
         let mut names = all.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "identity");
         match (names.next(), names.next()) {
             (None, _) => Self::Identity,
@@ -73,9 +73,9 @@ impl Encoding {
     /// A whole body decoded; none where it is not encoded like that or has more than `limit` bytes.
     pub(super) fn decode(&self, bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut decoder = self.decoder(limit)?;
-        let mut decoded = decoder.push(bytes).ok()?;
-        decoded.extend(decoder.finish().ok()?);
-        Some(decoded)
+        let mut content = decoder.push(bytes).ok()?;
+        content.extend(decoder.finish().ok()?);
+        Some(content)
     }
 
     /// What can be decoded of the beginning of a body, up to `limit` bytes.
@@ -245,9 +245,9 @@ mod tests {
             let mut decoder = encoding.decoder(u64::MAX).expect("a decoder");
             let mut found = 0;
             for piece in body.chunks(decoder.piece()) {
-                let decoded = decoder.push(piece).expect("decoded");
-                assert!(decoded.len() <= 16 << 20, "{encoding:?}: {}", decoded.len());
-                found += decoded.len();
+                let content = decoder.push(piece).expect("decoded");
+                assert!(content.len() <= 16 << 20, "{encoding:?}: {}", content.len());
+                found += content.len();
             }
             found += decoder.finish().expect("whole").len();
             assert_eq!(found, bytes.len(), "{encoding:?}");

@@ -27,7 +27,7 @@ struct Facts {
 }
 
 impl RequestFacts {
-    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
+    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         // `authority()` could carry userinfo; host and port cannot.
         let host = uri.host().unwrap_or_default();
         let host = uri.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -79,6 +79,22 @@ pub struct Refused {
     pub request: RequestFacts,
     /// What was said.
     pub refusal: Refusal,
+}
+
+#[cfg(test)]
+impl Refused {
+    /// The answer to a request for `path`, for tests of what is made of it.
+    pub(crate) fn sample(method: &str, path: &str, status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
+        let uri = format!("https://registry.example{path}").parse().expect("a path");
+        let header = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_str(value).expect("a value"))
+        };
+        let headers = headers.iter().map(header).collect();
+        let status = StatusCode::from_u16(status).expect("a status");
+        let refusal = Refusal::read(status, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+        let method = method.parse().expect("a method");
+        Self { request: RequestFacts::of(&method, &uri), refusal }
+    }
 }
 
 impl fmt::Display for Refused {

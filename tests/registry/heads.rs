@@ -56,7 +56,6 @@ fn forgetful() -> Scripted {
     let named = AtomicBool::new(false);
     let manifest = std::sync::Mutex::new(Vec::new());
     Scripted::start_reading(move |request: &Request| match (request.method.as_str(), request.path()) {
-        ("HEAD", _) => answer(404, ""),
         ("POST", _) => with(202, "Location", "/v2/team/app/blobs/uploads/1"),
         ("PUT", path) if path.contains("/manifests/") => {
             manifest.lock().expect("unpoisoned").clone_from(&request.body);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::push::PushConfig;
-use idpbuilder_oci::registry::{Misdirection, RegistryError};
+use idpbuilder_oci::registry::{AskedScheme, Misdirection, RegistryError};
 
 use crate::fixture::{push_config, registry};
 use crate::lab::access::Login;
@@ -104,7 +104,7 @@ async fn a_refusal_of_what_was_not_sent_does_not_blame_the_credential() {
     let identity = Credential::IdentityToken { username: USER.to_owned(), token };
     let client = registry(&pushing.lab.host(), Some(identity));
     let error = client.probe_push("team/app", std::future::pending()).await.expect("no limit").expect_err("refused");
-    assert!(matches!(error, RegistryError::Unauthorized { credentials: false, .. }), "{error:?}");
+    assert!(matches!(error, RegistryError::UnknownScheme { asked: AskedScheme::Password, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -71,12 +71,17 @@ async fn a_digest_stays_when_its_tag_moves_on() {
 #[tokio::test]
 async fn what_the_tag_stands_for_is_asked_at_the_end() {
     let other = Digest::of(b"other").to_string();
-    for lie in [Lie::Header("Docker-Content-Digest", other), Lie::Status(404)] {
-        let script = [script::always(Op::HeadManifest, Fault::Lie(lie))];
+    let stranger = [script::always(Op::HeadManifest, Fault::Lie(Lie::Header("Docker-Content-Digest", other)))];
+    let absent = [Op::HeadManifest, Op::GetManifest].map(|op| script::always(op, Fault::Lie(Lie::Status(404))));
+    for script in [stranger.to_vec(), absent.to_vec()] {
         let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[1000]);
         let error = pushing.push().await.expect_err("not verified");
         assert!(matches!(error, PushError::NotVerified { .. }), "{error:?}");
     }
+    // Where HEAD knows nothing of what was just stored, GET is asked.
+    let script = [script::always(Op::HeadManifest, Fault::Lie(Lie::Status(404)))];
+    let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[1000]);
+    pushing.succeeds().await;
     // Where the answer does not say, the document itself is asked for.
     let pushing = Pushing::of(Setup::of(profile::ARTIFACTORY), &[1000]);
     pushing.succeeds().await;
