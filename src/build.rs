@@ -351,7 +351,7 @@ impl Request {
             .map_err(|source| BuildError::Destination { path: config.copy_to.clone(), source })?;
         let timestamp = || BuildError::Timestamp(config.timestamp);
         let modified = u64::try_from(config.timestamp).map_err(|_| timestamp())?;
-        let created = jiff::Timestamp::from_second(config.timestamp).map_err(|_| timestamp())?.to_string();
+        let created = rfc3339(config.timestamp).ok_or_else(timestamp)?;
         Ok(Self {
             names,
             destination,
@@ -383,6 +383,14 @@ impl Request {
             None => own,
         }
     }
+}
+
+/// Writes a time as RFC 3339 has it, to the last second that it can write: 9999-12-31T23:59:59Z.
+fn rfc3339(seconds: i64) -> Option<String> {
+    // A point in time ends some hours earlier, so that it can be shown anywhere on Earth.
+    let elapsed = jiff::Span::new().try_seconds(seconds).ok()?;
+    let time = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0).checked_add(elapsed).ok()?;
+    Some(format!("{time}Z"))
 }
 
 /// Where the store really is, to recognise it on the walk.

@@ -20,9 +20,12 @@ pub enum RemoveError {
 
 /// Removes the entries that `image` names; blobs stay until pruned.
 ///
-/// An id whose image has several names is refused unless `force` is set.
+/// An id that fits several images, or one with several names, is refused unless `force` is set.
 pub fn remove(store: &ImageStore, image: &str, force: bool) -> Result<Vec<Entry>, RemoveError> {
-    let selection = store.resolve(image)?;
+    let selection = match store.resolve(image) {
+        Err(StoreError::Ambiguous { .. }) if force => return Ok(store.remove(&store.entries_by_id(image)?)?),
+        selection => selection?,
+    };
     let names: Vec<_> = selection.entries.iter().filter_map(|entry| entry.name.clone()).collect();
     if names.len() > 1 && !force {
         return Err(RemoveError::SeveralNames { id: image.to_owned(), names });

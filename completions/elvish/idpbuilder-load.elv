@@ -18,8 +18,8 @@ set edit:completion:arg-completer[idpbuilder-load] = {|@words|
     }
     var completions = [
         &'idpbuilder-load'= {
-            cand -i 'File to read [default: standard input]'
-            cand --input 'File to read [default: standard input]'
+            cand -i 'File to read; - is standard input [default: standard input]'
+            cand --input 'File to read; - is standard input [default: standard input]'
             cand --progress 'How to show progress on standard error'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
             cand -q 'Print names only'

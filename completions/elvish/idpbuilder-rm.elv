@@ -20,8 +20,8 @@ set edit:completion:arg-completer[idpbuilder-rm] = {|@words|
         &'idpbuilder-rm'= {
             cand --lock-timeout 'Longest wait for other commands that use the store'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
-            cand -f 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
-            cand --force 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
+            cand -f 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names'
+            cand --force 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names'
             cand -a 'Remove every image'
             cand --all 'Remove every image'
             cand --prune 'Then free the space of everything that no name reaches'

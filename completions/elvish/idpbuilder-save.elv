@@ -18,8 +18,8 @@ set edit:completion:arg-completer[idpbuilder-save] = {|@words|
     }
     var completions = [
         &'idpbuilder-save'= {
-            cand -o 'File to write [default: standard output, when it is not a terminal]'
-            cand --output 'File to write [default: standard output, when it is not a terminal]'
+            cand -o 'File to write; - is standard output [default: standard output, when it is not a terminal]'
+            cand --output 'File to write; - is standard output [default: standard output, when it is not a terminal]'
             cand --format 'Kind of archive'
             cand --platform 'Platform to take out of an index'
             cand --progress 'How to show progress on standard error'

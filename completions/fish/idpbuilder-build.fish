@@ -18,7 +18,12 @@ complete -c idpbuilder-build -s w -l workdir -d 'Directory the command starts in
 complete -c idpbuilder-build -l expose -d 'Port the command listens on, or a range; repeatable' -r
 complete -c idpbuilder-build -l volume -d 'Path that holds data of its own; repeatable' -r
 complete -c idpbuilder-build -l stop-signal -d 'Signal that asks the container to stop' -r
-complete -c idpbuilder-build -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
+complete -c idpbuilder-build -l healthcheck-cmd -l health-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
+complete -c idpbuilder-build -l healthcheck-interval -l health-interval -d 'Time between two checks, for example 30s or 1m30s' -r
+complete -c idpbuilder-build -l healthcheck-timeout -l health-timeout -d 'Longest time that a check may take' -r
+complete -c idpbuilder-build -l healthcheck-start-period -l health-start-period -d 'Time to start up, in which a check that fails does not count' -r
+complete -c idpbuilder-build -l healthcheck-start-interval -l health-start-interval -d 'Time between two checks while the container starts up' -r
+complete -c idpbuilder-build -l healthcheck-retries -l health-retries -d 'Checks that have to fail one after the other until the container is unhealthy' -r
 complete -c idpbuilder-build -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-build -l chown -d 'Owner of all files, as numbers' -r
 complete -c idpbuilder-build -l chmod -d 'Permissions of all files and directories alike, in octal, as docker\'s COPY --chmod' -r
@@ -65,6 +70,7 @@ complete -c idpbuilder-build -l cluster-name -d 'Name that idpbuilder gave the c
 complete -c idpbuilder-build -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-build -l no-dockerfile -d 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built'
 complete -c idpbuilder-build -l pull -d 'Ask the registry for BASE even if the local store has it'
+complete -c idpbuilder-build -l no-healthcheck -d 'No health check, whatever the base has'
 complete -c idpbuilder-build -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-build -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-build -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'

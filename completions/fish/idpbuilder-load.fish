@@ -1,4 +1,4 @@
-complete -c idpbuilder-load -s i -l input -d 'File to read [default: standard input]' -r -F
+complete -c idpbuilder-load -s i -l input -d 'File to read; - is standard input [default: standard input]' -r -F
 complete -c idpbuilder-load -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'

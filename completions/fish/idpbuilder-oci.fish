@@ -66,7 +66,12 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l expose -d 'Port the command listens on, or a range; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l volume -d 'Path that holds data of its own; repeatable' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l stop-signal -d 'Signal that asks the container to stop' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-cmd -l health-cmd -d 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-interval -l health-interval -d 'Time between two checks, for example 30s or 1m30s' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-timeout -l health-timeout -d 'Longest time that a check may take' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-start-period -l health-start-period -d 'Time to start up, in which a check that fails does not count' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-start-interval -l health-start-interval -d 'Time between two checks while the container starts up' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l healthcheck-retries -l health-retries -d 'Checks that have to fail one after the other until the container is unhealthy' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l copy-to -d 'Where in the image the context lands' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chown -d 'Owner of all files, as numbers' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l chmod -d 'Permissions of all files and directories alike, in octal, as docker\'s COPY --chmod' -r
@@ -113,6 +118,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l kube-context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-dockerfile -d 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l pull -d 'Ask the registry for BASE even if the local store has it'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-healthcheck -d 'No health check, whatever the base has'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l no-cache -d 'Read every file again instead of taking layers from earlier builds'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l verify-reproducible -d 'Build the image a second time, from the files and in other conditions, and fail if it is another one'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s q -l quiet -d 'Print the image id only; with --push, REPOSITORY@DIGEST'
@@ -242,12 +248,12 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand index; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l lock-timeout -d 'Longest wait for other commands that use the store' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l store -d 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]' -r -F
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s f -l force -d 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s f -l force -d 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s a -l all -d 'Remove every image'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -l prune -d 'Then free the space of everything that no name reaches'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s q -l quiet -d 'Print nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s o -l output -d 'File to write [default: standard output, when it is not a terminal]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s o -l output -d 'File to write; - is standard output [default: standard output, when it is not a terminal]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l format -d 'Kind of archive' -r -f -a "docker-archive\t'What docker load reads'
 oci-archive\t'An OCI image layout in a tar'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l platform -d 'Platform to take out of an index' -r
@@ -260,7 +266,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s q -l quiet -d 'Say nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s i -l input -d 'File to read [default: standard input]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s i -l input -d 'File to read; - is standard input [default: standard input]' -r -F
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'

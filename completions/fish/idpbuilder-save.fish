@@ -1,4 +1,4 @@
-complete -c idpbuilder-save -s o -l output -d 'File to write [default: standard output, when it is not a terminal]' -r -F
+complete -c idpbuilder-save -s o -l output -d 'File to write; - is standard output [default: standard output, when it is not a terminal]' -r -F
 complete -c idpbuilder-save -l format -d 'Kind of archive' -r -f -a "docker-archive\t'What docker load reads'
 oci-archive\t'An OCI image layout in a tar'"
 complete -c idpbuilder-save -l platform -d 'Platform to take out of an index' -r

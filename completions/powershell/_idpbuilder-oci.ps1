@@ -73,6 +73,17 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             [CompletionResult]::new('--volume', '--volume', [CompletionResultType]::ParameterName, 'Path that holds data of its own; repeatable')
             [CompletionResult]::new('--stop-signal', '--stop-signal', [CompletionResultType]::ParameterName, 'Signal that asks the container to stop')
             [CompletionResult]::new('--healthcheck-cmd', '--healthcheck-cmd', [CompletionResultType]::ParameterName, 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none')
+            [CompletionResult]::new('--health-cmd', '--health-cmd', [CompletionResultType]::ParameterName, 'Command that tells whether the container is healthy: a JSON array, text for its shell, or none')
+            [CompletionResult]::new('--healthcheck-interval', '--healthcheck-interval', [CompletionResultType]::ParameterName, 'Time between two checks, for example 30s or 1m30s')
+            [CompletionResult]::new('--health-interval', '--health-interval', [CompletionResultType]::ParameterName, 'Time between two checks, for example 30s or 1m30s')
+            [CompletionResult]::new('--healthcheck-timeout', '--healthcheck-timeout', [CompletionResultType]::ParameterName, 'Longest time that a check may take')
+            [CompletionResult]::new('--health-timeout', '--health-timeout', [CompletionResultType]::ParameterName, 'Longest time that a check may take')
+            [CompletionResult]::new('--healthcheck-start-period', '--healthcheck-start-period', [CompletionResultType]::ParameterName, 'Time to start up, in which a check that fails does not count')
+            [CompletionResult]::new('--health-start-period', '--health-start-period', [CompletionResultType]::ParameterName, 'Time to start up, in which a check that fails does not count')
+            [CompletionResult]::new('--healthcheck-start-interval', '--healthcheck-start-interval', [CompletionResultType]::ParameterName, 'Time between two checks while the container starts up')
+            [CompletionResult]::new('--health-start-interval', '--health-start-interval', [CompletionResultType]::ParameterName, 'Time between two checks while the container starts up')
+            [CompletionResult]::new('--healthcheck-retries', '--healthcheck-retries', [CompletionResultType]::ParameterName, 'Checks that have to fail one after the other until the container is unhealthy')
+            [CompletionResult]::new('--health-retries', '--health-retries', [CompletionResultType]::ParameterName, 'Checks that have to fail one after the other until the container is unhealthy')
             [CompletionResult]::new('--copy-to', '--copy-to', [CompletionResultType]::ParameterName, 'Where in the image the context lands')
             [CompletionResult]::new('--chown', '--chown', [CompletionResultType]::ParameterName, 'Owner of all files, as numbers')
             [CompletionResult]::new('--chmod', '--chmod', [CompletionResultType]::ParameterName, 'Permissions of all files and directories alike, in octal, as docker''s COPY --chmod')
@@ -116,6 +127,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             [CompletionResult]::new('--kube-context', '--kube-context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
             [CompletionResult]::new('--no-dockerfile', '--no-dockerfile', [CompletionResultType]::ParameterName, 'Pack a context as it is although there is a Dockerfile or Containerfile in its root; Dockerfiles are not built')
             [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'Ask the registry for BASE even if the local store has it')
+            [CompletionResult]::new('--no-healthcheck', '--no-healthcheck', [CompletionResultType]::ParameterName, 'No health check, whatever the base has')
             [CompletionResult]::new('--no-cache', '--no-cache', [CompletionResultType]::ParameterName, 'Read every file again instead of taking layers from earlier builds')
             [CompletionResult]::new('--verify-reproducible', '--verify-reproducible', [CompletionResultType]::ParameterName, 'Build the image a second time, from the files and in other conditions, and fail if it is another one')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print the image id only; with --push, REPOSITORY@DIGEST')
@@ -305,8 +317,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
         'idpbuilder-oci;rm' {
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'Longest wait for other commands that use the store')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
-            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')
-            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Remove every image')
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Remove every image')
             [CompletionResult]::new('--prune', '--prune', [CompletionResultType]::ParameterName, 'Then free the space of everything that no name reaches')
@@ -317,8 +329,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             break
         }
         'idpbuilder-oci;save' {
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'File to write [default: standard output, when it is not a terminal]')
-            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'File to write [default: standard output, when it is not a terminal]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'File to write; - is standard output [default: standard output, when it is not a terminal]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'File to write; - is standard output [default: standard output, when it is not a terminal]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Kind of archive')
             [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Platform to take out of an index')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')
@@ -332,8 +344,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             break
         }
         'idpbuilder-oci;load' {
-            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'File to read [default: standard input]')
-            [CompletionResult]::new('--input', '--input', [CompletionResultType]::ParameterName, 'File to read [default: standard input]')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'File to read; - is standard input [default: standard input]')
+            [CompletionResult]::new('--input', '--input', [CompletionResultType]::ParameterName, 'File to read; - is standard input [default: standard input]')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print names only')

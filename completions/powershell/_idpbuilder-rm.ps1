@@ -23,8 +23,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-rm' -ScriptBlock {
         'idpbuilder-rm' {
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'Longest wait for other commands that use the store')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
-            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')
-            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all names of an image given by its id')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask, do not mind images that are not there, and remove all that an id fits, under all names')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Remove every image')
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Remove every image')
             [CompletionResult]::new('--prune', '--prune', [CompletionResultType]::ParameterName, 'Then free the space of everything that no name reaches')

@@ -21,8 +21,8 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-save' -ScriptBlock {
 
     $completions = @(switch ($command) {
         'idpbuilder-save' {
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'File to write [default: standard output, when it is not a terminal]')
-            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'File to write [default: standard output, when it is not a terminal]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'File to write; - is standard output [default: standard output, when it is not a terminal]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'File to write; - is standard output [default: standard output, when it is not a terminal]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Kind of archive')
             [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Platform to take out of an index')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')

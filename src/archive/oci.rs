@@ -9,7 +9,7 @@ use crate::image::{Content, Descriptor, Digest, Document, Index, LayoutMarker, R
 use crate::store::{ImageStore, StoreError};
 
 /// Where containerd, buildx and Docker put the full name; their `ref.name` is the tag alone.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Fails for a layout of a version we do not know.
 pub(super) fn check_layout(contents: &Contents) -> Result<(), ArchiveError> {
@@ -32,14 +32,23 @@ pub(super) fn images(store: &ImageStore, index: &Index) -> Result<Vec<Found>, Ar
         if let Some(missing) = search.missing(descriptor, 0)? {
             return Err(ArchiveError::Missing(blob_path(missing)));
         }
-        let name = descriptor.annotation(CONTAINERD_NAME).or_else(|| descriptor.annotation(annotation::REF_NAME));
-        let names = name.map(reference).transpose()?.into_iter();
+        let names = name_of(descriptor).map(reference).transpose()?.into_iter();
         match found.iter_mut().find(|image| image.document.digest() == descriptor.digest) {
             Some(image) => image.names.extend(names),
             None => found.push(Found { document: store.document(descriptor)?, names: names.collect() }),
         }
     }
     Ok(found)
+}
+
+/// The name of an image: containerd's, unless that is the name beside it with what Docker leaves unsaid.
+fn name_of(descriptor: &Descriptor) -> Option<&str> {
+    let short = descriptor.annotation(annotation::REF_NAME);
+    let Some(full) = descriptor.annotation(CONTAINERD_NAME) else { return short };
+    let is_same = |short: &&str| {
+        short.parse::<Reference>().is_ok_and(|reference| canonical(&reference.with_default_tag()) == full)
+    };
+    short.filter(is_same).or(Some(full))
 }
 
 /// What `index.json` says about the images of a `manifest.json` beside it.
@@ -85,7 +94,7 @@ impl<'a> Originals<'a> {
 }
 
 /// The name as containerd writes it: Docker leaves its own registry unsaid.
-fn canonical(name: &Reference) -> String {
+pub(super) fn canonical(name: &Reference) -> String {
     let text = name.to_string();
     match (name.registry(), name.repository().contains('/')) {
         (None, false) => format!("docker.io/library/{text}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use super::load::check_counts;
+use super::oci::{CONTAINERD_NAME, canonical};
 use super::unpacked::{Unpacked, is_zstd};
 use super::{ArchiveError, ArchiveFormat, DockerImage, blob_path};
 use crate::image::{Descriptor, Digest, Index, MAX_DOCUMENT_BYTES, Platform, Reference, annotation};
@@ -193,13 +194,22 @@ impl Plan {
                 self.blob(blob);
             }
             self.images.push((name.clone(), descriptor.digest));
-            let annotations = name.clone().map(|name| BTreeMap::from([(annotation::REF_NAME.to_owned(), name)]));
+            let annotations = name.as_deref().map(annotations);
             index.manifests.push(Descriptor { annotations, ..descriptor });
         }
         check_counts(index.manifests.len(), chosen.len())?;
         self.json("index.json", &index)?;
         self.json("oci-layout", &serde_json::json!({ "imageLayoutVersion": "1.0.0" }))
     }
+}
+
+/// How an index calls an image: by its name here and, for `ctr images import`, by the name that Kubernetes and Docker
+/// look for.
+fn annotations(name: &str) -> BTreeMap<String, String> {
+    let own = (annotation::REF_NAME.to_owned(), name.to_owned());
+    let reference = name.parse::<Reference>().ok();
+    let full = reference.map(|reference| (CONTAINERD_NAME.to_owned(), canonical(&reference.with_default_tag())));
+    std::iter::once(own).chain(full).collect()
 }
 
 /// A name as Docker's archives have it: with a tag, without a digest.

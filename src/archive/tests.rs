@@ -198,6 +198,8 @@ fn an_oci_archive_is_a_layout_of_the_chosen_images() {
     let index: Index = serde_json::from_value(json(&archive, "index.json")).expect("an index");
     let names: Vec<_> = index.manifests.iter().map(|m| m.annotation(annotation::REF_NAME)).collect();
     assert_eq!(names, [Some("app:v1"), Some("app:v2")]);
+    let names: Vec<_> = index.manifests.iter().map(|m| m.annotation("io.containerd.image.name")).collect();
+    assert_eq!(names, [Some("docker.io/library/app:v1"), Some("docker.io/library/app:v2")]);
     let wall_clock = |m: &Descriptor| m.annotation(annotation::CREATED).map(str::to_owned);
     assert!(index.manifests.iter().all(|m| m.digest == one.digest() && wall_clock(m).is_none()));
     for (path, content) in entries(&archive) {
@@ -205,6 +207,32 @@ fn an_oci_archive_is_a_layout_of_the_chosen_images() {
             assert_eq!(Digest::of(&content).hex(), hex);
         }
     }
+}
+
+#[test]
+fn what_containerd_calls_an_image_is_its_whole_name_and_comes_back_as_it_was() {
+    let names = [
+        ("app:v1", "docker.io/library/app:v1"),
+        ("team/app:v1", "docker.io/team/app:v1"),
+        ("docker.io/app:v2", "docker.io/library/app:v2"),
+        ("docker.io/library/app:v3", "docker.io/library/app:v3"),
+        ("gitea.cnoe.localtest.me:8443/giteaadmin/app:v1", "gitea.cnoe.localtest.me:8443/giteaadmin/app:v1"),
+        ("localhost/app:v1", "localhost/app:v1"),
+    ];
+    let (_dir, store) = open();
+    let own: Vec<&str> = names.iter().map(|(own, _)| *own).collect();
+    image(&store, &["one"], &own);
+    let archive = saved(&store, &own, ArchiveFormat::Oci, None);
+    let index: Index = serde_json::from_value(json(&archive, "index.json")).expect("an index");
+    let found: Vec<_> = index.manifests.iter().map(|m| m.annotation("io.containerd.image.name")).collect();
+    assert_eq!(found, names.map(|(_, full)| Some(full)));
+    let (_other_dir, other) = open();
+    let mut back: Vec<String> =
+        loaded(&other, &archive).expect("loads").into_iter().filter_map(|(name, _)| name).collect();
+    let mut own: Vec<String> = own.into_iter().map(str::to_owned).collect();
+    back.sort();
+    own.sort();
+    assert_eq!(back, own);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! same bytes ("Compatibility Matrix"); what neither knows stays as it is.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::image::{
     ContainerConfig, Descriptor, Digest, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, annotation,
@@ -164,10 +164,19 @@ impl Base {
 /// What a container of an image on a base is run with, as Docker has it.
 pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> ContainerConfig {
     let mut env = base.env;
+    let set: HashSet<String> = own.env.iter().map(|variable| name_of(variable).to_owned()).collect();
     let mut places: HashMap<String, usize> = HashMap::with_capacity(env.len());
-    for (place, variable) in env.iter().enumerate() {
-        places.entry(name_of(variable).to_owned()).or_insert(place);
-    }
+    // Of a variable that stands twice, the second one would win in a container: it goes with what it said.
+    let mut place = 0;
+    env.retain(|variable| {
+        let name = name_of(variable);
+        let is_kept = !set.contains(name) || !places.contains_key(name);
+        if is_kept {
+            places.entry(name.to_owned()).or_insert(place);
+            place += 1;
+        }
+        is_kept
+    });
     for variable in own.env {
         match places.entry(name_of(&variable).to_owned()) {
             Entry::Occupied(place) => env[*place.get()] = variable,

@@ -379,3 +379,19 @@ fn configurations_that_make_no_sense_are_refused() {
     let chosen = refused(&|config| config.ignore_file = Some("/nonexistent/file".into()));
     assert!(matches!(chosen, BuildError::Context(ContextError::IgnoreFile { .. })));
 }
+
+#[test]
+fn every_second_that_is_promised_can_be_built() {
+    let bench = Bench::new();
+    for (timestamp, expected) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (DEFAULT_TIMESTAMP, "1980-01-01T00:00:01Z"),
+        (951_782_400, "2000-02-29T00:00:00Z"),
+        (253_402_207_201, "9999-12-30T22:00:01Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+    ] {
+        let outcome = bench.build(&BuildConfig { timestamp, ..bench.config() }).expect(expected);
+        assert_eq!(rfc3339(timestamp).as_deref(), Some(expected));
+        assert_eq!(outcome.layers.len(), 1);
+    }
+}

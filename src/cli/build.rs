@@ -28,7 +28,7 @@ use crate::build::{
     Layers, Settling, Sources, build, build_index,
 };
 use crate::explain::ExplainConfig;
-use crate::image::{Document, Platform, Reference};
+use crate::image::{Document, HealthCheck, Platform, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
@@ -79,7 +79,8 @@ pub(super) struct Args {
     /// Put the own layers of a stored image, which stands in CONTEXT's place, on BASE: nothing is packed
     #[arg(long, value_name = "BASE", conflicts_with_all = ["context_flag", "context_for", "from", "labels", "annotations",
           "no_dockerfile", "ignorefile", "exclude", "entrypoint", "cmd", "env", "user", "workdir", "expose", "volume", "stop_signal",
-          "healthcheck_cmd", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "verify_reproducible",
+          "healthcheck_cmd", "healthcheck_interval", "healthcheck_timeout", "healthcheck_start_period",
+          "healthcheck_start_interval", "healthcheck_retries", "no_healthcheck", "copy_to", "chown", "chmod", "copy", "add_tar", "layers", "no_cache", "verify_reproducible",
           "compression_format", "compression_level", "timestamp"])]
     rebase: Option<String>,
     /// The base that the image has, where its annotation does not tell; scratch means none
@@ -200,6 +201,9 @@ impl Run for Args {
         if let Some(base) = configs.iter().find_map(|config| config.base.as_ref()) {
             tell_triggers(ui, &self.from, base);
         }
+        for config in &configs {
+            check_health(config)?;
+        }
         let base = configs[0].base.clone();
         let push = self.push_config(ui, destinations)?;
         let (built, pushed) = if let Some(push) = push {
@@ -238,6 +242,19 @@ impl Built {
             Self::Image(image) => vec![&image.document],
             Self::Index(index) => index.images.iter().map(|(_, image)| &image.document).collect(),
         }
+    }
+}
+
+/// Refuses settings of a health check where neither a flag nor the base has a command for it.
+fn check_health(config: &BuildConfig) -> Result<(), Failure> {
+    let has_command = |check: &HealthCheck| !check.test.is_empty() && check.test != ["NONE"];
+    let base = config.base.as_ref().and_then(|base| base.config.config.healthcheck.as_ref());
+    match &config.runtime.healthcheck {
+        Some(own) if own.test.is_empty() && !base.is_some_and(has_command) => {
+            Err(Failure::usage("there are settings of a health check, and no command for it")
+                .hint("give one with --healthcheck-cmd, or build on a base that has one"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -69,7 +69,9 @@ impl From<StoreError> for Failure {
             StoreError::NotFound { known, .. } => {
                 (Kind::Image, Some(format!("idpbuilder-list shows what is stored, among it {}", known.join(", "))))
             }
-            StoreError::Ambiguous { .. } => (Kind::Image, Some("give more digits of the id, or a name".to_owned())),
+            StoreError::Ambiguous { .. } => {
+                (Kind::Image, Some("give more digits of the id, its manifest's digest, or a name".to_owned()))
+            }
             StoreError::Platform { .. } => (Kind::Image, Some("choose one of them with --platform".to_owned())),
             StoreError::NotALayout(_) => {
                 (Kind::Failed, Some("name an empty directory or an image layout with --store".to_owned()))
@@ -222,6 +224,7 @@ impl From<ContextError> for Failure {
             }
             ContextError::IgnoreFile { .. }
             | ContextError::IgnoreFileKind { .. }
+            | ContextError::IgnoreFileDangling { .. }
             | ContextError::IgnoreFileSize { .. } => (Kind::Image, Some("name another ignore file with --ignorefile")),
             ContextError::Rule(_) => (Kind::Image, Some("correct the pattern; patterns are those of .dockerignore")),
         };

@@ -16,7 +16,7 @@ use crate::archive::load;
 /// Reads what `docker save`, `podman save`, skopeo and idpbuilder-save write, compressed or not.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
-    /// File to read [default: standard input]
+    /// File to read; - is standard input [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Print names only
@@ -32,14 +32,15 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
-        if self.input.is_none() && ui.env.stdin_is_terminal {
+        let input = self.input.as_ref().filter(|path| path.as_os_str() != "-");
+        if input.is_none() && ui.env.stdin_is_terminal {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("name a file with -i FILE, or pipe one: docker save IMAGE | idpbuilder-load"));
         }
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
         let outcome = ui.run_blocking(|interrupt| {
-            let reader: Box<dyn Read> = match &self.input {
+            let reader: Box<dyn Read> = match input {
                 None => Box::new(std::io::stdin().lock()),
                 Some(path) => Box::new(File::open(ui.absolute(path)).map_err(|source| {
                     Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display()))

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod failure;
 mod format;
 mod generate;
+mod go_duration;
 mod hardening;
 mod index;
 mod inspect;

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Names, digests or ids of stored images
     #[arg(value_name = "IMAGE", required_unless_present_any = ["all", "prune"], conflicts_with = "all")]
     images: Vec<String>,
-    /// Do not ask, do not mind images that are not there, and remove all names of an image given by its id
+    /// Do not ask, do not mind images that are not there, and remove all that an id fits, under all names
     #[arg(short, long)]
     force: bool,
     /// Remove every image

@@ -1,9 +1,15 @@
 //! The flags that say how the image runs, turned into the configuration's terms.
 
+mod health;
+mod signal;
+
+use std::ffi::{OsStr, OsString};
+
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::build::Resets;
-use crate::image::{ContainerConfig, HealthCheck};
+use crate::image::ContainerConfig;
+use health::HealthArgs;
 
 /// How the image runs.
 #[derive(Debug, clap::Args)]
@@ -32,9 +38,8 @@ pub(super) struct RuntimeArgs {
     /// Signal that asks the container to stop
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
-    /// Command that tells whether the container is healthy: a JSON array, text for its shell, or none
-    #[arg(long, value_name = "COMMAND")]
-    healthcheck_cmd: Option<String>,
+    #[command(flatten)]
+    health: HealthArgs,
 }
 
 impl RuntimeArgs {
@@ -51,11 +56,11 @@ impl RuntimeArgs {
             user: self.user.as_deref().map(user).transpose()?,
             working_dir: self.workdir.as_deref().map(|path| absolute("--workdir", path)).transpose()?,
             stop_signal: self.stop_signal.as_deref().map(signal).transpose()?,
-            healthcheck: self.healthcheck_cmd.as_deref().map(healthcheck).transpose()?,
+            healthcheck: self.health.resolve()?,
             ..ContainerConfig::default()
         };
         for text in &self.env {
-            set_variable(ui, &mut config.env, text)?;
+            set_variable(|name| ui.env.vars.get(OsStr::new(name)).cloned(), &mut config.env, text)?;
         }
         for text in &self.expose {
             config.exposed_ports.extend(ports(text)?);
@@ -91,16 +96,25 @@ fn words(flag: &str, text: &str) -> Result<Vec<String>, Failure> {
     Ok(words)
 }
 
-fn set_variable(ui: &Ui, variables: &mut Vec<String>, text: &str) -> Result<(), Failure> {
+/// Sets `NAME=VALUE`, or `NAME` with the value that `variable` finds.
+fn set_variable(
+    variable: impl Fn(&str) -> Option<OsString>,
+    variables: &mut Vec<String>,
+    text: &str,
+) -> Result<(), Failure> {
     let name = text.split('=').next().unwrap_or_default();
     if name.is_empty() || name.contains(char::is_whitespace) || text.contains('\0') {
         return Err(Failure::usage(format!("--env takes NAME or NAME=VALUE, not `{text}`")));
     }
-    let assignment = match (text.contains('='), ui.env.var(name)) {
-        (true, _) => text.to_owned(),
-        (false, Some(value)) => format!("{name}={value}"),
-        // As docker has it: a variable that is not set here is not set there.
-        (false, None) => return Ok(()),
+    let assignment = if text.contains('=') {
+        text.to_owned()
+    } else {
+        // As docker has it: a variable that is not set here is not set there, and one that is empty is empty.
+        let Some(value) = variable(name) else { return Ok(()) };
+        let value = value.into_string().map_err(|_| {
+            Failure::usage(format!("the value of {name} is not UTF-8 text, which an image cannot hold"))
+        })?;
+        format!("{name}={value}")
     };
     variables.retain(|other| other.split('=').next() != Some(name));
     variables.push(assignment);
@@ -140,29 +154,10 @@ fn ports(text: &str) -> Result<Vec<String>, Failure> {
 }
 
 fn signal(text: &str) -> Result<String, Failure> {
-    let number = text.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number));
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    let name = name.len() >= 2
-        && name.len() <= 12
-        && name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-'));
-    if number || name {
-        return Ok(text.to_owned());
-    }
-    Err(Failure::usage(format!("--stop-signal takes a name such as SIGTERM or a number, not `{text}`")))
-}
-
-fn healthcheck(text: &str) -> Result<HealthCheck, Failure> {
-    let words = if text.eq_ignore_ascii_case("none") {
-        vec!["NONE".to_owned()]
-    } else if text.trim_start().starts_with('[') {
-        std::iter::once("CMD".to_owned()).chain(self::words("--healthcheck-cmd", text)?).collect()
-    } else if text.trim().is_empty() {
-        return Err(Failure::usage("--healthcheck-cmd is empty").hint("--healthcheck-cmd none turns a check off"));
-    } else {
-        vec!["CMD-SHELL".to_owned(), text.to_owned()]
-    };
-    Ok(HealthCheck { test: words, ..HealthCheck::default() })
+    signal::parse(text).ok_or_else(|| {
+        Failure::usage(format!("--stop-signal takes a signal of Linux, not `{text}`"))
+            .hint("give a name such as SIGTERM, QUIT or SIGRTMIN+3, or a number from 1 to 64")
+    })
 }
 
 #[cfg(test)]
@@ -180,6 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn variables_come_from_here_unless_they_have_a_value() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let here = |name: &str| match name {
+            "SET" => Some(OsString::from("a=b")),
+            "EMPTY" => Some(OsString::new()),
+            "BYTES" => Some(OsString::from_vec(vec![0xff])),
+            _ => None,
+        };
+        let mut variables = Vec::new();
+        for text in ["SET", "EMPTY", "UNSET", "A=1", "B=", "A=2", "C=x y"] {
+            set_variable(here, &mut variables, text).expect(text);
+        }
+        assert_eq!(variables, ["SET=a=b", "EMPTY=", "B=", "A=2", "C=x y"]);
+        for text in ["", "=x", "A B=1", "BYTES"] {
+            set_variable(here, &mut variables, text).expect_err(text);
+        }
+    }
+
+    #[test]
     fn ports_and_ranges() {
         assert_eq!(ports("80").expect("a port"), ["80/tcp"]);
         assert_eq!(ports("53/UDP").expect("a port"), ["53/udp"]);
@@ -191,26 +205,13 @@ mod tests {
 
     #[test]
     fn signals_users_and_paths() {
-        for text in ["SIGTERM", "TERM", "9", "SIGRTMIN+3"] {
-            assert!(signal(text).is_ok(), "{text}");
-        }
-        for text in ["", "sigterm", "0", "65", "S IG"] {
-            assert!(signal(text).is_err(), "{text}");
-        }
+        assert_eq!(signal("sigterm").expect("a signal"), "SIGTERM");
+        assert!(signal("SIGNAL").is_err());
         for (text, good) in
             [("app", true), ("1000:1000", true), ("", false), ("a:b:c", false), ("a b", false), ("a:", false)]
         {
             assert_eq!(user(text).is_ok(), good, "{text}");
         }
         assert!(absolute("--workdir", "app").is_err());
-    }
-
-    #[test]
-    fn health_checks() {
-        let test = |text| healthcheck(text).expect(text).test;
-        assert_eq!(test("none"), ["NONE"]);
-        assert_eq!(test("curl -f /"), ["CMD-SHELL", "curl -f /"]);
-        assert_eq!(test(r#"["/app","health"]"#), ["CMD", "/app", "health"]);
-        assert!(healthcheck(" ").is_err());
     }
 }

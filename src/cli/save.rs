@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Names, digests or ids of stored images
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
-    /// File to write [default: standard output, when it is not a terminal]
+    /// File to write; - is standard output [default: standard output, when it is not a terminal]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Kind of archive
@@ -55,13 +55,14 @@ impl Run for Args {
             Kinds::DockerArchive => ArchiveFormat::Docker,
             Kinds::OciArchive => ArchiveFormat::Oci,
         };
-        if self.output.is_none() && ui.env.stdout_is_terminal {
+        let output = self.output.as_ref().filter(|path| path.as_os_str() != "-");
+        if output.is_none() && ui.env.stdout_is_terminal {
             return Err(Failure::usage("an archive is not for a terminal")
                 .hint("name a file with -o FILE, or pipe it: idpbuilder-save IMAGE | docker load"));
         }
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
-        let Some(path) = &self.output else {
+        let Some(path) = output else {
             return ui.run_blocking(|interrupt| {
                 let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
                 save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;

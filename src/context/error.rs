@@ -73,6 +73,12 @@ pub enum ContextError {
         /// What.
         path: PathBuf,
     },
+    /// The ignore file is a link, and nothing is where it leads.
+    #[error("ignore file `{}` is a link that leads nowhere", path.display())]
+    IgnoreFileDangling {
+        /// The link.
+        path: PathBuf,
+    },
     /// The ignore file is too large to be one.
     #[error("ignore file `{}` has more than the {MAX_IGNORE_FILE_BYTES} bytes allowed", path.display())]
     IgnoreFileSize {

@@ -121,7 +121,12 @@ impl Context {
             match std::fs::metadata(self.root.join(name)) {
                 Ok(metadata) if metadata.is_file() => return Ok(Some(shown)),
                 Ok(_) => return Err(ContextError::IgnoreFileKind { path: shown }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Whoever made the link wants its rules, which would not hold.
+                    if self.root.join(name).is_symlink() {
+                        return Err(ContextError::IgnoreFileDangling { path: shown });
+                    }
+                }
                 Err(source) => return Err(ContextError::IgnoreFile { path: shown, source }),
             }
         }

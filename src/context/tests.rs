@@ -102,6 +102,12 @@ fn ignore_files_are_chosen_in_order_and_stay_in() {
     fs::remove_file(dir.path().join(".containerignore")).expect("removed");
     fs::create_dir(dir.path().join(".containerignore")).expect("made");
     assert!(matches!(context.ignore_file(None), Err(ContextError::IgnoreFileKind { .. })));
+    fs::remove_dir(dir.path().join(".containerignore")).expect("removed");
+    symlink("nowhere", dir.path().join(".containerignore")).expect("linked");
+    let dangling = context.ignore_file(None);
+    assert!(matches!(dangling, Err(ContextError::IgnoreFileDangling { .. })), "{dangling:?}");
+    fs::write(dir.path().join("nowhere"), "a\n").expect("written");
+    assert!(context.ignore_file(None).expect("a link to a file").is_some());
 }
 
 #[test]

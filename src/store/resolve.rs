@@ -56,23 +56,29 @@ impl ImageStore {
         }
     }
 
-    fn by_id(&self, text: &str, entries: &[Entry]) -> Result<Option<Selection>, StoreError> {
+    /// Returns the entries of all images that an id or the beginning of one fits.
+    pub fn entries_by_id(&self, text: &str) -> Result<Vec<Entry>, StoreError> {
+        let entries = self.entries()?;
+        Ok(self.fitting(text, &entries).into_iter().cloned().collect())
+    }
+
+    fn fitting<'a>(&self, text: &str, entries: &'a [Entry]) -> Vec<&'a Entry> {
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
         let is_hex = prefix.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !is_hex || !(MIN_ID_PREFIX..=64).contains(&prefix.len()) {
-            return Ok(None);
+            return Vec::new();
         }
-        let mut found: Vec<&Entry> = Vec::new();
-        for entry in entries {
-            let fits = |digest: Digest| digest.hex().starts_with(prefix);
-            let config = || {
-                let document = self.document(&entry.descriptor).ok()?;
-                document.manifest().map(|manifest| manifest.config.digest)
-            };
-            if fits(entry.descriptor.digest) || config().is_some_and(fits) {
-                found.push(entry);
-            }
-        }
+        let fits = |digest: Digest| digest.hex().starts_with(prefix);
+        let config = |entry: &Entry| {
+            let document = self.document(&entry.descriptor).ok()?;
+            document.manifest().map(|manifest| manifest.config.digest)
+        };
+        let is_meant = |entry: &&Entry| fits(entry.descriptor.digest) || config(entry).is_some_and(fits);
+        entries.iter().filter(is_meant).collect()
+    }
+
+    fn by_id(&self, text: &str, entries: &[Entry]) -> Result<Option<Selection>, StoreError> {
+        let found = self.fitting(text, entries);
         let Some(first) = found.first() else { return Ok(None) };
         let images = found.iter().map(|entry| entry.descriptor.digest).collect::<std::collections::BTreeSet<_>>();
         if images.len() > 1 {

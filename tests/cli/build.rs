@@ -145,7 +145,7 @@ fn every_option_reaches_the_image() {
         "--label",
         "a=1",
         "--label",
-        "b",
+        "b=",
         "--annotation",
         "org.opencontainers.image.title=App",
         "--entrypoint",

@@ -24,6 +24,7 @@ mod audience;
 mod bases;
 mod build;
 mod composed;
+mod configured;
 mod doctor;
 mod generated;
 mod habits;

@@ -104,6 +104,11 @@ fn what_is_said_goes_over_the_base() {
     };
     let config = base.under(own(said.clone()), Resets::default()).config;
     assert_eq!(config.env, ["PATH=/bin", "A=3", "B=2"]);
+    // What stands twice is replaced once; twins that nothing is said of stay as they are.
+    let twice = texts(&["A=1", "X=1", "B=1", "A=2", "X=2", "A=3"]);
+    let base_twice = ContainerConfig { env: twice, ..ContainerConfig::default() };
+    let said_twice = ContainerConfig { env: texts(&["A=9", "C=1"]), ..ContainerConfig::default() };
+    assert_eq!(super::inherited(base_twice, said_twice).env, ["A=9", "X=1", "B=1", "X=2", "C=1"]);
     assert_eq!((&config.entrypoint, &config.cmd), (&texts(&["/entry"]), &texts(&["other"])));
     assert_eq!((config.exposed_ports.len(), config.volumes.len(), config.labels.len()), (2, 2, 2));
     assert_eq!(config.labels["b"], "2");
@@ -210,5 +215,5 @@ fn a_base_whose_manifest_and_configuration_differ_is_refused() {
 fn the_last_of_several_variables_of_a_name_counts_where_the_first_is() {
     let env = |words: &[&str]| ContainerConfig { env: texts(words), ..ContainerConfig::default() };
     let merged = inherited(env(&["A=1", "B=1", "A=2"]), env(&["A=3", "C=1", "C=2", "D"]));
-    assert_eq!(merged.env, ["A=3", "B=1", "A=2", "C=2", "D"]);
+    assert_eq!(merged.env, ["A=3", "B=1", "C=2", "D"]);
 }
