@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 /// How often a wait looks whether it is over.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// Bytes of a program's standard error that are kept.
+pub const MAX_COMPLAINT: usize = 4096;
 /// How often the end of a program that said everything is looked for.
 const EXIT_TICK: Duration = Duration::from_millis(2);
 
@@ -31,8 +33,19 @@ pub enum NoAnswer<E> {
     Over(E),
 }
 
-/// Runs a program to its end: `input` on standard input, at most `limit` bytes from standard output, nothing from
-/// standard error. Its output may hold secrets, and so is wiped when dropped.
+/// What a program that ended left.
+#[derive(Debug)]
+pub struct Answered {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output. It may hold secrets, and so is wiped when dropped.
+    pub output: Zeroizing<Vec<u8>>,
+    /// The beginning of what it wrote to standard error, at most [`MAX_COMPLAINT`] bytes.
+    pub complaint: Zeroizing<Vec<u8>>,
+}
+
+/// Runs a program to its end: `input` on standard input, at most `limit` bytes from standard output, and the beginning
+/// of standard error, whose rest is read and dropped.
 ///
 /// It leads a process group of its own, all of which is killed when `over` answers something. Programs that ask on the
 /// terminal cannot do that from there.
@@ -45,9 +58,9 @@ pub fn answer<E>(
     input: &[u8],
     limit: usize,
     over: impl Fn() -> Option<E>,
-) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), NoAnswer<E>> {
+) -> Result<Answered, NoAnswer<E>> {
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut running = Running::start(command).map_err(NoAnswer::Start)?;
     if let Some(mut stdin) = running.child.stdin.take() {
         // A short input fits the pipe. A program that does not read it may still answer.
@@ -56,14 +69,15 @@ pub fn answer<E>(
     let mut stdout = running.child.stdout.take().expect("it is piped");
     let mut output = Zeroizing::new(Vec::with_capacity(limit.min(64 * 1024)));
     let mut part = Zeroizing::new([0; 4096]);
+    let mut complaints = Complaints { stderr: running.child.stderr.take(), kept: Zeroizing::default() };
     loop {
         if let Some(reason) = over() {
             return Err(NoAnswer::Over(reason));
         }
-        match poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&TICK)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(NoAnswer::Read(error.into())),
+        match complaints.wait_beside(&stdout) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => return Err(NoAnswer::Read(error)),
         }
         match stdout.read(part.as_mut_slice()) {
             Ok(0) => break,
@@ -76,13 +90,62 @@ pub fn answer<E>(
     loop {
         if let Some(status) = running.child.try_wait().map_err(NoAnswer::Read)? {
             running.ended = true;
-            return Ok((status, output));
+            complaints.take_rest();
+            return Ok(Answered { status, output, complaint: complaints.kept });
         }
         if let Some(reason) = over() {
             return Err(NoAnswer::Over(reason));
         }
         // The standard library has no wait with a deadline.
         std::thread::sleep(EXIT_TICK);
+    }
+}
+
+/// The standard error of a program.
+struct Complaints {
+    /// `None` once it ended.
+    stderr: Option<ChildStderr>,
+    kept: Zeroizing<Vec<u8>>,
+}
+
+impl Complaints {
+    /// Waits a moment for either stream and takes in what is on standard error; whether `stdout` can be read.
+    fn wait_beside(&mut self, stdout: &ChildStdout) -> io::Result<bool> {
+        let mut waits = vec![PollFd::new(stdout, PollFlags::IN)];
+        waits.extend(self.stderr.as_ref().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
+        match poll(&mut waits, Some(&TICK)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = waits.iter().map(|wait| !wait.revents().is_empty()).collect();
+        if ready.get(1) == Some(&true) {
+            self.take();
+        }
+        Ok(ready[0])
+    }
+
+    /// Takes in what is there now; a program that was left running may keep the stream open.
+    fn take_rest(&mut self) {
+        while let Some(stderr) = &self.stderr {
+            let none = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if self.kept.len() == MAX_COMPLAINT || poll(&mut [PollFd::new(stderr, PollFlags::IN)], Some(&none)) != Ok(1)
+            {
+                return;
+            }
+            self.take();
+        }
+    }
+
+    fn take(&mut self) {
+        let mut part = Zeroizing::new([0; 4096]);
+        let Some(stderr) = &mut self.stderr else { return };
+        match stderr.read(part.as_mut_slice()) {
+            Ok(0) | Err(_) => self.stderr = None,
+            Ok(count) => {
+                let room = MAX_COMPLAINT - self.kept.len();
+                self.kept.extend_from_slice(&part[..count.min(room)]);
+            }
+        }
     }
 }
 
@@ -140,10 +203,11 @@ mod tests {
 
     #[test]
     fn the_answer_is_everything_on_standard_output() {
-        let (status, output) = answer(&mut shell("cat; echo aside >&2; exit 3"), b"in", 2, patient).expect("ended");
-        assert_eq!((status.code(), output.as_slice()), (Some(3), &b"in"[..]));
-        let (_, empty) = answer(&mut shell("cat"), b"", 0, patient).expect("no input is the end of the input");
-        assert!(empty.is_empty());
+        let answered = answer(&mut shell("cat; echo aside >&2; exit 3"), b"in", 2, patient).expect("ended");
+        assert_eq!((answered.status.code(), answered.output.as_slice()), (Some(3), &b"in"[..]));
+        assert_eq!(answered.complaint.as_slice(), b"aside\n");
+        let empty = answer(&mut shell("cat"), b"", 0, patient).expect("no input is the end of the input");
+        assert!(empty.output.is_empty() && empty.complaint.is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings in layers: flag, environment, settings file, default; each value knows where it came from.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -81,9 +82,49 @@ struct File {
     credential_store: Option<StoreKind>,
 }
 
-/// Why the settings file cannot be used.
+/// Why there is no home directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoHome {
+    /// It would depend on the current directory.
+    #[error("HOME is `{}`, which is not an absolute path", .0.display())]
+    Relative(PathBuf),
+    /// There is no HOME, and the system's database of users has nothing in its place.
+    #[error("HOME is not set, and the system knows no home directory of this user")]
+    Unknown,
+    /// There is no HOME, and the account's directory was never made, as for `nobody`.
+    #[error("HOME is not set, and this user's home directory `{}` does not exist", .0.display())]
+    Absent(PathBuf),
+}
+
+/// The home directory by the value of HOME, which counts if there is one, and by the user's account. It never depends on
+/// the current directory: a login would end up in whatever is there. `account` is what the system's database of users has.
+///
+/// # Errors
+///
+/// Fails if neither is an absolute path, or the database names a directory that is not there.
+pub fn home_of(
+    variable: Option<&OsStr>,
+    account: Option<&Path>,
+    is_directory: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, NoHome> {
+    match variable.map(Path::new) {
+        Some(home) if home.is_absolute() => return Ok(home.to_owned()),
+        Some(home) => return Err(NoHome::Relative(home.to_owned())),
+        None => {}
+    }
+    match account.filter(|home| home.is_absolute()) {
+        Some(home) if is_directory(home) => Ok(home.to_owned()),
+        Some(home) => Err(NoHome::Absent(home.to_owned())),
+        None => Err(NoHome::Unknown),
+    }
+}
+
+/// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is no directory for anything of ours.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
     /// It cannot be read.
     #[error("cannot read `{}`", path.display())]
     Io {
@@ -109,8 +150,8 @@ pub enum ConfigError {
 pub struct Given {
     /// The program's directory: `IDPBUILDER_HOME`.
     pub home: Option<PathBuf>,
-    /// The user's home directory.
-    pub user_home: Option<PathBuf>,
+    /// The user's home directory, or why there is none; not asked for where `home` is given.
+    pub user_home: Option<Result<PathBuf, NoHome>>,
     /// `--store`.
     pub store_flag: Option<PathBuf>,
     /// `IDPBUILDER_STORE`.
@@ -137,8 +178,8 @@ impl Settings {
     pub fn resolve(given: Given) -> Result<Self, ConfigError> {
         let home = match (given.home, given.user_home) {
             (Some(home), _) => Setting::new(home, Source::Environment("IDPBUILDER_HOME")),
-            (None, Some(user)) => Setting::new(user.join(".idpbuilder"), Source::Default),
-            (None, None) => Setting::new(PathBuf::from(".idpbuilder"), Source::Default),
+            (None, Some(user)) => Setting::new(user?.join(".idpbuilder"), Source::Default),
+            (None, None) => return Err(NoHome::Unknown.into()),
         };
         let path = home.value.join("config.toml");
         let file = read(&path)?;
@@ -204,6 +245,48 @@ mod tests {
 
         let flags = Given { store_flag: Some("/flag".into()), ..variables };
         assert_eq!(Settings::resolve(flags).expect("flags").store.source.to_string(), "--store");
+    }
+
+    #[test]
+    fn home_is_never_below_the_current_directory() {
+        let (home, account) = (|path: &str| Ok(PathBuf::from(path)), Some("/home/account"));
+        let absent = || Err(NoHome::Absent("/nonexistent".into()));
+        let relative = |path: &str| Err(NoHome::Relative(path.into()));
+        for (variable, account, expected) in [
+            (Some("/home/u"), account, home("/home/u")),
+            (Some("/home/u"), None, home("/home/u")),
+            // A HOME that is to be made counts too, as it always did.
+            (Some("/nonexistent"), account, home("/nonexistent")),
+            (Some("/"), None, home("/")),
+            (None, account, home("/home/account")),
+            (None, Some("/"), home("/")),
+            (None, Some("/nonexistent"), absent()),
+            (None, Some(""), Err(NoHome::Unknown)),
+            (None, Some("home"), Err(NoHome::Unknown)),
+            (None, None, Err(NoHome::Unknown)),
+            (Some("."), account, relative(".")),
+            (Some("home/u"), account, relative("home/u")),
+            (Some("~"), None, relative("~")),
+        ] {
+            let found =
+                home_of(variable.map(OsStr::new), account.map(Path::new), |path| path != Path::new("/nonexistent"));
+            assert_eq!(found, expected, "{variable:?} {account:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_home_directory_there_are_no_settings() {
+        let resolve = |home: Option<&str>, user_home| {
+            let given = Given { home: home.map(PathBuf::from), user_home, ..Given::default() };
+            Settings::resolve(given).map(|settings| settings.home.value)
+        };
+        let found = resolve(None, Some(Ok("/nowhere/u".into()))).expect("a home");
+        assert_eq!(found, Path::new("/nowhere/u/.idpbuilder"));
+        let found = resolve(Some("/nowhere/own"), Some(Err(NoHome::Unknown))).expect("a directory of its own");
+        assert_eq!(found, Path::new("/nowhere/own"));
+        for none in [None, Some(Err(NoHome::Unknown)), Some(Err(NoHome::Relative(".".into())))] {
+            assert!(matches!(resolve(None, none), Err(ConfigError::NoHome(_))));
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Env {
     pub cwd: PathBuf,
     /// The user whose process this is, by number; not the one whose rights a set-user-ID file would give it.
     pub uid: u32,
+    /// The home directory of this process's user in the system's database of users, where HOME does not say it.
+    pub account_home: Option<PathBuf>,
     /// The executable's own file, where links point to.
     pub executable: Option<PathBuf>,
     /// Whether a person can answer on standard input.
@@ -34,6 +36,7 @@ impl Env {
             vars: std::env::vars_os().collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             uid: rustix::process::getuid().as_raw(),
+            account_home: account_home(),
             executable: std::env::current_exe().ok(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
@@ -51,14 +54,18 @@ impl Env {
         self.os(name)?.to_str()
     }
 
-    /// The user's home directory.
-    pub fn home(&self) -> Option<PathBuf> {
-        self.os("HOME").map(PathBuf::from)
-    }
-
     /// The architecture this program was compiled for, in Rust's name.
     pub fn architecture(&self) -> &'static str {
         std::env::consts::ARCH
+    }
+}
+
+/// What the system's database of users has, asked only where HOME is not set: it may ask a server.
+fn account_home() -> Option<PathBuf> {
+    match std::env::var_os("HOME") {
+        Some(home) if !home.is_empty() => None,
+        // The standard library looks into the database where there is no HOME.
+        _ => std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
     }
 }
 

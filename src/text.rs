@@ -7,6 +7,27 @@ use std::fmt::Write as _;
 /// Characters kept of any text for people.
 pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
 
+/// A text without the numbers that the standard library puts behind the system's reasons, ` (os error 111)`: they say
+/// nothing to a person.
+pub(crate) fn without_numbers(text: &str) -> Cow<'_, str> {
+    const MARK: &str = " (os error ";
+    if !text.contains(MARK) {
+        return Cow::Borrowed(text);
+    }
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(MARK) {
+        let after = &rest[at + MARK.len()..];
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let is_number = digits > 0 && after[digits..].starts_with(')');
+        let end = at + MARK.len() + if is_number { digits + 1 } else { 0 };
+        words.push_str(if is_number { &rest[..at] } else { &rest[..end] });
+        rest = &rest[end..];
+    }
+    words.push_str(rest);
+    Cow::Owned(words)
+}
+
 /// Returns a number with its noun in the form that fits: `1 entry`, `2 entries`.
 pub(crate) fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
@@ -204,6 +225,19 @@ mod tests {
         assert_eq!(escaped(name), "x\\x1b]0;owned\\x07\\x0aerror: \\xe2\\x80\\xae\\xc2\\x9bgrün");
         assert_eq!(escaped_lines("a\r\nb\tc"), "a\\x0d\nb\\x09c");
         assert!(matches!(escaped("as it is: 日本"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_systems_numbers_are_left_out() {
+        for (text, expected) in [
+            ("Connection refused (os error 111)", "Connection refused"),
+            ("a: No such file (os error 2): b (os error 13)!", "a: No such file: b!"),
+            ("a (os error x) (os error 1", "a (os error x) (os error 1"),
+            ("a (os error )", "a (os error )"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(text), expected);
+        }
     }
 
     proptest! {

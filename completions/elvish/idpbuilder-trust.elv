@@ -64,6 +64,9 @@ set edit:completion:arg-completer[idpbuilder-trust] = {|@words|
         }
         &'idpbuilder-trust;install'= {
             cand --root 'Directory instead of / for what belongs to the system'
+            cand --kubeconfig 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]'
+            cand --context 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]'
+            cand --cluster-name 'Name that idpbuilder gave the cluster: the context kind-NAME'
             cand --docker 'For the Docker daemon: /etc/docker/certs.d'
             cand --podman 'For this user''s podman, skopeo and buildah: ~/.config/containers/certs.d'
             cand --containerd 'For containerd: /etc/containerd/certs.d, with a hosts.toml'

@@ -72,6 +72,9 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-trust' -ScriptBlock 
         }
         'idpbuilder-trust;install' {
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory instead of / for what belongs to the system')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Kubeconfig [environment: KUBECONFIG] [default: ~/.kube/config]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]')
+            [CompletionResult]::new('--cluster-name', '--cluster-name', [CompletionResultType]::ParameterName, 'Name that idpbuilder gave the cluster: the context kind-NAME')
             [CompletionResult]::new('--docker', '--docker', [CompletionResultType]::ParameterName, 'For the Docker daemon: /etc/docker/certs.d')
             [CompletionResult]::new('--podman', '--podman', [CompletionResultType]::ParameterName, 'For this user''s podman, skopeo and buildah: ~/.config/containers/certs.d')
             [CompletionResult]::new('--containerd', '--containerd', [CompletionResultType]::ParameterName, 'For containerd: /etc/containerd/certs.d, with a hosts.toml')

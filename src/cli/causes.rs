@@ -4,7 +4,7 @@ use super::failure::{Failure, Kind};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
 use crate::build::{BaseError, BuildError, ForeignError, LandingError};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, NoHome};
 use crate::context::ContextError;
 use crate::fs::{LockError, Unreadable};
 use crate::image::{DocumentError, PlatformError, ReferenceError};
@@ -16,9 +16,20 @@ use crate::serve::ServeError;
 use crate::store::StoreError;
 use crate::tls::TlsError;
 
+/// What helps where no directory is this user's.
+pub(super) const NO_HOME: &str =
+    "set IDPBUILDER_HOME to the directory for what this program keeps, or HOME to an absolute path";
+
+impl From<NoHome> for Failure {
+    fn from(error: NoHome) -> Self {
+        Self::new(Kind::Failed, error).hint("set HOME to an absolute path")
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
+            ConfigError::NoHome(_) => NO_HOME.to_owned(),
             ConfigError::Io { path, .. } => format!("make `{}` readable or remove it", path.display()),
             ConfigError::Syntax { path, .. } => {
                 format!(

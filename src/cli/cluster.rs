@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
-use super::cluster_causes::{NoOwner, NoRegistry, NotAdmitted, told};
+use super::cluster_causes::{self, NoOwner, NoRegistry, NotAdmitted, told};
 use super::failure::{Failure, Kind};
 use super::registry::address;
 use super::ui::Ui;
@@ -163,7 +163,7 @@ impl ClusterArgs {
                 .map(|path| ui.absolute(&path))
                 .collect()
         });
-        let default = || ui.env.home().map(|home| home.join(".kube/config")).into_iter().collect();
+        let default = || ui.home().ok().map(|home| home.join(".kube/config")).into_iter().collect();
         Query {
             kubeconfig: self.kubeconfig.as_deref().map(|path: &Path| ui.absolute(path)),
             files: listed.unwrap_or_else(default),
@@ -210,6 +210,8 @@ impl ClusterArgs {
                 let error = ClusterError::GiteaNotReady { context: cluster.context.clone() };
                 return Err(NoRegistry::new(reference, Arc::new(error)).into());
             }
+            // What was asked for by name is what failed, whatever else could say which registry.
+            Err(error) if self.is_given() => return Err(cluster_causes::failure(error)),
             Err(error) => return Err(NoRegistry::new(reference, Arc::clone(error)).into()),
         };
         self.admit(ui, cluster)?;
@@ -370,10 +372,8 @@ impl ClusterArgs {
     ) -> Result<Reference, Failure> {
         let mut repository = cluster.without_prefix(reference.repository()).to_owned();
         if !repository.contains('/') {
-            let user = match credential {
-                Some(Credential::Basic { username, .. }) if username != ANY_USERNAME => owner(username),
-                _ => None,
-            };
+            let user = credential.and_then(Credential::username);
+            let user = user.filter(|username| *username != ANY_USERNAME).and_then(owner);
             let Some(owner) = user.or_else(|| cluster.owner()) else {
                 let source = cluster.login.as_ref().err().map(Arc::clone);
                 return Err(NoOwner::new(reference, source).into());

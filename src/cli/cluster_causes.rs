@@ -1,9 +1,9 @@
 //! Advice about clusters: from what discovery met to the fix.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use super::failure::{Failure, Kind};
+use super::trust::in_one_line;
 use crate::cluster::{ClusterError, ClusterRegistry, HostClaim};
 use crate::image::Reference;
 use crate::tls::HandshakeFault;
@@ -107,13 +107,7 @@ impl From<NoOwner> for Failure {
 
 /// An error with its causes in one line.
 pub(super) fn told(error: &ClusterError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    in_one_line(error)
 }
 
 /// An error of discovery with what helps.
@@ -236,6 +230,7 @@ fn handshake(context: &str, fault: &HandshakeFault) -> String {
     match fault {
         HandshakeFault::UnknownIssuer
         | HandshakeFault::CaUsedAsEndEntity
+        | HandshakeFault::MissingIssuer { .. }
         | HandshakeFault::NotValidForName { .. }
         | HandshakeFault::NotTls => {
             format!("something else may listen on the port, or the cluster was made anew: {}", export(context))
@@ -248,7 +243,10 @@ fn handshake(context: &str, fault: &HandshakeFault) -> String {
         }
         HandshakeFault::NotYetValid { .. } => "check the clocks of this machine and of the cluster".to_owned(),
         HandshakeFault::UnreadableRoots(_) => "see what SSL_CERT_FILE and SSL_CERT_DIR name".to_owned(),
-        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => {
+        HandshakeFault::NoNames { .. } | HandshakeFault::Unverifiable(_) => {
+            "the certificate of the API server has to be made anew".to_owned()
+        }
+        HandshakeFault::PeerRefused(_) | HandshakeFault::Incompatible(_) | HandshakeFault::Other(_) => {
             format!("write the kubeconfig again: {}", export(context))
         }
     }

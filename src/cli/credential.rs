@@ -153,7 +153,9 @@ fn get(ui: &Ui, stdin: impl Read) -> Answer {
     };
     let Some((credential, source)) = found else { return not_found() };
     let (username, secret) = match &credential {
-        Credential::Basic { username, secret } => (username.as_str(), secret),
+        Credential::Basic { username, secret } | Credential::TokenOrPassword { username, token: secret, .. } => {
+            (username.as_str(), secret)
+        }
         Credential::IdentityToken { token, .. } => (TOKEN_USERNAME, token),
         Credential::RegistryToken(_) => {
             ui.warn(&format!("{NAME}: what was stored for {key} is a token that the protocol has no words for"));

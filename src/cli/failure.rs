@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::exit;
-use crate::text::{escaped, escaped_lines};
+use crate::text::{escaped, escaped_lines, without_numbers};
+use crate::tls::classify;
 
 /// What went wrong, as far as the exit code is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,13 @@ impl Failure {
         self
     }
 
+    /// The same with a hint before the others.
+    #[must_use]
+    pub(super) fn first_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.insert(0, hint.into());
+        self
+    }
+
     /// Standard output could not be written. A reader that left has its exit code, and needs no message.
     pub(super) fn of_output(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -124,11 +132,11 @@ impl Failure {
 
     /// What went wrong and why, in one line.
     pub(super) fn told(&self) -> String {
-        let mut text = self.source.to_string();
+        let mut text = words(self.source.as_ref());
         let mut cause = self.source.source();
         while let Some(error) = cause {
-            let message = error.to_string();
-            if !message.is_empty() && !text.ends_with(&message) {
+            let message = words(error);
+            if !says(&text, &message) {
                 text = format!("{text}: {}", message.trim_end().replace('\n', " "));
             }
             cause = error.source();
@@ -143,7 +151,7 @@ impl Failure {
 
     /// `error:`, `caused by:` and `hint:` lines. Only a cause may have several; no name in them steers the terminal.
     pub fn render(&self, paint: Paint) -> String {
-        let head = self.source.to_string();
+        let head = words(self.source.as_ref());
         let mut text = format!("{} {}\n", paint.error("error:"), escaped(&head));
         for part in &self.parts {
             let _ = writeln!(text, "  {}", escaped(part));
@@ -151,13 +159,15 @@ impl Failure {
         let mut last = head;
         let mut cause = self.source.source();
         while let Some(error) = cause {
-            let message = error.to_string();
+            let message = words(error);
             // Wrappers that show their cause's text add a line only once.
-            if !message.is_empty() && !last.ends_with(&message) {
+            if !says(&last, &message) {
                 let message = escaped_lines(message.trim_end()).replace('\n', "\n    ");
                 let _ = writeln!(text, "  caused by: {message}");
             }
-            last = message;
+            if !message.is_empty() {
+                last = message;
+            }
             cause = error.source();
         }
         for hint in &self.hints {
@@ -170,12 +180,29 @@ impl Failure {
 /// What went wrong and why, on one line.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.source)?;
-        match self.source.source() {
+        f.write_str(&words(self.source.as_ref()))?;
+        match self.source.source().map(words).filter(|cause| !cause.is_empty()) {
             Some(cause) => write!(f, ": {cause}"),
             None => Ok(()),
         }
     }
+}
+
+/// An error's text as a person is told it. All errors of libraries go through here: the system's number is left out,
+/// and what the TLS library says, which is told in words where it is classified, is put into the same words.
+pub(super) fn words(error: &(dyn Error + 'static)) -> String {
+    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let is_of_tls =
+        error.is::<rustls::Error>() || inside.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
+    match classify(error).filter(|_| is_of_tls) {
+        Some(fault) => fault.to_string(),
+        None => without_numbers(&error.to_string()).into_owned(),
+    }
+}
+
+/// Whether a text ends with a message already, in any case.
+fn says(text: &str, message: &str) -> bool {
+    text.to_lowercase().ends_with(&message.trim_end().to_lowercase())
 }
 
 /// Colour or none.

@@ -2,15 +2,16 @@
 
 use super::applet::Run;
 use super::cluster::ClusterArgs;
-use super::cluster_causes::{advise, told};
+use super::cluster_causes::{advise, failure, told};
 use super::entries::{kept, own_entries};
 use super::failure::{Failure, Kind, Outcome};
 use super::prompt::{Echo, ask};
 use super::registry::{RegistryArgs, bare_registry, proxies};
 use super::registry_causes::explain;
+use super::sources::{before_stored, chain, resolve};
 use super::ui::Ui;
 use crate::audit::Event;
-use crate::credentials::{Credential, HostKey, Secret, SecretOrigin};
+use crate::credentials::{Credential, CredentialSource as _, HostKey, Secret, SecretOrigin};
 use crate::login::{Proof, check};
 use crate::registry::{Limits, RegistryConfig, RegistryError};
 
@@ -58,6 +59,7 @@ impl Run for Args {
         self.check(ui, &registry, &credential)?;
         let place = kept(ui, &ui.run_blocking(|_| Ok(own_entries(ui)?.put(&key, &registry, &credential)?))?);
         written_down(ui, Event::Login, &key, &place);
+        self.tell_if_unused(ui, &registry)?;
         ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))
     }
 }
@@ -79,6 +81,18 @@ impl Args {
         };
         let secret = asked(&format!("Password or token of {username}: "), Echo::Off, "password")?;
         Ok((username, Secret::new(secret.to_string())))
+    }
+
+    /// Warns where another source goes before what was just stored.
+    fn tell_if_unused(&self, ui: &Ui, registry: &str) -> Outcome {
+        self.registry.note_only(registry);
+        let roles = self.registry.roles(ui, registry, false)?;
+        let chain = chain(ui, Vec::new(), self.registry.authfile.as_deref())?;
+        let resolution = resolve(ui, &chain, registry, "", roles)?;
+        if let Some(why) = before_stored(&resolution, &own_entries(ui)?.name()) {
+            ui.warn(&format!("this login will not be used: {why}"));
+        }
+        Ok(())
     }
 
     /// Fails unless the registry accepts the credential.
@@ -167,6 +181,7 @@ fn registry(ui: &Ui, named: Option<(String, Option<String>)>, cluster: &ClusterA
             cluster.tell_use(ui, found, found.registry());
             Ok(found.registry().to_owned())
         }
+        Err(error) if cluster.is_given() => Err(failure(error)),
         Err(error) => {
             let (kind, hints) = advise(error);
             let failure = Failure::new(kind, format!("nobody says which registry: {}", told(error)));

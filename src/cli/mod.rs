@@ -1,12 +1,15 @@
 //! Applets: arguments in, text and exit codes out. The only place that prints, asks and exits.
 
 mod access_log;
+#[cfg(test)]
+mod addresses;
 mod applet;
 mod arguments;
 mod audience;
 mod base;
 mod build;
 mod causes;
+mod certificate_causes;
 mod cluster;
 mod cluster_causes;
 mod credential;

@@ -13,7 +13,7 @@ use indicatif::{HumanBytes, HumanDuration};
 use super::failure::Paint;
 use super::status_lines::StatusLines;
 use crate::progress::{Event, Outcome, Phase, Progress};
-use crate::text::escaped;
+use crate::text::{escaped, without_numbers};
 pub(super) use bars::Bars;
 pub(super) use exchange::Traced;
 pub(super) use json::Json;
@@ -184,7 +184,7 @@ fn past(phase: Phase, outcome: &Outcome) -> &'static str {
 }
 
 fn warning(paint: Paint, text: &str) -> String {
-    format!("{} {}", paint.warning("warning:"), escaped(text))
+    format!("{} {}", paint.warning("warning:"), escaped(&without_numbers(text)))
 }
 
 /// What stands for lines that were left out.
@@ -226,7 +226,7 @@ impl Lines {
     }
 
     fn say(&self, line: &str) {
-        self.out.lasting(&escaped(line), left_out);
+        self.out.lasting(&escaped(&without_numbers(line)), left_out);
     }
 }
 

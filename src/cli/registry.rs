@@ -175,7 +175,7 @@ impl RegistryArgs {
         let mut targets = Vec::new();
         for reference in references {
             let registry = reference.registry().unwrap_or_default().to_owned();
-            let news = !confirmed.contains(&registry);
+            let news = !confirmed.iter().any(|other| same_registry(other, &registry));
             targets.push(self.target(ui, reference, None, news)?);
             confirmed.push(registry);
         }
@@ -272,7 +272,7 @@ impl RegistryArgs {
 
     /// Whether somebody said that this registry is not to be verified; `true` inside when by its name.
     fn skips_verification(&self, registry: &str) -> Option<bool> {
-        if self.insecure.iter().any(|host| host == registry) {
+        if self.insecure.iter().any(|host| host == registry || same_registry(host, registry)) {
             return Some(true);
         }
         let any = self.tls_verify == Some(false) || self.insecure.iter().any(String::is_empty);
@@ -412,7 +412,7 @@ pub(super) fn trust_store(ui: &Ui) -> Result<PathBuf, Failure> {
 
 /// Where other programs keep certificates for one host each, in the order of use.
 pub(super) fn other_directories(ui: &Ui) -> Vec<PathBuf> {
-    let own = ui.env.home().map(|home| home.join(".config/containers/certs.d"));
+    let own = ui.home().ok().map(|home| home.join(".config/containers/certs.d"));
     let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     own.into_iter().chain(system).collect()
 }
@@ -491,8 +491,10 @@ fn shown_fingerprint(ui: &Ui, registry: &str) -> Result<Option<String>, Failure>
 
 /// `host[:port]` out of what people copy: with a scheme, with a trailing slash.
 pub(super) fn bare_registry(text: &str) -> Result<String, Failure> {
-    let bare = ["https://", "http://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
-    let bare = bare.trim_end_matches('/');
+    let text = text.trim();
+    let scheme = |scheme: &&str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let scheme = ["https://", "http://", "docker://"].into_iter().find(scheme).unwrap_or_default();
+    let bare = text[scheme.len()..].trim_end_matches('/');
     let bare = bare.strip_suffix("/v2").unwrap_or(bare);
     // A reference is the one place that knows what an address looks like.
     Reference::from_parts(Some(bare), "x", None).map_err(|error| match error {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::causes::conversion;
+use super::certificate_causes::handshake;
 use super::failure::{Failure, Kind};
 use super::size::spelled;
 use super::storage_causes::{may_be_full, storage_hints};
@@ -11,11 +12,8 @@ use crate::push::PushError;
 use crate::registry::{
     AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
 };
-use crate::tls::{CertificateFacts, Chosen, HandshakeFault, Origin};
+use crate::tls::HandshakeFault;
 use crate::trust::{AskFailure, TrustError};
-
-/// Chosen certificates that are told apart from the one shown.
-const MAX_CHOSEN: usize = 3;
 
 /// What the registry's error asks for: an exit code and hints.
 struct Advice {
@@ -51,13 +49,17 @@ impl From<PushError> for Failure {
                 .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
             PushError::NotPullable {
                 source:
-                    RegistryError::Unauthorized { .. }
+                    source @ (RegistryError::Unauthorized { .. }
                     | RegistryError::UnknownScheme { .. }
                     | RegistryError::Denied(_)
-                    | RegistryError::NotFound(_),
+                    | RegistryError::NotFound(_)),
                 ..
-            } => Advice::new(Kind::Deadline)
-                .hint("make the package or its owner public, or give whoever pulls a credential (imagePullSecrets)"),
+            } => {
+                let gitea = source.refusal().is_some_and(|refused| refused.refusal.by_gitea);
+                let what = if gitea { "the package or its owner" } else { "the repository" };
+                Advice::new(Kind::Deadline)
+                    .hint(format!("make {what} public, or give whoever pulls a credential (imagePullSecrets)"))
+            }
             PushError::NotPullable { source: RegistryError::DigestMismatch { .. }, .. } => Advice::new(Kind::Deadline)
                 .hint(
                     "the registry, or a cache before it, gives other content than it was given; --verify asks as you",
@@ -154,11 +156,19 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::Denied(refused) if refused.refusal.by_proxy => {
             Advice::new(Kind::Auth).hint("ask whoever runs the proxy to let the request through")
         }
-        RegistryError::Denied(_) => Advice::new(Kind::Auth)
+        RegistryError::Denied(refused) if refused.refusal.by_gitea => Advice::new(Kind::Auth)
             .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
             .hint("a token needs permission to write packages"),
-        RegistryError::NotFound(refused) if is_about_the_name(refused) => Advice::new(Kind::Registry)
-            .hint("check the owner in the repository's name: the registry may know no such user or organisation"),
+        RegistryError::Denied(_) => Advice::new(Kind::Auth)
+            .hint("check the repository's name, and what this login may do there; -v says whose login it is"),
+        RegistryError::NotFound(refused) if is_about_the_name(refused) && refused.refusal.by_gitea => {
+            Advice::new(Kind::Registry)
+                .hint("check the owner in the repository's name: Gitea may know no such user or organisation")
+        }
+        RegistryError::NotFound(refused) if is_about_the_name(refused) => Advice::new(Kind::Registry).hint(
+            "check the repository's name: its owner or project may not be there, and some registries want a \
+             repository to be made before the first push",
+        ),
         RegistryError::NotFound(refused) | RegistryError::Refused(refused) if lost_something(refused) => {
             Advice::new(Kind::Registry).hint("push again: the registry lost something that it had taken")
         }
@@ -259,85 +269,8 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
         NetworkFault::Verbose => advice,
         NetworkFault::NotHttp => advice.hint("if the registry speaks TLS, leave out --plain-http"),
-        NetworkFault::Tls { fault, chain, chosen } => handshake(host, fault, chain, chosen, advice),
-    }
-}
-
-fn handshake(
-    host: &str,
-    fault: &HandshakeFault,
-    chain: &[CertificateFacts],
-    chosen: &[Chosen],
-    advice: Advice,
-) -> Advice {
-    let advice = match chain.first() {
-        Some(shown) => advice.hint(format!(
-            "it showed a certificate for {} with fingerprint {}",
-            if shown.names.is_empty() { "no name".to_owned() } else { shown.names.join(", ") },
-            shown.fingerprint
-        )),
-        None => advice,
-    };
-    if matches!(fault, HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity) && !chosen.is_empty() {
-        return another_is_chosen(host, chosen, advice);
-    }
-    match remedy(host, fault) {
-        Some(remedy) => advice.hint(remedy),
-        None => advice,
-    }
-}
-
-/// What was shown is not what was chosen. Whether that is a renewal or somebody on the way cannot be told from here, so
-/// no hint ends with trusting what was shown.
-fn another_is_chosen(host: &str, chosen: &[Chosen], mut advice: Advice) -> Advice {
-    for Chosen { fingerprint, origin } in chosen.iter().take(MAX_CHOSEN) {
-        advice = advice.hint(format!("another one is trusted for it, with fingerprint {fingerprint} ({origin})"));
-    }
-    let is_cluster = |chosen: &Chosen| matches!(chosen.origin, Origin::Cluster(_));
-    if chosen.iter().any(is_cluster) {
-        return advice.hint(format!(
-            "the cluster itself does not know the one shown: see what listens on the port of {host}, for example \
-             another cluster (docker ps)"
-        ));
-    }
-    let advice = advice.hint(
-        "either the registry has a new certificate, or something else answers in its place: ask whoever runs it for \
-         its fingerprint before trusting what was shown",
-    );
-    if chosen.iter().any(|chosen| matches!(chosen.origin, Origin::Kept(_))) {
-        return advice
-            .hint(format!(
-                "to replace the kept one, give the fingerprint you were told: idpbuilder-trust add {host} \
-                 --from-server --fingerprint sha256:..."
-            ))
-            .hint(format!(
-                "or, if it is your idpbuilder cluster's, take the cluster's word: idpbuilder-trust add {host} \
-                 --from-cluster"
-            ));
-    }
-    match chosen.first() {
-        Some(first) => advice.hint(format!("if it is the right one, put it in the place of {}", first.origin)),
-        None => advice,
-    }
-}
-
-/// What helps against a fault of a registry's certificate.
-pub(super) fn remedy(host: &str, fault: &HandshakeFault) -> Option<String> {
-    match fault {
-        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => {
-            Some(format!("if it is yours, trust it: idpbuilder-trust add {host} --from-server, or --ca-file FILE"))
+        NetworkFault::Tls { fault, chain, chosen } => {
+            handshake(host, fault, chain, chosen).into_iter().fold(advice, Advice::hint)
         }
-        HandshakeFault::NotValidForName { .. } => Some("use one of the names the certificate is for".to_owned()),
-        HandshakeFault::Expired { .. } => Some(
-            "renew the registry's certificate; idpbuilder makes a new one when the cluster is created again".to_owned(),
-        ),
-        HandshakeFault::NotYetValid { .. } => Some("check the clocks of this machine and of the registry".to_owned()),
-        HandshakeFault::NotTls => Some("if the registry speaks plain http, say so with --plain-http".to_owned()),
-        HandshakeFault::PeerRefused(alert) if alert == "CertificateRequired" => Some(
-            "it wants a client certificate: a directory with client.cert and client.key, given with --cert-dir"
-                .to_owned(),
-        ),
-        HandshakeFault::UnreadableRoots(_) => Some("see what SSL_CERT_FILE and SSL_CERT_DIR name".to_owned()),
-        HandshakeFault::PeerRefused(_) | HandshakeFault::Other(_) => None,
     }
 }

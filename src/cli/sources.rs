@@ -8,8 +8,8 @@ use super::failure::{Failure, Kind};
 use super::trust::in_one_line;
 use super::ui::Ui;
 use crate::credentials::{
-    AuthPlaces, CredentialChain, DockerConfig, Environment, Given, Helpers, RegistryRoles, Resolution, Secret,
-    auth_files,
+    AuthPlaces, CredentialChain, CredentialError, DockerConfig, Environment, Given, Helpers, RegistryRoles, Resolution,
+    Secret, SecretOrigin, auth_files,
 };
 
 /// The most we read from standard input as a password.
@@ -68,7 +68,7 @@ fn places(ui: &Ui) -> AuthPlaces {
     AuthPlaces {
         runtime: ui.env.os("XDG_RUNTIME_DIR").map(PathBuf::from),
         config: ui.env.os("XDG_CONFIG_HOME").map(PathBuf::from),
-        home: ui.env.home(),
+        home: ui.home().ok(),
         user: rustix::process::getuid().as_raw(),
     }
 }
@@ -76,7 +76,7 @@ fn places(ui: &Ui) -> AuthPlaces {
 fn docker_config(ui: &Ui) -> Option<PathBuf> {
     let directory = match ui.env.os("DOCKER_CONFIG") {
         Some(directory) => ui.absolute(Path::new(directory)),
-        None => ui.env.home()?.join(".docker"),
+        None => ui.home().ok()?.join(".docker"),
     };
     Some(directory.join("config.json"))
 }
@@ -98,11 +98,36 @@ pub(super) fn resolve(
     })
 }
 
+/// Why a source has nothing, after its name; a file that the reason names is named once.
+pub(super) fn with_source(source: &str, error: &CredentialError) -> String {
+    let reason = in_one_line(error);
+    if reason.contains(source) { reason } else { format!("{source}: {reason}") }
+}
+
+/// What keeps the login that is stored for a registry from being used: a source that is asked before it, and that has
+/// another credential or fails.
+pub(super) fn before_stored(resolution: &Resolution, stored: &str) -> Option<String> {
+    let remove = |source: &String| {
+        let variables = matches!(resolution.origin, Some(SecretOrigin::Variables | SecretOrigin::GiteaVariables));
+        let how = if variables { "unset the variables" } else { "remove it there" };
+        format!("{source} has another credential, which goes before the stored one; {how} if the stored one is meant")
+    };
+    match (&resolution.source, &resolution.failure) {
+        (Some(source), _) if source != stored => Some(remove(source)),
+        (None, Some((source, error))) if source != stored => {
+            Some(format!("{}; that goes before the stored one", with_source(source, error)))
+        }
+        _ => None,
+    }
+}
+
 /// Names the winner in verbose output, with the sources that were withheld, and what went wrong before it in any.
 /// `asked_for` says that the credential of a withheld source was probably meant for this registry.
 pub(super) fn tell(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
     for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
-        ui.warn(&format!("no credential from {source}: {}", in_one_line(error)));
+        let reason = in_one_line(error);
+        let from = if reason.contains(source.as_str()) { String::new() } else { format!(" from {source}") };
+        ui.warn(&format!("no credential{from}: {reason}"));
     }
     for source in &resolution.withheld {
         let text = format!("{source} is not for {registry} and is not sent there");

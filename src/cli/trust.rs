@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 
 use super::applet::Run;
-use super::failure::{Outcome, Paint};
+use super::failure::{Outcome, Paint, words};
 use super::registry::{address, trust_store};
 use super::ui::Ui;
 use crate::audit::Event;
@@ -96,11 +96,11 @@ impl From<CertificateFacts> for Shown {
 }
 
 /// An error and its causes in one line.
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = words(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = format!("{text}: {}", words(error));
         cause = error.source();
     }
     text

@@ -11,11 +11,11 @@ use super::runtimes::{Detached, Runtimes};
 use super::signals::{self, LAST_WORDS, Signal, Signals, StopSignals};
 use super::status_lines::StatusLines;
 use crate::audit::{AuditLog, Event, Record};
-use crate::config::{Given, Settings, Source};
+use crate::config::{Given, NoHome, Settings, Source, home_of};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
-use crate::text::{escaped, escaped_data, escaped_lines};
+use crate::text::{escaped, escaped_data, escaped_lines, without_numbers};
 use crate::tls::SystemRoots;
 
 /// How long stopped work may take to cancel what it began.
@@ -138,12 +138,13 @@ impl Ui {
 
     /// Tells a person what happens, also when quiet.
     pub(super) fn notice(&self, text: &str) {
-        self.lines.message(format!("{}\n", escaped_lines(text)));
+        self.lines.message(format!("{}\n", escaped_lines(&without_numbers(text))));
     }
 
     /// Tells a person what they should know, also when quiet.
     pub(super) fn warn(&self, text: &str) {
-        self.lines.message(format!("{} {}\n", self.paint.warning("warning:"), escaped(text)));
+        let text = without_numbers(text);
+        self.lines.message(format!("{} {}\n", self.paint.warning("warning:"), escaped(&text)));
     }
 
     /// Tells a person what is wrong with the arguments, in colours of the parser's own.
@@ -209,10 +210,15 @@ impl Ui {
         self.env.cwd.join(path)
     }
 
+    /// The user's home directory.
+    pub(super) fn home(&self) -> Result<PathBuf, NoHome> {
+        home_of(self.env.os("HOME"), self.env.account_home.as_deref(), Path::is_dir)
+    }
+
     pub(super) fn settings(&self, store_flag: Option<&Path>) -> Result<Settings, Failure> {
         let given = Given {
             home: self.env.os("IDPBUILDER_HOME").map(|path| self.absolute(Path::new(path))),
-            user_home: self.env.home(),
+            user_home: Some(self.home()),
             store_flag: store_flag.map(|path| self.absolute(path)),
             store_variable: self.env.os("IDPBUILDER_STORE").map(|path| self.absolute(Path::new(path))),
             registry_variable: self.env.var("IDPBUILDER_REGISTRY").map(str::to_owned),

@@ -69,10 +69,7 @@ impl ReaderArgs {
     /// Where the programs look. The containers tools read several files, and a login in the first beats a helper in a
     /// later one; that of the runtime directory is gone after the session, so it is never the only one.
     fn places(&self, ui: &Ui) -> Result<Vec<Place>, Failure> {
-        let user = |below: &str| {
-            let home = ui.env.home().map(|home| ui.absolute(&home).join(below));
-            home.ok_or_else(|| Failure::usage("HOME is not set, so this user's files are not known"))
-        };
+        let user = |below: &str| Ok::<_, Failure>(ui.home()?.join(below));
         let variable = |name: &str| ui.env.os(name).map(|path| ui.absolute(Path::new(path)));
         let mut places = Vec::new();
         if self.docker {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use http_body::Body as _;
@@ -11,16 +11,18 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::core::params::{GetParams, ListParams};
 use kube::{Client, Config};
-use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::connect;
 use super::documents::{List, Listed, ObjectKind};
 use super::error::{ClusterError, Part, Place};
-use super::inputs::{Patience, name_authority, read_inputs};
+use super::inputs::{Patience, decoded, name_authority, read_inputs};
 use super::kubeconfig::{cluster, unusable};
 use crate::progress::Interrupt;
-use crate::tls::{self, HandshakeFault, SystemRoots};
+use crate::tls::{self, ClientTls, Origin, SystemRoots, TlsPolicy, TrustStore, to_pem};
 
 /// Bytes of an answer that are read: the API server keeps no object larger than half of it.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -82,8 +84,8 @@ impl Api {
         config.proxy_url = None;
         // The time is short; whoever wants another attempt runs the command again.
         config.default_retry = false;
-        let opening = tokio::task::spawn_blocking(move || Client::try_from(config));
-        let client = opening.await.expect("opening a client does not panic").map_err(|error| place.failed(error))?;
+        let tls = client_tls(&config, &place.context)?;
+        let client = connect::client(&config, &tls).map_err(|error| place.failed(error))?;
         Ok(Self { client, place })
     }
 
@@ -184,7 +186,7 @@ impl Place {
             // A token that no header can carry.
             kube::Error::Auth(_) => ClusterError::Unauthorized { context: context() },
             kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
-            error => match handshake(&error) {
+            error => match tls::classify(&error) {
                 Some(fault) => ClusterError::Tls { place: self.clone(), fault },
                 None => ClusterError::Unreachable { place: self.clone(), source: root_cause(&error) },
             },
@@ -192,14 +194,33 @@ impl Place {
     }
 }
 
-/// Why there is no TLS, if that is the reason.
-fn handshake(error: &(dyn Error + 'static)) -> Option<HandshakeFault> {
-    let forged = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-    // Issued under the authority's name with another key: an authority made anew.
-    if links(error).any(|link| link.downcast_ref() == Some(&forged)) {
-        return Some(HandshakeFault::UnknownIssuer);
+/// The protection of connections to the API server, by the rules that hold for a registry: the kubeconfig's authority
+/// vouches for its certificate, or is that certificate itself.
+fn client_tls(config: &Config, context: &str) -> Result<ClientTls, ClusterError> {
+    let missing = |part| ClusterError::Incomplete { context: context.to_owned(), part };
+    let mut trust = TrustStore::empty();
+    // Where it names none, the system's roots were put there (`name_authority`).
+    let authorities = config.root_cert.iter().flatten().map(|der| CertificateDer::from(der.as_slice()));
+    let authorities: Vec<_> = authorities.collect();
+    if !authorities.is_empty() {
+        let origin = Origin::File(PathBuf::from("kubeconfig"));
+        trust.add_pem(to_pem(&authorities).as_bytes(), origin).map_err(|_| missing(Part::Authority))?;
     }
-    tls::classify(error)
+    let user = &config.auth_info;
+    match (&user.client_certificate_data, &user.client_key_data) {
+        (None, None) => {}
+        (Some(certificate), Some(key)) => {
+            let certificate = decoded(certificate).ok_or_else(|| missing(Part::ClientCertificate))?;
+            let key = decoded(key.expose_secret()).ok_or_else(|| missing(Part::ClientKey))?;
+            let set = trust.set_identity(&certificate, &key, Path::new("kubeconfig"));
+            set.map_err(|_| missing(Part::ClientCertificate))?;
+        }
+        (Some(_), None) => return Err(missing(Part::ClientKey)),
+        (None, Some(_)) => return Err(missing(Part::ClientCertificate)),
+    }
+    let tls = tls::client(&TlsPolicy::Verify(trust));
+    let tls = tls.map_err(|_| missing(Part::Authority))?;
+    Ok(tls.expect("a policy that verifies has a configuration"))
 }
 
 /// The innermost reason.

@@ -2,11 +2,10 @@
 //!
 //! Everything is optional, since every version of idpbuilder leaves out something else.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::inputs::decoded;
 use crate::credentials::Secret;
 
 /// What every object says of itself.
@@ -271,17 +270,20 @@ struct SecretData {
 }
 
 impl SecretObject {
-    /// User name, and the token or else the password, with the key it was under.
+    /// User name, and the token or else the password, with the key it was under; the password too, where both are there
+    /// and differ.
     ///
     /// Fails with the key that is missing.
-    pub(super) fn login(self) -> Result<(String, Secret, &'static str), &'static str> {
+    pub(super) fn login(self) -> Result<(String, Secret, &'static str, Option<Secret>), &'static str> {
         let data = self.data.ok_or("username")?;
         let username = decode(data.username).ok_or("username")?;
         let username = username.trim().to_owned();
         let token = decode(data.token).map(|token| (token, "token"));
-        let (secret, key) =
-            token.or_else(|| decode(data.password).map(|password| (password, "password"))).ok_or("token")?;
-        Ok((username, Secret::new(secret.as_str().to_owned()), key))
+        let password = decode(data.password);
+        let (secret, key) = token.or_else(|| password.clone().map(|password| (password, "password"))).ok_or("token")?;
+        let own = |text: &Zeroizing<String>| Secret::new(text.as_str().to_owned());
+        let spare = password.as_ref().filter(|password| **password != secret).map(own);
+        Ok((username, own(&secret), key, spare))
     }
 
     /// The certificate, PEM.
@@ -293,13 +295,15 @@ impl SecretObject {
 /// A Secret's value: base64 of text that is not empty.
 fn decode(value: Option<String>) -> Option<Zeroizing<String>> {
     let value = Zeroizing::new(value?);
-    let bytes = STANDARD.decode(value.as_bytes()).map(Zeroizing::new).ok()?;
+    let bytes = decoded(&value)?;
     let text = std::str::from_utf8(&bytes).ok()?;
     (!text.trim().is_empty()).then(|| Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -384,14 +388,22 @@ mod tests {
     #[test]
     fn a_token_is_preferred_and_the_user_keeps_its_case() {
         let login = |pairs: &[(&str, &str)]| {
-            secret(pairs).login().map(|(user, secret, key)| format!("{user} {} {key}", secret.expose()))
+            secret(pairs).login().map(|(user, secret, key, password)| {
+                let password = password.map_or_else(String::new, |password| format!(", else {}", password.expose()));
+                format!("{user} {} {key}{password}", secret.expose())
+            })
         };
         let user = ("username", "giteaAdmin");
-        assert_eq!(login(&[user, ("password", "p:@/"), ("token", "t")]), Ok("giteaAdmin t token".into()));
+        assert_eq!(login(&[user, ("password", "p:@/"), ("token", "t")]), Ok("giteaAdmin t token, else p:@/".into()));
+        assert_eq!(login(&[user, ("password", "t"), ("token", "t")]), Ok("giteaAdmin t token".into()));
+        assert_eq!(login(&[user, ("token", "t")]), Ok("giteaAdmin t token".into()));
         assert_eq!(login(&[user, ("password", "p:@/")]), Ok("giteaAdmin p:@/ password".into()));
         assert_eq!(login(&[user, ("token", "")]), Err("token"));
         assert_eq!(login(&[("token", "t")]), Err("username"));
         assert_eq!(of::<SecretObject>(json!({})).login().expect_err("none"), "username");
+        // Go's decoder passes over line breaks.
+        let broken: SecretObject = of(json!({"data": {"username": "Z2l0\nZWFB\r\nZG1pbg==\n", "token": "dA==\n"}}));
+        assert_eq!(broken.login().map(|(user, ..)| user), Ok("giteaAdmin".to_owned()));
         let damaged: SecretObject = of(json!({"data": {"username": "!", "token": "/w=="}}));
         assert_eq!(damaged.login().expect_err("damaged"), "username");
     }

@@ -291,20 +291,12 @@ pub enum ClusterError {
 
 fn explain(fault: &HandshakeFault) -> String {
     match fault {
-        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => {
+        HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity | HandshakeFault::MissingIssuer { .. } => {
             "its certificate is not signed by the kubeconfig's authority".to_owned()
         }
-        HandshakeFault::NotValidForName { names } if names.is_empty() => {
-            "its certificate is for another name".to_owned()
-        }
-        HandshakeFault::NotValidForName { names } => format!("its certificate is for {}", names.join(", ")),
-        HandshakeFault::Expired { not_after: Some(time) } => format!("its certificate expired at {time}"),
-        HandshakeFault::Expired { not_after: None } => "its certificate has expired".to_owned(),
-        HandshakeFault::NotYetValid { not_before: Some(time) } => format!("its certificate is valid from {time} on"),
-        HandshakeFault::NotYetValid { not_before: None } => "its certificate is not valid yet".to_owned(),
         HandshakeFault::UnreadableRoots(failure) => failure.clone(),
         HandshakeFault::NotTls => "it does not speak TLS".to_owned(),
-        HandshakeFault::PeerRefused(alert) => format!("it ended the handshake ({alert})"),
-        HandshakeFault::Other(text) => text.clone(),
+        HandshakeFault::Incompatible(text) | HandshakeFault::Other(text) => text.clone(),
+        other => other.to_string(),
     }
 }

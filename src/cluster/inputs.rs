@@ -69,7 +69,20 @@ pub(super) fn read_inputs(
     Ok(config)
 }
 
+/// The bytes of a base64 text, which may have line breaks, as Go's decoder takes it.
+pub(super) fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    STANDARD.decode(Zeroizing::new(unbroken(text)).as_bytes()).ok().map(Zeroizing::new)
+}
+
+/// A text without its line breaks.
+fn unbroken(text: &str) -> String {
+    text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect()
+}
+
 fn read_authority(cluster: &mut Cluster, context: &str) -> Result<(), ClusterError> {
+    if let Some(data) = &mut cluster.certificate_authority_data {
+        *data = unbroken(data);
+    }
     if let Some(path) = cluster.certificate_authority.take()
         && cluster.certificate_authority_data.is_none()
     {
@@ -196,7 +209,7 @@ fn ask_plugin(
         let late = Instant::now() >= patience.deadline;
         late.then(|| failed(PluginFault::Deadline { limit: patience.limit }))
     };
-    let (status, output) = children::answer(&mut command, b"", MAX_PLUGIN_BYTES, over).map_err(|none| match none {
+    let answered = children::answer(&mut command, b"", MAX_PLUGIN_BYTES, over).map_err(|none| match none {
         NoAnswer::Start(source) => {
             ClusterError::PluginStart { context: context.to_owned(), command: shown.clone(), source }
         }
@@ -204,11 +217,11 @@ fn ask_plugin(
         NoAnswer::TooLong => failed(PluginFault::TooLong { limit: MAX_PLUGIN_BYTES }),
         NoAnswer::Over(error) => error,
     })?;
-    if !status.success() {
-        return Err(failed(PluginFault::Exit { code: status.code() }));
+    if !answered.status.success() {
+        return Err(failed(PluginFault::Exit { code: answered.status.code() }));
     }
     // client-go reads answers as YAML too.
-    let answer: ExecCredential = serde_saphyr::from_slice(&output).map_err(|_| failed(PluginFault::Answer))?;
+    let answer: ExecCredential = serde_saphyr::from_slice(&answered.output).map_err(|_| failed(PluginFault::Answer))?;
     answer.status.filter(ExecStatus::is_usable).ok_or_else(|| failed(PluginFault::Answer))
 }
 

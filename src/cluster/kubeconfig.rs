@@ -54,10 +54,17 @@ pub(super) fn load(query: &Query) -> Result<Kubeconfig, ClusterError> {
     merged.ok_or_else(|| ClusterError::NoKubeconfig { tried: query.files.clone() })
 }
 
+/// Reads one file. An empty one, and `/dev/null`, says nothing, as kubectl has it.
 fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
+    if path == Path::new("/dev/null") {
+        return Ok(Kubeconfig::default());
+    }
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
     let bytes = read_regular(path, MAX_KUBECONFIG_BYTES, Links::Follow).map(Zeroizing::new).map_err(failed)?;
     let text = text(&bytes).ok_or_else(|| ClusterError::Syntax { path: path.to_owned(), place: None })?;
+    if text.trim().is_empty() {
+        return Ok(Kubeconfig::default());
+    }
     let mut config = Kubeconfig::from_yaml(&text).map_err(|error| unusable(path, "", error))?;
     resolve_paths(&mut config, parent(path));
     Ok(config)

@@ -7,6 +7,7 @@
 
 mod address;
 mod api;
+mod connect;
 mod documents;
 mod error;
 mod inputs;
@@ -104,8 +105,12 @@ pub struct Login {
     pub username: String,
     /// The access token, or the password where there is none.
     pub secret: Secret,
+    /// The password beside a token.
+    pub password: Option<Secret>,
     /// The Secret and its key, for messages.
     pub origin: String,
+    /// The Secret, for messages.
+    pub place: String,
 }
 
 impl ClusterRegistry {
@@ -154,8 +159,12 @@ impl ClusterRegistry {
 
     /// What the registry is shown.
     pub fn credential(&self) -> Option<Credential> {
-        let login = self.login.as_ref().ok()?;
-        Some(Credential::Basic { username: login.username.clone(), secret: login.secret.clone() })
+        let Login { username, secret, password, place, .. } = self.login.as_ref().ok()?;
+        let (username, secret) = (username.clone(), secret.clone());
+        Some(match password.clone() {
+            Some(password) => Credential::TokenOrPassword { username, token: secret, password, place: place.clone() },
+            None => Credential::Basic { username, secret },
+        })
     }
 }
 
@@ -376,8 +385,9 @@ async fn login(api: &Api, (namespace, name): &ObjectName) -> Result<(Login, &'st
         api.ask::<SecretObject>(&format!("the Secret {full}"), "Secret", &secrets(namespace), Some(name)).await?;
     let object = object.ok_or_else(|| ClusterError::MissingSecret { context: context(), name: full.clone() })?;
     match object.login() {
-        Ok((username, secret, key)) => {
-            Ok((Login { username, secret, origin: format!("Secret {full}, key {key}") }, key))
+        Ok((username, secret, key, password)) => {
+            let (origin, place) = (format!("Secret {full}, key {key}"), format!("Secret {full}"));
+            Ok((Login { username, secret, password, origin, place }, key))
         }
         Err(key) => Err(ClusterError::SecretContent { context: context(), name: full, key }),
     }
@@ -401,7 +411,13 @@ mod tests {
     use super::*;
 
     pub(super) fn registry(names: &[&str], path_prefix: Option<&'static str>) -> ClusterRegistry {
-        let login = Login { username: "giteaAdmin".into(), secret: Secret::new("hunter2".into()), origin: "s".into() };
+        let login = Login {
+            username: "giteaAdmin".into(),
+            secret: Secret::new("hunter2".into()),
+            password: None,
+            origin: "s".into(),
+            place: "s".into(),
+        };
         ClusterRegistry {
             context: "kind-localdev".into(),
             scheme: Scheme::Https,

@@ -18,11 +18,16 @@ use entry::{Damaged, read_entry};
 
 use super::helper::{self, Helpers, OWN_HELPER};
 use super::host::is_hub;
-use super::{Answer, Credential, CredentialError, CredentialSource, Secret};
+use super::{Answer, Credential, CredentialError, CredentialSource, HostKey, Secret};
 use crate::fs::{Links, Unreadable, read_regular};
+use crate::image::host_and_port;
 
 /// Bytes a credentials file may have.
 pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// The port of https, which addresses have when they name none, and the port of http.
+const HTTPS_PORT: u16 = 443;
+const PLAIN_PORT: u16 = 80;
 
 /// Docker Hub's key in `auths` and its name for helpers.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -49,7 +54,7 @@ struct Config {
     #[serde(default)]
     auths: Option<BTreeMap<String, Value>>,
     #[serde(default)]
-    cred_helpers: Option<BTreeMap<String, String>>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
     #[serde(default)]
     creds_store: Option<String>,
 }
@@ -70,8 +75,10 @@ impl DockerConfig {
         Self { place: Place::Variable(name.to_owned(), value), helpers, named: false }
     }
 
+    /// Reads the place; one that says nothing (empty, `null`, `/dev/null`) is as good as none.
     fn load(&self) -> Result<Option<Config>, CredentialError> {
         let bytes = match &self.place {
+            Place::File(path) if path == Path::new("/dev/null") => return Ok(None),
             Place::File(path) => {
                 let failed = |source| CredentialError::Read { path: path.clone(), source };
                 match read(path) {
@@ -94,7 +101,10 @@ impl DockerConfig {
             line: error.line(),
             column: error.column(),
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(syntax)
+        if bytes.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&bytes).map_err(syntax)
     }
 
     fn search(&self, registry: &str, repository: &str) -> Result<Answer, CredentialError> {
@@ -122,8 +132,16 @@ impl DockerConfig {
             let helper = helper.chars().take(64).collect();
             return Answer::Failed(CredentialError::HelperName { origin: self.name(), helper });
         }
-        let server = if is_hub(registry) { HUB_KEY } else { registry };
-        helper::ask(helper, server, &self.helpers)
+        let asked = |server: &str| helper::ask(helper, server, &self.helpers);
+        let Ok(key) = registry.parse::<HostKey>() else { return asked(registry) };
+        if is_hub(key.host()) && key.port() == HTTPS_PORT {
+            return asked(HUB_KEY);
+        }
+        // A login may have been kept under either form of the address, as it was typed then.
+        match (asked(registry), other_form(registry, &key)) {
+            (Answer::NotFound, Some(other)) => asked(&other),
+            (answer, _) => answer,
+        }
     }
 
     /// The entry that the file itself has.
@@ -159,7 +177,22 @@ impl CredentialSource for DockerConfig {
     }
 
     fn find(&self, registry: &str, repository: &str) -> Answer {
-        self.search(registry, repository).unwrap_or_else(Answer::Failed)
+        match self.search(registry, repository) {
+            Ok(answer) => answer,
+            // A file that somebody named has to be there; what cannot be understood says nothing of this registry.
+            Err(error @ CredentialError::Read { .. }) if self.named => Answer::Failed(error),
+            Err(error) => Answer::Doubtful(error, None),
+        }
+    }
+}
+
+/// The address with or without the port of https, whichever `registry` is not.
+fn other_form(registry: &str, key: &HostKey) -> Option<String> {
+    let full = format!("{}:{}", key.host(), key.port());
+    match key.port() {
+        HTTPS_PORT if registry.eq_ignore_ascii_case(&full) => Some(key.host().to_owned()),
+        HTTPS_PORT => Some(full),
+        _ => None,
     }
 }
 
@@ -176,7 +209,7 @@ impl Config {
     fn helper(&self, names: &[String]) -> Option<Helper<'_>> {
         let own = self.cred_helpers.as_ref().and_then(|helpers| lookup(helpers, names).next());
         let helper = match own {
-            Some((_, name)) => Helper { name, for_all: false },
+            Some((_, name)) => Helper { name: name.as_deref().unwrap_or_default(), for_all: false },
             None => Helper { name: self.creds_store.as_deref()?, for_all: true },
         };
         (!helper.name.is_empty()).then_some(helper)
@@ -195,33 +228,47 @@ pub(super) fn is_readable_by_others(path: &Path) -> bool {
 /// The keys that concern a repository, most specific first: the containers tools also keep
 /// credentials by `host/namespace`.
 fn names(registry: &str, repository: &str) -> Vec<String> {
-    let registry = normalise(registry);
+    let as_typed = registry.trim().to_ascii_lowercase();
+    let registry = normalise(registry).remove(0);
     let mut names = Vec::new();
     let mut path = repository.trim_matches('/');
     while !path.is_empty() {
         names.push(format!("{registry}/{path}"));
         path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     }
+    // A key that is written as the registry was goes before one that only means the same.
+    names.extend(Some(as_typed).filter(|typed| *typed != registry));
     names.push(registry);
     names
 }
 
-/// A key as people and tools write it, in the one form that is compared: without scheme, API path
-/// and trailing slash, the host in lower case, Docker Hub under one name.
-fn normalise(key: &str) -> String {
+/// A key as people and tools write it, in the one form that is compared: without scheme, API path, trailing slash and
+/// the port of https, the host in lower case, Docker Hub under one name. A key with `http://` and no port is for the
+/// name without one, as Docker takes it, and for port 80: two forms.
+fn normalise(key: &str) -> Vec<String> {
     #[cfg(test)]
     crate::work::add(key.len() + 1);
     let key = key.trim();
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
-    let key = match bare {
+    let scheme = |scheme: &str| {
+        key.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|start| &key[start.len()..])
+    };
+    let plain = scheme("http://");
+    let key = match scheme("https://").or(plain) {
         Some(url) => url.split('/').next().unwrap_or(url),
         None => key.trim_end_matches('/'),
     };
     let key = key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key);
-    let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
-    let host = host.to_ascii_lowercase();
-    let host = if is_hub(&host) { "docker.io" } else { &host };
-    format!("{host}{path}")
+    let (written, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+    let Some((host, port)) = host_and_port(written) else {
+        return vec![format!("{}{path}", written.to_ascii_lowercase())];
+    };
+    let is_bare = !written.rsplit(']').next().unwrap_or_default().contains(':');
+    let host = if port == HTTPS_PORT && is_hub(&host) { "docker.io" } else { &host };
+    let with = |port: u16| if port == HTTPS_PORT { format!("{host}{path}") } else { format!("{host}:{port}{path}") };
+    match plain {
+        Some(_) if is_bare || port == PLAIN_PORT => vec![with(HTTPS_PORT), with(PLAIN_PORT)],
+        _ => vec![with(port)],
+    }
 }
 
 /// The entries whose keys are one of the names, or are another way to write it, in the order of the names. Each key is
@@ -232,7 +279,9 @@ fn lookup<'a, 'n, T>(
 ) -> impl Iterator<Item = (&'n String, &'a T)> {
     let mut others = HashMap::with_capacity(entries.len());
     for (key, entry) in entries {
-        others.entry(normalise(key)).or_insert(entry);
+        for form in normalise(key) {
+            others.entry(form).or_insert(entry);
+        }
     }
     names.iter().filter_map(move |name| {
         let entry = entries.get(name).or_else(|| others.get(name).copied())?;

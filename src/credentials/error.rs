@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{EntriesError, KeyringError, MAX_CONFIG_BYTES};
 
-/// Why a source that should have a credential could not give it. Holds no secret and nothing a
-/// helper said.
+/// Why a source that should have a credential could not give it. Holds no secret; of what a
+/// helper said only the first line of its own error.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// Half a credential: somebody, without proof.
@@ -91,12 +91,18 @@ pub enum CredentialError {
         program: String,
     },
     /// The helper failed, and not because it has no credential.
-    #[error("the credential helper `{program}` failed{}", status.map(|code| format!(" (exit {code})")).unwrap_or_default())]
+    #[error(
+        "the credential helper `{program}` failed{}{}",
+        status.map(|code| format!(" (exit {code})")).unwrap_or_default(),
+        reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
+    )]
     HelperFailed {
         /// The program.
         program: String,
         /// Its exit code, unless a signal ended it.
         status: Option<i32>,
+        /// The first line of what it said.
+        reason: Option<String>,
     },
     /// The helper succeeded and said something that is not a credential.
     #[error("the credential helper `{program}` answered with something other than a credential")]
@@ -121,6 +127,19 @@ pub enum CredentialError {
 }
 
 impl CredentialError {
+    /// Whether a helper is to blame.
+    pub fn is_of_helper(&self) -> bool {
+        matches!(
+            self,
+            Self::HelperName { .. }
+                | Self::HelperStart { .. }
+                | Self::HelperDeadline { .. }
+                | Self::HelperInterrupted { .. }
+                | Self::HelperFailed { .. }
+                | Self::HelperAnswer { .. }
+        )
+    }
+
     /// Whether the wait was ended by whoever asked.
     pub fn is_interrupt(&self) -> bool {
         matches!(self, Self::HelperInterrupted { .. } | Self::Own(EntriesError::Keyring(KeyringError::Interrupted)))

@@ -1,15 +1,15 @@
 //! Another program that keeps credentials: the `get` of Docker's credential helper protocol.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::{Answer, Credential, CredentialError, SECRET_VARIABLES, Secret};
-use crate::children::{self, NoAnswer};
+use crate::children::{self, Answered, NoAnswer};
 use crate::progress::Interrupt;
+use crate::text::plain;
 
 /// Our own helper's name. It is answered in process: asking it would be asking ourselves.
 pub const OWN_HELPER: &str = "idpbuilder";
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Helpers {
 pub(super) fn ask(helper: &str, server: &str, helpers: &Helpers) -> Answer {
     let program = format!("docker-credential-{helper}");
     match run(&program, server, helpers) {
-        Ok((status, output)) => interpret(program, status, &output),
+        Ok(answered) => interpret(program, &answered),
         Err(error) => Answer::Failed(error),
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(allowed)
 }
 
-fn run(program: &str, server: &str, helpers: &Helpers) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), CredentialError> {
+fn run(program: &str, server: &str, helpers: &Helpers) -> Result<Answered, CredentialError> {
     let name = || program.to_owned();
     let started = Instant::now();
     let over = || {
@@ -112,11 +112,29 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name that marks a secret as an identity token.
 const TOKEN_USERNAME: &str = "<token>";
 
-fn interpret(program: String, status: ExitStatus, output: &[u8]) -> Answer {
+/// Characters of a helper's own reason that are kept.
+const MAX_REASON: usize = 200;
+
+/// The first line of what a helper that failed said: on standard output, where the protocol has its reason, else on
+/// standard error. What may be a credential is not shown.
+fn reason(answered: &Answered) -> Option<String> {
+    let line = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty())?.to_owned();
+        (!line.starts_with(['{', '[', '"'])).then(|| plain(&line, MAX_REASON))
+    };
+    line(&answered.output).or_else(|| line(&answered.complaint))
+}
+
+fn interpret(program: String, answered: &Answered) -> Answer {
+    let (status, output) = (answered.status, answered.output.as_slice());
     if !status.success() {
         return match std::str::from_utf8(output) {
             Ok(text) if text.trim() == NOT_FOUND => Answer::NotFound,
-            _ => Answer::Failed(CredentialError::HelperFailed { program, status: status.code() }),
+            _ => {
+                let reason = reason(answered);
+                Answer::Failed(CredentialError::HelperFailed { program, status: status.code(), reason })
+            }
         };
     }
     let Ok(Output { username, secret }) = serde_json::from_slice(output) else {
@@ -181,10 +199,9 @@ pub(super) mod tests {
     fn none_is_told_from_failure() {
         assert!(matches!(answer(&format!("echo '{NOT_FOUND}'; exit 1"), HELPER_LIMIT), Answer::NotFound));
         assert!(matches!(answer(r#"echo '{"Username":"","Secret":""}'"#, HELPER_LIMIT), Answer::NotFound));
-        let Answer::Failed(error) = answer("echo hunter2; echo hunter2 >&2; exit 7", HELPER_LIMIT) else {
-            panic!("failed");
-        };
-        assert!(matches!(error, CredentialError::HelperFailed { status: Some(7), .. }), "{error:?}");
+        let secret = r#"echo '{"Secret":"hunter2"}'; echo '{"Secret":"hunter2"}' >&2; exit 7"#;
+        let Answer::Failed(error) = answer(secret, HELPER_LIMIT) else { panic!("failed") };
+        assert!(matches!(error, CredentialError::HelperFailed { status: Some(7), reason: None, .. }), "{error:?}");
         let Answer::Failed(malformed) = answer("echo '{\"Secret\":\"hunter2\"}'", HELPER_LIMIT) else {
             panic!("failed")
         };
@@ -197,12 +214,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_helpers_own_reason_is_its_first_line() {
+        let long = "x".repeat(MAX_REASON + 100);
+        for (body, expected) in [
+            ("echo 'not logged in'; echo more; exit 1", Some("not logged in")),
+            ("echo; echo '  the agent is locked'; exit 1", Some("the agent is locked")),
+            ("echo 'no project is set' >&2; echo more >&2; exit 1", Some("no project is set")),
+            ("echo out; echo err >&2; exit 1", Some("out")),
+            ("printf 'bell\\007 \\033[31mred'; exit 1", Some("bell [31mred")),
+            ("exit 1", None),
+        ] {
+            let Answer::Failed(CredentialError::HelperFailed { reason, .. }) = answer(body, HELPER_LIMIT) else {
+                panic!("failed: {body}")
+            };
+            let reason = reason.map(|reason| reason.replace('\u{fffd}', ""));
+            assert_eq!(reason.as_deref(), expected, "{body}");
+        }
+        let Answer::Failed(error) = answer(&format!("echo {long}; exit 1"), HELPER_LIMIT) else { panic!("failed") };
+        assert!(error.to_string().len() < MAX_REASON + 100, "{error}");
+    }
+
+    #[test]
     fn a_helper_cannot_hold_us_up_or_flood_us() {
         let moment = Duration::from_millis(50);
         let silent = answer("exec sleep 600", moment);
         assert!(matches!(silent, Answer::Failed(CredentialError::HelperDeadline { .. })), "{silent:?}");
         let lingering = answer("exec >&-; exec sleep 600", moment);
         assert!(matches!(lingering, Answer::Failed(CredentialError::HelperDeadline { .. })), "{lingering:?}");
+        let lingering = answer("sleep 600 2>&2 >&- & echo gone; exit 1", HELPER_LIMIT);
+        assert!(matches!(lingering, Answer::Failed(CredentialError::HelperFailed { .. })), "{lingering:?}");
+        let loud = answer("yes 2>/dev/null | head -c 1000000 >&2; echo why; exit 1", HELPER_LIMIT);
+        assert!(matches!(loud, Answer::Failed(CredentialError::HelperFailed { .. })), "{loud:?}");
         let endless = answer("exec yes", HELPER_LIMIT);
         assert!(matches!(endless, Answer::Failed(CredentialError::HelperAnswer { .. })), "{endless:?}");
     }

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::image::Reference;
+use crate::image::host_and_port;
 use crate::text::without_user_info;
 
 /// The port of addresses without one.
 const DEFAULT_PORT: u16 = 443;
-/// The port of `http://` without one.
-const PLAIN_PORT: u16 = 80;
 /// Longer than any address: a host name has at most 253 bytes.
 const MAX_BYTES: usize = 512;
 /// Docker Hub under the one name that credentials are kept for it.
@@ -62,26 +60,9 @@ impl FromStr for HostKey {
         if text.len() > MAX_BYTES {
             return Err(invalid());
         }
-        let lower = text.to_ascii_lowercase();
-        let (default_port, bare) = match lower.split_once("://") {
-            Some(("https", rest)) => (DEFAULT_PORT, rest),
-            Some(("http", rest)) => (PLAIN_PORT, rest),
-            Some(_) => return Err(invalid()),
-            None => (DEFAULT_PORT, lower.as_str()),
-        };
-        let bare = bare.trim_end_matches('/');
-        let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
-        // References have the one grammar of addresses.
-        Reference::from_parts(Some(bare), "x", None).map_err(|_| invalid())?;
-        let (host, port) = match bare.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| invalid())?),
-            _ => (bare, default_port),
-        };
-        if port == 0 {
-            return Err(invalid());
-        }
-        let hub = port == DEFAULT_PORT && is_hub(host);
-        Ok(Self { host: if hub { HUB } else { host }.to_owned(), port })
+        let (host, port) = host_and_port(text).ok_or_else(invalid)?;
+        let hub = port == DEFAULT_PORT && is_hub(&host);
+        Ok(Self { host: if hub { HUB.to_owned() } else { host }, port })
     }
 }
 

@@ -48,6 +48,17 @@ pub enum Credential {
         /// The password or access token.
         secret: Secret,
     },
+    /// An access token and the password of one user, from one place. The password is shown where the token was refused.
+    TokenOrPassword {
+        /// The user name, case kept.
+        username: String,
+        /// The access token.
+        token: Secret,
+        /// The password.
+        password: Secret,
+        /// The place, for messages.
+        place: String,
+    },
     /// A refresh token that the registry's token server exchanges for others.
     IdentityToken {
         /// Whose it is; empty where the source does not say.
@@ -60,19 +71,31 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// The user whose name goes with a password or an access token.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Self::Basic { username, .. } | Self::TokenOrPassword { username, .. } => Some(username),
+            Self::IdentityToken { .. } | Self::RegistryToken(_) => None,
+        }
+    }
+
     /// Returns what is wrong with a credential that cannot be one: it is never sent, and nothing else is tried in its
     /// place. RFC 7617 forbids control characters in user names and passwords, and a colon in user names; a token is one
     /// word of visible ASCII.
     pub fn damage(&self) -> Option<&'static str> {
         let controls = |text: &str| text.contains(char::is_control);
         let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let pair = |username: &str, secret: &Secret| match (username, secret.expose()) {
+            (username, _) if username.contains(':') => Some("the user name has a colon"),
+            (username, _) if controls(username) => Some("the user name has a line break or control character"),
+            (_, secret) if controls(secret) => Some("the password has a line break or control character"),
+            _ => None,
+        };
         match self {
-            Self::Basic { username, secret } => match (username.as_str(), secret.expose()) {
-                (username, _) if username.contains(':') => Some("the user name has a colon"),
-                (username, _) if controls(username) => Some("the user name has a line break or control character"),
-                (_, secret) if controls(secret) => Some("the password has a line break or control character"),
-                _ => None,
-            },
+            Self::Basic { username, secret } => pair(username, secret),
+            Self::TokenOrPassword { username, token, password, .. } => {
+                pair(username, token).or_else(|| pair(username, password))
+            }
             Self::IdentityToken { token, .. } | Self::RegistryToken(token) => match token.expose() {
                 "" => Some("the token is empty"),
                 token if !is_word(token) => Some("the token has a space, line break or character that no token has"),

@@ -2,6 +2,7 @@
 //!
 //! A document is always kept with its exact bytes, because what was hashed is what is sent.
 
+mod address;
 mod config;
 mod descriptor;
 mod digest;
@@ -11,6 +12,7 @@ mod platform;
 mod reference;
 pub mod strict;
 
+pub use address::host_and_port;
 pub use config::{ContainerConfig, HealthCheck, History, ImageConfig, RootFs};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Digest, DigestError, Hasher};

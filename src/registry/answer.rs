@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER, SERVER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SERVER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 
@@ -48,7 +48,7 @@ pub struct Refusal {
     /// Whether something before the registry answered: HTML, without the header of the distribution API, and not
     /// Gitea's own page.
     pub by_proxy: bool,
-    /// Whether Gitea or Forgejo rendered the body as one of its own pages.
+    /// Whether Gitea or Forgejo answered: the body is one of its own pages, or the refusal is in its own terms.
     pub by_gitea: bool,
     /// Whether the registry says that its storage has no room left: 507, or the system's reason in the body.
     pub storage_full: bool,
@@ -66,7 +66,7 @@ impl Refusal {
         let is_html = header(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
             || looks_like_html(body);
         let raw = String::from_utf8_lossy(body);
-        let by_gitea = is_html && is_giteas_page(&raw);
+        let by_gitea = is_html && is_giteas_page(&raw) || is_giteas_refusal(headers, &raw);
         let mut storage_full = status == StatusCode::INSUFFICIENT_STORAGE || says_storage_is_full(status, &raw);
         let mut errors = Vec::new();
         let mut text = None;
@@ -135,6 +135,16 @@ impl std::fmt::Display for Refusal {
         }
         Ok(())
     }
+}
+
+/// Whether a refusal is in terms that only Gitea and Forgejo have: the names of its middleware, and its challenges.
+fn is_giteas_refusal(headers: &HeaderMap, body: &str) -> bool {
+    const TEXTS: [&str; 3] = ["reqPackageAccess", "authGroup.Verify", "Failed to authenticate user"];
+    const CHALLENGES: [&str; 3] =
+        ["\"Gitea Package API\"", "\"Gitea Container Registry\"", "service=\"container_registry\",scope=\"*\""];
+    let challenges = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let names = |text: &str, names: &[&str]| names.iter().any(|name| text.contains(name));
+    names(body, &TEXTS) || challenges.into_iter().any(|challenge| names(challenge, &CHALLENGES))
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
@@ -355,6 +365,23 @@ mod tests {
         assert_eq!(refusal.errors.len(), MAX_ERRORS);
         let long = " ".repeat(MAX_BODY_BYTES) + r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
         assert!(read(403, &[], &long).is_mute(), "what comes late is not read");
+    }
+
+    #[test]
+    fn gitea_is_known_by_its_own_terms() {
+        let bearer = r#"Bearer realm="https://g.example/v2/token",service="container_registry",scope="*""#;
+        for (headers, body, expected) in [
+            (&[][..], "reqPackageAccess", true),
+            (&[], "authGroup.Verify\n", true),
+            (&[("www-authenticate", r#"Basic realm="Gitea Package API""#)], "", true),
+            (&[("www-authenticate", bearer)], r#"{"errors":[{"code":"UNAUTHORIZED","message":""}]}"#, true),
+            (&[("www-authenticate", r#"Bearer realm="https://a/token",service="r.example""#)], "", false),
+            (&[("www-authenticate", r#"Basic realm="harbor""#)], "unauthorized", false),
+            (&[], r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#, false),
+            (&[], "", false),
+        ] {
+            assert_eq!(read(401, headers, body).by_gitea, expected, "{headers:?} {body}");
+        }
     }
 
     #[test]

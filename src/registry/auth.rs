@@ -4,6 +4,7 @@
 //! means the token is no good any more; a 401 that names the right that is missing is its way to say 403.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -22,7 +23,7 @@ use super::http::{Call, Reply, Transport};
 use super::origin::{self, Misdirection, Origin};
 use super::scope;
 use super::token::{self, MAX_TOKEN_ANSWER_BYTES, Slot};
-use crate::credentials::Credential;
+use crate::credentials::{Credential, Secret};
 
 /// Gitea's marks of "known, but not permitted", which it sends as 401.
 const GITEA_DENIED: [&str; 2] = ["reqPackageAccess", "Gitea Package API"];
@@ -46,22 +47,69 @@ enum Scheme {
     Bearer(Realm),
 }
 
+/// What becomes of a request whose token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PasswordTurn<'a> {
+    /// There is no password, or it was refused as well.
+    None,
+    /// It is the first that is sent again with the password, which is kept in this place.
+    First(&'a str),
+    /// Another request was the first; this one is sent again too.
+    Made,
+}
+
 /// The credential of one registry and what it was exchanged for.
 pub(super) struct Authenticator {
     own: Origin,
     credential: Option<Credential>,
+    /// Whether the token of a [`Credential::TokenOrPassword`] was refused.
+    token_refused: AtomicBool,
     scheme: Mutex<Scheme>,
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
 impl Authenticator {
     pub(super) fn new(own: Origin, credential: Option<Credential>) -> Self {
-        Self { own, credential, scheme: Mutex::new(Scheme::Open), slots: Mutex::default() }
+        Self {
+            own,
+            credential,
+            token_refused: AtomicBool::new(false),
+            scheme: Mutex::new(Scheme::Open),
+            slots: Mutex::default(),
+        }
     }
 
     /// Whether there is something to show.
     pub(super) fn has_credential(&self) -> bool {
         self.credential.is_some()
+    }
+
+    /// Whether the password is shown in the place of a token that was refused.
+    pub(super) fn shows_password(&self) -> bool {
+        self.token_refused.load(Ordering::Acquire)
+    }
+
+    /// Turns from a token that was refused to the password of the same place; `already` says that the refused request
+    /// carried the password.
+    pub(super) fn turn_to_password(&self, already: bool) -> PasswordTurn<'_> {
+        match &self.credential {
+            Some(Credential::TokenOrPassword { place, .. }) if !already => {
+                let before = self.token_refused.swap(true, Ordering::AcqRel);
+                if before { PasswordTurn::Made } else { PasswordTurn::First(place) }
+            }
+            _ => PasswordTurn::None,
+        }
+    }
+
+    /// The user name, and the password or what stands for one.
+    fn pair(&self) -> Option<(&str, &Secret)> {
+        match self.credential.as_ref()? {
+            Credential::Basic { username, secret } => Some((username, secret)),
+            Credential::TokenOrPassword { username, token, password, .. } => {
+                Some((username, if self.shows_password() { password } else { token }))
+            }
+            Credential::IdentityToken { .. } | Credential::RegistryToken(_) => None,
+        }
     }
 
     /// Whether the registry wants to see nothing, as far as it was asked.
@@ -189,7 +237,7 @@ impl Authenticator {
     fn sendable(&self) -> Sendable {
         match (self.scheme(), &self.credential) {
             (_, Some(Credential::RegistryToken(_))) | (Scheme::Bearer(_), _) => Sendable::Token,
-            (Scheme::Basic, Some(Credential::Basic { .. })) => Sendable::Password,
+            (Scheme::Basic, Some(Credential::Basic { .. } | Credential::TokenOrPassword { .. })) => Sendable::Password,
             (Scheme::Basic | Scheme::Open, _) => Sendable::Nothing,
         }
     }
@@ -209,7 +257,7 @@ impl Authenticator {
     }
 
     fn basic(&self) -> Option<HeaderValue> {
-        let Some(Credential::Basic { username, secret }) = &self.credential else { return None };
+        let (username, secret) = self.pair()?;
         let pair = Zeroizing::new(format!("{username}:{}", secret.expose()));
         sensitive(&format!("Basic {}", STANDARD.encode(pair.as_bytes())))
     }
@@ -259,7 +307,7 @@ impl Authenticator {
             return Ok(Call { method: Method::POST, uri: realm.uri.clone(), headers, payload });
         }
         parameters.extend(scope::each(scope).map(|scope| ("scope", scope)));
-        if let Some(Credential::Basic { username, .. }) = &self.credential {
+        if let Some((username, _)) = self.pair() {
             parameters.push(("account", username));
             headers.extend(self.basic().map(|value| (AUTHORIZATION, value)));
         }

@@ -183,30 +183,7 @@ impl fmt::Display for NetworkFault {
             Self::Reset => f.write_str("the connection was cut"),
             Self::Closed => f.write_str("the connection was closed before the answer was complete"),
             Self::Stale => f.write_str("the connection, kept from an earlier request, was closed"),
-            Self::Tls { fault, .. } => match fault {
-                HandshakeFault::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
-                HandshakeFault::UnreadableRoots(failure) => {
-                    write!(f, "its certificate is from an issuer that is not trusted, and of the roots: {failure}")
-                }
-                HandshakeFault::CaUsedAsEndEntity => {
-                    f.write_str("its self-signed certificate is not among those trusted for this host")
-                }
-                HandshakeFault::NotValidForName { names } if names.is_empty() => {
-                    f.write_str("its certificate is for another name")
-                }
-                HandshakeFault::NotValidForName { names } => {
-                    write!(f, "its certificate is for another name ({})", names.join(", "))
-                }
-                HandshakeFault::Expired { not_after: Some(time) } => write!(f, "its certificate expired at {time}"),
-                HandshakeFault::Expired { not_after: None } => f.write_str("its certificate has expired"),
-                HandshakeFault::NotYetValid { not_before: Some(time) } => {
-                    write!(f, "its certificate is valid only from {time}")
-                }
-                HandshakeFault::NotYetValid { not_before: None } => f.write_str("its certificate is not valid yet"),
-                HandshakeFault::NotTls => f.write_str("it does not answer with TLS"),
-                HandshakeFault::PeerRefused(alert) => write!(f, "it ended the TLS handshake ({alert})"),
-                HandshakeFault::Other(text) => write!(f, "no TLS connection ({text})"),
-            },
+            Self::Tls { fault, .. } => fault.fmt(f),
             Self::Timeout { wait: Wait::Connect, limit: time } => limit(f, "not connected", time),
             Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
             Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),

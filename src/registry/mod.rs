@@ -55,7 +55,7 @@ pub use upload::{Limits, Uploaded};
 
 pub use self::http::Traffic;
 use self::http::{Call, Reply, Transport};
-use auth::Authenticator;
+use auth::{Authenticator, PasswordTurn};
 use auth_decision::{AuthDecision, SentAuth};
 use body::Payload;
 use breaker::Gate;
@@ -70,7 +70,7 @@ use upload::{Learned, Pace};
 
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest};
-use crate::progress::Interrupt;
+use crate::progress::{Event, Interrupt};
 use crate::tls::{TlsPolicy, TrustSources};
 
 /// Times one request is sent: without, with a remembered, and with two new tokens.
@@ -147,6 +147,8 @@ enum Access {
 /// A registry.
 pub struct Registry {
     host: String,
+    /// The address that is remembered, the same however it is written.
+    key: String,
     own: Origin,
     authority: Authority,
     transport: Transport,
@@ -176,9 +178,9 @@ impl Registry {
     pub fn open(config: RegistryConfig) -> Result<Self, RegistryError> {
         let address = || RegistryError::Address(config.host.chars().take(200).collect());
         // The name in references and the machine that answers differ for Docker Hub alone.
-        let host = match config.host.as_str() {
+        let host = match config.host.to_ascii_lowercase().trim_end_matches(":443") {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
-            host => host,
+            _ => config.host.as_str(),
         };
         let authority: Authority = host.parse().map_err(|_| address())?;
         if authority.as_str().contains('@') {
@@ -192,6 +194,7 @@ impl Registry {
         let transport =
             Transport::new(own.clone(), (&config.policy, config.elsewhere), &config.proxies, config.timeouts, stop)?;
         Ok(Self {
+            key: own.short_authority(),
             host: config.host,
             authority,
             transport,
@@ -217,14 +220,14 @@ impl Registry {
     /// The same registry, which goes on after faults that may pass.
     #[must_use]
     pub fn persisting(mut self, persistence: Persistence) -> Self {
-        let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.host, jiff::Timestamp::now()));
+        let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.key, jiff::Timestamp::now()));
         if let Some(memory) = &memory {
             let pace = self.pace.get_mut().unwrap_or_else(PoisonError::into_inner);
             *pace = pace.knowing(memory.learned());
         }
         self.memory = Mutex::new(memory);
         self.transport.tell(std::sync::Arc::clone(&persistence.progress));
-        self.places = Mutex::new(Places::new(persistence.state.as_deref(), &self.host));
+        self.places = Mutex::new(Places::new(persistence.state.as_deref(), &self.key));
         self.persistence = persistence;
         self
     }
@@ -338,8 +341,14 @@ impl Registry {
         loop {
             let mut headers = call.headers.clone();
             let mut carried = SentAuth::Nothing;
+            let password = self.auth.shows_password();
             if is_own(&call.uri) {
-                let (value, what) = self.auth.authorize(&self.transport, scope).await?;
+                let (value, what) = match self.auth.authorize(&self.transport, scope).await {
+                    Err(RegistryError::Unauthorized { credentials: true, .. }) if self.turn_to_password(password) => {
+                        continue;
+                    }
+                    authorized => authorized?,
+                };
                 headers.extend(value.map(|value| (AUTHORIZATION, value)));
                 carried = what;
             }
@@ -367,6 +376,7 @@ impl Registry {
                 AuthDecision::Denied | AuthDecision::DeniedForGood if credentials => {
                     return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
                 }
+                AuthDecision::Unauthorized if carried == SentAuth::Password && self.turn_to_password(password) => {}
                 _ if carried == SentAuth::Nothing
                     && let Some(asked) = self.auth.unanswerable(&reply.headers) =>
                 {
@@ -376,6 +386,23 @@ impl Registry {
                 _ => return Err(RegistryError::refused(reply.facts(), refusal, credentials)),
             }
         }
+    }
+
+    /// Whether a request is sent again with the password, because the token of the same place was refused; says so once.
+    fn turn_to_password(&self, already: bool) -> bool {
+        let turn = self.auth.turn_to_password(already);
+        if let PasswordTurn::First(place) = turn {
+            self.persistence.progress.emit(Event::Warning(&format!(
+                "{} does not accept the token of {place}; the password there is used instead",
+                self.host
+            )));
+        }
+        turn != PasswordTurn::None
+    }
+
+    /// Whether a token was refused, and the password of the same place is shown instead.
+    pub fn shows_password(&self) -> bool {
+        self.auth.shows_password()
     }
 
     async fn refused(&self, reply: &mut Reply) -> RegistryError {

@@ -53,6 +53,14 @@ impl Origin {
         self.host == own.host && self.port != own.port && self.port == if self.https { 443 } else { 80 }
     }
 
+    /// `host:port`, and `host` alone for the scheme's own port.
+    pub(super) fn short_authority(&self) -> String {
+        match (self.https, self.port) {
+            (true, 443) | (false, 80) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+
     /// `host:port`.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -470,6 +478,22 @@ mod tests {
         assert_eq!(origin("https://A.example/"), origin("https://a.example:443/"));
         assert_ne!(origin("https://a.example/"), origin("https://a.example:8443/"));
         assert_ne!(origin("http://a.example/"), origin("https://a.example/"));
+    }
+
+    #[test]
+    fn a_registry_is_remembered_by_one_address() {
+        for (uris, expected) in [
+            (&["https://r.example/v2/", "https://R.example:443/v2/"][..], "r.example"),
+            (&["http://r.example/v2/", "http://R.example:80/v2/"], "r.example"),
+            (&["https://r.example:80/"], "r.example:80"),
+            (&["https://r.example:8443/", "https://R.EXAMPLE:8443/v2/"], "r.example:8443"),
+            (&["https://[::1]:5000/"], "[::1]:5000"),
+        ] {
+            for uri in uris {
+                let origin = Origin::of(&uri.parse().expect("a URI")).expect("an origin");
+                assert_eq!(origin.short_authority(), expected, "{uri}");
+            }
+        }
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What a certificate says, in terms people check: names, dates, fingerprint.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -78,6 +78,8 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, UnreadableCertificate> {
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let text = |name: &GeneralName<'_>| match name {
+        // Such an entry fits no address: those have entries of their own (RFC 9525 section 6.5).
+        GeneralName::DNSName(name) if name.parse::<IpAddr>().is_ok() => Some(format!("DNS:{}", clean(name))),
         GeneralName::DNSName(name) => Some(clean(name)),
         GeneralName::IPAddress(bytes) => match bytes.len() {
             4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| Ipv4Addr::from(bytes).to_string()),

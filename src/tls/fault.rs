@@ -1,40 +1,43 @@
 //! Why a handshake failed, found by type in whatever error came out of the connection.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, InvalidMessage};
 
+use super::algorithms::Unverifiable;
+use super::words;
+
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
-/// A certificate that may sign others was shown as a server's own and is not among those configured
-/// for the host. What idpbuilder serves has this form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server's certificate is a certificate authority's own and is not trusted as it is")]
-pub(super) struct CaUsedAsEndEntity;
-
-/// No root vouches for the certificate, and the roots that a person named cannot all be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct UnreadableRoots(pub(super) String);
-
-/// Why there is no TLS connection.
+/// Why there is no TLS connection. Shown as a sentence about the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandshakeFault {
-    /// Nobody we trust vouches for the certificate.
+    /// No trusted certificate vouches for the one shown.
     UnknownIssuer,
     /// Nobody we trust vouches for it, and this could not be read of the roots that a person named.
     UnreadableRoots(String),
     /// A self-made certificate authority's own certificate, not configured for this host. To the
     /// person this is the same as an unknown issuer.
     CaUsedAsEndEntity,
-    /// Trusted, but made for other names.
+    /// The chain ends before a trusted certificate: the next one was not sent and is not trusted.
+    MissingIssuer {
+        /// The name of the authority whose certificate is missing.
+        issuer: String,
+    },
+    /// Trusted or not, it was made for other names.
     NotValidForName {
-        /// The names it is made for.
+        /// The names it is made for; empty where they are not known.
         names: Vec<String>,
+    },
+    /// It is for no name at all: a common name does not count (RFC 9525 section 2).
+    NoNames {
+        /// Its subject.
+        subject: String,
     },
     /// Its time is over.
     Expired {
@@ -46,13 +49,62 @@ pub enum HandshakeFault {
         /// When it begins, where known.
         not_before: Option<Timestamp>,
     },
+    /// It, or an authority above it, has a key or a signature of a kind that is not verified.
+    Unverifiable(Box<Unverifiable>),
     /// What answered does not speak TLS.
     NotTls,
     /// The peer ended the handshake: the name of its alert (RFC 8446 section 6.2).
     PeerRefused(String),
-    /// Anything else, in the TLS library's words.
+    /// No version of TLS, cipher suite or kind of key in common.
+    Incompatible(String),
+    /// Anything else, in words.
     Other(String),
 }
+
+impl fmt::Display for HandshakeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownIssuer => f.write_str("its certificate is from an issuer that is not trusted"),
+            Self::UnreadableRoots(failure) => {
+                write!(f, "its certificate is from an issuer that is not trusted, and of the roots: {failure}")
+            }
+            Self::CaUsedAsEndEntity => {
+                f.write_str("its self-signed certificate is not among those trusted for this host")
+            }
+            Self::MissingIssuer { issuer } => write!(
+                f,
+                "its certificate is from `{issuer}`, whose own certificate it did not send and which is not trusted here"
+            ),
+            Self::NotValidForName { names } if names.is_empty() => f.write_str("its certificate is for another name"),
+            Self::NotValidForName { names } => write!(f, "its certificate is for another name ({})", names.join(", ")),
+            Self::NoNames { subject } => {
+                let subject =
+                    if subject.is_empty() { "" } else { &format!(" (its subject, {subject}, does not count)") };
+                write!(f, "its certificate is for no host name or address{subject}")
+            }
+            Self::Expired { not_after: Some(time) } => write!(f, "its certificate expired at {time}"),
+            Self::Expired { not_after: None } => f.write_str("its certificate has expired"),
+            Self::NotYetValid { not_before: Some(time) } => write!(f, "its certificate is valid only from {time}"),
+            Self::NotYetValid { not_before: None } => f.write_str("its certificate is not valid yet"),
+            Self::Unverifiable(what) => write!(f, "its certificate {what}"),
+            Self::NotTls => f.write_str("it does not answer with TLS"),
+            Self::PeerRefused(alert) => write!(f, "it ended the TLS handshake: {}", words::alert(alert)),
+            Self::Incompatible(text) | Self::Other(text) => write!(f, "no TLS connection: {text}"),
+        }
+    }
+}
+
+/// A fault that our own verifier found, on its way through rustls.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict(pub(super) HandshakeFault);
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Verdict {}
 
 /// The fault behind an error, if TLS is behind it at all.
 ///
@@ -82,7 +134,8 @@ pub(super) fn fault(error: &rustls::Error) -> HandshakeFault {
             | InvalidMessage::MessageTooLarge,
         ) => HandshakeFault::NotTls,
         rustls::Error::AlertReceived(alert) => HandshakeFault::PeerRefused(format!("{alert:?}")),
-        other => HandshakeFault::Other(other.to_string()),
+        rustls::Error::PeerIncompatible(what) => HandshakeFault::Incompatible(words::incompatible(what).to_owned()),
+        other => HandshakeFault::Other(words::tls(other)),
     }
 }
 
@@ -103,11 +156,11 @@ fn certificate_fault(reason: &CertificateError) -> HandshakeFault {
         CertificateError::NotValidYetContext { not_before, .. } => {
             HandshakeFault::NotYetValid { not_before: timestamp(not_before) }
         }
-        CertificateError::Other(inner) if inner.0.is::<CaUsedAsEndEntity>() => HandshakeFault::CaUsedAsEndEntity,
-        CertificateError::Other(inner) if inner.0.is::<UnreadableRoots>() => {
-            HandshakeFault::UnreadableRoots(inner.0.to_string())
-        }
-        other => HandshakeFault::Other(rustls::Error::InvalidCertificate(other.clone()).to_string()),
+        CertificateError::Other(inner) => match inner.0.downcast_ref::<Verdict>() {
+            Some(Verdict(fault)) => fault.clone(),
+            None => HandshakeFault::Other(words::certificate(reason)),
+        },
+        other => HandshakeFault::Other(words::certificate(other)),
     }
 }
 
@@ -136,8 +189,8 @@ mod tests {
     #[test]
     fn alerts_keep_their_name() {
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
-        assert_eq!(classify(&alert), Some(HandshakeFault::PeerRefused("CertificateRequired".into())));
-        let other = rustls::Error::InvalidCertificate(CertificateError::Revoked);
-        assert!(matches!(classify(&other), Some(HandshakeFault::Other(text)) if text.contains("Revoked")));
+        let fault = classify(&alert).expect("TLS");
+        assert_eq!(fault, HandshakeFault::PeerRefused("CertificateRequired".into()));
+        assert_eq!(fault.to_string(), "it ended the TLS handshake: it wants a client certificate");
     }
 }

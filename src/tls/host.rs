@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
 
-use crate::image::{Reference, shown};
+use crate::image::{host_and_port, shown};
 use crate::text::without_user_info;
 
 /// The port of https.
@@ -63,15 +63,13 @@ impl FromStr for RegistryHost {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         let invalid = || InvalidHost(shown(&without_user_info(text)).chars().take(100).collect());
-        let bare = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
-        // References have the one grammar of addresses; none of it can leave a directory.
-        Reference::from_parts(Some(bare), "x", None).map_err(|_| invalid())?;
-        let (host, port) = match bare.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| invalid())?),
-            _ => (bare, DEFAULT_PORT),
-        };
-        let address = Self { host: host.to_ascii_lowercase(), port };
-        if port == 0 || address.server_name().is_none() {
+        // A registry without TLS has no certificate to trust.
+        if text.trim().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) {
+            return Err(invalid());
+        }
+        let (host, port) = host_and_port(text).ok_or_else(invalid)?;
+        let address = Self { host, port };
+        if address.server_name().is_none() {
             return Err(invalid());
         }
         Ok(address)
@@ -89,6 +87,8 @@ mod tests {
         for (text, expected) in [
             ("Gitea.cnoe.localtest.me:8443", "gitea.cnoe.localtest.me:8443"),
             ("https://registry.example/", "registry.example:443"),
+            ("HTTPS://registry.example/v2/", "registry.example:443"),
+            ("[0:0::1]:443", "[::1]:443"),
             ("localhost:5000", "localhost:5000"),
             ("127.0.0.1", "127.0.0.1:443"),
             ("[::1]:5000", "[::1]:5000"),

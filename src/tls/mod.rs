@@ -5,7 +5,9 @@
 //! own issuer (`CA:TRUE`) and is served as the leaf, which the chain rules refuse. In both ways the
 //! name, the validity and the handshake's signature are checked. Paths are given by the caller.
 
+mod algorithms;
 mod certificate;
+mod ecdsa;
 mod fault;
 mod host;
 mod pem;
@@ -15,6 +17,7 @@ mod tests;
 mod trust;
 mod trust_sources;
 mod verifier;
+mod words;
 
 use std::sync::Arc;
 
@@ -25,6 +28,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::SingleCertAndKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use algorithms::Unverifiable;
 pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
@@ -94,7 +98,7 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Provider)?
+        .map_err(|error| TlsError::Provider(words::tls(&error)))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     // Only to a host that was verified: whoever skips that shows nobody's certificate.
@@ -144,8 +148,8 @@ pub async fn handshake(
     tokio_rustls::TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await.map(drop)
 }
 
-/// The one cryptography provider. Named at each use: a process-wide default would be set by whoever
-/// comes first.
+/// The one cryptography provider: `ring`, and the verification of ECDSA signatures that it lacks. Named at each use: a
+/// process-wide default would be set by the first library that needs one.
 pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    ecdsa::provider()
 }

@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::certificate::CertificateFacts;
 use super::trust::{Origin, TlsError};
+use super::words;
 use crate::fs::{Links, Unreadable, read_regular};
 
 /// Bytes a file of certificates may have.
@@ -53,7 +54,8 @@ pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDe
     }
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(text) {
-        let certificate = certificate.map_err(|source| TlsError::Pem { origin: origin.clone(), source })?;
+        let certificate =
+            certificate.map_err(|error| TlsError::Pem { origin: origin.clone(), reason: words::pem(&error) })?;
         let number = certificates.len() + 1;
         if number > MAX_CERTIFICATES {
             return Err(TlsError::TooMany { origin: origin.clone(), limit: MAX_CERTIFICATES });

@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::UnreadableCertificate;
 use super::pem::{MAX_PEM_BYTES, certificates_of, read, read_certificates};
 use super::system_roots::SystemRoots;
+use super::words;
 use crate::image::Digest;
 
 /// Certificate files read from one directory.
@@ -76,13 +77,12 @@ pub enum TlsError {
         origin: Origin,
     },
     /// The PEM armour is damaged.
-    #[error("{origin} is not valid PEM")]
+    #[error("{origin} is not valid PEM: {reason}")]
     Pem {
         /// Where.
         origin: Origin,
-        /// The parser's reason.
-        #[source]
-        source: pem::Error,
+        /// Why, in words.
+        reason: &'static str,
     },
     /// The armour is whole but what it holds is no certificate.
     #[error("certificate {number} of {origin} is damaged")]
@@ -107,17 +107,16 @@ pub enum TlsError {
     #[error("`{}` holds no PEM private key", .0.display())]
     NoKey(PathBuf),
     /// Certificate and key of the client are no pair, or of a kind that is not supported.
-    #[error("the client certificate `{}` cannot be used with its key", path.display())]
+    #[error("the client certificate `{}` cannot be used with its key: {reason}", path.display())]
     Identity {
         /// The certificate's file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: rustls::Error,
+        /// Why, in words.
+        reason: String,
     },
     /// The cryptography provider does not fit.
-    #[error("cannot set up TLS")]
-    Provider(#[source] rustls::Error),
+    #[error("cannot set up TLS: {0}")]
+    Provider(String),
 }
 
 /// A trusted certificate.
@@ -266,6 +265,18 @@ impl TrustStore {
         self.identity.as_ref()
     }
 
+    /// Shows a client certificate, PEM with its key, that was read elsewhere; `place` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// Fails if either is damaged, or they are no pair.
+    pub fn set_identity(&mut self, certificate: &[u8], key: &[u8], place: &Path) -> Result<(), TlsError> {
+        let chain = certificates_of(certificate, &Origin::File(place.to_owned()))?;
+        let pair = pair(chain, key, place, place)?;
+        self.identity = Some(ClientIdentity { path: place.to_owned(), exposed_key: None, key: Arc::new(pair) });
+        Ok(())
+    }
+
     /// Adds certificates that were read elsewhere, PEM, and answers how many they are.
     pub fn add_pem(&mut self, text: &[u8], origin: Origin) -> Result<usize, TlsError> {
         let certificates = certificates_of(text, &origin)?;
@@ -351,13 +362,23 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, TlsError> 
     }
     let chain = read_certificates(certificate)?;
     let text = zeroize::Zeroizing::new(read(key)?);
-    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(key.to_owned()))?;
-    let pair = CertifiedKey::from_der(chain, private, &super::provider());
-    let pair = pair.map_err(|source| TlsError::Identity { path: certificate.to_owned(), source })?;
+    let pair = pair(chain, &text, certificate, key)?;
     let mode = std::fs::metadata(key).map(|metadata| metadata.permissions().mode());
     let mode = mode.map_err(|source| TlsError::Read { path: key.to_owned(), source })?;
     let exposed_key = (mode & 0o004 != 0).then(|| key.to_owned());
     Ok(ClientIdentity { path: certificate.to_owned(), exposed_key, key: Arc::new(pair) })
+}
+
+/// A client's certificates with the key of the first; the paths are for messages.
+fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    text: &[u8],
+    certificate: &Path,
+    key: &Path,
+) -> Result<CertifiedKey, TlsError> {
+    let private = PrivateKeyDer::from_pem_slice(text).map_err(|_| TlsError::NoKey(key.to_owned()))?;
+    let failed = |error| TlsError::Identity { path: certificate.to_owned(), reason: words::tls(&error) };
+    CertifiedKey::from_der(chain, private, &super::provider()).map_err(failed)
 }
 
 #[cfg(test)]

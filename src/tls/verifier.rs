@@ -9,8 +9,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
+use super::algorithms::{chain_fault, key_fault};
 use super::certificate::{CertificateFacts, Presented};
-use super::fault::{CaUsedAsEndEntity, UnreadableRoots};
+use super::fault::{HandshakeFault, Verdict};
 use super::trust::{Origin, TrustStore};
 
 #[derive(Debug)]
@@ -60,16 +61,13 @@ impl Chained {
         made.as_ref().map(Option::as_ref).map_err(|error| rustls::Error::General(error.clone()))
     }
 
-    /// That nobody vouches for a certificate has another cause where roots that a person named could not be read. Where a
-    /// certificate was chosen for the host, that another one is shown comes first.
-    fn without_unreadable_roots(&self, error: rustls::Error) -> rustls::Error {
-        let unknown = matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
-            && self.trust.chosen().is_empty();
-        let named = self.trust.system_roots_at_need().filter(|roots| unknown && roots.are_named());
-        match named.and_then(|roots| roots.known()?.failures.first()) {
-            Some(failure) => CertificateError::Other(OtherError(Arc::new(UnreadableRoots(failure.to_string())))).into(),
-            None => error,
-        }
+    /// Why no root vouches for a certificate, where roots that a person named could not be read. Where a certificate was
+    /// chosen for the host, that another one is shown comes first.
+    fn unreadable_roots(&self) -> Option<HandshakeFault> {
+        let named =
+            self.trust.system_roots_at_need().filter(|roots| self.trust.chosen().is_empty() && roots.are_named());
+        let failure = named?.known()?.failures.first()?;
+        Some(HandshakeFault::UnreadableRoots(failure.to_string()))
     }
 }
 
@@ -106,8 +104,13 @@ impl ServerCertVerifier for HostVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.presented.record(server_name, end_entity, intermediates);
+        // The handshake's signature could not be verified: no certificate is worth more than its key.
+        let key = key_fault(end_entity).map(|fault| HandshakeFault::Unverifiable(Box::new(fault)));
         let Rule::Trusted { exact, chained } = &self.rule else {
-            return Ok(ServerCertVerified::assertion());
+            return match key {
+                None => Ok(ServerCertVerified::assertion()),
+                Some(fault) => Err(fault_as_error(fault)),
+            };
         };
         let verdict = if exact.contains(end_entity) {
             verify_exact(end_entity, server_name, now)
@@ -116,7 +119,14 @@ impl ServerCertVerifier for HostVerifier {
         } else {
             Err(CertificateError::UnknownIssuer.into())
         };
-        verdict.map_err(|error| chained.without_unreadable_roots(explain(error, end_entity, server_name)))
+        match (verdict, key) {
+            (Ok(verified), None) => Ok(verified),
+            (Ok(_), Some(fault)) => Err(fault_as_error(fault)),
+            (Err(error), key) => {
+                let shown: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+                Err(explain(error, key, &shown, server_name, chained))
+            }
+        }
     }
 
     fn verify_tls12_signature(
@@ -164,20 +174,68 @@ fn verify_exact(
     Ok(ServerCertVerified::assertion())
 }
 
-/// Puts what webpki says untyped or in debug form into types that [`super::classify`] knows.
-fn explain(error: rustls::Error, certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> rustls::Error {
+/// Puts what webpki says untyped or in debug form into types that [`super::classify`] knows. Of several faults, the one
+/// comes first that has to be mended whatever becomes of the others: a name that does not fit, then a key that cannot be
+/// verified.
+fn explain(
+    error: rustls::Error,
+    key: Option<HandshakeFault>,
+    shown: &[CertificateDer<'_>],
+    server_name: &ServerName<'_>,
+    chained: &Chained,
+) -> rustls::Error {
     let rustls::Error::InvalidCertificate(reason) = &error else { return error };
-    let Ok(facts) = CertificateFacts::from_der(certificate) else { return error };
+    let Ok(facts) = CertificateFacts::from_der(&shown[0]) else { return error };
+    let misnamed = ParsedCertificate::try_from(&shown[0])
+        .is_ok_and(|certificate| rustls::client::verify_server_name(&certificate, server_name).is_err());
+    if misnamed && facts.names.is_empty() {
+        return fault_as_error(HandshakeFault::NoNames { subject: facts.subject });
+    }
+    if misnamed {
+        let expected = server_name.to_owned();
+        return CertificateError::NotValidForNameContext { expected, presented: facts.names }.into();
+    }
+    if let Some(fault) = key {
+        return fault_as_error(fault);
+    }
     match reason {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            let expected = server_name.to_owned();
-            CertificateError::NotValidForNameContext { expected, presented: facts.names }.into()
+        CertificateError::UnknownIssuer => {
+            let fault = chained.unreadable_roots().or_else(|| missing_issuer(shown, &chained.trust));
+            fault.map_or(error, fault_as_error)
         }
-        // An issuer of that name is trusted, but it has another key: an authority made anew.
-        CertificateError::BadSignature => CertificateError::UnknownIssuer.into(),
-        CertificateError::Other(_) if facts.is_ca => {
-            CertificateError::Other(OtherError(Arc::new(CaUsedAsEndEntity))).into()
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            match chain_fault(shown, chained.trust.anchors().iter().map(|anchor| &anchor.certificate)) {
+                Some(fault) => fault_as_error(HandshakeFault::Unverifiable(Box::new(fault))),
+                // An issuer of that name is trusted, but it has another key: an authority made anew.
+                None if *reason == CertificateError::BadSignature => CertificateError::UnknownIssuer.into(),
+                None => error,
+            }
         }
+        CertificateError::Other(_) if facts.is_ca => fault_as_error(HandshakeFault::CaUsedAsEndEntity),
         _ => error,
     }
+}
+
+/// The authority at which a chain ends that was not shown to its root, if its name is not a trusted one's.
+fn missing_issuer(shown: &[CertificateDer<'_>], trust: &TrustStore) -> Option<HandshakeFault> {
+    let facts = |certificate: &CertificateDer<'_>| CertificateFacts::from_der(certificate).ok();
+    let mut others: Vec<_> = shown.iter().skip(1).filter_map(facts).collect();
+    let mut last = facts(&shown[0])?;
+    // Each certificate is used once, so that a circle of them ends.
+    while let Some(at) = others.iter().position(|other| other.subject == last.issuer) {
+        if last.self_signed {
+            break;
+        }
+        last = others.swap_remove(at);
+    }
+    let is_trusted = |issuer: &str| {
+        trust.anchors().iter().filter_map(|anchor| facts(&anchor.certificate)).any(|anchor| anchor.subject == issuer)
+    };
+    (!last.self_signed && !is_trusted(&last.issuer)).then_some(HandshakeFault::MissingIssuer { issuer: last.issuer })
+}
+
+fn fault_as_error(fault: HandshakeFault) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(Verdict(fault)))).into()
 }

@@ -21,9 +21,9 @@ const GRANTED: [(&str, &str); 5] = [
     ("cluster", "credentials"),
 ];
 
-/// Crates that speak HTTP, and the file and the folder that may name them.
+/// Crates that speak HTTP, and the files and the folder that may name them.
 const HTTP_CRATES: [&str; 4] = ["hyper", "hyper_util", "hyper_rustls", "http_body_util"];
-const HTTP_PLACES: [&str; 2] = ["src/registry/http/", "src/serve/http.rs"];
+const HTTP_PLACES: [&str; 3] = ["src/registry/http/", "src/serve/http.rs", "src/cluster/connect.rs"];
 
 impl Levels {
     /// Reads the rows `| level | modules in backticks | ... |` of the crate's documentation.

@@ -79,6 +79,36 @@ fn a_login_is_checked_kept_and_forgotten() {
 }
 
 #[test]
+fn a_login_that_another_source_goes_before_is_said_to_be_unused() {
+    let (mut sandbox, server) = with_registry();
+    let address = server.address.clone();
+    let login = ["idpbuilder-login", &address, "-u", USER, "--password-stdin"];
+    let output = sandbox.run_with_input(&login, PASSWORD.as_bytes());
+    assert!(!output.stderr.contains("will not be used"), "{output}");
+    let config = sandbox.home().join(".docker/config.json");
+    std::fs::create_dir_all(config.parent().expect("a folder")).expect("made");
+    let entry = serde_json::json!({"username": "other", "password": "x"});
+    std::fs::write(&config, serde_json::json!({"auths": {address.clone(): entry}}).to_string()).expect("written");
+    let output = sandbox.run_with_input(&login, PASSWORD.as_bytes());
+    let told = "warning: this login will not be used: `[SANDBOX]/home/.docker/config.json` has another credential, which \
+                goes before the stored one; remove it there if the stored one is meant";
+    assert!(output.stderr.contains(told), "{output}");
+    let _ = output.success();
+    let doctor = sandbox.run(&["idpbuilder-doctor", &address]);
+    assert!(doctor.stdout.contains("goes before the stored one"), "{doctor}");
+
+    // Docker and Podman that ask our helper lead to the stored one.
+    let helpers = serde_json::json!({"credHelpers": {address.clone(): "idpbuilder"}});
+    std::fs::write(&config, helpers.to_string()).expect("written");
+    let output = sandbox.run_with_input(&login, PASSWORD.as_bytes());
+    assert!(!output.stderr.contains("will not be used"), "{output}");
+    sandbox.set("IDPBUILDER_REGISTRY_USERNAME", "other");
+    sandbox.set("IDPBUILDER_REGISTRY_PASSWORD", "x");
+    let output = sandbox.run_with_input(&login, PASSWORD.as_bytes());
+    assert!(output.stderr.contains("unset the variables"), "{output}");
+}
+
+#[test]
 fn logins_are_forgotten_all_at_once() {
     let (sandbox, server) = with_registry();
     let port = server.address.rsplit(':').next().expect("a port");

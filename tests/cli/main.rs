@@ -53,3 +53,4 @@ mod trust_install;
 mod trust_programs;
 mod verification;
 mod wiring;
+mod words;

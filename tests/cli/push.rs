@@ -322,7 +322,7 @@ fn what_is_missing_in_the_middle_is_not_about_the_name() {
         ),
         (
             "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 56\r\nConnection: close\r\n\r\n{\"errors\":[{\"code\":\"NAME_UNKNOWN\",\"message\":\"unknown\"}]}",
-            "check the owner",
+            "check the repository's name",
             "lost",
         ),
     ] {

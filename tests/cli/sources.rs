@@ -114,15 +114,44 @@ fn a_file_that_is_named_and_not_there_ends_the_search() {
     let (sandbox, server) = started();
     write(&sandbox.home().join(".docker/config.json"), auths(&server.address, PASSWORD));
     let output = push(&sandbox, &server, &["--authfile", "absent.json"]);
-    assert!(output.stderr.contains("no credential from `[SANDBOX]/here/absent.json`: cannot read"), "{output}");
+    let told = "warning: no credential: cannot read `[SANDBOX]/here/absent.json`: No such file or directory\n";
+    assert!(output.stderr.contains(told), "the file is named once, in words: {output}");
     assert_eq!(output.code, Some(2), "{output}");
+}
+
+#[test]
+fn a_file_that_says_nothing_is_passed_over_and_one_that_cannot_be_read_is_a_warning() {
+    let (sandbox, server) = started();
+    let docker = sandbox.home().join(".docker/config.json");
+    write(&sandbox.home().join(".config/containers/auth.json"), auths(&server.address, PASSWORD));
+    for nothing in
+        ["", "\n", "null", "{}", r#"{"auths":null}"#, &format!(r#"{{"auths":{{"{}":null}}}}"#, server.address)]
+    {
+        write(&docker, nothing);
+        let output = push(&sandbox, &server, &[]);
+        assert!(!output.stderr.contains("warning"), "{nothing:?}: {output}");
+        let _ = output.success();
+    }
+    for damaged in ["{", "no JSON", r#"{"auths":[]}"#] {
+        write(&docker, damaged);
+        let output = push(&sandbox, &server, &[]);
+        let told = "warning: no credential: `[SANDBOX]/home/.docker/config.json` is not a Docker config file (line 1";
+        assert_eq!(output.stderr.matches("config.json").count(), 1, "{output}");
+        assert!(output.stderr.contains(told), "{damaged:?}: {output}");
+        let _ = output.success();
+    }
+    let broken: String = encoded(PASSWORD).chars().flat_map(|letter| [letter, '\n']).collect();
+    write(&docker, json!({"auths": {server.address.clone(): {"auth": broken}}}).to_string());
+    let output = push(&sandbox, &server, &[]);
+    assert!(output.stderr.contains("from `[SANDBOX]/home/.docker/config.json`"), "{output}");
+    let _ = output.success();
 }
 
 #[test]
 fn helpers_that_fail_for_others_are_no_concern_and_the_one_for_all_is_a_warning() {
     let (mut sandbox, server) = started();
     let host = server.address.clone();
-    helper(&mut sandbox, "broken", "touch asked; exit 3");
+    helper(&mut sandbox, "broken", "touch asked; echo not logged in to the vault; echo more; exit 3");
     let config = sandbox.home().join(".docker/config.json");
     let mut document: serde_json::Value = serde_json::from_str(&auths(&host, PASSWORD)).expect("JSON");
     document["credHelpers"] = json!({"other.example": "broken", "quay.io": "absent"});
@@ -143,7 +172,10 @@ fn helpers_that_fail_for_others_are_no_concern_and_the_one_for_all_is_a_warning(
     document["credHelpers"] = json!({&host: "broken"});
     write(&config, document.to_string());
     let output = push(&sandbox, &server, &[]);
-    assert!(output.stderr.contains("`docker-credential-broken` failed (exit 3)"), "{output}");
+    assert!(
+        output.stderr.contains("`docker-credential-broken` failed (exit 3): not logged in to the vault\n"),
+        "{output}"
+    );
     assert_eq!(output.code, Some(2), "its own helper has the last word: {output}");
 }
 

@@ -40,7 +40,7 @@ fn tls_server(sandbox: &Sandbox, pem: &str, storage: &str) -> Server {
     Server::start(sandbox, &["--tls", "--tls-cert-out", pem, "--storage", storage])
 }
 
-fn fingerprint(sandbox: &Sandbox, pem: &str) -> String {
+pub(crate) fn fingerprint(sandbox: &Sandbox, pem: &str) -> String {
     use rustls::pki_types::pem::PemObject as _;
     let text = std::fs::read(sandbox.work().join(pem)).expect("written");
     let der = rustls::pki_types::CertificateDer::from_pem_slice(&text).expect("PEM");

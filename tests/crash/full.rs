@@ -35,7 +35,7 @@ fn run(sandbox: &Sandbox, kibibytes: &str, words: &[&str], input: &[u8]) -> Outp
 fn told(output: Output) -> String {
     let stderr = output.failure(1);
     assert!(stderr.contains("error: cannot "), "{stderr}");
-    assert!(stderr.contains("File too large (os error 27)"), "{stderr}");
+    assert!(stderr.contains("File too large"), "{stderr}");
     stderr
 }
 

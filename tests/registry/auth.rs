@@ -130,6 +130,36 @@ async fn a_wrong_password_is_told_from_no_password() {
 }
 
 #[tokio::test]
+async fn a_password_beside_a_refused_access_token_is_shown_once() {
+    let either = |password: &str| {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let (token, password, place) =
+            (secret("deleted"), secret(password), "Secret gitea/gitea-credential".to_owned());
+        Some(Credential::TokenOrPassword { username: "giteaAdmin".into(), token, password, place })
+    };
+    let server = gitea(|_, _| with(200, "Content-Length", "5"));
+    let with_password = registry(&server.host(), either("hunter2"));
+    let repositories: Vec<String> = (0..8).map(|number| format!("team/app{number}")).collect();
+    let sizes = join_all(repositories.iter().map(|name| with_password.head_blob(name, Digest::of(b"")))).await;
+    for size in sizes {
+        assert_eq!(size.expect("an answer"), Some(5));
+    }
+    assert!(with_password.shows_password());
+    let asked = tokens_fetched(&server);
+    assert!(asked <= 2 * repositories.len(), "each scope asks with either once at most: {asked}");
+    for name in &repositories {
+        with_password.head_blob(name, Digest::of(b"")).await.expect("an answer");
+    }
+    assert_eq!(tokens_fetched(&server), asked);
+
+    let server = gitea(|_, _| with(200, "Content-Length", "5"));
+    let neither = registry(&server.host(), either("wrong"));
+    let error = neither.head_blob("team/app", Digest::of(b"")).await.expect_err("refused");
+    assert!(matches!(error, RegistryError::Unauthorized { credentials: true, .. }), "{error:?}");
+    assert_eq!(tokens_fetched(&server), 2, "the token, then the password");
+}
+
+#[tokio::test]
 async fn identity_tokens_are_exchanged_and_registry_tokens_sent_as_they_are() {
     let server = Scripted::start(|request| match request.header("authorization") {
         _ if request.path() == TOKEN_PATH => answer(200, "{\"access_token\":\"t1\"}"),

@@ -53,9 +53,11 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
-        let mut params = CertificateParams::default();
+        Self::with_key(CertificateParams::default(), KeyPair::generate().expect("a key"))
+    }
+
+    fn with_key(mut params: CertificateParams, key: KeyPair) -> Self {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("signed");
         Self { certificate, issuer: Issuer::new(params, key) }
     }
@@ -86,8 +88,22 @@ impl ApiServer {
     pub(crate) fn start_with(answers: Answers, validity: Validity) -> Self {
         let authority = Authority::new();
         let (certificate, key) = authority.sign(&["127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth, validity);
+        Self::serve(answers, &authority, certificate.der().clone(), &key)
+    }
+
+    /// A server whose own certificate is the authority that the kubeconfig names.
+    pub(crate) fn its_own_authority(answers: Answers) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let again = KeyPair::try_from(key.serialize_der()).expect("a key");
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        let authority = Authority::with_key(params, key);
+        let certificate = authority.certificate.der().clone();
+        Self::serve(answers, &authority, certificate, &again)
+    }
+
+    fn serve(answers: Answers, authority: &Authority, certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
         let (client, client_key) = authority.sign(&[], ExtendedKeyUsagePurpose::ClientAuth, Validity::Now);
-        let config = server_config(&authority, certificate.der().clone(), &key);
+        let config = server_config(authority, certificate, key);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared { answers, seen: Mutex::default(), stop: AtomicBool::new(false) });

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::Args;
 use super::plan::{Plan, credential_line};
+use crate::cli::certificate_causes::remedy;
 use crate::cli::diagnosis::Line;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::registry::proxies;
-use crate::cli::registry_causes::{explain, remedy};
+use crate::cli::registry_causes::explain;
 use crate::cli::trust::ends_soon;
 use crate::cli::ui::Ui;
 use crate::doctor::{Limits, Network, Step, anchor, network};
@@ -32,13 +33,13 @@ impl Args {
     }
 
     pub(super) fn registry_lines(&self, ui: &Ui, registry: &str, plan: Plan, lines: &mut Vec<Line>) -> Outcome {
-        let Plan { repository, policy, resolution } = plan;
+        let Plan { repository, policy, resolution, unused } = plan;
         let policy = match policy {
             Ok(policy) => policy,
             Err(failure) => {
                 lines.extend(CHECKS[..3].iter().map(|check| Line::skip(check, "trust is not settled")));
                 lines.push(Line::fail("trust", &failure, "see what is in ~/.idpbuilder/certs"));
-                lines.push(credential_line(&resolution));
+                lines.push(credential_line(&resolution, unused));
                 lines.extend(CHECKS[5..].iter().map(|check| Line::skip(check, "no connection")));
                 return Ok(());
             }
@@ -73,10 +74,16 @@ impl Args {
         };
         lines.push(tls_line(tls, &policy));
         lines.push(trust_line(&policy, presented.as_ref()));
-        lines.push(credential_line(&resolution));
+        lines.push(credential_line(&resolution, unused));
         let authenticated = authentication.passed();
         let who = if resolution.credential.is_some() { "the credential is accepted" } else { "nobody is asked for" };
-        lines.push(line("authentication", authentication, NO_CONNECTION, |()| Line::ok("authentication", who)));
+        lines.push(line("authentication", authentication, NO_CONNECTION, |()| {
+            if client.shows_password() {
+                Line::warn("authentication", "the access token is not accepted, the password beside it is")
+            } else {
+                Line::ok("authentication", who)
+            }
+        }));
         lines.push(match &repository {
             None if authenticated => {
                 Line::skip("push permission", "no owner is known").fix("name a repository: --repository OWNER/NAME")
@@ -139,8 +146,8 @@ fn tls_line(step: Step<Option<Presented>>, policy: &TlsPolicy) -> Line {
         }
         if ends_soon(own.not_after, jiff::Timestamp::now()) {
             let fault = HandshakeFault::Expired { not_after: Some(own.not_after) };
-            let renew = remedy("", &fault).unwrap_or_default();
-            return Line::warn("TLS", format!("{found}, soon over")).fix(renew);
+            let line = Line::warn("TLS", format!("{found}, soon over"));
+            return remedy("", &fault).into_iter().fold(line, Line::fix);
         }
         Line::ok("TLS", format!("{found}, trusted"))
     })

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::Args;
 use crate::audit::Event;
 use crate::cli::diagnosis::Line;
+use crate::cli::entries::own_entries;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::sources::chain;
+use crate::cli::sources::{before_stored, chain, with_source};
 use crate::cli::ui::Ui;
 use crate::cluster::{ClusterRegistry, owner};
-use crate::credentials::{ANY_USERNAME, Credential, Given, Resolution};
+use crate::credentials::{ANY_USERNAME, Credential, CredentialSource as _, Given, HostKey, Resolution, SecretOrigin};
 use crate::image::Reference;
 use crate::tls::TlsPolicy;
 
@@ -23,6 +24,8 @@ pub(super) struct Plan {
     pub(super) repository: Option<String>,
     pub(super) policy: Result<TlsPolicy, Failure>,
     pub(super) resolution: Resolution,
+    /// Why a login that is stored for the registry is not used.
+    pub(super) unused: Option<String>,
 }
 
 impl Args {
@@ -34,7 +37,7 @@ impl Args {
         let mut resolution = self.resolution(ui, registry, given)?;
         // Nobody to own a repository is no reason to look no further.
         let nobody = self.repository.is_none()
-            && !matches!(resolution.credential, Some(Credential::Basic { .. }))
+            && resolution.credential.as_ref().and_then(Credential::username).is_none()
             && cluster.is_some_and(|cluster| cluster.owner().is_none());
         let name = self.repository.as_deref().unwrap_or(if nobody { "nobody/idpbuilder-doctor" } else { PROBED });
         let mut reference = Reference::from_parts(Some(registry), name, None)?;
@@ -52,12 +55,12 @@ impl Args {
         }
         resolution.close();
         let repository = reference.repository().to_owned();
-        let owned = match (self.repository.is_some() || repository.contains('/'), &resolution.credential) {
-            (true, _) => (!nobody).then_some(repository),
-            (false, Some(Credential::Basic { username, .. })) if username != ANY_USERNAME => {
-                owner(username).map(|owner| format!("{owner}/{repository}"))
-            }
-            (false, _) => None,
+        let user = resolution.credential.as_ref().and_then(Credential::username);
+        let owned = if self.repository.is_some() || repository.contains('/') {
+            (!nobody).then_some(repository)
+        } else {
+            let owner = user.filter(|username| *username != ANY_USERNAME).and_then(owner);
+            owner.map(|owner| format!("{owner}/{repository}"))
         };
         if let Some(source) = &resolution.source
             && let Err(failure) = ui.audit(Event::Credential, registry, Some(source), None)
@@ -68,7 +71,8 @@ impl Args {
         if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
             trust.add_system_roots(ui.system_roots());
         }
-        Ok(Plan { repository: owned, policy, resolution })
+        let unused = unused(ui, registry, &resolution)?;
+        Ok(Plan { repository: owned, policy, resolution, unused })
     }
 
     /// Asks the sources of credentials; helpers that take too long have none.
@@ -89,20 +93,35 @@ impl Args {
     }
 }
 
-pub(super) fn credential_line(resolution: &Resolution) -> Line {
+/// Why the login that is stored for a registry is not used, where there is one and flags do not say which is.
+fn unused(ui: &Ui, registry: &str, resolution: &Resolution) -> Result<Option<String>, Failure> {
+    let entries = own_entries(ui)?;
+    let Ok(key) = registry.parse::<HostKey>() else { return Ok(None) };
+    let is_stored = entries.list().is_ok_and(|stored| stored.iter().any(|entry| entry.key == key));
+    let is_said = resolution.origin == Some(SecretOrigin::Flags);
+    Ok(if is_stored && !is_said { before_stored(resolution, &entries.name()) } else { None })
+}
+
+pub(super) fn credential_line(resolution: &Resolution, unused: Option<String>) -> Line {
+    let line = found_line(resolution);
+    match unused {
+        Some(why) if resolution.failure.is_none() => line.into_warning().fix(why),
+        _ => line,
+    }
+}
+
+fn found_line(resolution: &Resolution) -> Line {
     if let Some((source, error)) = &resolution.failure {
-        let failure =
-            Failure::new(Kind::Auth, format!("{source}: {}", Failure::new(Kind::Auth, error.to_string()).told()));
+        let failure = Failure::new(Kind::Auth, with_source(source, error));
         return Line::fail(
             "credential",
             &failure,
             "complete or remove it there, or give another with -u and --password-stdin",
         );
     }
-    let line = match (&resolution.source, &resolution.credential) {
-        (Some(source), Some(Credential::Basic { username, .. })) => {
-            Line::ok("credential", format!("{username}, from {source}"))
-        }
+    let username = resolution.credential.as_ref().and_then(Credential::username);
+    let line = match (&resolution.source, username) {
+        (Some(source), Some(username)) => Line::ok("credential", format!("{username}, from {source}")),
         (Some(source), _) => Line::ok("credential", format!("a token, from {source}")),
         (None, _) => Line::warn("credential", format!("none (asked {})", resolution.tried.join(", "))),
     };
@@ -112,7 +131,10 @@ pub(super) fn credential_line(resolution: &Resolution) -> Line {
             .fix(format!("other users can read the passwords there: chmod 600 {}", path.display()));
     }
     match resolution.warnings.first() {
-        Some((source, error)) => line.into_warning().fix(format!("correct `credsStore` in {source}: {error}")),
+        Some((source, error)) => {
+            let what = if error.is_of_helper() { "correct its `credsStore`" } else { "correct or remove it" };
+            line.into_warning().fix(format!("{}; {what}", with_source(source, error)))
+        }
         None => line,
     }
 }

@@ -10,7 +10,7 @@ use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressD
 use super::{Ledger, again, exchange, lock, past, rate, resumed, warning};
 use crate::cli::failure::Paint;
 use crate::progress::{Event, Outcome, Progress};
-use crate::text::escaped;
+use crate::text::{escaped, without_numbers};
 
 /// Work that ends sooner shows no bars.
 const QUIET_FOR: Duration = Duration::from_millis(250);
@@ -81,7 +81,7 @@ impl Bars {
     }
 
     fn say(&self, line: &str) {
-        self.write(&escaped(line));
+        self.write(&escaped(&without_numbers(line)));
     }
 
     /// A terminal is written to at once: what is drawn on it has to know where the cursor is.

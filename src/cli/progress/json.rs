@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Ledger, Transfer, exchange, lock};
 use crate::cli::status_lines::StatusLines;
 use crate::progress::{Event, Outcome, Phase, Progress, Summary};
+use crate::text::without_numbers;
 
 /// How often a transfer that goes on is reported.
 const JSON_EVERY: Duration = Duration::from_millis(200);
@@ -197,7 +198,7 @@ impl Progress for Json {
                 };
                 let wait = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 self.write(&JsonLine {
-                    message: Some(cause),
+                    message: Some(&without_numbers(cause)),
                     wait,
                     attempt: Some(attempt),
                     attempts: Some(of),
@@ -216,7 +217,9 @@ impl Progress for Json {
             }
             Event::Stored(_) => {}
             Event::Summary(summary) => self.write(&SummaryLine::of(summary)),
-            Event::Warning(text) => self.write(&JsonLine { message: Some(text), ..JsonLine::bare("warning") }),
+            Event::Warning(text) => {
+                self.write(&JsonLine { message: Some(&without_numbers(text)), ..JsonLine::bare("warning") });
+            }
             Event::Exchange(exchange) => {
                 if self.verbose {
                     let text = exchange::line(exchange);

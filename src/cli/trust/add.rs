@@ -6,6 +6,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::{ASK_LIMIT, described, written_down};
 use crate::audit::Event;
+use crate::cli::certificate_causes::{fitting_name, remedy};
 use crate::cli::cluster::ClusterArgs;
 use crate::cli::cluster_causes::{NotAdmitted, told};
 use crate::cli::failure::{Failure, Kind, Outcome};
@@ -98,7 +99,9 @@ impl Add {
         alone
             .add_pem(crate::tls::to_pem(std::slice::from_ref(&own)).as_bytes(), Origin::File(PathBuf::from("shown")))?;
         if let Err(fault) = judge(&alone, std::slice::from_ref(&own), host) {
-            let fault = NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
+            if let Some(failure) = never_accepted(host, &fault) {
+                return Err(failure);
+            }
             ui.warn(&format!("commands will refuse {host} even when its certificate is kept: {fault}"));
         }
         match expected {
@@ -139,6 +142,24 @@ impl Add {
         ui.status(&format!("{origin} has"));
         Ok(certificates_of(certificate.pem.as_bytes(), &origin)?)
     }
+}
+
+/// The failure where keeping the shown certificate for `host` would be of no use, however often it is tried.
+fn never_accepted(host: &RegistryHost, fault: &HandshakeFault) -> Option<Failure> {
+    let hints = match fault {
+        HandshakeFault::NotValidForName { names } => match fitting_name(&host.to_string(), names) {
+            Some(name) => vec![format!(
+                "it is for {name} too, which leads to the same machine: idpbuilder-trust add {name} --from-server, and \
+                 use {name} in place of {host}"
+            )],
+            None => remedy(&host.to_string(), fault),
+        },
+        HandshakeFault::NoNames { .. } | HandshakeFault::Unverifiable(_) => remedy(&host.to_string(), fault),
+        _ => return None,
+    };
+    let failure =
+        Failure::new(Kind::Network, format!("{host} would be refused even if its certificate were kept: {fault}"));
+    Some(hints.into_iter().fold(failure.hint("nothing was kept"), Failure::hint))
 }
 
 /// Warns of what is kept for `host` and would be no more.

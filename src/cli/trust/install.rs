@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::written_down;
 use crate::audit::Event;
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::registry::{address, trust_store};
 use crate::cli::ui::Ui;
+use crate::cluster::ClusterRegistry;
 use crate::tls::{CertificateFacts, RegistryHost};
-use crate::trust::{Change, Install, InstallError, KeptError, Reader, install, kept, uninstall};
+use crate::trust::{Change, Install, InstallError, KeptError, Reader, TrustError, install, kept, uninstall};
 
 /// How long the program may take that makes the system's store: seconds on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -44,22 +46,25 @@ pub(super) struct InstallArgs {
     /// Directory instead of / for what belongs to the system
     #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
     root: PathBuf,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl InstallArgs {
     pub(super) fn run(&self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
-        let user = ui
-            .env
-            .home()
-            .map(|home| home.join(".config/containers/certs.d"))
-            .ok_or_else(|| Failure::usage("HOME is not set, so this user's directory is not known"))?;
+        let user = ui.home()?.join(".config/containers/certs.d");
         let to = Install { root: ui.absolute(&self.root), user, dry_run: self.dry_run, patience: PATIENCE };
         let readers = self.readers();
         let (changes, fingerprint) = if self.undo {
             (ui.run_blocking(|_| Ok(uninstall(&to, &readers, &host)?))?, None)
         } else {
-            let certificates = kept(&trust_store(ui)?, &host)?;
+            let certificates = match kept(&trust_store(ui)?, &host) {
+                Err(KeptError::Store(error @ TrustError::NotFound(_))) => {
+                    return Err(self.not_kept(ui, &host, error)?);
+                }
+                kept => kept?,
+            };
             self.check(ui, &host)?;
             let own = certificates.first().and_then(|der| CertificateFacts::from_der(der).ok());
             let installed = ui.run_blocking(|_| Ok(install(&to, &readers, &host, &certificates)?))?;
@@ -75,6 +80,20 @@ impl InstallArgs {
             ui.status("containerd reads this where its config_path is /etc/containerd/certs.d");
         }
         Ok(())
+    }
+
+    /// The failure where nothing is kept for `host`. A cluster that vouches for it is asked for: `show` names it, and
+    /// what it says is kept with one command.
+    fn not_kept(&self, ui: &Ui, host: &RegistryHost, error: TrustError) -> Result<Failure, Failure> {
+        let cluster = self.cluster.serving(ui, &host.to_string(), false)?;
+        let failure = Failure::from(error);
+        Ok(match cluster {
+            Some(ClusterRegistry { context, certificate: Ok(_), .. }) => failure.first_hint(format!(
+                "only cluster {context} vouches for it; keep its certificate first: idpbuilder-trust add {host} \
+                 --from-cluster"
+            )),
+            _ => failure.first_hint(format!("keep the certificate first: idpbuilder-trust add {host} --from-server")),
+        })
     }
 
     fn readers(&self) -> Vec<Reader> {

@@ -12,11 +12,19 @@ pub(super) struct Damaged;
 
 /// The credential of an entry; `None` for one that has none, as where a helper has the secret.
 pub(super) fn read_entry(entry: &Value) -> Result<Option<Credential>, Damaged> {
-    let Value::Object(entry) = entry else { return Err(Damaged) };
+    let entry = match entry {
+        Value::Null => return Ok(None),
+        Value::Object(entry) => entry,
+        _ => return Err(Damaged),
+    };
     // Docker leaves empty texts and empty entries where a helper has the secret.
     let present = |(_, value): &(&String, &Value)| !value.is_null() && value.as_str() != Some("");
-    let entry: Map<String, Value> =
+    let mut entry: Map<String, Value> =
         entry.iter().filter(present).map(|(name, value)| (name.clone(), value.clone())).collect();
+    // Go's decoder passes over line breaks (`base64 FILE` makes them).
+    if let Some(Value::String(auth)) = entry.get_mut("auth") {
+        auth.retain(|letter| !matches!(letter, '\r' | '\n'));
+    }
     if let Some(token) = entry.get("registrytoken") {
         let token = token.as_str().ok_or(Damaged)?;
         return Ok(Some(Credential::RegistryToken(Secret::new(token.to_owned()))));

@@ -95,7 +95,13 @@ impl Index {
             line: error.line(),
             column: error.column(),
         };
-        let document: Document = serde_json::from_slice(&bytes).map_err(syntax)?;
+        // A file that says nothing says it of every registry.
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Records::new());
+        }
+        let Some(document) = serde_json::from_slice::<Option<Document>>(&bytes).map_err(syntax)? else {
+            return Ok(Records::new());
+        };
         if document.version != VERSION {
             return Err(EntriesError::Version { path: self.path.clone(), version: document.version });
         }

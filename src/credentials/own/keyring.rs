@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::progress::Interrupt;
+use crate::text::without_numbers;
 use crate::threads::spawn;
 
 /// The name under which the keyring shows our items.
 const SERVICE: &str = "idpbuilder";
+/// Bytes of a library's texts that are looked at.
+const MAX_REASON: usize = 4096;
 /// How often a wait looks at the interrupt.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -97,13 +100,46 @@ fn translate(error: &keyring::v1::Error) -> KeyringError {
 fn reason(error: &keyring::v1::Error) -> String {
     use keyring::v1::Error;
     match error {
-        Error::PlatformFailure(source) | Error::NoStorageAccess(source) => {
-            let text = source.to_string();
-            text.lines().next().unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(200).collect()
-        }
+        Error::PlatformFailure(source) | Error::NoStorageAccess(source) => in_words(source.as_ref()).to_owned(),
         Error::Ambiguous(_) => "it has several items of that name".to_owned(),
         Error::NoDefaultStore => "not supported on this system".to_owned(),
         _ => "it cannot keep this".to_owned(),
+    }
+}
+
+/// What the session bus or the keyring behind it said, in words. The libraries have no types for it that reach us, and
+/// their texts are for programmers; the names of the bus's own errors are part of its specification.
+fn in_words(source: &(dyn std::error::Error + 'static)) -> &'static str {
+    let mut text = String::new();
+    let mut link = Some(source);
+    while let Some(error) = link.filter(|_| text.len() < MAX_REASON) {
+        text.push_str(&error.to_string().to_lowercase());
+        text.push('\n');
+        link = error.source();
+    }
+    let has = |names: &[&str]| names.iter().any(|name| text.contains(name));
+    if has(&["serviceunknown", "namehasnoowner", "not provided by any .service", "spawn.servicenotfound"]) {
+        "there is no keyring on the session bus"
+    } else if has(&["locked", "prompt", "dismissed"]) {
+        "it is locked, and the question was not answered"
+    } else if has(&["accessdenied", "access denied", "permission denied", "notsupported"]) {
+        "it denies access"
+    } else if has(&["noreply", "timeout", "timed out"]) {
+        "it did not answer"
+    } else if has(&["disconnected", "broken pipe", "connection reset", "closed"]) {
+        "its connection was closed"
+    } else if has(&[
+        "address",
+        "no such file",
+        "not found",
+        "connection refused",
+        "autolaunch",
+        "i/o error",
+        "inputoutput",
+    ]) {
+        "there is no session bus"
+    } else {
+        "it gives no reason"
     }
 }
 
@@ -119,7 +155,7 @@ pub(super) fn within<T: Send + 'static>(
     spawn("keyring", move || {
         let _ = sender.send(ask(keyring.as_ref()));
     })
-    .map_err(|error| KeyringError::Failed(error.to_string()))?;
+    .map_err(|error| KeyringError::Failed(without_numbers(&error.to_string()).into_owned()))?;
     let started = Instant::now();
     loop {
         match receiver.recv_timeout(TICK) {
@@ -226,8 +262,23 @@ pub(in crate::credentials) mod tests {
             let told = translate(&error);
             assert!(!format!("{told} {told:?}").contains("hunter2"), "{told:?}");
         }
-        let told = translate(&Error::PlatformFailure("no\u{7} bus\nmore".into()));
-        assert_eq!(told.to_string(), "the keyring failed (no bus)");
+        for (text, expected) in [
+            ("zbus error: I/O error: No such file or directory (os error 2)", "there is no session bus"),
+            ("Zbus error: I/O error: Connection refused (os error 111)", "there is no session bus"),
+            ("zbus error: Address error: unsupported transport", "there is no session bus"),
+            (
+                "zbus error: org.freedesktop.DBus.Error.ServiceUnknown: The name is unknown",
+                "there is no keyring on the session bus",
+            ),
+            ("org.freedesktop.DBus.Error.NoReply: x", "it did not answer"),
+            ("org.freedesktop.Secret.Error.IsLocked", "it is locked, and the question was not answered"),
+            ("SS error: prompt dismissed", "it is locked, and the question was not answered"),
+            ("org.freedesktop.DBus.Error.AccessDenied", "it denies access"),
+            ("Other(Whatever)\u{7}", "it gives no reason"),
+        ] {
+            let told = translate(&Error::PlatformFailure(text.into()));
+            assert_eq!(told.to_string(), format!("the keyring failed ({expected})"), "{text}");
+        }
         assert!(matches!(translate(&Error::NoStorageAccess("x".into())), KeyringError::Refused(_)));
         assert!(matches!(translate(&Error::NoDefaultStore), KeyringError::Absent(_)));
     }

@@ -187,7 +187,9 @@ impl OwnEntries {
     pub fn put(&self, key: &HostKey, server: &str, credential: &Credential) -> Result<Kept, EntriesError> {
         let item = write(credential);
         let username = match credential {
-            Credential::Basic { username, .. } | Credential::IdentityToken { username, .. } => username.clone(),
+            Credential::Basic { username, .. }
+            | Credential::TokenOrPassword { username, .. }
+            | Credential::IdentityToken { username, .. } => username.clone(),
             Credential::RegistryToken(_) => String::new(),
         };
         if username.len() > MAX_FIELD_BYTES || item.len() > 2 * MAX_FIELD_BYTES {
@@ -263,7 +265,9 @@ impl OwnEntries {
 fn write(credential: &Credential) -> Zeroizing<String> {
     let own = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
     let kind = match credential {
-        Credential::Basic { username, secret } => Kind::Basic { username: username.clone(), secret: own(secret) },
+        Credential::Basic { username, secret } | Credential::TokenOrPassword { username, token: secret, .. } => {
+            Kind::Basic { username: username.clone(), secret: own(secret) }
+        }
         Credential::IdentityToken { username, token } => {
             Kind::IdentityToken { username: username.clone(), secret: own(token) }
         }

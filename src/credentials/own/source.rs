@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::OwnEntries;
+use super::{EntriesError, OwnEntries};
 use crate::credentials::docker_config::is_readable_by_others;
 use crate::credentials::{Answer, CredentialSource};
 
@@ -22,6 +22,13 @@ impl CredentialSource for OwnEntries {
         match self.get(&key) {
             Ok(Some(credential)) => Answer::Found(credential),
             Ok(None) => Answer::NotFound,
+            // Whether there is an entry is not known, so that no source is taken for another.
+            Err(
+                error @ (EntriesError::Read { .. }
+                | EntriesError::Syntax { .. }
+                | EntriesError::TooLarge { .. }
+                | EntriesError::Version { .. }),
+            ) => Answer::Doubtful(error.into(), None),
             Err(error) => Answer::Failed(error.into()),
         }
     }
@@ -45,6 +52,10 @@ mod tests {
         assert!(matches!(entries.find("R.example:443", "team/app"), Answer::Found(Credential::Basic { .. })));
         assert!(matches!(entries.find("not an address", ""), Answer::NotFound));
         std::fs::write(entries.path(), "{").expect("written");
-        assert!(matches!(entries.find("r.example", ""), Answer::Failed(CredentialError::Own(_))));
+        assert!(matches!(entries.find("r.example", ""), Answer::Doubtful(CredentialError::Own(_), None)));
+        for nothing in ["", "\n", "null\n"] {
+            std::fs::write(entries.path(), nothing).expect("written");
+            assert!(matches!(entries.find("r.example", ""), Answer::NotFound), "{nothing:?}");
+        }
     }
 }

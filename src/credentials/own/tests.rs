@@ -41,6 +41,7 @@ fn told(credential: Option<Credential>) -> String {
     match credential {
         None => "nothing".into(),
         Some(Credential::Basic { username, secret }) => format!("basic {username} {}", secret.expose()),
+        Some(other @ Credential::TokenOrPassword { .. }) => panic!("{other:?} is a cluster's"),
         Some(Credential::IdentityToken { username, token }) => format!("identity {username} {}", token.expose()),
         Some(Credential::RegistryToken(token)) => format!("registry {}", token.expose()),
     }

@@ -14,23 +14,23 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use super::connect::Wire;
 use crate::tls::{self, HandshakeFault};
 
-/// The last refusal that any connection of a client met, and the library's words for it.
+/// The last refusal that any connection of a client met.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PeerAlerts(Arc<Mutex<Option<(HandshakeFault, String)>>>);
+pub(super) struct PeerAlerts(Arc<Mutex<Option<HandshakeFault>>>);
 
 impl PeerAlerts {
     /// The last one, which is then forgotten.
-    pub(super) fn take(&self) -> Option<(HandshakeFault, String)> {
+    pub(super) fn take(&self) -> Option<HandshakeFault> {
         self.slot().take()
     }
 
     fn note(&self, error: &io::Error) {
         if let Some(fault @ HandshakeFault::PeerRefused(_)) = tls::classify(error) {
-            *self.slot() = Some((fault, error.to_string()));
+            *self.slot() = Some(fault);
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<(HandshakeFault, String)>> {
+    fn slot(&self) -> MutexGuard<'_, Option<HandshakeFault>> {
         // A panic elsewhere cannot leave it half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,9 +95,8 @@ mod tests {
         assert_eq!(alerts.take(), None);
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
         alerts.note(&io::Error::new(io::ErrorKind::InvalidData, alert));
-        let (fault, text) = alerts.take().expect("noted");
+        let fault = alerts.take().expect("noted");
         assert_eq!(fault, HandshakeFault::PeerRefused("CertificateRequired".to_owned()));
-        assert_eq!(text, "received fatal alert: CertificateRequired");
         assert_eq!(alerts.take(), None);
     }
 }

@@ -147,8 +147,12 @@ fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), next).take(MAX_DEPTH)
 }
 
-/// The innermost reason: the wrappers around it say what the fault says already.
+/// The innermost reason: the wrappers around it say what the fault says already. None where the TLS library gives it: the
+/// fault has it in words.
 pub(super) fn root_cause(error: &(dyn Error + 'static)) -> Option<io::Error> {
+    if tls::classify(error).is_some() {
+        return None;
+    }
     let root = links(error).last()?;
     let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
     Some(io::Error::new(kind, root.to_string()))

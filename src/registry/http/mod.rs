@@ -421,10 +421,10 @@ impl Transport {
     fn explained(&self, uri: &Uri, mut error: RegistryError) -> RegistryError {
         let RegistryError::Network { fault, source, .. } = &mut error else { return error };
         if matches!(fault, NetworkFault::Other(_) | NetworkFault::Closed | NetworkFault::Reset)
-            && let Some((refusal, text)) = self.alerts.take()
+            && let Some(refusal) = self.alerts.take()
         {
             *fault = NetworkFault::Tls { fault: refusal, chain: Vec::new(), chosen: Vec::new() };
-            *source = Some(std::io::Error::other(text));
+            *source = None;
         }
         match fault {
             NetworkFault::Tls { chain, chosen, .. } => {

@@ -19,13 +19,13 @@ const PIECE_BYTES: usize = 256 * 1024;
 impl Registry {
     /// The place of an upload in the journal, where it is worth one.
     pub(super) fn entry(&self, repository: &str, blob: &Descriptor) -> Option<Entry> {
-        self.journal_of(blob)?.enter(&self.host, repository, blob.digest)
+        self.journal_of(blob)?.enter(&self.key, repository, blob.digest)
     }
 
     /// An upload that an earlier run noted has become needless.
     pub(in crate::registry) fn settle(&self, repository: &str, blob: &Descriptor) {
         if let Some(journal) = self.journal_of(blob) {
-            journal.settle(&self.host, repository, blob.digest);
+            journal.settle(&self.key, repository, blob.digest);
         }
     }
 
