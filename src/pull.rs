@@ -13,16 +13,20 @@ use crate::credentials::Credential;
 use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
-    Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Target,
-    Timeouts,
+    BlobHosts, Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
+    Target, Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
+use crate::text;
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 
 /// Indexes inside indexes are followed this deep.
 const MAX_NESTING: usize = 4;
 /// Manifests one index may lead to.
 const MAX_MANIFESTS: usize = 1000;
+/// Addresses of a foreign layer that are shown, and characters of each.
+const MAX_URLS: usize = 3;
+const MAX_URL: usize = 200;
 /// Chunks between the connection and the disk.
 const QUEUE: usize = 4;
 
@@ -48,6 +52,8 @@ pub struct PullConfig {
     pub jobs: usize,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Hosts that the registry may send requests for blobs to without TLS and at internal addresses.
+    pub blob_hosts: BlobHosts,
     /// Proxies on the way.
     pub proxies: Proxies,
     /// When to try again.
@@ -99,6 +105,19 @@ pub enum PullError {
         /// What there is.
         available: Vec<String>,
     },
+    /// A layer that registries need not keep is to be had elsewhere only (image-spec, "Non-distributable layers").
+    #[error(
+        "layer {digest} of `{reference}` is a foreign layer: the registry does not keep it, and leads to {}",
+        urls.join(", ")
+    )]
+    ForeignLayer {
+        /// The reference.
+        reference: Box<Reference>,
+        /// The layer.
+        digest: Digest,
+        /// Where its manifest says that it is, fit to be shown.
+        urls: Vec<String>,
+    },
     /// More manifests, or deeper, than any image has.
     #[error("`{0}` is an index of too many manifests")]
     TooManyManifests(Reference),
@@ -135,7 +154,8 @@ pub async fn pull(
     })
     .map_err(|source| failure(&reference, source))?
     .persisting(Persistence { retry: config.retry, state: None, progress: Arc::clone(&progress) })
-    .limited(config.rates);
+    .limited(config.rates)
+    .taking_blobs_from(config.blob_hosts);
     let jobs = config.jobs.max(1);
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
     let documents = run.documents(config.platform.as_ref()).await?;
@@ -164,6 +184,17 @@ fn failure(reference: &Reference, source: RegistryError) -> PullError {
         RegistryError::Interrupted => PullError::Interrupted,
         source => PullError::Registry { reference: Box::new(reference.clone()), source },
     }
+}
+
+/// What is to be said of a blob that the registry does not keep and whose descriptor leads elsewhere.
+fn foreign(reference: &Reference, blob: &Descriptor, error: &RegistryError) -> Option<PullError> {
+    let urls = blob.urls.as_deref().filter(|urls| !urls.is_empty())?;
+    let is_absent = matches!(error, RegistryError::NotFound(_));
+    is_absent.then(|| PullError::ForeignLayer {
+        reference: Box::new(reference.clone()),
+        digest: blob.digest,
+        urls: urls.iter().take(MAX_URLS).map(|url| text::plain(&text::without_user_info(url), MAX_URL)).collect(),
+    })
 }
 
 /// The child of an index to take for a platform.
@@ -372,7 +403,7 @@ impl Run<'_> {
             if matches!(error, RegistryError::DigestMismatch { .. } | RegistryError::Protocol { .. }) {
                 writer.discard();
             }
-            return Err(failed(error));
+            return Err(foreign(self.reference, blob, &error).unwrap_or_else(|| failed(error)));
         }
         let blob = blob.clone();
         tokio::task::spawn_blocking(move || writer.commit_as(&blob)).await.expect("committing does not panic")?;

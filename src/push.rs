@@ -7,6 +7,7 @@ mod plan;
 mod preview;
 mod proof;
 mod run;
+mod tag_case;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

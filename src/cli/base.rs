@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::causes::conversion;
 use super::failure::{Failure, Kind};
-use super::registry::{RegistryArgs, proxies};
+use super::registry::{BlobHostArgs, RegistryArgs, proxies};
 use super::tag::now;
 use super::transfer::TransferArgs;
 use super::ui::Ui;
@@ -65,6 +65,7 @@ pub(super) struct Bases<'a> {
     /// Held until the image is built: nothing of the base may be pruned meanwhile.
     pub(super) lease: &'a Lease,
     pub(super) registry: &'a RegistryArgs,
+    pub(super) blobs: &'a BlobHostArgs,
     /// The value of `--from-creds`.
     pub(super) creds: Option<&'a str>,
     pub(super) transfer: &'a TransferArgs,
@@ -157,6 +158,7 @@ impl Bases<'_> {
             retry: self.transfer.retry(),
             rates: self.transfer.rates(),
             proxies: proxies(self.ui),
+            blob_hosts: self.blobs.hosts()?,
         };
         let progress = std::sync::Arc::clone(&self.progress);
         let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;

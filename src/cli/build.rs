@@ -17,7 +17,7 @@ use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::base::{Bases, SCRATCH};
 use super::cluster::KUBE_CONTEXT;
 use super::failure::{Failure, Outcome};
-use super::registry::RegistryArgs;
+use super::registry::{BlobHostArgs, RegistryArgs};
 use super::results;
 use super::runtime_config::{RuntimeArgs, absolute};
 use super::tag::{names, now};
@@ -156,6 +156,8 @@ pub(super) struct Args {
     questions: ExplainArgs,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    blobs: BlobHostArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
@@ -302,6 +304,7 @@ impl Args {
             store_flag: self.store.store.as_deref(),
             lease,
             registry: &self.registry,
+            blobs: &self.blobs,
             creds: self.from_creds.as_deref(),
             transfer: &self.transfer,
             progress: Arc::clone(progress),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::failure::{Failure, Outcome};
-use super::registry::{RegistryArgs, proxies};
+use super::registry::{BlobHostArgs, RegistryArgs, proxies};
 use super::results;
 use super::tag::{names, now};
 use super::transfer::TransferArgs;
@@ -46,6 +46,8 @@ pub(super) struct Args {
     store: StoreArgs,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    blobs: BlobHostArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
@@ -80,6 +82,7 @@ impl Run for Args {
                 retry: self.transfer.retry(),
                 rates: self.transfer.rates(),
                 proxies: proxies(ui),
+                blob_hosts: self.blobs.hosts()?,
             };
             let progress = Arc::clone(&progress);
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };

@@ -14,7 +14,7 @@ use super::ui::Ui;
 use crate::audit::Event;
 use crate::credentials::{Credential, Given, RegistryRoles, Secret, SecretOrigin};
 use crate::image::{Reference, ReferenceError};
-use crate::registry::{Proxies, Timeouts};
+use crate::registry::{BlobHosts, Proxies, Timeouts};
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustSources, TrustStore};
 use crate::trust::ask;
 
@@ -79,6 +79,26 @@ pub(super) struct RegistryArgs {
     /// The credential of the flags, read once: standard input has it once.
     #[arg(skip)]
     given: OnceCell<Option<(String, Secret)>>,
+}
+
+/// Hosts that blobs may come from.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registry options")]
+pub(super) struct BlobHostArgs {
+    /// Fetch blobs from HOST when the registry sends there, even without TLS or at an internal address; no credential
+    /// goes there, and every blob is checked by its digest; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    blobs_from: Vec<String>,
+}
+
+impl BlobHostArgs {
+    /// The hosts, read.
+    pub(super) fn hosts(&self) -> Result<BlobHosts, Failure> {
+        BlobHosts::parse(&self.blobs_from).map_err(|text| {
+            Failure::usage(format!("`{text}` is no host to fetch blobs from"))
+                .hint("give --blobs-from as HOST or HOST:PORT")
+        })
+    }
 }
 
 /// Where a reference is and how to get there.

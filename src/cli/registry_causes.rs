@@ -88,6 +88,8 @@ impl From<PullError> for Failure {
             }
             PullError::Platform { .. } => Advice::new(Kind::Image).hint("choose one of them with --platform"),
             PullError::TooManyManifests(_) => Advice::new(Kind::Registry),
+            PullError::ForeignLayer { .. } => Advice::new(Kind::Image)
+                .hint("pull it with a container engine, which fetches foreign layers, and load it from an archive"),
             PullError::Store(_) => {
                 let PullError::Store(error) = error else { unreachable!("matched above") };
                 return error.into();
@@ -146,7 +148,8 @@ fn advise(error: &RegistryError) -> Advice {
         }
         RegistryError::UnknownScheme { .. } => Advice::new(Kind::Auth)
             .hint("Basic and Bearer are supported: the registry, or the proxy before it, has to offer one of them"),
-        RegistryError::LostPort { source, .. } => advise(source)
+        // What helps against the fault there would lead astray: nothing is meant to be there.
+        RegistryError::LostPort { source, .. } => Advice::new(advise(source).kind)
             .hint("the registry does not know its own port: Gitea needs it in ROOT_URL")
             .hint("behind nginx, pass it on: proxy_set_header Host $http_host"),
         RegistryError::ProxyAddress(_) => Advice::new(Kind::Usage)
@@ -193,6 +196,14 @@ fn advise(error: &RegistryError) -> Advice {
         {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
+        RegistryError::Protocol { request, violation: Violation::Location(Misdirection::Downgrade(to)) }
+            if request.method() == "GET" && request.path().contains("/blobs/") =>
+        {
+            Advice::new(Kind::Registry).hint(blobs_from(&to.authority()))
+        }
+        RegistryError::Misled { blob: true, source: Misdirection::Internal { to, .. }, .. } => {
+            Advice::new(Kind::Registry).hint(blobs_from(&to.authority()))
+        }
         RegistryError::Protocol { violation: Violation::Realm(Misdirection::Unprotected { .. }), .. } => {
             Advice::new(Kind::Registry)
                 .hint("the password does not go there: use the registry by https, without --plain-http")
@@ -222,6 +233,14 @@ fn advise(error: &RegistryError) -> Advice {
         RegistryError::Tls(_) => Advice::new(Kind::Failed),
         RegistryError::Interrupted => Advice::new(Kind::Interrupted),
     }
+}
+
+/// How to let a registry keep its blobs at a host that it must not lead to by itself.
+fn blobs_from(host: &str) -> String {
+    format!(
+        "if the registry keeps its blobs there, allow it when you pull or build: --blobs-from {host}; no credential goes \
+         there, and every blob is checked by its digest"
+    )
 }
 
 /// Whether a 404 says that there is no such repository, or that there can be none: where something is to begin, and

@@ -286,6 +286,7 @@ impl Run<'_> {
             Some(tag) => Target::Tag(tag),
             None => Target::Digest(root.digest()),
         };
+        let lower = self.lower_case(reference.tag()).await.map_err(failed)?;
         if let Target::Tag(_) = target {
             self.registry.put_manifest(self.repository, target, root).await.map_err(failed)?;
         }
@@ -297,7 +298,10 @@ impl Run<'_> {
                 found,
             });
         }
-        Ok(())
+        match (reference.tag(), lower) {
+            (Some(tag), Some(lower)) => self.tell_case(tag, lower, root.digest()).await.map_err(failed),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -352,6 +352,8 @@ pub enum RegistryError {
     Misled {
         /// What would have been asked.
         request: RequestFacts,
+        /// Whether that would have been the bytes of a blob.
+        blob: bool,
         /// Where it leads.
         #[source]
         source: Misdirection,

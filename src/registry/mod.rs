@@ -4,6 +4,7 @@ mod address;
 mod answer;
 mod auth;
 mod auth_decision;
+mod blob_hosts;
 mod body;
 mod breaker;
 mod challenge;
@@ -39,6 +40,7 @@ use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
 pub use answer::{OciFault, Refusal};
+pub use blob_hosts::BlobHosts;
 pub use body::BlobSource;
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
@@ -236,6 +238,13 @@ impl Registry {
     #[must_use]
     pub fn limited(mut self, rates: RateLimits) -> Self {
         self.transport.limit(rates);
+        self
+    }
+
+    /// The same registry, which may send requests for blobs to these hosts without TLS and at internal addresses.
+    #[must_use]
+    pub fn taking_blobs_from(mut self, hosts: BlobHosts) -> Self {
+        self.transport.take_blobs_from(hosts);
         self
     }
 

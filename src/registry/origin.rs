@@ -32,6 +32,16 @@ impl Origin {
         Some(Self { https, host, port })
     }
 
+    /// The port.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the port is the one that the scheme has without one.
+    pub(super) fn has_default_port(&self) -> bool {
+        self.port == if self.https { 443 } else { 80 }
+    }
+
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.https
@@ -50,7 +60,7 @@ impl Origin {
     /// Whether this is the host of `own` at the port that an address without one has, while `own` is at another port: what
     /// a registry says of itself that does not know its port, as behind a proxy that passes only the host on.
     pub(super) fn lost_the_port_of(&self, own: &Self) -> bool {
-        self.host == own.host && self.port != own.port && self.port == if self.https { 443 } else { 80 }
+        self.host == own.host && self.port != own.port && self.has_default_port()
     }
 
     /// `host:port`, and `host` alone for the scheme's own port.
@@ -62,7 +72,7 @@ impl Origin {
     }
 
     /// `host:port`.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 }
@@ -199,6 +209,16 @@ pub(super) fn admit_realm(own: &Origin, from: &Origin, realm: &Origin) -> Result
 ///
 /// Registries behind a TLS proxy often write `http://` for themselves; that stays https.
 pub(super) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, Misdirection> {
+    resolve_unless(own, base, location, |_| false)
+}
+
+/// The same where `open` says of an origin that the registry may lead there whatever the scheme.
+pub(super) fn resolve_unless(
+    own: &Origin,
+    base: &Uri,
+    location: &str,
+    open: impl Fn(&Origin) -> bool,
+) -> Result<Uri, Misdirection> {
     if location.is_empty() || location.len() > MAX_LOCATION_BYTES {
         return Err(Misdirection::Malformed);
     }
@@ -222,6 +242,9 @@ pub(super) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, M
     }
     let mut uri = Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)?;
     let mut target = Origin::of(&uri).ok_or(Misdirection::Malformed)?;
+    if open(&target) {
+        return Ok(uri);
+    }
     let from = Origin::of(base).ok_or(Misdirection::Malformed)?;
     if from.https && !target.https && target.host == from.host {
         uri = with_origin_of(uri, base)?;

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use idpbuilder_oci::image::{Descriptor, Document};
 use idpbuilder_oci::progress::Interrupt;
 use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::registry::{RegistryError, RetryPolicy};
+use idpbuilder_oci::push::{Destination, PushConfig};
+use idpbuilder_oci::registry::{BlobHosts, Misdirection, RegistryError, RetryPolicy, Target, Violation};
+use idpbuilder_oci::tls::TlsPolicy;
 
-use crate::fixture::{TestStore, Told, pull_config};
+use crate::fixture::{TestStore, Told, pull_config, registry};
 use crate::killed::Running;
 use crate::lab::profile;
 use crate::lab::proxy::{Cut, FaultProxy, Link, Way};
 use crate::lab::record::Exchange;
 use crate::lab::script::{Answer, Break, Fault, Lie, Nth, On, Op, Rule};
 use crate::lab::serve::Setup;
-use crate::pushing::{MIB, Pushing};
+use crate::pushing::{MIB, Pushing, the_login};
 use crate::sandbox::Sandbox;
 
 const SIZE: u64 = 3 * MIB;
@@ -241,4 +243,84 @@ async fn a_killed_pull_goes_on_in_the_next() {
     let _ = output.success();
     let store = idpbuilder_oci::store::ImageStore::open(&sandbox.store()).expect("a store");
     store.tree(&store.resolve("copy:v1").expect("named").descriptor).expect("whole");
+}
+
+/// A registry with TLS that keeps its blobs at another one without, and sends whoever pulls there.
+async fn stored_elsewhere() -> (Pulling, Pulling) {
+    let storage = Pulling::new().await;
+    let setup = Setup::of(profile::PLAIN).tls().login(the_login());
+    let from = Pushing::of(setup, &[SIZE]);
+    let destinations = from.config().destinations.into_iter();
+    let destinations = destinations.map(|to| Destination { policy: TlsPolicy::SkipVerify, ..to }).collect();
+    from.push_with(PushConfig { destinations, ..from.config() }).await.expect("pushed");
+    let registry = Pulling { from, store: TestStore::new(), told: Arc::default() };
+    let digest = registry.layer().digest;
+    let location = format!("http://{}/v2/team/app/blobs/{digest}", by_name(&storage));
+    registry.from.lab.add(Rule {
+        on: On::At(Op::GetBlob, digest.to_string()),
+        nth: Nth::From(1),
+        fault: Fault::Refuse(Answer::of(307).with("Location", location)),
+    });
+    (registry, storage)
+}
+
+/// The storage by another host than the registry's: `http` at the registry's own host would be taken for itself.
+fn by_name(storage: &Pulling) -> String {
+    format!("localhost:{}", storage.from.lab.address().port())
+}
+
+#[tokio::test]
+async fn blobs_at_a_storage_without_tls_are_fetched_where_that_was_allowed() {
+    let (registry, storage) = stored_elsewhere().await;
+    let config = || PullConfig {
+        policy: TlsPolicy::SkipVerify,
+        credential: registry.from.credential(),
+        retry: RetryPolicy::NEVER,
+        ..registry.config()
+    };
+    let before = storage.from.lab.seen().len();
+    let error = registry.pull_with(config()).await.expect_err("https leads to plain http");
+    let PullError::Registry { source: RegistryError::Protocol { violation, .. }, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(violation, Violation::Location(Misdirection::Downgrade(_))), "{violation:?}");
+    assert_eq!(storage.from.lab.seen().len(), before, "nothing was sent there");
+
+    // Another host is no permission for this one.
+    let hosts = |text: &str| BlobHosts::parse(&[text.to_owned()]).expect("a host");
+    let other = PullConfig { blob_hosts: hosts("localhost:1"), ..config() };
+    registry.pull_with(other).await.expect_err("not that one");
+
+    let allowed = PullConfig { blob_hosts: hosts(&by_name(&storage)), ..config() };
+    let outcome = registry.pull_with(allowed.clone()).await.expect("pulled");
+    assert_eq!(outcome.descriptor.digest, registry.image().digest());
+    let seen = storage.from.lab.seen();
+    assert!(
+        seen.len() > before && seen[before..].iter().all(|exchange| exchange.header("authorization").is_none()),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_foreign_layer_is_named_with_where_it_is() {
+    let pulling = Pulling::new().await;
+    let layer = pulling.layer();
+    let mut manifest = pulling.image().manifest().expect("a manifest").clone();
+    manifest.layers[0].urls = Some(vec!["https://user:hunter2@foreign.example/layer".to_owned()]);
+    let document = Document::from_manifest(manifest);
+    let client = registry(&pulling.from.lab.host(), None);
+    client.put_manifest("team/app", Target::Tag("foreign"), &document).await.expect("stored");
+    let name = format!("{}/team/app:foreign", pulling.from.lab.host());
+    pulling.pull_with(pull_config(&name, "kept")).await.expect("a registry may keep it all the same");
+    let empty = Pulling { store: TestStore::new(), ..pulling };
+    empty.meets(1, Fault::Refuse(Answer::json(404, "BLOB_UNKNOWN")));
+    let error = empty.pull_with(pull_config(&name, "foreign")).await.expect_err("not there");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "layer {} of `{name}` is a foreign layer: the registry does not keep it, and leads to \
+             [hidden]@foreign.example/layer",
+            layer.digest
+        )
+    );
 }

@@ -11,8 +11,8 @@ use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
 use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
 use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{
-    BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
-    Timeouts, Uploaded,
+    BlobHosts, BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError,
+    RetryPolicy, Timeouts, Uploaded,
 };
 use idpbuilder_oci::store::ImageStore;
 use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
@@ -143,6 +143,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         elsewhere: TrustSources::default(),
         jobs: DEFAULT_JOBS,
         timeouts: patient(),
+        blob_hosts: BlobHosts::default(),
         proxies: Proxies::default(),
         retry: eager(),
         rates: RateLimits::default(),

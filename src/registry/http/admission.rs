@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::address::Zone;
+use super::super::blob_hosts::BlobHosts;
 use super::super::origin::{Origin, is_loopback_name};
 
 /// What is known of where the registry is.
@@ -13,6 +14,8 @@ pub(super) struct Home(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     own: Origin,
+    /// Hosts that the person named for blobs, which may be anywhere.
+    open: BlobHosts,
     /// Zones of the addresses at which the registry was met, with TLS where it has TLS.
     zones: Mutex<Vec<Zone>>,
 }
@@ -42,7 +45,12 @@ impl Admitted {
 
 impl Home {
     pub(super) fn new(own: Origin) -> Self {
-        Self(Arc::new(Known { own, zones: Mutex::default() }))
+        Self::with_blobs_at(own, BlobHosts::default())
+    }
+
+    /// For requests for blobs alone, which may go to `open` wherever that is.
+    pub(super) fn with_blobs_at(own: Origin, open: BlobHosts) -> Self {
+        Self(Arc::new(Known { own, open, zones: Mutex::default() }))
     }
 
     /// The addresses that a connection to `target` may go to.
@@ -50,7 +58,7 @@ impl Home {
     /// The registry's own host and port may be anywhere. A name that means this machine was let through without TLS
     /// because it does, so that it has to.
     pub(super) fn admitted(&self, target: &Origin) -> Admitted {
-        if target.is_at(&self.0.own) {
+        if target.is_at(&self.0.own) || self.0.open.has(target) {
             return Admitted::Any;
         }
         let zones = self.0.zones.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -77,6 +85,18 @@ mod tests {
 
     fn origin(text: &str) -> Origin {
         Origin::of(&text.parse().expect(text)).expect(text)
+    }
+
+    #[test]
+    fn hosts_that_are_named_for_blobs_may_be_anywhere() {
+        let named = BlobHosts::parse(&["storage.example:9000".to_owned()]).expect("a host");
+        let home = Home::with_blobs_at(origin("https://reg.example/"), named);
+        home.met(&origin("https://reg.example/"), "93.184.215.14".parse().expect("an address"));
+        let inside = "10.0.0.9".parse().expect("an address");
+        assert!(home.admitted(&origin("http://storage.example:9000/")).has(inside));
+        for other in ["http://storage.example/", "https://other.example:9000/"] {
+            assert!(!home.admitted(&origin(other)).has(inside), "{other}");
+        }
     }
 
     /// Whether a registry that was met at `own_address` may lead to `target`, which is at `address`.

@@ -19,11 +19,16 @@ pub(in crate::registry) struct Call {
 impl Call {
     /// Whether most of a blob goes this way or that: worth a connection of its own.
     pub(super) fn moves_a_blob(&self) -> bool {
-        let path = self.uri.path();
         match self.payload {
             Payload::Part(_) => self.payload.len() > SMALL,
-            _ => self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/"),
+            _ => self.reads_a_blob(),
         }
+    }
+
+    /// Whether it asks for the bytes of a blob, which are checked by their digest.
+    pub(super) fn reads_a_blob(&self) -> bool {
+        let path = self.uri.path();
+        self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/")
     }
 
     /// What its body is to other origins.

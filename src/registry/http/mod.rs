@@ -39,6 +39,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
+use super::blob_hosts::BlobHosts;
 use super::body::{SendBody, Sending};
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
 use super::origin::{Carried, Misdirection, Origin, Passage, passage};
@@ -74,6 +75,8 @@ enum Road {
     Bulk,
     /// A new one.
     New,
+    /// To a host that the person named for blobs, by HTTP/1.1.
+    Storage,
 }
 
 /// The client for one host and whom it sends us to.
@@ -83,6 +86,8 @@ pub(super) struct Transport {
     bulk: Client<Dialer, SendBody>,
     /// Keeps no connection.
     fresh: Client<Dialer, SendBody>,
+    /// To the hosts that were named for blobs, and to no other.
+    storage: Option<(BlobHosts, Client<Dialer, SendBody>)>,
     /// Whether a server answered by HTTP/2.
     multiplexes: AtomicBool,
     /// Whether it refused to speak anything else.
@@ -119,14 +124,7 @@ impl Transport {
         let alerts = PeerAlerts::default();
         let client = |protocols: &'static [&'static str], kept: usize| {
             let (dial, dialing, alerts, tls) = (dial.clone(), dialing.clone(), alerts.clone(), tls.clone());
-            Client::builder(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(Duration::from_secs(30))
-                .pool_max_idle_per_host(kept)
-                .http2_keep_alive_interval(timeouts.stall / 3)
-                .http2_keep_alive_timeout(timeouts.stall / 3)
-                .build(Dialer { dial, tls, protocols, limit: timeouts.connect, dialing, alerts })
+            pooled(Dialer { dial, tls, protocols, limit: timeouts.connect, dialing, alerts }, kept)
         };
         let all: &[&str] = &["h2", "http/1.1"];
         let (client, bulk, fresh) = (client(all, usize::MAX), client(&["http/1.1"], usize::MAX), client(all, 0));
@@ -134,6 +132,7 @@ impl Transport {
             client,
             bulk,
             fresh,
+            storage: None,
             multiplexes: AtomicBool::new(false),
             insists: AtomicBool::new(false),
             wants_http1: AtomicBool::new(false),
@@ -155,6 +154,20 @@ impl Transport {
         let mut recorder = Recorder::default();
         recorder.set_listener(listener);
         self.recorder = Arc::new(recorder);
+    }
+
+    /// Requests for blobs may go to these hosts from here on, wherever the registry sends them there.
+    pub(super) fn take_blobs_from(&mut self, hosts: BlobHosts) {
+        let home = Home::with_blobs_at(self.own.clone(), hosts.clone());
+        let dial = Dial { proxies: Arc::clone(&self.proxies), home, stall: self.timeouts.stall, peer: Arc::default() };
+        let (tls, dialing, alerts) = (self.tls.clone(), self.dialing.clone(), self.alerts.clone());
+        let dialer = Dialer { dial, tls, protocols: &["http/1.1"], limit: self.timeouts.connect, dialing, alerts };
+        self.storage = Some((hosts, pooled(dialer, usize::MAX)));
+    }
+
+    /// Whether the person named that origin for blobs.
+    fn is_storage(&self, origin: &Origin) -> bool {
+        *origin != self.own && self.storage.as_ref().is_some_and(|(hosts, _)| hosts.has(origin))
     }
 
     /// Goes no faster than that from here on.
@@ -179,20 +192,27 @@ impl Transport {
     }
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
-        let bulk = call.moves_a_blob();
+        let (bulk, blob) = (call.moves_a_blob(), call.reads_a_blob());
+        let open = |origin: &Origin| blob && self.is_storage(origin);
+        let mut stored = false;
         for _ in 0..=MAX_REDIRECTIONS {
-            let reply = self.once(&call, bulk, interruptible).await?;
+            let first = if stored { Some(Road::Storage) } else { None };
+            let reply = self.once(&call, first, bulk, interruptible).await.map_err(|error| match error {
+                RegistryError::Misled { request, source, .. } => RegistryError::Misled { request, blob, source },
+                other => other,
+            })?;
             let replays = matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             let reads = matches!(call.method, Method::GET | Method::HEAD)
                 && matches!(reply.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER);
             if !(replays || reads) {
                 return Ok(reply);
             }
-            let next = reply.location(&self.own)?;
+            let next = reply.location_unless(&self.own, open)?;
             let refused = |why| RegistryError::protocol(&call.method, &call.uri, Violation::Location(why));
             let origin = |uri| Origin::of(uri).ok_or_else(|| refused(Misdirection::Malformed));
             let (from, to) = (origin(&call.uri)?, origin(&next)?);
-            if passage(call.body(), &from, &to) != Passage::Carry {
+            stored = open(&to);
+            if !stored && passage(call.body(), &from, &to) != Passage::Carry {
                 return Err(refused(Misdirection::Secret(to)));
             }
             if passage(Carried::Header, &from, &to) != Passage::Carry {
@@ -205,12 +225,20 @@ impl Transport {
     }
 
     /// One request, although a connection may be closed as it is used again and a server may speak HTTP/2 alone.
-    async fn once(&self, call: &Call, bulk: bool, interruptible: bool) -> Result<Reply, RegistryError> {
+    /// `first` is the road to begin with, where that is not the call's own matter.
+    async fn once(
+        &self,
+        call: &Call,
+        first: Option<Road>,
+        bulk: bool,
+        interruptible: bool,
+    ) -> Result<Reply, RegistryError> {
         let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.insists.load(Ordering::Relaxed);
         let mut road = if apart || self.wants_http1.load(Ordering::Relaxed) { Road::Bulk } else { Road::Kept };
         if !call.repeats() && self.burnt.swap(false, Ordering::Relaxed) {
             road = Road::New;
         }
+        road = first.unwrap_or(road);
         let mut attempts = 0;
         loop {
             let error = match self.attempt(call, road, interruptible).await {
@@ -223,6 +251,8 @@ impl Transport {
                 return Err(error);
             }
             road = match (road, &error) {
+                (Road::Storage, RegistryError::Network { fault: NetworkFault::Stale, .. }) => Road::Storage,
+                (Road::Storage, _) => return Err(error),
                 (Road::Bulk, error) if speaks_http2_alone(error) => {
                     self.insists.store(true, Ordering::Relaxed);
                     Road::Kept
@@ -267,6 +297,7 @@ impl Transport {
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
         let client = match road {
+            Road::Storage => self.storage.as_ref().map_or(&self.client, |(_, client)| client),
             Road::Kept => &self.client,
             Road::Bulk => &self.bulk,
             Road::New => &self.fresh,
@@ -411,7 +442,7 @@ impl Transport {
         }
         let request = RequestFacts::of(&call.method, &call.uri);
         if let Some(source) = misled(error) {
-            return RegistryError::Misled { request, source };
+            return RegistryError::Misled { request, blob: false, source };
         }
         let fault = classify(error);
         self.explained(&call.uri, RegistryError::Network { request, fault, source: root_cause(error) })
@@ -444,6 +475,19 @@ impl Transport {
         }
         error
     }
+}
+
+/// A client that keeps up to `kept` idle connections for each host.
+fn pooled(dialer: Dialer, kept: usize) -> Client<Dialer, SendBody> {
+    let alive = dialer.dial.stall / 3;
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(kept)
+        .http2_keep_alive_interval(alive)
+        .http2_keep_alive_timeout(alive)
+        .build(dialer)
 }
 
 fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {

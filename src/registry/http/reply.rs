@@ -82,10 +82,15 @@ impl Reply {
 
     /// The `Location`, resolved and checked.
     pub(in crate::registry) fn location(&self, own: &Origin) -> Result<Uri, RegistryError> {
+        self.location_unless(own, |_| false)
+    }
+
+    /// The same where `open` says of an origin that the registry may lead there whatever the scheme.
+    pub(super) fn location_unless(&self, own: &Origin, open: impl Fn(&Origin) -> bool) -> Result<Uri, RegistryError> {
         let violation = |violation| RegistryError::protocol(&self.method, &self.uri, violation);
         let value = self.headers.get(LOCATION).ok_or_else(|| violation(Violation::NoLocation))?;
         let value = value.to_str().map_err(|_| violation(Violation::Header("Location")))?;
-        origin::resolve(own, &self.uri, value).map_err(|reason| violation(Violation::Location(reason)))
+        origin::resolve_unless(own, &self.uri, value, open).map_err(|reason| violation(Violation::Location(reason)))
     }
 
     /// The next bytes of the body; `None` at its end.

@@ -12,5 +12,6 @@ mod resume;
 mod retries;
 mod sizes;
 mod storage;
+mod tags;
 mod tls;
 mod told;
