@@ -240,7 +240,7 @@ pub fn store_health(
             health.left = entries.len() - number;
             break;
         }
-        let looked = store.tree(&entry.descriptor).and_then(|tree| {
+        let looked = store.stored_tree(&entry.descriptor).and_then(|tree| {
             for blob in tree.blobs.iter().chain(tree.documents.iter().map(|document| &document.descriptor)) {
                 if seen.insert(blob.digest) {
                     health.blobs += 1;

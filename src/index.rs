@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{Content, Descriptor, Digest, Document, Index, Platform, Reference};
+use crate::image::{
+    Content, Descriptor, Digest, Document, Index, MAX_NESTING, Platform, Reference, is_attestation, media_type,
+};
 use crate::store::{ImageStore, Lease, StoreError};
+use crate::text::listed;
 
 /// The most images of an index that is made here.
 const MAX_IMAGES: usize = 1000;
@@ -49,7 +52,7 @@ pub enum IndexError {
         second: String,
     },
     /// Nothing in the index fits.
-    #[error("`{name}` has nothing for `{wanted}` (it has {})", available.join(", "))]
+    #[error("`{name}` has nothing for `{wanted}` (it has {})", listed(available, "nothing"))]
     NothingFits {
         /// The index.
         name: String,
@@ -57,6 +60,16 @@ pub enum IndexError {
         wanted: String,
         /// What there is.
         available: Vec<String>,
+    },
+    /// Several images are for what was named, each for another version of its operating system.
+    #[error("`{wanted}` fits several images of `{name}`: {}", listed(found, "none"))]
+    Several {
+        /// The index.
+        name: String,
+        /// What was to be removed.
+        wanted: String,
+        /// The platforms it fits.
+        found: Vec<String>,
     },
     /// Nothing would be left.
     #[error("nothing would be left in `{0}`")]
@@ -86,7 +99,7 @@ pub fn create(
         for descriptor in children(store, image)? {
             let own = own_platform(&descriptor);
             if let Some(first) = own.as_ref().and_then(|own| platforms.get(own)).cloned() {
-                let platform = descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default();
+                let platform = descriptor.platform.as_ref().map(Platform::full).unwrap_or_default();
                 return Err(IndexError::PlatformTwice { platform, first, second: image.clone() });
             }
             if digests.insert(descriptor.digest) {
@@ -106,7 +119,8 @@ pub fn add(store: &ImageStore, name: &Reference, images: &[String], created: &st
     let name = named(name)?;
     let mut index = existing(store, &name)?;
     check_count(index.manifests.len())?;
-    let mut platforms: Vec<Option<Platform>> = index.manifests.iter().map(own_platform).collect();
+    let platforms = index.manifests.iter().map(|entry| Ok(own_platform(&with_platform(store, entry.clone())?)));
+    let mut platforms = platforms.collect::<Result<Vec<Option<Platform>>, StoreError>>()?;
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     for image in images {
         for descriptor in children(store, image)? {
@@ -144,21 +158,24 @@ pub fn remove(
     let mut removed = Vec::new();
     for text in wanted {
         let before = removed.len();
-        index.manifests.retain(|child| {
-            let goes = fits(child, text);
-            if goes {
-                removed.push(child.clone());
-            }
-            !goes
-        });
+        let entries = index.manifests.iter().map(|entry| with_platform(store, entry.clone()));
+        let entries = entries.collect::<Result<Vec<Descriptor>, StoreError>>()?;
+        let fitting = fitting(&entries, text).map_err(|found| IndexError::Several {
+            name: name.to_string(),
+            wanted: text.chars().take(120).collect(),
+            found,
+        })?;
+        for place in fitting.into_iter().rev() {
+            index.manifests.remove(place);
+            removed.insert(before, entries[place].clone());
+        }
         // What attests to an image is of no use without it.
         let gone: BTreeSet<String> = removed.iter().map(|image: &Descriptor| image.digest.to_string()).collect();
         index.manifests.retain(|child| child.annotation(ATTESTS_TO).is_none_or(|digest| !gone.contains(digest)));
         if removed.len() == before {
-            let shown = |child: &Descriptor| {
-                child.platform.as_ref().map_or_else(|| child.digest.to_string(), ToString::to_string)
-            };
-            let available = index.manifests.iter().map(shown).collect();
+            let shown =
+                |child: &Descriptor| child.platform.as_ref().map_or_else(|| child.digest.to_string(), Platform::full);
+            let available = entries.iter().map(shown).collect();
             return Err(IndexError::NothingFits {
                 name: name.to_string(),
                 wanted: text.chars().take(120).collect(),
@@ -192,15 +209,43 @@ fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexErr
     let selection = store.resolve(image)?;
     let document = store.document(&selection.descriptor)?;
     if let Content::Index(index) = document.content {
-        check_count(index.manifests.len())?;
-        return Ok(index.manifests);
+        let mut entries = Vec::new();
+        flatten(store, index, 0, &mut entries)?;
+        return Ok(entries);
     }
-    let found = store.image(image, &selection.descriptor, None)?;
-    let platform = found.config.platform();
-    if platform.os.is_empty() || platform.architecture.is_empty() {
+    let entry = with_platform(store, document.descriptor)?;
+    if entry.platform.as_ref().is_none_or(|platform| platform.os.is_empty() || platform.architecture.is_empty()) {
         return Err(IndexError::NoPlatform(image.to_owned()));
     }
-    Ok(vec![Descriptor { platform: Some(platform), ..document.descriptor }])
+    Ok(vec![entry])
+}
+
+/// Takes the entries of an index and, in their place, those of indexes inside it; each says its platform.
+fn flatten(store: &ImageStore, index: Index, depth: usize, entries: &mut Vec<Descriptor>) -> Result<(), IndexError> {
+    for entry in index.manifests {
+        if !media_type::is_index(&entry.media_type) {
+            entries.push(with_platform(store, entry)?);
+            check_count(entries.len())?;
+            continue;
+        }
+        if depth == MAX_NESTING {
+            return Err(StoreError::Nesting(entry.digest).into());
+        }
+        match store.document(&entry)?.content {
+            Content::Index(index) => flatten(store, index, depth + 1, entries)?,
+            Content::Manifest(_) => entries.push(entry),
+        }
+    }
+    Ok(())
+}
+
+/// The entry with the platform that its image's configuration says, where the entry has none.
+fn with_platform(store: &ImageStore, entry: Descriptor) -> Result<Descriptor, StoreError> {
+    if entry.platform.is_some() || is_attestation(&entry) {
+        return Ok(entry);
+    }
+    let platform = store.platform_of(&entry)?;
+    Ok(Descriptor { platform, ..entry })
 }
 
 /// The platform that no other entry may have. Attestations are for none (`unknown`), and go with their image.
@@ -213,14 +258,25 @@ fn check_count(images: usize) -> Result<(), IndexError> {
     if images > MAX_IMAGES { Err(IndexError::TooMany) } else { Ok(()) }
 }
 
-fn fits(child: &Descriptor, wanted: &str) -> bool {
+/// The places of the entries that a digest or a platform means exactly; the platforms, where one without a version or
+/// features fits entries for several.
+fn fitting(entries: &[Descriptor], wanted: &str) -> Result<Vec<usize>, Vec<String>> {
+    let places = |fits: &dyn Fn(&Descriptor) -> bool| -> Vec<usize> {
+        entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(place, _)| place).collect()
+    };
     if let Ok(digest) = wanted.parse::<Digest>() {
-        return child.digest == digest;
+        return Ok(places(&|entry| entry.digest == digest));
     }
-    match (wanted.parse::<Platform>(), &child.platform) {
-        (Ok(wanted), Some(platform)) => platform.satisfies(&wanted),
-        _ => false,
+    let Ok(wanted) = wanted.parse::<Platform>() else { return Ok(Vec::new()) };
+    let exact = wanted.normalised();
+    let exactly = places(&|entry| entry.platform.as_ref().is_some_and(|platform| platform.normalised() == exact));
+    if !exactly.is_empty() {
+        return Ok(exactly);
     }
+    let same = places(&|entry| entry.platform.as_ref().is_some_and(|platform| wanted.is_same(platform)));
+    let platforms: BTreeSet<String> =
+        same.iter().filter_map(|place| Some(entries[*place].platform.as_ref()?.full())).collect();
+    if platforms.len() > 1 { Err(platforms.into_iter().collect()) } else { Ok(same) }
 }
 
 fn publish(
@@ -311,6 +367,73 @@ mod tests {
         assert_eq!((outcome.added.len(), outcome.removed.len()), (1, 1));
         assert!(matches!(remove(&store, &name("a:1"), &both[1..], "now"), Err(IndexError::Empty(_))));
     }
+    #[test]
+    fn a_platform_means_its_own_entry_alone() {
+        let entry = |text: &str| {
+            let mut entry = Descriptor::of(media_type::IMAGE_MANIFEST, text.as_bytes());
+            entry.platform = (text != "none").then(|| text.parse().expect(text));
+            entry
+        };
+        let has = [
+            "linux/amd64/v3",
+            "linux/amd64",
+            "linux/arm/v7",
+            "linux/arm/v6",
+            "none",
+            "windows(10.0.17763)/amd64",
+            "windows(10.0.20348)/amd64",
+            "windows(10.0.20348)/arm64",
+            "linux/386",
+        ];
+        let entries = has.map(entry);
+        for (wanted, found) in [
+            ("linux/amd64", &["linux/amd64"][..]),
+            ("linux/amd64/v1", &["linux/amd64"]),
+            ("linux/x86_64/v3", &["linux/amd64/v3"]),
+            ("amd64", &["linux/amd64"]),
+            ("linux/amd64/v2", &[]),
+            ("linux/arm", &["linux/arm/v7"]),
+            ("linux/arm/v6", &["linux/arm/v6"]),
+            ("linux/arm/v5", &[]),
+            ("linux/arm64", &[]),
+            ("windows(10.0.17763)/amd64", &["windows(10.0.17763)/amd64"]),
+            ("windows(10.0.17763.1)/amd64", &[]),
+            ("windows/arm64", &["windows(10.0.20348)/arm64"]),
+            ("nonsense", &[]),
+        ] {
+            let places = fitting(&entries, wanted).expect(wanted);
+            assert_eq!(places.into_iter().map(|place| has[place]).collect::<Vec<_>>(), found, "{wanted}");
+        }
+        let several = fitting(&entries, "windows/amd64").expect_err("two");
+        assert_eq!(several, ["windows(10.0.17763)/amd64", "windows(10.0.20348)/amd64"]);
+        assert_eq!(fitting(&entries, &entries[4].digest.to_string()), Ok(vec![4]));
+    }
+
+    #[test]
+    fn images_of_an_index_that_says_no_platforms_are_read() {
+        let (_directory, store) = store();
+        let configs = ["amd64", "arm64"].map(|architecture| {
+            format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers"}}}}"#)
+        });
+        let bare = [image(&store, &configs[0], ""), image(&store, &configs[1], "")];
+        publish_index(&store, "inner:1", bare.to_vec());
+        let inner = store.resolve("inner:1").expect("there").descriptor;
+        publish_index(&store, "outer:1", vec![Descriptor { annotations: None, ..inner }]);
+        for name_of in ["inner:1", "outer:1"] {
+            let outcome = create(&store, &name("new:1"), &[name_of.to_owned()], "now").expect("made");
+            let platforms: Vec<String> =
+                outcome.added.iter().map(|entry| entry.platform.as_ref().expect("said").to_string()).collect();
+            assert_eq!(platforms, ["linux/amd64", "linux/arm64"], "{name_of}");
+        }
+        let outcome = remove(&store, &name("inner:1"), &["linux/arm64".into()], "now").expect("removed");
+        let Content::Index(index) = outcome.document.content else { panic!("an index") };
+        assert_eq!(index.manifests, bare[..1]);
+        let error = remove(&store, &name("outer:1"), &["linux/arm64".into()], "now").expect_err("an index in it");
+        assert!(error.to_string().contains("sha256:"), "{error}");
+        let twice = add(&store, &name("inner:1"), &["inner:1".to_owned()], "now").expect("nothing new");
+        assert_eq!((twice.added.len(), twice.removed.len()), (0, 0));
+    }
+
     #[test]
     fn entries_are_counted_before_they_are_compared() {
         let (_directory, store) = store();

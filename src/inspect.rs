@@ -8,11 +8,13 @@ use std::io::Read;
 
 use serde::Serialize;
 
-use crate::image::{ContainerConfig, Content, Descriptor, Digest, Document, Platform};
+use crate::image::{
+    ContainerConfig, Content, Descriptor, Digest, Document, Hasher, ImageConfig, Manifest, Platform, is_attestation,
+};
 use crate::layer::read::{TarEntry, TarError, TarReader};
-use crate::layer::{Decoder, Format};
+use crate::layer::{Cursored, Decoder, Format};
 use crate::progress::Interrupt;
-use crate::store::{BlobReader, Image, ImageStore, StoreError};
+use crate::store::{BlobReader, Entry, Image, ImageStore, Selection, StoreError};
 
 pub use diff::{About, Aspect, Change, Difference, diff};
 pub use first::{Place, first_difference};
@@ -49,6 +51,18 @@ pub enum InspectError {
         #[source]
         source: std::io::Error,
     },
+    /// A layer is not the one its image's configuration means.
+    #[error(
+        "layer {layer} is not what its image's configuration says: uncompressed it hashes to {found}, not {expected}"
+    )]
+    Differs {
+        /// The layer.
+        layer: Digest,
+        /// The configuration's digest of its tar.
+        expected: Digest,
+        /// The digest of its tar.
+        found: Digest,
+    },
     /// A layer is no tar archive we accept.
     #[error("layer {digest} cannot be read")]
     Tar {
@@ -81,6 +95,9 @@ pub struct Overview {
     pub digest: Digest,
     /// Media type of the manifest.
     pub media_type: String,
+    /// Type of the artifact, where it is no image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// Digest of the index the image was picked out of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<Digest>,
@@ -154,52 +171,111 @@ pub enum Uncompressed {
     Measure,
 }
 
-fn image(
-    store: &ImageStore,
-    name: &str,
-    platform: Option<&Platform>,
-) -> Result<(crate::store::Selection, Image), StoreError> {
+/// An image, or an artifact: what that has for a configuration is its own business.
+struct Seen {
+    document: Document,
+    manifest: Manifest,
+    config_bytes: Vec<u8>,
+    config: Option<ImageConfig>,
+}
+
+impl From<Image> for Seen {
+    fn from(image: Image) -> Self {
+        let Image { document, manifest, config_bytes, config } = image;
+        Self { document, manifest, config_bytes, config: Some(config) }
+    }
+}
+
+fn image(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<(Selection, Seen), StoreError> {
     let selection = store.resolve(name)?;
-    let image = store.image(name, &selection.descriptor, platform)?;
-    Ok((selection, image))
+    store.check_document(&selection.descriptor)?;
+    let root = store.document(&selection.descriptor);
+    let artifact = root.ok().and_then(|document| {
+        let manifest = document.manifest().filter(|manifest| manifest.artifact_kind().is_some())?.clone();
+        Some((document, manifest))
+    });
+    let seen = match artifact {
+        Some((document, manifest)) => {
+            let config_bytes = store.read_document(&manifest.config)?;
+            Seen { document, manifest, config_bytes, config: None }
+        }
+        None => store.image(name, &selection.descriptor, platform)?.into(),
+    };
+    Ok((selection, seen))
 }
 
 /// What the image is; of an index, the image for `platform` or the first.
 pub fn overview(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<Overview, InspectError> {
-    let (selection, image) = image(store, name, platform)?;
+    let selection = store.resolve(name)?;
     let entries: Vec<_> =
         store.entries()?.into_iter().filter(|entry| entry.descriptor.digest == selection.descriptor.digest).collect();
+    if store.is_leaf(&selection.descriptor) {
+        return Ok(leaf(&selection, &entries));
+    }
+    let (selection, image) = image(store, name, platform)?;
     let root = store.document(&selection.descriptor)?;
     let platforms = match &root.content {
         Content::Index(index) => index
             .manifests
             .iter()
-            .filter_map(|manifest| manifest.platform.as_ref())
+            .filter(|entry| !is_attestation(entry))
+            // What cannot be read is not told here: the index is, and it does not say it.
+            .filter_map(|entry| store.platform_of(entry).ok().flatten())
             .filter(|platform| platform.os != "unknown")
-            .map(ToString::to_string)
+            .map(|platform| platform.full())
             .collect(),
         Content::Manifest(_) => Vec::new(),
     };
+    let artifact_type = image.manifest.artifact_kind().map(str::to_owned);
     let mut blobs: Vec<(Digest, u64)> = image.manifest.blobs().map(|blob| (blob.digest, blob.size)).collect();
     blobs.sort_unstable();
     blobs.dedup();
-    let config = image.config;
+    let platform = image.config.as_ref().map(ImageConfig::shown_platform).unwrap_or_default();
+    let (created, author, config) =
+        image.config.map_or_else(Default::default, |config| (config.created, config.author, config.config));
     Ok(Overview {
         digest: image.document.digest(),
         media_type: image.document.descriptor.media_type.clone(),
         index: (root.digest() != image.document.digest()).then(|| root.digest()),
         platforms,
         id: image.manifest.config.digest,
-        created: config.created,
+        artifact_type,
+        created,
         tagged: selection.entries.iter().find_map(|entry| entry.created.clone()),
-        names: entries.into_iter().filter_map(|entry| entry.name).collect(),
-        author: config.author,
-        platform: Platform::new(&config.os, &config.architecture, config.variant.as_deref()).to_string(),
+        names: names(&entries),
+        author,
+        platform,
         size: blobs.iter().fold(image.document.descriptor.size, |sum, (_, size)| sum.saturating_add(*size)),
         layers: image.manifest.layers.len(),
-        config: config.config,
+        config,
         annotations: image.manifest.annotations.unwrap_or_default(),
     })
+}
+
+fn names(entries: &[Entry]) -> Vec<String> {
+    entries.iter().filter_map(|entry| entry.usable_name().map(str::to_owned)).collect()
+}
+
+/// What can be said of an entry that is neither a manifest nor an index.
+fn leaf(selection: &Selection, entries: &[Entry]) -> Overview {
+    let descriptor = &selection.descriptor;
+    Overview {
+        names: names(entries),
+        digest: descriptor.digest,
+        media_type: descriptor.media_type.clone(),
+        artifact_type: Some(descriptor.media_type.clone()),
+        index: None,
+        platforms: Vec::new(),
+        id: descriptor.digest,
+        created: None,
+        tagged: selection.entries.iter().find_map(|entry| entry.created.clone()),
+        author: None,
+        platform: String::new(),
+        size: descriptor.size,
+        layers: 0,
+        config: ContainerConfig::default(),
+        annotations: std::collections::BTreeMap::new(),
+    }
 }
 
 /// The document the name stands for, with its exact bytes: an index where it is one and no platform
@@ -209,6 +285,7 @@ pub fn manifest(store: &ImageStore, name: &str, platform: Option<&Platform>) -> 
         return Ok(image(store, name, platform)?.1.document);
     }
     let selection = store.resolve(name)?;
+    store.check_document(&selection.descriptor)?;
     Ok(store.document(&selection.descriptor)?)
 }
 
@@ -223,7 +300,8 @@ pub fn history(store: &ImageStore, name: &str, platform: Option<&Platform>) -> R
     let mut layers = image.manifest.layers.iter();
     let mut steps: Vec<Step> = image
         .config
-        .history
+        .map(|config| config.history)
+        .unwrap_or_default()
         .into_iter()
         .map(|entry| {
             let layer = if entry.empty_layer == Some(true) { None } else { layers.next() };
@@ -260,14 +338,17 @@ pub fn layers(
     let mut layers = layer_infos(&image);
     if uncompressed == Uncompressed::Measure {
         for (layer, descriptor) in layers.iter_mut().zip(&image.manifest.layers) {
-            layer.uncompressed_size = Some(measure(store, descriptor, interrupt)?);
+            // What an artifact has for layers need not be layers.
+            if Format::of(&layer.media_type).is_some() {
+                layer.uncompressed_size = Some(measure(store, descriptor, layer.diff_id, interrupt)?);
+            }
         }
     }
     Ok(layers)
 }
 
-fn layer_infos(image: &Image) -> Vec<LayerInfo> {
-    let mut diff_ids = image.config.rootfs.diff_ids.iter().copied();
+fn layer_infos(image: &Seen) -> Vec<LayerInfo> {
+    let mut diff_ids = image.config.iter().flat_map(|config| &config.rootfs.diff_ids).copied();
     let layers = image.manifest.layers.iter().enumerate().map(|(at, descriptor)| LayerInfo {
         number: at + 1,
         digest: descriptor.digest,
@@ -296,14 +377,14 @@ pub fn find_layer<'a>(layers: &'a [LayerInfo], wanted: &str) -> Result<&'a Layer
 /// checked at the end.
 pub fn files(store: &ImageStore, layer: &LayerInfo) -> Result<LayerFiles, InspectError> {
     let descriptor = Descriptor::new(&layer.media_type, layer.digest, layer.size);
-    let reader = TarReader::new(uncompressed(store, &descriptor)?);
+    let reader = TarReader::new(uncompressed(store, &descriptor, layer.diff_id)?);
     Ok(LayerFiles { digest: layer.digest, reader: Some(reader), listed: 0 })
 }
 
 /// Walks a layer's entries; ends after the first error.
 pub struct LayerFiles {
     digest: Digest,
-    reader: Option<TarReader<Decoder<BlobReader>>>,
+    reader: Option<TarReader<Checked>>,
     listed: usize,
 }
 
@@ -350,17 +431,50 @@ impl LayerFiles {
     }
 }
 
-/// A layer's tar.
-fn uncompressed(store: &ImageStore, layer: &Descriptor) -> Result<Decoder<BlobReader>, InspectError> {
+/// A layer's tar, whose digest is checked at its end where it is known.
+fn uncompressed(store: &ImageStore, layer: &Descriptor, diff_id: Option<Digest>) -> Result<Checked, InspectError> {
     let digest = layer.digest;
-    let Some(format) = Format::of(&layer.media_type) else {
+    if Format::of(&layer.media_type).is_none() {
         return Err(InspectError::MediaType { digest, media_type: layer.media_type.chars().take(120).collect() });
-    };
-    Decoder::new(format, store.read_blob(layer)?).map_err(|error| decompress_error(digest, error))
+    }
+    let decoder = Decoder::detecting(store.read_blob(layer)?).map_err(|error| decompress_error(digest, error))?;
+    Ok(Checked { decoder, layer: digest, diff_id, hasher: Hasher::default() })
 }
 
-fn measure(store: &ImageStore, layer: &Descriptor, interrupt: &Interrupt) -> Result<u64, InspectError> {
-    let mut reader = uncompressed(store, layer)?;
+/// The tar of a layer, hashed while it is read.
+struct Checked {
+    decoder: Decoder<Cursored<BlobReader>>,
+    layer: Digest,
+    diff_id: Option<Digest>,
+    hasher: Hasher,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.decoder.read(buffer)?;
+        if self.diff_id.is_some() {
+            self.hasher.update(&buffer[..count]);
+        }
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        let found = self.hasher.clone().finish().0;
+        match self.diff_id.take() {
+            Some(expected) if expected != found => {
+                Err(std::io::Error::other(InspectError::Differs { layer: self.layer, expected, found }))
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+fn measure(
+    store: &ImageStore,
+    layer: &Descriptor,
+    diff_id: Option<Digest>,
+    interrupt: &Interrupt,
+) -> Result<u64, InspectError> {
+    let mut reader = uncompressed(store, layer, diff_id)?;
     let mut size = 0;
     let mut buffer = vec![0; 128 << 10];
     loop {
@@ -381,8 +495,12 @@ fn measure(store: &ImageStore, layer: &Descriptor, interrupt: &Interrupt) -> Res
 
 /// A damaged blob is the store's error, a broken stream the layer's.
 fn decompress_error(digest: Digest, error: std::io::Error) -> InspectError {
-    match error.downcast::<StoreError>() {
-        Ok(damaged) => damaged.into(),
+    let error = match error.downcast::<StoreError>() {
+        Ok(damaged) => return damaged.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<InspectError>() {
+        Ok(differs) => differs,
         Err(source) => InspectError::Decompress { digest, source },
     }
 }

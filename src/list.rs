@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::image::{Digest, Platform, Reference};
+use crate::image::{Content, Digest, Document, Reference};
 use crate::store::{Entry, ImageStore, StoreError};
 
 /// One name in the store and the image behind it.
@@ -25,7 +25,10 @@ pub struct Listed {
     pub created: Option<String>,
     /// Bytes a registry would hold: documents, configuration and compressed layers.
     pub size: u64,
-    /// Platforms, in the index's order.
+    /// `image`, `index`, or the type of an artifact.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Platforms, in the index's order; those of attestations are left out.
     pub platforms: Vec<String>,
     /// Number of layers, summed over platforms.
     pub layers: usize,
@@ -97,35 +100,51 @@ fn shown_elsewhere(found: &[(Entry, Listed, Vec<Digest>)]) -> BTreeSet<Digest> {
 
 /// What is listed of an entry, and the digests of its manifest or index and of all that an index refers to.
 fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), StoreError> {
-    let tree = store.tree(&entry.descriptor)?;
+    let tree = store.stored_tree(&entry.descriptor)?;
+    let several = tree.documents.len() > 1;
     let mut platforms = Vec::new();
-    let mut labels = std::collections::BTreeMap::new();
+    let mut labels = None;
     let mut layers = 0;
     let mut config_digest = None;
-    for (manifest, config) in store.configs(&tree)? {
+    for manifest in tree.documents.iter().filter_map(Document::manifest) {
         layers += manifest.layers.len();
-        platforms.push(Platform::new(&config.os, &config.architecture, config.variant.as_deref()).to_string());
-        if config_digest.is_none() {
-            config_digest = Some(manifest.config.digest);
-            labels = config.config.labels;
+        config_digest = config_digest.or(Some(manifest.config.digest));
+        if manifest.artifact_kind().is_some() {
+            continue;
+        }
+        match store.config(manifest) {
+            Ok((_, config)) if config.os == "unknown" => {}
+            Ok((_, config)) => {
+                platforms.push(config.shown_platform());
+                labels = labels.or(Some(config.config.labels));
+            }
+            // One of several that cannot be read does not hide the others.
+            Err(_) if several => {}
+            Err(error) => return Err(error),
         }
     }
-    let reference = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
-    let several = tree.documents.len() > 1;
+    let kind = match tree.documents.last().map(|document| &document.content) {
+        None => entry.descriptor.media_type.clone(),
+        Some(Content::Index(index)) => index.artifact_type.clone().unwrap_or_else(|| "index".to_owned()),
+        Some(Content::Manifest(manifest)) => manifest.artifact_kind().unwrap_or("image").to_owned(),
+    };
+    let name = entry.usable_name().map(str::to_owned);
+    let reference = name.as_deref().and_then(|name| name.parse::<Reference>().ok());
     let documents: u64 = tree.documents.iter().map(|document| document.descriptor.size).sum();
     let blobs: u64 = tree.blobs.iter().map(|blob| blob.size).sum();
-    let unnamed = || entry.name.clone().or_else(|| entry.repository.clone());
+    let unnamed = || name.clone().or_else(|| entry.repository.clone());
     let line = Listed {
         repository: reference.as_ref().map(Reference::name).or_else(unnamed),
         tag: reference.as_ref().and_then(|reference| reference.tag().map(str::to_owned)),
-        name: entry.name.clone(),
         id: config_digest.filter(|_| !several).unwrap_or(entry.descriptor.digest),
         digest: entry.descriptor.digest,
         created: entry.created.clone(),
         size: documents + blobs,
+        kind,
         platforms,
         layers,
-        labels,
+        labels: labels.unwrap_or_default(),
+        name,
     };
     Ok((line, tree.documents.iter().map(|document| document.descriptor.digest).collect()))
 }
@@ -167,7 +186,10 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::image::{Descriptor, Document, Index, Manifest, Platform, annotation, media_type};
 
     #[test]
     fn globs() {
@@ -185,5 +207,72 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} on {text}");
         }
+    }
+
+    const THING: &str = "application/vnd.example.thing.v1";
+
+    fn keep(store: &ImageStore, document: &Document) -> Descriptor {
+        let lease = store.lease().expect("a lease");
+        store.put(&lease, &document.descriptor.media_type, &document.bytes).expect("stored");
+        document.descriptor.clone()
+    }
+
+    /// A manifest with a configuration of a type, and a layer.
+    fn manifest(store: &ImageStore, kind: &str, config: &str) -> Descriptor {
+        let lease = store.lease().expect("a lease");
+        let config = store.put(&lease, kind, config.as_bytes()).expect("stored");
+        let layer = store.put(&lease, media_type::IMAGE_LAYER, b"layer").expect("stored");
+        keep(store, &Document::from_manifest(Manifest::new(config, vec![layer], BTreeMap::new())))
+    }
+
+    #[test]
+    fn artifacts_and_what_is_not_known_hide_no_image() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ImageStore::open(&directory.path().join("images")).expect("a store");
+        let image = |architecture: &str| {
+            let config = format!(r#"{{"architecture":"{architecture}","os":"linux","rootfs":{{"type":"layers"}}}}"#);
+            manifest(&store, media_type::IMAGE_CONFIG, &config)
+        };
+        let (amd64, arm64) = (image("amd64"), image("arm64"));
+        let chart = manifest(&store, "application/vnd.cncf.helm.config.v1+json", "[]");
+        let empty = manifest(&store, media_type::EMPTY, "{}");
+        // An attestation as buildx writes it, and one whose configuration says nothing.
+        let proof =
+            manifest(&store, media_type::IMAGE_CONFIG, r#"{"architecture":"unknown","os":"unknown","rootfs":{}}"#);
+        let bare = manifest(&store, media_type::IMAGE_CONFIG, "{}");
+        let lease = store.lease().expect("a lease");
+        let leaf = store.put(&lease, THING, b"not JSON").expect("stored");
+        let absent = Descriptor {
+            platform: Some(Platform::new("linux", "riscv64", None)),
+            ..Descriptor::of(media_type::IMAGE_MANIFEST, b"absent")
+        };
+        let all = [&leaf, &chart, &empty, &proof, &bare, &amd64, &absent, &arm64].map(Clone::clone);
+        let mixed = keep(&store, &Document::from_index(Index { manifests: all.to_vec(), ..Index::default() }));
+        let entries = [("amd64", &amd64), ("chart", &chart), ("empty", &empty), ("leaf", &leaf), ("mixed", &mixed)];
+        let entry = |(name, descriptor): (&str, &Descriptor)| Descriptor {
+            annotations: Some(BTreeMap::from([(annotation::REF_NAME.to_owned(), name.to_owned())])),
+            ..descriptor.clone()
+        };
+        let index = Index { manifests: entries.map(entry).to_vec(), ..Index::default() };
+        let bytes = serde_json::to_vec(&index).expect("serialises");
+        std::fs::write(store.root().join("index.json"), bytes).expect("written");
+        let listing = list(&store, &Filter::default()).expect("listed");
+        assert!(listing.damaged.is_empty(), "{:?}", listing.damaged);
+        let shown: Vec<(&str, &str, String)> = listing
+            .listed
+            .iter()
+            .map(|line| (line.name.as_deref().unwrap_or_default(), line.kind.as_str(), line.platforms.join(",")))
+            .collect();
+        let none = String::new;
+        assert_eq!(
+            shown,
+            [
+                ("amd64", "image", "linux/amd64".to_owned()),
+                ("chart", "application/vnd.cncf.helm.config.v1+json", none()),
+                ("empty", media_type::IMAGE_LAYER, none()),
+                ("leaf", THING, none()),
+                ("mixed", "index", "linux/amd64,linux/arm64".to_owned()),
+            ]
+        );
     }
 }

@@ -10,7 +10,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use crate::credentials::Credential;
-use crate::image::{Content, Descriptor, Digest, Document, Index, Manifest, Platform, Reference};
+use crate::image::{
+    Answer, Choice, Content, Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, MAX_NESTING,
+    Manifest, NoChoice, Platform, Reference, media_type, strict,
+};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
     BlobHosts, Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
@@ -20,8 +23,6 @@ use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
 use crate::text;
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 
-/// Indexes inside indexes are followed this deep.
-const MAX_NESTING: usize = 4;
 /// Manifests one index may lead to.
 const MAX_MANIFESTS: usize = 1000;
 /// Addresses of a foreign layer that are shown, and characters of each.
@@ -43,6 +44,8 @@ pub struct PullConfig {
     pub credential: Option<Credential>,
     /// The one image to take of an index; without it the index is kept whole.
     pub platform: Option<Platform>,
+    /// Whether an image that is not in an index has to be for the platform.
+    pub must_fit: bool,
     /// What to call it in the store. Without a name it is there as long as somebody holds a lease, or until it is
     /// pruned.
     pub name: Option<Reference>,
@@ -96,7 +99,10 @@ pub enum PullError {
         source: RegistryError,
     },
     /// The index has no image for the platform.
-    #[error("`{reference}` has no image for {wanted} (it has {})", available.join(", "))]
+    #[error(
+        "`{reference}` has no image for {wanted} (it has {})",
+        crate::text::listed(available, "no image of a container")
+    )]
     Platform {
         /// The reference.
         reference: Box<Reference>,
@@ -158,8 +164,8 @@ pub async fn pull(
     .taking_blobs_from(config.blob_hosts);
     let jobs = config.jobs.max(1);
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs };
-    let documents = run.documents(config.platform.as_ref()).await?;
-    let (bytes_downloaded, bytes_present) = run.blobs(&documents, &progress).await?;
+    let (documents, leaves) = run.documents(config.platform.as_ref(), config.must_fit, &progress).await?;
+    let (bytes_downloaded, bytes_present) = run.blobs(&documents, &leaves, &progress).await?;
     let descriptor = documents.last().expect("the root is always among them").descriptor.clone();
     let (name, created) = (config.name.clone(), config.created);
     let store = store.clone();
@@ -197,19 +203,20 @@ fn foreign(reference: &Reference, blob: &Descriptor, error: &RegistryError) -> O
     })
 }
 
-/// The child of an index to take for a platform.
-fn pick<'a>(reference: &Reference, index: &'a Index, wanted: &Platform) -> Result<&'a Descriptor, PullError> {
-    let fits = |child: &&Descriptor| child.platform.as_ref().is_some_and(|platform| platform.satisfies(wanted));
-    index.manifests.iter().find(fits).ok_or_else(|| PullError::Platform {
+/// Why no image of an index was taken.
+fn not_chosen(reference: &Reference, wanted: &Platform, reason: NoChoice) -> PullError {
+    match reason {
+        NoChoice::Nesting(_) => PullError::TooManyManifests(reference.clone()),
+        NoChoice::Platform(available) => no_platform(reference, wanted, &available),
+    }
+}
+
+fn no_platform(reference: &Reference, wanted: &Platform, available: &[Platform]) -> PullError {
+    PullError::Platform {
         reference: Box::new(reference.clone()),
-        wanted: wanted.to_string(),
-        available: index
-            .manifests
-            .iter()
-            .filter_map(|child| child.platform.as_ref())
-            .map(ToString::to_string)
-            .collect(),
-    })
+        wanted: wanted.full(),
+        available: available.iter().map(Platform::full).collect(),
+    }
 }
 
 struct Run<'a> {
@@ -227,23 +234,75 @@ impl Run<'_> {
         document.map_err(|source| failure(self.reference, source))
     }
 
-    /// All manifests and indexes; the one to be named is last.
-    async fn documents(&self, platform: Option<&Platform>) -> Result<Vec<Document>, PullError> {
+    /// Chooses the image of an index that suits the platform best; reads the configurations of those whose platform the
+    /// index does not say.
+    async fn choose(&self, index: &Index, wanted: &Platform) -> Result<Descriptor, PullError> {
+        let mut choice = Choice::new(index, Some(wanted));
+        while let Some(needed) = choice.needed() {
+            let answer = match self.document(Target::Digest(needed.digest)).await?.content {
+                Content::Index(index) => Answer::Index(index),
+                Content::Manifest(manifest) if manifest.artifact_kind().is_some() => Answer::Other,
+                Content::Manifest(manifest) => Answer::Image(self.config(&manifest.config).await?.platform()),
+            };
+            choice.answer(answer);
+        }
+        choice.choose().map_err(|reason| not_chosen(self.reference, wanted, reason))
+    }
+
+    /// Receives a configuration into memory.
+    async fn config(&self, config: &Descriptor) -> Result<ImageConfig, PullError> {
+        let failed = |source| failure(self.reference, source);
+        if config.size > MAX_DOCUMENT_BYTES {
+            return Err(StoreError::DocumentSize { digest: config.digest, size: config.size }.into());
+        }
+        let mut bytes = Vec::new();
+        let hasher = Hasher::default();
+        let mut download = self.registry.resume_blob(self.reference.repository(), config, hasher).map_err(failed)?;
+        while let Some(piece) = download.next().await.map_err(failed)? {
+            match piece {
+                Piece::Bytes(piece) => bytes.extend_from_slice(&piece),
+                Piece::Restart => bytes.clear(),
+            }
+        }
+        strict::from_slice(&bytes).map_err(|source| StoreError::config(config, source).into())
+    }
+
+    /// All manifests and indexes, the one to be named last; then what indexes refer to that is neither.
+    async fn documents(
+        &self,
+        platform: Option<&Platform>,
+        must_fit: bool,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(Vec<Document>, Vec<Descriptor>), PullError> {
         let target = match (self.reference.digest(), self.reference.tag()) {
             (Some(digest), _) => Target::Digest(digest),
             (None, tag) => Target::Tag(tag.unwrap_or("latest")),
         };
         let mut root = self.document(target).await?;
-        if let Some(wanted) = platform {
-            for _ in 0..MAX_NESTING {
-                let Content::Index(index) = &root.content else { break };
-                let child = pick(self.reference, index, wanted)?.digest;
-                root = self.document(Target::Digest(child)).await?;
+        match (platform, &root.content) {
+            (Some(wanted), Content::Index(index)) => {
+                let child = self.choose(index, wanted).await?;
+                let others = child.platform.as_ref().map(Platform::normalised);
+                if let Some(found) = others.filter(|has| has.architecture != wanted.normalised().architecture) {
+                    progress.emit(Event::Warning(&format!(
+                        "`{}` has no image for {wanted}; the one for {found}, which runs there, is taken",
+                        self.reference
+                    )));
+                }
+                root = self.document(Target::Digest(child.digest)).await?;
             }
+            (Some(wanted), Content::Manifest(manifest)) if must_fit && manifest.artifact_kind().is_none() => {
+                let config = self.config(&manifest.config).await?;
+                let found = config.platform().without_features();
+                if !config.architecture.is_empty() && !wanted.accepts(&found) {
+                    return Err(no_platform(self.reference, wanted, &[found]));
+                }
+            }
+            _ => {}
         }
         // Level by level, which bounds the depth; in the end the root goes last.
         let mut seen = BTreeSet::from([root.digest()]);
-        let mut documents = vec![root];
+        let (mut documents, mut leaves) = (vec![root], Vec::new());
         let mut next = 0;
         let mut depth_ends = 1;
         let mut depth = 0;
@@ -252,30 +311,40 @@ impl Run<'_> {
                 depth += 1;
                 depth_ends = documents.len();
             }
-            let children: Vec<Digest> = match &documents[next].content {
-                Content::Index(index) => index.manifests.iter().map(|child| child.digest).collect(),
+            let children: Vec<Descriptor> = match &documents[next].content {
+                Content::Index(index) => index.manifests.clone(),
                 Content::Manifest(_) => Vec::new(),
             };
+            let (children, others): (Vec<_>, Vec<_>) =
+                children.into_iter().partition(|child| media_type::is_document(&child.media_type));
+            leaves.extend(others.into_iter().filter(|leaf| seen.insert(leaf.digest)));
             if !children.is_empty() && (depth >= MAX_NESTING || documents.len() + children.len() > MAX_MANIFESTS) {
                 return Err(PullError::TooManyManifests(self.reference.clone()));
             }
             for child in children {
-                if seen.insert(child) {
-                    documents.push(self.document(Target::Digest(child)).await?);
+                if seen.insert(child.digest) {
+                    documents.push(self.document(Target::Digest(child.digest)).await?);
                 }
             }
             next += 1;
         }
         documents.reverse();
-        Ok(documents)
+        Ok((documents, leaves))
     }
 
-    /// Receives the blobs that the store lacks; answers bytes received and bytes there already.
-    async fn blobs(&self, documents: &[Document], progress: &Arc<dyn Progress>) -> Result<(u64, u64), PullError> {
+    /// Receives the blobs that the store lacks; returns bytes received and bytes present before. A leaf that the
+    /// registry does not have as a blob is left out, with a warning.
+    async fn blobs(
+        &self,
+        documents: &[Document],
+        leaves: &[Descriptor],
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(u64, u64), PullError> {
         let mut seen = BTreeSet::new();
         let mut missing = Vec::new();
         let mut present = 0;
-        for blob in documents.iter().filter_map(Document::manifest).flat_map(Manifest::blobs) {
+        let is_leaf: BTreeSet<Digest> = leaves.iter().map(|leaf| leaf.digest).collect();
+        for blob in documents.iter().filter_map(Document::manifest).flat_map(Manifest::blobs).chain(leaves) {
             if !seen.insert(blob.digest) {
                 continue;
             }
@@ -287,7 +356,19 @@ impl Run<'_> {
         }
         let stopped = AtomicBool::new(false);
         let unless_stopped = |_: &_| std::future::ready(!stopped.load(Ordering::Relaxed));
-        let work = missing.iter().map(|blob| self.blob(blob, progress));
+        let work = missing.iter().map(|blob| async {
+            match self.blob(blob, progress).await {
+                Err(PullError::Registry { source: RegistryError::NotFound(_), .. }) if is_leaf.contains(&blob.digest) => {
+                    let media_type = crate::text::plain(&blob.media_type, 120);
+                    let digest = blob.digest;
+                    progress.emit(Event::Warning(&format!(
+                        "the registry has no blob {digest}, which the index refers to as `{media_type}`; the index is kept without it"
+                    )));
+                    Ok(0)
+                }
+                received => received,
+            }
+        });
         let mut running = pin!(stream::iter(work).take_while(unless_stopped).buffer_unordered(self.jobs));
         let mut failure = None;
         let mut downloaded = 0;
@@ -416,21 +497,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_platform_decides_which_image_of_an_index() {
+    fn what_an_index_has_is_told() {
         let reference: Reference = "r.io/a:1".parse().expect("a reference");
-        let child = |platform: Option<&str>| {
-            let mut child = Descriptor::of("application/x", platform.unwrap_or_default().as_bytes());
-            child.platform = platform.map(|text| text.parse().expect("a platform"));
-            child
+        let platform = |text: &str| text.parse::<Platform>().expect("a platform");
+        let told = |available: &[Platform]| {
+            not_chosen(&reference, &platform("linux/riscv64"), NoChoice::Platform(available.to_vec())).to_string()
         };
-        let index = Index {
-            manifests: vec![child(None), child(Some("linux/amd64")), child(Some("linux/arm/v7"))],
-            ..Index::default()
-        };
-        let wanted = |text: &str| text.parse::<Platform>().expect("a platform");
-        let picked = pick(&reference, &index, &wanted("linux/arm")).expect("it is there");
-        assert_eq!(picked.digest, index.manifests[2].digest);
-        let refused = pick(&reference, &index, &wanted("linux/riscv64")).expect_err("it is not");
-        assert_eq!(refused.to_string(), "`r.io/a:1` has no image for linux/riscv64 (it has linux/amd64, linux/arm/v7)");
+        assert_eq!(
+            told(&[platform("linux/amd64"), platform("windows(10.0.17763)/amd64")]),
+            "`r.io/a:1` has no image for linux/riscv64 (it has linux/amd64, windows(10.0.17763)/amd64)"
+        );
+        assert_eq!(told(&[]), "`r.io/a:1` has no image for linux/riscv64 (it has no image of a container)");
     }
 }

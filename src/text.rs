@@ -85,6 +85,19 @@ pub(crate) fn tidy(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
+/// The items of a list, the first 16 of many; `none` where there is nothing in it.
+pub(crate) fn listed(items: &[String], none: &str) -> String {
+    const MOST: usize = 16;
+    if items.is_empty() {
+        return none.to_owned();
+    }
+    let first = items.iter().take(MOST).map(|item| escaped(item)).collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(MOST) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// The first `most` characters, with a mark in the place of those that are not there to be seen.
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let seen = |c: char| if is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c };

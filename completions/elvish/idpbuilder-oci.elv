@@ -329,8 +329,9 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'idpbuilder-oci;load'= {
-            cand -i 'File to read; - is standard input [default: standard input]'
-            cand --input 'File to read; - is standard input [default: standard input]'
+            cand -i 'File or image layout (a directory) to read; - is standard input [default: standard input]'
+            cand --input 'File or image layout (a directory) to read; - is standard input [default: standard input]'
+            cand --platform 'Keep one image of each index, the one for this platform'
             cand --progress 'How to show progress on standard error'
             cand --store 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]'
             cand -q 'Print names only'

@@ -1,4 +1,5 @@
-complete -c idpbuilder-load -s i -l input -d 'File to read; - is standard input [default: standard input]' -r -F
+complete -c idpbuilder-load -s i -l input -d 'File or image layout (a directory) to read; - is standard input [default: standard input]' -r -F
+complete -c idpbuilder-load -l platform -d 'Keep one image of each index, the one for this platform' -r
 complete -c idpbuilder-load -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'

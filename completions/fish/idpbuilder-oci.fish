@@ -268,7 +268,8 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s q -l quiet -d 'Say nothing'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s i -l input -d 'File to read; - is standard input [default: standard input]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -s i -l input -d 'File or image layout (a directory) to read; - is standard input [default: standard input]' -r -F
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -l platform -d 'Keep one image of each index, the one for this platform' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand load" -l progress -d 'How to show progress on standard error' -r -f -a "auto\t'Bars on a terminal, lines elsewhere'
 tty\t'Bars'
 plain\t'One line for each step'

@@ -346,8 +346,9 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-oci' -ScriptBlock {
             break
         }
         'idpbuilder-oci;load' {
-            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'File to read; - is standard input [default: standard input]')
-            [CompletionResult]::new('--input', '--input', [CompletionResultType]::ParameterName, 'File to read; - is standard input [default: standard input]')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'File or image layout (a directory) to read; - is standard input [default: standard input]')
+            [CompletionResult]::new('--input', '--input', [CompletionResultType]::ParameterName, 'File or image layout (a directory) to read; - is standard input [default: standard input]')
+            [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Keep one image of each index, the one for this platform')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'How to show progress on standard error')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Image store, an OCI image layout [default: ~/.idpbuilder/images; environment: IDPBUILDER_STORE]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print names only')

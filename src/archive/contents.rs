@@ -1,11 +1,13 @@
 //! The entries of an archive that is being read: documents in memory, everything else in the store.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Cursor, Read, Write};
 
 use super::ArchiveError;
+use super::holes::Filled;
 use crate::image::strict::{self, StrictDocument};
-use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
+use crate::image::{Descriptor, Digest, Hasher, MAX_DOCUMENT_BYTES};
 use crate::layer::read::{EntryKind, TarEntry, TarError, TarReader};
 use crate::layer::{Decoder, Format, MARK_BYTES, detect};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
@@ -22,6 +24,15 @@ const MAX_BLOB_BYTES: u64 = 1 << 38;
 
 /// The largest archive once decompressed, in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 1 << 40;
+
+/// The most bytes that holes in files may have together: they take no room in the archive.
+const MAX_HOLE_BYTES: u64 = 1 << 32;
+
+/// Documents at the root of an archive.
+pub(super) const DOCUMENTS: &[&str] = &["manifest.json", "index.json", "oci-layout"];
+
+/// Where blobs have their digests as names.
+const BLOBS: &str = "blobs/sha256/";
 
 /// How many links may lead to one another.
 const MAX_LINKS: usize = 8;
@@ -49,6 +60,7 @@ pub(super) struct Stored {
     pub(super) compression: Compression,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     Stored(Stored),
     /// Normalised path of what the link stands for.
@@ -86,7 +98,7 @@ impl Contents {
         let source = Decoder::new(format, source).map_err(|error| ArchiveError::Tar(TarError::Read(error)))?;
         let mut contents = Self { documents: BTreeMap::new(), items: BTreeMap::new() };
         let mut reader = TarReader::new(source);
-        let mut spool = Spool { store, lease, progress, interrupt };
+        let mut spool = Spool { store, lease, progress, interrupt, bytes: 0, holes: 0 };
         let mut entries = 0;
         while let Some(entry) = reader.next_entry()? {
             entries += 1;
@@ -108,9 +120,7 @@ impl Contents {
         let path = clean(&entry.path)?;
         let kind = match entry.kind {
             EntryKind::Directory => return Ok(()),
-            EntryKind::File if entry.size != entry.stored => "a file with holes",
-            EntryKind::File | EntryKind::Symlink => "",
-            EntryKind::HardLink => "a hard link",
+            EntryKind::File | EntryKind::Symlink | EntryKind::HardLink => "",
             EntryKind::CharDevice | EntryKind::BlockDevice => "a device",
             EntryKind::Fifo => "a named pipe",
             EntryKind::Other(_) => "of an unknown type",
@@ -121,31 +131,88 @@ impl Contents {
         if path.is_empty() {
             return Err(ArchiveError::Path(shown(&entry.path)));
         }
-        if self.items.contains_key(&path) || self.documents.contains_key(&path) {
-            return Err(ArchiveError::Duplicate(path));
-        }
+        let target = entry.link.as_deref().unwrap_or_default();
         if entry.kind == EntryKind::Symlink {
-            let target = entry.link.as_deref().unwrap_or_default();
             let target = follow(&path, target)
                 .ok_or_else(|| ArchiveError::Link { path: path.clone(), target: shown(target) })?;
-            self.items.insert(path, Item::Link(target));
-            return Ok(());
-        }
-        if matches!(path.as_str(), "manifest.json" | "index.json" | "oci-layout") {
-            if entry.stored > MAX_DOCUMENT_BYTES {
-                return Err(ArchiveError::document_size(&path, entry.stored));
-            }
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).map_err(|error| reader.explain(error))?;
-            self.documents.insert(path, bytes);
-            return Ok(());
+            return self.put(path, Item::Link(target));
         }
         if is_legacy(&path) {
             return Ok(());
         }
-        let stored = spool.store(&path, entry.stored, reader)?;
-        self.items.insert(path, Item::Stored(stored));
-        Ok(())
+        if entry.kind == EntryKind::HardLink {
+            return self.hard_link(path, target, spool);
+        }
+        let mut content = Filled::new(entry, reader);
+        if DOCUMENTS.contains(&path.as_str()) {
+            let bytes = read_document(&path, entry.size, &mut content)?;
+            return self.put_document(path, bytes);
+        }
+        let stored = match self.items.get(&path) {
+            // Read again only to see that it is the same.
+            Some(Item::Stored(before)) => Stored { digest: spool.hash(&path, entry, &mut content)?, ..*before },
+            Some(Item::Link(_)) => return Err(ArchiveError::Duplicate(path)),
+            None => spool.store(&path, entry, &mut content)?,
+        };
+        self.put(path, Item::Stored(stored))
+    }
+
+    /// Adds a file or a link. A path may come twice where both are the same: images of one archive share layers.
+    fn put(&mut self, path: String, item: Item) -> Result<(), ArchiveError> {
+        let other = self.documents.contains_key(&path);
+        match self.items.entry(path) {
+            Entry::Vacant(place) if !other => {
+                place.insert(item);
+                Ok(())
+            }
+            Entry::Occupied(place) if *place.get() == item => Ok(()),
+            place => Err(ArchiveError::Duplicate(place.key().clone())),
+        }
+    }
+
+    fn put_document(&mut self, path: String, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        let other = self.items.contains_key(&path);
+        match self.documents.entry(path) {
+            Entry::Vacant(place) if !other => {
+                place.insert(bytes);
+                Ok(())
+            }
+            Entry::Occupied(place) if *place.get() == bytes => Ok(()),
+            place => Err(ArchiveError::Duplicate(place.key().clone())),
+        }
+    }
+
+    /// Adds another name of an entry before, as tar writes a file with two names.
+    fn hard_link(&mut self, path: String, target: &[u8], spool: &mut Spool<'_>) -> Result<(), ArchiveError> {
+        let from_root = target.iter().position(|byte| *byte != b'/').map_or(&[][..], |at| &target[at..]);
+        let target = clean(from_root)?;
+        let is_document = DOCUMENTS.contains(&path.as_str());
+        if let Some(bytes) = self.documents.get(&target).cloned() {
+            if is_document {
+                return self.put_document(path, bytes);
+            }
+            let digest = spool.put(&bytes)?;
+            let compression = Compression::detect(&bytes[..bytes.len().min(MARK_BYTES)]);
+            check_name(&path, digest)?;
+            return self.put(path, Item::Stored(Stored { digest, size: bytes.len() as u64, compression }));
+        }
+        let Some(item) = self.items.get(&target).cloned() else {
+            return Err(ArchiveError::HardLink { path, target });
+        };
+        match item {
+            Item::Stored(stored) if is_document => {
+                if stored.size > MAX_DOCUMENT_BYTES {
+                    return Err(ArchiveError::document_size(&path, stored.size));
+                }
+                let bytes = spool.store.read_document(&Descriptor::new("", stored.digest, stored.size))?;
+                self.put_document(path, bytes)
+            }
+            Item::Stored(stored) => {
+                check_name(&path, stored.digest)?;
+                self.put(path, item)
+            }
+            Item::Link(_) => self.put(path, item),
+        }
     }
 
     /// Parses one of the documents at the archive's root; `None` when it is not there.
@@ -182,48 +249,76 @@ struct Spool<'a> {
     lease: &'a Lease,
     progress: &'a dyn Progress,
     interrupt: &'a Interrupt,
+    /// Bytes of files so far.
+    bytes: u64,
+    /// Bytes of holes so far.
+    holes: u64,
 }
 
 impl Spool<'_> {
-    fn store<R: Read>(&mut self, path: &str, size: u64, reader: &mut TarReader<R>) -> Result<Stored, ArchiveError> {
-        if size > MAX_BLOB_BYTES {
-            return Err(ArchiveError::TooLarge { path: path.to_owned(), size, limit: MAX_BLOB_BYTES });
-        }
-        if reader.offset().saturating_add(size) > MAX_ARCHIVE_BYTES {
-            return Err(ArchiveError::TooLarge { path: path.to_owned(), size, limit: MAX_ARCHIVE_BYTES });
-        }
-        let label: String = path.strip_prefix("blobs/sha256/").unwrap_or(path).chars().take(12).collect();
-        self.progress.emit(Event::Begin { key: path, label: &label, phase: Phase::Load, total: Some(size) });
-        let stored = self.copy(path, reader);
+    /// Writes an entry into the store.
+    fn store<R: Read>(
+        &mut self,
+        path: &str,
+        entry: &TarEntry,
+        content: &mut Filled<'_, R>,
+    ) -> Result<Stored, ArchiveError> {
+        self.begin(path, entry)?;
+        let label: String = path.strip_prefix(BLOBS).unwrap_or(path).chars().take(12).collect();
+        let total = Some(entry.size);
+        self.progress.emit(Event::Begin { key: path, label: &label, phase: Phase::Load, total });
+        let stored = self.copy(path, content);
         let outcome = if stored.is_ok() { Outcome::Done } else { Outcome::Failed };
         self.progress.emit(Event::End { key: path, outcome });
         stored
     }
 
-    fn copy<R: Read>(&self, path: &str, reader: &mut TarReader<R>) -> Result<Stored, ArchiveError> {
-        let mut writer = self.store.write_blob(self.lease)?;
-        let mut buffer = vec![0; 128 << 10];
-        let mut start = Vec::new();
-        loop {
-            if self.interrupt.requested() {
-                return Err(ArchiveError::Interrupted);
-            }
-            let count = match reader.read(&mut buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(reader.explain(error).into()),
-                Ok(0) => break,
-                Ok(count) => count,
-            };
-            start.extend(buffer[..count].iter().take(MARK_BYTES - start.len()));
-            writer
-                .write_all(&buffer[..count])
-                .map_err(|source| StoreError::io("write a blob in", self.store.root(), source))?;
-            self.progress.emit(Event::Advance { key: path, bytes: count as u64 });
+    /// Reads an entry without keeping it.
+    fn hash<R: Read>(
+        &mut self,
+        path: &str,
+        entry: &TarEntry,
+        content: &mut Filled<'_, R>,
+    ) -> Result<Digest, ArchiveError> {
+        self.begin(path, entry)?;
+        let mut hasher = Hasher::default();
+        content.copy(self.interrupt, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        Ok(hasher.finish().0)
+    }
+
+    /// Checks what is still to be read.
+    fn begin(&mut self, path: &str, entry: &TarEntry) -> Result<(), ArchiveError> {
+        let too_large = |limit| ArchiveError::TooLarge { path: path.to_owned(), size: entry.size, limit };
+        self.bytes = self.bytes.saturating_add(entry.size);
+        self.holes = self.holes.saturating_add(entry.size - entry.stored);
+        if entry.size > MAX_BLOB_BYTES {
+            return Err(too_large(MAX_BLOB_BYTES));
         }
+        if self.holes > MAX_HOLE_BYTES {
+            return Err(too_large(MAX_HOLE_BYTES));
+        }
+        if self.bytes > MAX_ARCHIVE_BYTES { Err(too_large(MAX_ARCHIVE_BYTES)) } else { Ok(()) }
+    }
+
+    fn put(&self, bytes: &[u8]) -> Result<Digest, ArchiveError> {
+        Ok(self.store.put(self.lease, "", bytes)?.digest)
+    }
+
+    fn copy<R: Read>(&self, path: &str, content: &mut Filled<'_, R>) -> Result<Stored, ArchiveError> {
+        let mut writer = self.store.write_blob(self.lease)?;
+        let mut start = Vec::new();
+        content.copy(self.interrupt, |bytes| {
+            start.extend(bytes.iter().take(MARK_BYTES - start.len()));
+            writer.write_all(bytes).map_err(|source| StoreError::io("write a blob in", self.store.root(), source))?;
+            self.progress.emit(Event::Advance { key: path, bytes: bytes.len() as u64 });
+            Ok(())
+        })?;
         let compression = Compression::detect(&start);
         let size = writer.written();
-        let named = path.strip_prefix("blobs/sha256/").and_then(|hex| Digest::from_hex(hex).ok());
-        let digest = match named {
+        let digest = match named(path) {
             None => writer.commit()?.0,
             Some(digest) => match writer.commit_as(&Descriptor::new("", digest, size)) {
                 Ok(()) => digest,
@@ -235,6 +330,30 @@ impl Spool<'_> {
         };
         Ok(Stored { digest, size, compression })
     }
+}
+
+/// The digest that the name of a blob promises.
+fn named(path: &str) -> Option<Digest> {
+    path.strip_prefix(BLOBS).and_then(|hex| Digest::from_hex(hex).ok())
+}
+
+fn check_name(path: &str, found: Digest) -> Result<(), ArchiveError> {
+    match named(path) {
+        Some(digest) if digest != found => Err(ArchiveError::Damaged { path: path.to_owned(), found }),
+        _ => Ok(()),
+    }
+}
+
+fn read_document<R: Read>(path: &str, size: u64, content: &mut Filled<'_, R>) -> Result<Vec<u8>, ArchiveError> {
+    if size > MAX_DOCUMENT_BYTES {
+        return Err(ArchiveError::document_size(path, size));
+    }
+    let mut bytes = Vec::new();
+    content.copy(&Interrupt::default(), |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(bytes)
 }
 
 /// A path without `.` and empty components; fails for one that leads out of the archive.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::contents::{Compression, Contents, Stored};
-use super::load::{Found, reference};
 use super::unpacked::decompress;
-use super::{ArchiveError, DockerImage, oci};
+use super::{ArchiveError, Archived, DockerImage, oci};
 use crate::image::{
     Descriptor, Digest, Document, Hasher, ImageConfig, Index, MAX_DOCUMENT_BYTES, Manifest, media_type, strict,
 };
@@ -27,30 +26,30 @@ pub(super) fn images(
     images: &[DockerImage],
     index: Option<&Index>,
     interrupt: &Interrupt,
-) -> Result<Vec<Found>, ArchiveError> {
+) -> Result<Archived, ArchiveError> {
     let originals = index.map(|index| oci::Originals::read(store, index)).transpose()?;
     let mut converter = Converter { store, lease, contents, interrupt, diff_ids: BTreeMap::new(), parsed: 0 };
-    let mut found: Vec<Found> = Vec::new();
+    let mut archived = Archived::default();
     for image in images {
-        let names: Vec<_> = image.repo_tags.iter().flatten().map(|name| reference(name)).collect::<Result<_, _>>()?;
         let config = contents.file(&image.config)?;
+        let original = originals.as_ref().and_then(|originals| originals.by_config.get(&config.digest));
+        // An archive may name one large image many times.
+        let known = original.and_then(|original| {
+            archived.images.iter().find(|it| it.document.digest() == original.digest).map(|it| it.document.clone())
+        });
+        let document = match (known, original) {
+            (Some(document), _) => document,
+            (None, Some(descriptor)) => store.document(descriptor)?,
+            (None, None) => converter.convert(image, config)?,
+        };
+        let given = image.repo_tags.iter().flatten().map(String::as_str);
+        let names = archived.names(given, document.digest());
         if let Some(originals) = &originals {
             originals.check_names(&names, config.digest)?;
         }
-        let original = originals.as_ref().and_then(|originals| originals.by_config.get(&config.digest));
-        // An archive may name one large image many times.
-        let known = original.and_then(|original| found.iter_mut().find(|it| it.document.digest() == original.digest));
-        if let Some(known) = known {
-            known.names.extend(names);
-            continue;
-        }
-        let document = match original {
-            Some(descriptor) => store.document(descriptor)?,
-            None => converter.convert(image, config)?,
-        };
-        found.push(Found { document, names });
+        archived.add(document, names);
     }
-    Ok(found)
+    Ok(archived)
 }
 
 struct Converter<'a> {

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::image::{Digest, MAX_DOCUMENT_BYTES, ReferenceError};
+use super::blob_path;
+use crate::image::{Digest, DocumentError, MAX_DOCUMENT_BYTES};
 use crate::layer::read::TarError;
 use crate::store::StoreError;
 
@@ -46,7 +47,15 @@ pub enum ArchiveError {
         /// Where it leads.
         target: String,
     },
-    /// An entry that no image archive has: a hard link, a device, a pipe.
+    /// A hard link to something that is not in the archive before it.
+    #[error("`{path}` in the archive is a hard link to `{target}`, which is not in front of it")]
+    HardLink {
+        /// The link.
+        path: String,
+        /// What it leads to.
+        target: String,
+    },
+    /// An entry that no image archive has: a device, a pipe.
     #[error("`{path}` in the archive is {kind}, which has no place there")]
     Kind {
         /// The entry.
@@ -54,8 +63,8 @@ pub enum ArchiveError {
         /// What it is.
         kind: &'static str,
     },
-    /// Two entries of the same path.
-    #[error("the archive has two entries `{0}`")]
+    /// Two entries of the same path, with different content.
+    #[error("the archive has two entries `{0}` that differ")]
     Duplicate(String),
     /// More entries or images than any archive has.
     #[error("the archive has more than {limit} {what}")]
@@ -83,6 +92,33 @@ pub enum ArchiveError {
         /// The parser's reason.
         #[source]
         source: serde_json::Error,
+    },
+    /// A manifest, index or configuration is not valid.
+    #[error("`{path}` in the archive is not valid")]
+    Document {
+        /// The document.
+        path: String,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// A blob has another size than a document says.
+    #[error("`{path}` in the archive has {found} bytes, its descriptor says {expected}")]
+    Size {
+        /// The blob.
+        path: String,
+        /// Bytes according to the descriptor.
+        expected: u64,
+        /// Bytes in the archive.
+        found: u64,
+    },
+    /// An archive of Docker's format has no place for it.
+    #[error("`{name}` is an artifact of type `{kind}`, and a docker-archive holds images of containers")]
+    Artifact {
+        /// What was asked for.
+        name: String,
+        /// The type of the artifact.
+        kind: String,
     },
     /// A layout version we do not know.
     #[error("the archive has image layout version {0} (only 1.0.0 is supported)")]
@@ -158,15 +194,6 @@ pub enum ArchiveError {
         /// Layers of the manifest.
         layers: usize,
     },
-    /// An image in the archive has a name that is not a reference.
-    #[error("the archive has an image with an invalid name `{name}`")]
-    Name {
-        /// The name, shortened.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        source: ReferenceError,
-    },
     /// Engines that read one document would take another image than engines that read the other.
     #[error("the archive's manifest.json and index.json give the name `{0}` to different images")]
     NameDiffers(String),
@@ -176,6 +203,23 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Says of the archive what the store said of its blobs while it was read.
+    pub(super) fn of_archive(self) -> Self {
+        match self {
+            Self::Store(StoreError::Document { digest, source }) => Self::Document { path: blob_path(digest), source },
+            Self::Store(StoreError::MissingBlob(digest)) => Self::Missing(blob_path(digest)),
+            Self::Store(StoreError::BlobSize { digest, expected, found }) => {
+                Self::Size { path: blob_path(digest), expected, found }
+            }
+            Self::Store(StoreError::DocumentSize { digest, size }) => Self::document_size(&blob_path(digest), size),
+            other => other,
+        }
+    }
+
+    pub(super) fn artifact(name: String, kind: &str) -> Self {
+        Self::Artifact { name, kind: crate::text::plain(kind, 120) }
+    }
+
     /// A document that is too large to be one.
     pub(super) fn document_size(path: &str, size: u64) -> Self {
         Self::TooLarge { path: path.to_owned(), size, limit: MAX_DOCUMENT_BYTES }

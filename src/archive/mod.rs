@@ -7,15 +7,19 @@
 //! pruning removes.
 
 mod contents;
+mod directory;
 mod docker;
 mod error;
+mod holes;
 mod load;
+mod names;
 mod oci;
 mod save;
 mod unpacked;
 
+pub use directory::LayoutStream;
 pub use error::ArchiveError;
-pub use load::{Found, LoadOutcome, load, unpack};
+pub use load::{Archived, Found, Leaf, LoadNote, LoadOutcome, load, unpack};
 pub use save::{SaveOutcome, save};
 
 use serde::{Deserialize, Serialize};

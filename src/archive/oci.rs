@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::contents::Contents;
-use super::load::{Found, reference};
-use super::{ArchiveError, blob_path};
-use crate::image::{Content, Descriptor, Digest, Document, Index, LayoutMarker, Reference, annotation};
-use crate::store::{ImageStore, StoreError};
+use super::names::usable;
+use super::{ArchiveError, Archived, LoadNote, blob_path};
+use crate::image::{
+    Content, Descriptor, Digest, Document, Index, LayoutMarker, MAX_NESTING, Platform, Reference, annotation,
+    is_attestation, media_type,
+};
+use crate::store::{ImageStore, Lease, StoreError};
 
 /// Where containerd, buildx and Docker put the full name; their `ref.name` is the tag alone.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -21,24 +24,47 @@ pub(super) fn check_layout(contents: &Contents) -> Result<(), ArchiveError> {
     }
 }
 
-/// Indexes may hold indexes this deep.
-const MAX_NESTING: usize = 4;
+/// The annotation with which buildx names the image that a manifest attests to.
+const ATTESTS_TO: &str = "vnd.docker.reference.digest";
 
-/// The images of `index.json`, each with everything below it in the store.
-pub(super) fn images(store: &ImageStore, index: &Index) -> Result<Vec<Found>, ArchiveError> {
-    let mut found: Vec<Found> = Vec::new();
+/// The images of `index.json` of which everything is in the store. Of an index that is there in part, the images that are
+/// whole are kept: one alone as it is, several as an index of them.
+pub(super) fn images(store: &ImageStore, lease: &Lease, index: &Index) -> Result<Archived, ArchiveError> {
+    let mut archived = Archived::default();
     let mut search = Search::new(store);
+    let mut first_missing = None;
     for descriptor in &index.manifests {
-        if let Some(missing) = search.missing(descriptor, 0)? {
-            return Err(ArchiveError::Missing(blob_path(missing)));
+        let given = name_of(descriptor);
+        let shown = given.and_then(usable).map_or_else(|| descriptor.digest.to_string(), |name| name.to_string());
+        if store.is_leaf(descriptor) {
+            match store.check_blob(descriptor) {
+                Err(StoreError::MissingBlob(_)) => archived.notes.push(LoadNote::Absent { image: shown }),
+                checked => {
+                    checked?;
+                    let names = archived.names(given, descriptor.digest);
+                    archived.add_leaf(descriptor, names);
+                }
+            }
+            continue;
         }
-        let names = name_of(descriptor).map(reference).transpose()?.into_iter();
-        match found.iter_mut().find(|image| image.document.digest() == descriptor.digest) {
-            Some(image) => image.names.extend(names),
-            None => found.push(Found { document: store.document(descriptor)?, names: names.collect() }),
-        }
+        let Some(missing) = search.missing(descriptor, 0)? else {
+            let names = archived.names(given, descriptor.digest);
+            archived.add(store.document(descriptor)?, names);
+            continue;
+        };
+        first_missing.get_or_insert(missing);
+        let Some((kept, note)) = search.kept(lease, descriptor, &shown)? else {
+            archived.notes.push(LoadNote::Absent { image: shown });
+            continue;
+        };
+        archived.notes.push(note);
+        let names = archived.names(given, kept.digest);
+        archived.add(store.document(&kept)?, names);
     }
-    Ok(found)
+    match first_missing.filter(|_| archived.images.is_empty() && archived.leaves.is_empty()) {
+        Some(missing) => Err(ArchiveError::Missing(blob_path(missing))),
+        None => Ok(archived),
+    }
 }
 
 /// The name of an image: containerd's, unless that is the name beside it with what Docker leaves unsaid.
@@ -69,9 +95,7 @@ impl<'a> Originals<'a> {
                 let image = if is_whole { descriptor } else { &manifest };
                 originals.by_config.entry(config).or_insert_with(|| image.clone());
             }
-            if let Some(name) = descriptor.annotation(CONTAINERD_NAME)
-                && let Ok(name) = reference(name)
-            {
+            if let Some(name) = descriptor.annotation(CONTAINERD_NAME).and_then(usable) {
                 originals.names.entry(canonical(&name)).or_default().insert(descriptor.digest);
             }
         }
@@ -113,11 +137,19 @@ pub(super) struct Search<'a> {
     manifests: Vec<(Digest, Descriptor)>,
     /// The documents that name a document or, of manifests, a configuration.
     parents: BTreeMap<Digest, BTreeSet<Digest>>,
+    /// What is kept of documents that are there in part.
+    reduced: BTreeMap<Digest, Option<Descriptor>>,
 }
 
 impl<'a> Search<'a> {
     fn new(store: &'a ImageStore) -> Self {
-        Self { store, known: BTreeMap::new(), manifests: Vec::new(), parents: BTreeMap::new() }
+        Self {
+            store,
+            known: BTreeMap::new(),
+            manifests: Vec::new(),
+            parents: BTreeMap::new(),
+            reduced: BTreeMap::new(),
+        }
     }
 
     /// The first blob that is missing of what is below a document; all of it is looked at.
@@ -130,6 +162,8 @@ impl<'a> Search<'a> {
         }
         let missing = match self.store.document(descriptor) {
             Err(StoreError::MissingBlob(digest)) => Some(digest),
+            // What is of no document's type needs nothing, and nobody needs it.
+            Err(_) if !media_type::is_document(&descriptor.media_type) => None,
             document => self.missing_below(descriptor, &document?, depth)?,
         };
         self.known.insert(descriptor.digest, missing);
@@ -145,7 +179,8 @@ impl<'a> Search<'a> {
         let mut first = None;
         match &document.content {
             Content::Index(index) => {
-                for child in &index.manifests {
+                let documents = index.manifests.iter().filter(|child| media_type::is_document(&child.media_type));
+                for child in documents {
                     self.parents.entry(child.digest).or_default().insert(descriptor.digest);
                     first = first.or(self.missing(child, depth + 1)?);
                 }
@@ -166,6 +201,87 @@ impl<'a> Search<'a> {
         Ok(first)
     }
 
+    /// What can be kept of an index that is there in part, and what is to be said of it; none where no image is whole.
+    fn kept(
+        &mut self,
+        lease: &Lease,
+        descriptor: &Descriptor,
+        shown: &str,
+    ) -> Result<Option<(Descriptor, LoadNote)>, StoreError> {
+        let mut absent = Vec::new();
+        let Some(kept) = self.reduce(lease, descriptor, 0, &mut absent)? else { return Ok(None) };
+        let Content::Index(index) = self.store.document(&kept)?.content else { return Ok(None) };
+        let images: Vec<&Descriptor> = index.manifests.iter().filter(|child| is_image(child)).collect();
+        let shown_images = images.iter().map(|image| platform_of(self.store, image)).collect::<Result<_, _>>()?;
+        let note = LoadNote::Partial { index: shown.to_owned(), kept: shown_images, absent };
+        let kept = match images[..] {
+            // Nothing is lost by leaving the index out, and the image has its own digest.
+            [image] if media_type::is_manifest(&image.media_type) => image.clone(),
+            _ => kept,
+        };
+        Ok(Some((kept, note)))
+    }
+
+    /// Stores indexes without the images that are not whole; none where nothing is left.
+    fn reduce(
+        &mut self,
+        lease: &Lease,
+        descriptor: &Descriptor,
+        depth: usize,
+        absent: &mut Vec<String>,
+    ) -> Result<Option<Descriptor>, StoreError> {
+        if !media_type::is_document(&descriptor.media_type) && self.store.is_leaf(descriptor) {
+            return Ok(self.store.check_blob(descriptor).is_ok().then(|| descriptor.clone()));
+        }
+        if self.missing(descriptor, depth)?.is_none() {
+            return Ok(Some(descriptor.clone()));
+        }
+        if let Some(known) = self.reduced.get(&descriptor.digest) {
+            return Ok(known.clone());
+        }
+        let content = match self.store.document(descriptor) {
+            Err(StoreError::MissingBlob(_)) => None,
+            document => Some(document?.content),
+        };
+        let reduced = match content {
+            Some(Content::Index(index)) => self.reduced_index(lease, descriptor, index, depth, absent)?,
+            Some(Content::Manifest(_)) | None => {
+                if is_image(descriptor) {
+                    let platform = descriptor.platform.as_ref().map(Platform::full);
+                    absent.push(platform.unwrap_or_else(|| descriptor.digest.to_string()));
+                }
+                None
+            }
+        };
+        self.reduced.insert(descriptor.digest, reduced.clone());
+        Ok(reduced)
+    }
+
+    fn reduced_index(
+        &mut self,
+        lease: &Lease,
+        descriptor: &Descriptor,
+        index: Index,
+        depth: usize,
+        absent: &mut Vec<String>,
+    ) -> Result<Option<Descriptor>, StoreError> {
+        let mut manifests = Vec::new();
+        for child in &index.manifests {
+            manifests.extend(self.reduce(lease, child, depth + 1, absent)?);
+        }
+        let images: BTreeSet<String> =
+            manifests.iter().filter(|child| is_image(child)).map(|image| image.digest.to_string()).collect();
+        if images.is_empty() {
+            return Ok(None);
+        }
+        // What attests to an image is of no use without it.
+        manifests.retain(|child| child.annotation(ATTESTS_TO).is_none_or(|image| images.contains(image)));
+        let document = Document::from_index(Index { manifests, ..index });
+        self.store.put(lease, &document.descriptor.media_type, &document.bytes)?;
+        let (platform, annotations) = (descriptor.platform.clone(), descriptor.annotations.clone());
+        Ok(Some(Descriptor { annotations, platform, ..document.descriptor }))
+    }
+
     /// Everything that was found above a configuration: its manifests and the indexes that lead to them.
     fn above(&self, config: Digest) -> BTreeSet<Digest> {
         let mut above = BTreeSet::new();
@@ -180,10 +296,21 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Whether an entry of an index is an image or an index of images.
+fn is_image(entry: &Descriptor) -> bool {
+    media_type::is_document(&entry.media_type) && !is_attestation(entry)
+}
+
+/// The platform of an image, for people.
+fn platform_of(store: &ImageStore, image: &Descriptor) -> Result<String, StoreError> {
+    let platform = store.platform_of(image)?;
+    Ok(platform.map_or_else(|| image.digest.to_string(), |platform| platform.full()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Manifest, media_type};
+    use crate::image::Manifest;
 
     #[test]
     fn documents_that_many_images_have_are_read_once() {
@@ -226,7 +353,7 @@ mod tests {
         let digest = |number: usize| Digest::of(&number.to_be_bytes());
         crate::work::grows_with_size(200, |count| {
             let above: BTreeSet<Digest> = (0..count).map(digest).collect();
-            let name = |number: usize| reference(&format!("app:v{number}")).expect("a reference");
+            let name = |number: usize| usable(&format!("app:v{number}")).expect("a reference");
             let given: Vec<Reference> = (0..count).map(name).collect();
             let mut search = Search::new(&store);
             search.parents.insert(config, above.clone());

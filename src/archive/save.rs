@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use super::load::check_counts;
+use super::names::repo_tag;
 use super::oci::{CONTAINERD_NAME, canonical};
 use super::unpacked::{Unpacked, is_zstd};
 use super::{ArchiveError, ArchiveFormat, DockerImage, blob_path};
@@ -22,6 +23,8 @@ const BLOCK: usize = 512;
 pub struct SaveOutcome {
     /// The images by name, or without one where they were chosen by id, with their manifests' digests.
     pub images: Vec<(Option<String>, Digest)>,
+    /// Names that the archive has no place for; their images are in it.
+    pub unnamed: Vec<String>,
     /// Bytes written.
     pub bytes: u64,
 }
@@ -69,7 +72,7 @@ pub fn save<W: Write>(
         output.entry(store, path, content)?;
     }
     let bytes = output.finish()?;
-    Ok(SaveOutcome { images: plan.images, bytes })
+    Ok(SaveOutcome { images: plan.images, unnamed: plan.unnamed, bytes })
 }
 
 /// Content of an entry.
@@ -94,6 +97,7 @@ impl Content {
 struct Plan {
     entries: BTreeMap<String, Content>,
     images: Vec<(Option<String>, Digest)>,
+    unnamed: Vec<String>,
 }
 
 impl Plan {
@@ -155,6 +159,13 @@ impl Plan {
         let mut documents: Vec<(Digest, DockerImage)> = Vec::new();
         for (name, selection) in chosen {
             let shown = name.clone().unwrap_or_else(|| selection.descriptor.digest.to_string());
+            if store.is_leaf(&selection.descriptor) {
+                return Err(ArchiveError::artifact(shown, &selection.descriptor.media_type));
+            }
+            let (_, manifest) = store.manifest(&shown, &selection.descriptor, platform)?;
+            if let Some(kind) = manifest.artifact_kind() {
+                return Err(ArchiveError::artifact(shown, kind));
+            }
             let image = store.image(&shown, &selection.descriptor, platform)?;
             let digest = image.document.digest();
             self.images.push((name.clone(), digest));
@@ -166,8 +177,10 @@ impl Plan {
                 documents.push((digest, DockerImage { config, repo_tags: None, layers: Some(layers) }));
                 documents.len() - 1
             };
-            if let Some(tag) = name.as_deref().and_then(repo_tag) {
-                documents[at].1.repo_tags.get_or_insert_default().push(tag);
+            let Some(name) = name else { continue };
+            match repo_tag(name) {
+                Some(tag) => documents[at].1.repo_tags.get_or_insert_default().push(tag.to_string()),
+                None => self.unnamed.push(name.clone()),
             }
         }
         let documents: Vec<DockerImage> = documents.into_iter().map(|(_, document)| document).collect();
@@ -183,15 +196,20 @@ impl Plan {
     ) -> Result<(), ArchiveError> {
         let mut index = Index::default();
         for (name, selection) in chosen {
-            let descriptor = if platform.is_some() {
-                let shown = name.clone().unwrap_or_else(|| selection.descriptor.digest.to_string());
-                store.image(&shown, &selection.descriptor, platform)?.document.descriptor
-            } else {
-                selection.descriptor.clone()
+            let descriptor = match platform {
+                Some(_) if !is_artifact(store, &selection.descriptor) => {
+                    let shown = name.clone().unwrap_or_else(|| selection.descriptor.digest.to_string());
+                    store.image(&shown, &selection.descriptor, platform)?.document.descriptor
+                }
+                _ => selection.descriptor.clone(),
             };
-            let tree = store.tree(&descriptor)?;
-            for blob in tree.blobs.iter().chain(tree.documents.iter().map(|document| &document.descriptor)) {
-                self.blob(blob);
+            if store.is_leaf(&descriptor) {
+                self.blob(&descriptor);
+            } else {
+                let tree = store.tree(&descriptor)?;
+                for blob in tree.blobs.iter().chain(tree.documents.iter().map(|document| &document.descriptor)) {
+                    self.blob(blob);
+                }
             }
             self.images.push((name.clone(), descriptor.digest));
             let annotations = name.as_deref().map(annotations);
@@ -212,11 +230,13 @@ fn annotations(name: &str) -> BTreeMap<String, String> {
     std::iter::once(own).chain(full).collect()
 }
 
-/// A name as Docker's archives have it: with a tag, without a digest.
-fn repo_tag(name: &str) -> Option<String> {
-    let reference = name.parse::<Reference>().ok()?.with_default_tag();
-    reference.tag().filter(|_| reference.digest().is_none())?;
-    Some(reference.to_string())
+/// Whether an entry is for no platform: an artifact, or something that is not known here.
+fn is_artifact(store: &ImageStore, descriptor: &Descriptor) -> bool {
+    let document = store.document(descriptor);
+    document.map_or_else(
+        |_| store.is_leaf(descriptor),
+        |document| document.manifest().is_some_and(|manifest| manifest.artifact_kind().is_some()),
+    )
 }
 
 /// The tar stream being written.

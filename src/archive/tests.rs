@@ -12,8 +12,10 @@ use crate::store::ImageStore;
 
 use super::*;
 
+mod artifacts;
 mod damaged;
 mod foreign;
+mod partial;
 mod unpacked;
 
 fn open() -> (tempfile::TempDir, ImageStore) {
@@ -119,7 +121,7 @@ fn saved(store: &ImageStore, names: &[&str], format: ArchiveFormat, platform: Op
 }
 
 fn loaded(store: &ImageStore, archive: &[u8]) -> Result<Vec<(Option<String>, Digest)>, ArchiveError> {
-    let outcome = load(store, archive, "2026-01-02T03:04:05Z", &Silent, &Interrupt::default())?;
+    let outcome = load(store, archive, "2026-01-02T03:04:05Z", None, &Silent, &Interrupt::default())?;
     Ok(outcome.images.into_iter().map(|(name, digest)| (name.map(|name| name.to_string()), digest)).collect())
 }
 
@@ -337,7 +339,7 @@ fn saving_stops_when_asked_and_when_nobody_reads() {
     assert!(matches!(stopped, Err(ArchiveError::Interrupted)));
     let archive = saved(&store, &["app"], ArchiveFormat::Oci, None);
     assert!(matches!(
-        load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", &Silent, &stop),
+        load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", None, &Silent, &stop),
         Err(ArchiveError::Interrupted)
     ));
 }
@@ -365,7 +367,7 @@ fn progress_adds_up_to_the_blobs() {
     let (writing, reading, mut archive) = (Sum::default(), Sum::default(), Vec::new());
     let stop = Interrupt::default();
     save(&store, &["app".into()], ArchiveFormat::Oci, None, &mut archive, &writing, &stop).expect("saved");
-    load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", &reading, &stop).expect("loaded");
+    load(&store, archive.as_slice(), "2026-01-02T03:04:05Z", None, &reading, &stop).expect("loaded");
     for sums in [writing, reading] {
         let sums = sums.0.into_inner().expect("one thread");
         assert_eq!(sums.len(), 4);

@@ -77,12 +77,16 @@ impl Base {
         Self::check_kind(shown, &store.manifest(shown, descriptor, Some(platform))?.1)?;
         let image = store.image(shown, descriptor, Some(platform))?;
         let mut config = image.config;
-        let found = config.platform();
-        if !found.satisfies(platform) {
+        let found = config.platform().without_features();
+        if config.architecture.is_empty() {
+            // An image that says nothing is taken for what it is asked to be, as Docker does.
+            (config.os, config.architecture) = (platform.os.clone(), platform.architecture.clone());
+            config.variant.clone_from(&platform.variant);
+        } else if !platform.accepts(&found) {
             return Err(BaseError::Store(StoreError::Platform {
                 name: shown.to_owned(),
-                wanted: platform.to_string(),
-                available: vec![found.to_string()],
+                wanted: platform.full(),
+                available: vec![found.full()],
             }));
         }
         let layers = image.manifest.layers;
@@ -93,6 +97,9 @@ impl Base {
         for layer in &layers {
             store.check_blob(layer)?;
         }
+        if config.rootfs.kind.is_empty() {
+            "layers".clone_into(&mut config.rootfs.kind);
+        }
         complete(&mut config.history, diff_ids);
         let layers = layers.into_iter().map(with_oci_name).collect();
         Ok(Self { name, digest: image.document.digest(), layers, config })
@@ -100,11 +107,7 @@ impl Base {
 
     /// Fails unless the manifest is of a container image: what an artifact has for a configuration is its own business.
     pub fn check_kind(shown: &str, manifest: &Manifest) -> Result<(), BaseError> {
-        let kind = manifest.artifact_type.as_ref().or_else(|| {
-            let kind = &manifest.config.media_type;
-            (!matches!(kind.as_str(), media_type::IMAGE_CONFIG | media_type::DOCKER_CONFIG)).then_some(kind)
-        });
-        match kind {
+        match manifest.artifact_kind() {
             None => Ok(()),
             Some(kind) => Err(BaseError::NotAnImage { name: shown.to_owned(), kind: kind.chars().take(120).collect() }),
         }

@@ -23,15 +23,15 @@ pub(super) fn of_base(
     let mut names = 0;
     let mut read = false;
     for (layer, diff_id) in base.layers.iter().zip(&base.config.rootfs.diff_ids) {
-        let Some(format) = Format::of(&layer.media_type) else {
+        if Format::of(&layer.media_type).is_none() {
             progress.emit(Event::Warning(&unread(layer)));
             continue;
-        };
+        }
         let known = kept.as_ref().filter(|(_, reuse)| *reuse).and_then(|(cache, _)| cache.find(layer.digest, *diff_id));
         let outline = if let Some(outline) = known {
             outline
         } else {
-            let outline = outline((layer, *diff_id), format, store, progress, interrupt)?;
+            let outline = outline((layer, *diff_id), store, progress, interrupt)?;
             if let Some((cache, _)) = &kept {
                 cache.keep(layer.digest, *diff_id, &outline);
                 read = true;
@@ -53,7 +53,6 @@ pub(super) fn of_base(
 /// Reads a layer for its outline; its content has to be what the configuration says.
 fn outline(
     (layer, diff_id): (&Descriptor, Digest),
-    format: Format,
     store: &ImageStore,
     progress: &dyn Progress,
     interrupt: &Interrupt,
@@ -63,7 +62,7 @@ fn outline(
     progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Read, total: Some(layer.size) });
     let outline = store.read_blob(layer).map_err(BuildError::Store).and_then(|blob| {
         let watched = Watched { blob, key: &key, progress, interrupt };
-        let read = Decoder::new(format, watched).map_err(|error| TarError::Read(error).into());
+        let read = Decoder::detecting(watched).map_err(|error| TarError::Read(error).into());
         let read = read.and_then(|decoder| {
             let mut hashed = Hashed { inner: decoder, hasher: Hasher::default() };
             Ok((Outline::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))

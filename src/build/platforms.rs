@@ -31,7 +31,7 @@ pub fn build_index(
     let mut manifests: Vec<Descriptor> = Vec::new();
     for config in configs {
         let platform = config.base.as_ref().map_or_else(|| config.platform.clone(), |base| base.config.platform());
-        if images.iter().any(|(other, _)| *other == platform) {
+        if images.iter().any(|(other, _)| other.is_same(&platform)) {
             return Err(BuildError::PlatformTwice(platform));
         }
         let outcome = make(config, store, &lease, progress, interrupt)?;

@@ -38,6 +38,6 @@ pub(super) fn platform_or_host(ui: &Ui, given: Option<&str>) -> Result<Platform,
     match given {
         Some(text) if text.contains(',') => Err(Failure::usage(format!("`{text}` names several platforms; give one"))),
         Some(text) => Ok(text.parse::<Platform>()?),
-        None => Ok(Platform::new("linux", ui.env.architecture(), None)),
+        None => Ok(Platform::linux(ui.env.architecture())),
     }
 }

@@ -15,7 +15,7 @@ use crate::build::{Base, BaseError};
 use crate::image::{Descriptor, Digest, DocumentError, Platform, Reference};
 use crate::progress::Progress;
 use crate::pull::{PullConfig, pull};
-use crate::store::{ImageStore, Lease, StoreError};
+use crate::store::{Entry, ImageStore, Lease, StoreError};
 
 /// Blobs of a base that are fetched at the same time.
 const JOBS: usize = 3;
@@ -85,6 +85,12 @@ impl Bases<'_> {
             Place::Anywhere(text) => self.anywhere(text, platform)?,
         };
         self.ui.detail(&format!("base {text} is {} ({} layers)", base.digest, base.layers.len()));
+        let found = base.config.platform();
+        if found.normalised().architecture != platform.normalised().architecture {
+            self.ui.warn(&format!(
+                "base {text} has no image for {platform}; the one for {found}, which runs there, is taken"
+            ));
+        }
         Ok(Some(base))
     }
 
@@ -151,6 +157,8 @@ impl Bases<'_> {
             elsewhere: self.registry.elsewhere(self.ui)?,
             credential: target.credential,
             platform: Some(platform.clone()),
+            // What does not fit is told when the base is read.
+            must_fit: false,
             name: named.then(|| name.clone()),
             created: Some(now()),
             jobs: JOBS,
@@ -185,7 +193,7 @@ impl Bases<'_> {
                     found => found.map_err(damaged)?.entries.remove(0),
                 },
             },
-            None => only(shown, entries, |entry| {
+            None => only(shown, images_of(&from, entries), |entry| {
                 Some(entry.name.clone().unwrap_or_else(|| entry.descriptor.digest.short()))
             })?,
         };
@@ -202,8 +210,9 @@ impl Bases<'_> {
             .map_err(|source| Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display())))?;
         let reader = BufReader::with_capacity(1 << 20, file);
         let progress = self.progress.as_ref();
-        let images =
-            self.ui.run_blocking(|interrupt| Ok(unpack(self.store, self.lease, reader, progress, interrupt)?))?;
+        let images = self
+            .ui
+            .run_blocking(|interrupt| Ok(unpack(self.store, self.lease, reader, progress, interrupt)?.images))?;
         let wanted = name.map(|name| name.parse::<Reference>().map(Reference::with_default_tag)).transpose()?;
         let found = if let Some(wanted) = wanted {
             let names = images.iter().flat_map(|image| image.names.iter().map(ToString::to_string)).collect::<Vec<_>>();
@@ -220,6 +229,13 @@ impl Bases<'_> {
         let (image, name) = found;
         Ok(self.read(shown, name, &image.document.descriptor, platform)?)
     }
+}
+
+/// The entries that may be meant where none is named: the images or, where there are none, whatever there is.
+fn images_of(from: &ImageStore, entries: Vec<Entry>) -> Vec<Entry> {
+    let is_image = |entry: &&Entry| !from.is_leaf(&entry.descriptor);
+    let images: Vec<Entry> = entries.iter().filter(is_image).cloned().collect();
+    if images.is_empty() { entries } else { images }
 }
 
 /// Whether both are one name for Docker, which leaves its own registry unsaid.

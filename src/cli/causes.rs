@@ -100,7 +100,9 @@ impl From<StoreError> for Failure {
                 Some("build the image again with --no-cache, load or pull it: that repairs its blobs".to_owned()),
             ),
             StoreError::Document { source, .. } => (Kind::Image, conversion(source).map(str::to_owned)),
-            StoreError::DocumentSize { .. } | StoreError::Nesting(_) => (Kind::Image, None),
+            StoreError::DocumentSize { .. } | StoreError::Nesting(_) | StoreError::NotADocument { .. } => {
+                (Kind::Image, None)
+            }
             StoreError::Json { .. } => {
                 (Kind::Failed, Some("keep what can be read: idpbuilder-doctor --repair".to_owned()))
             }
@@ -273,6 +275,9 @@ impl From<ArchiveError> for Failure {
             }
             ArchiveError::Compression { compression, .. } => Self::new(Kind::Image, error)
                 .hint(format!("decompress it first, for example: {compression} -dc FILE | idpbuilder-load")),
+            ArchiveError::Artifact { .. } => {
+                Self::new(Kind::Image, error).hint("save it with --format oci-archive, which holds anything")
+            }
             ArchiveError::NotAnImageArchive => {
                 Self::new(Kind::Image, error).hint("load reads what docker save, podman save and idpbuilder-save write")
             }
@@ -294,7 +299,9 @@ impl From<ArchiveError> for Failure {
             | ArchiveError::LayerCount { .. }
             | ArchiveError::DiffId { .. }
             | ArchiveError::Decompress { .. }
-            | ArchiveError::Name { .. }
+            | ArchiveError::HardLink { .. }
+            | ArchiveError::Document { .. }
+            | ArchiveError::Size { .. }
             | ArchiveError::NameDiffers(_)
             | ArchiveError::NameTwice(_) => Self::new(Kind::Image, error)
                 .hint("save the image again; nothing of this archive was kept under a name"),
@@ -310,6 +317,9 @@ impl From<InspectError> for Failure {
             InspectError::NoLayer { .. } => Self::new(Kind::Image, error).hint("--layers shows the layers"),
             InspectError::Decompress { .. } | InspectError::Tar { .. } => Self::new(Kind::Image, error)
                 .hint("build the image again with --no-cache, load or pull it: that repairs its blobs"),
+            InspectError::Differs { .. } => Self::new(Kind::Image, error).hint(
+                "build the image again with --no-cache, load or pull it; where that does not help, it was made so",
+            ),
             InspectError::MediaType { .. } | InspectError::TooLarge(_) => Self::new(Kind::Image, error),
         }
     }

@@ -3,7 +3,7 @@
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Kind, Outcome};
-use super::tag::now;
+use super::tag::{local_name, now};
 use super::ui::Ui;
 use crate::image::{Descriptor, Reference};
 use crate::index::{IndexError, IndexOutcome, add, create, remove};
@@ -70,7 +70,7 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         let (name, common) = match &self.verb {
             Verb::Create { name, common, .. } | Verb::Add { name, common, .. } | Verb::Rm { name, common, .. } => {
-                (name.parse::<Reference>()?, common)
+                (local_name(name.parse::<Reference>()?)?, common)
             }
         };
         ui.silence(common.quiet);
@@ -97,7 +97,7 @@ fn tell(ui: &Ui, outcome: &IndexOutcome) -> Outcome {
 
 /// The platform of an index's entry, for people.
 fn platform(image: &Descriptor) -> String {
-    image.platform.as_ref().map_or_else(|| "no platform".to_owned(), ToString::to_string)
+    image.platform.as_ref().map_or_else(|| "no platform".to_owned(), crate::image::Platform::full)
 }
 
 impl From<IndexError> for Failure {
@@ -113,6 +113,9 @@ impl From<IndexError> for Failure {
                 .hint("leave one out; idpbuilder-index add puts an image in the place of another"),
             IndexError::NothingFits { .. } => Self::new(Kind::Image, error)
                 .hint("give one of these platforms, or a manifest's digest; idpbuilder-inspect NAME shows both"),
+            IndexError::Several { .. } => {
+                Self::new(Kind::Image, error).hint("give one of these as it is written here, or a manifest's digest")
+            }
             IndexError::Empty(ref name) => {
                 let hint = format!("idpbuilder-rm {name} removes the index itself");
                 Self::new(Kind::Usage, error).hint(hint)

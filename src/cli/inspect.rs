@@ -71,6 +71,7 @@ const OVERVIEW: &[Column] = &[
     ("Created", "CREATED"),
     ("Size", "SIZE"),
     ("Layers", "LAYERS"),
+    ("ArtifactType", "ARTIFACT TYPE"),
 ];
 const HISTORY: &[Column] = &[
     ("CreatedBy", "CREATED BY"),
@@ -181,6 +182,7 @@ impl Args {
             image.created.clone().unwrap_or_default(),
             HumanBytes(image.size).to_string(),
             image.layers.to_string(),
+            image.artifact_type.clone().unwrap_or_default(),
         ]
     }
 
@@ -334,6 +336,7 @@ fn prose(image: &Overview) -> String {
     line("names", image.names.join(", "));
     line("image id", image.id.to_string());
     line("digest", image.digest.to_string());
+    line("artifact", image.artifact_type.clone().unwrap_or_default());
     line("platform", image.platform.clone());
     line("platforms", image.platforms.join(", "));
     line("created", image.created.clone().unwrap_or_default());

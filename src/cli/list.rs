@@ -13,7 +13,8 @@ use crate::list::{Filter, Listed, Listing, list};
 /// List the images in the local store
 ///
 /// One line for each name, newest first. FORMAT is table, json, or a template with .Repository, .Tag, .ID,
-/// .Digest, .Created, .CreatedAt, .Size, .Platform, .Layers and .Name in double braces, as docker has it.
+/// .Digest, .Created, .CreatedAt, .Size, .Platform, .Layers, .Name and .Type in double braces, as docker has it.
+/// TYPE is shown where there are artifacts, which containers do not run.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Only images whose name fits the shell pattern
@@ -52,6 +53,7 @@ const COLUMNS: &[Column] = &[
     ("Platform", "PLATFORM"),
     ("Layers", "LAYERS"),
     ("Name", "NAME"),
+    ("Type", "TYPE"),
 ];
 
 impl Run for Args {
@@ -78,6 +80,10 @@ impl Run for Args {
         let mut shown = vec!["Repository", "Tag", "ID", "Created", "Size"];
         if self.digests {
             shown.insert(2, "Digest");
+        }
+        // Images of containers are what is expected.
+        if listed.iter().any(|line| !["image", "index"].contains(&line.kind.as_str())) {
+            shown.push("Type");
         }
         let rows: Vec<(Vec<String>, Listed)> = listed.into_iter().map(|line| (values(&line, &id), line)).collect();
         ui.data_verbatim(&format.render(COLUMNS, &shown, &rows)?)
@@ -119,6 +125,7 @@ fn values(line: &Listed, id: &dyn Fn(Digest) -> String) -> Vec<String> {
         line.platforms.join(","),
         line.layers.to_string(),
         line.name.clone().unwrap_or_else(none),
+        line.kind.clone(),
     ]
 }
 

@@ -2,23 +2,29 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::failure::{Failure, Kind, Outcome};
 use super::tag::now;
 use super::ui::Ui;
-use crate::archive::load;
+use crate::archive::{LayoutStream, LoadNote, load};
+use crate::image::Platform;
+use crate::text::{escaped, listed};
 
 /// Load images from an archive into the local store
 ///
-/// Reads what `docker save`, `podman save`, skopeo and idpbuilder-save write, compressed or not.
+/// Reads what `docker save`, `podman save`, skopeo and idpbuilder-save write, compressed or not. Of an index that the
+/// archive has in part, the images that are whole are loaded.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
-    /// File to read; - is standard input [default: standard input]
+    /// File or image layout (a directory) to read; - is standard input [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Keep one image of each index, the one for this platform
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
     /// Print names only
     #[arg(short, long)]
     quiet: bool,
@@ -37,18 +43,22 @@ impl Run for Args {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("name a file with -i FILE, or pipe one: docker save IMAGE | idpbuilder-load"));
         }
+        let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
         let outcome = ui.run_blocking(|interrupt| {
             let reader: Box<dyn Read> = match input {
                 None => Box::new(std::io::stdin().lock()),
-                Some(path) => Box::new(File::open(ui.absolute(path)).map_err(|source| {
+                Some(path) => open(&ui.absolute(path)).map_err(|source| {
                     Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display()))
-                })?),
+                })?,
             };
             let reader = BufReader::with_capacity(1 << 20, reader);
-            Ok(load(&store, reader, &now(), progress.as_ref(), interrupt)?)
+            Ok(load(&store, reader, &now(), platform.as_ref(), progress.as_ref(), interrupt)?)
         })?;
+        for note in &outcome.notes {
+            ui.warn(&told(note));
+        }
         for (name, digest) in &outcome.images {
             ui.data(&match name {
                 Some(name) if self.quiet => name.to_string(),
@@ -57,5 +67,34 @@ impl Run for Args {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Opens an archive, or a layout in a directory as one.
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    Ok(if path.is_dir() { Box::new(LayoutStream::open(path)?) } else { Box::new(File::open(path)?) })
+}
+
+/// What the store has otherwise than the archive, as a sentence.
+fn told(note: &LoadNote) -> String {
+    match note {
+        LoadNote::Unusable { name, digest } if name.is_empty() => {
+            format!("the archive gives {digest} an empty name; it is loaded without one")
+        }
+        LoadNote::Unusable { name, digest } => {
+            let name = escaped(&crate::image::shown(name)).into_owned();
+            format!("`{name}` cannot be a name in the local store; {digest} is loaded without it")
+        }
+        LoadNote::Partial { index, kept, absent } => format!(
+            "the archive has only a part of the index `{index}`: loaded {}; absent {}",
+            listed(kept, "nothing"),
+            listed(absent, "nothing")
+        ),
+        LoadNote::Absent { image } => {
+            format!("the archive lists `{image}` and does not have all of it; it is left out")
+        }
+        LoadNote::Platform { image, available } => {
+            format!("`{image}` is left out: it is for {}", listed(available, "no platform"))
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::arguments::{ProgressArgs, StoreArgs, platform_or_host};
 use super::failure::{Failure, Outcome};
 use super::registry::{BlobHostArgs, RegistryArgs, proxies};
 use super::results;
-use super::tag::{names, now};
+use super::tag::{local_name, names, now};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
@@ -63,7 +63,7 @@ impl Run for Args {
         let reference = self.registry.locate(ui, asked.clone(), store_flag)?.with_default_tag();
         let name = match &self.tag {
             Some(tag) => names(std::slice::from_ref(tag))?.remove(0),
-            None => asked.with_default_tag(),
+            None => local_name(asked)?.with_default_tag(),
         };
         let platform = if self.all_platforms { None } else { Some(platform_or_host(ui, self.platform.as_deref())?) };
         let store = self.store.open(ui)?;
@@ -75,6 +75,7 @@ impl Run for Args {
                 elsewhere: self.registry.elsewhere(ui)?,
                 credential: target.credential,
                 platform: platform.clone(),
+                must_fit: self.platform.is_some(),
                 name: Some(name.clone()),
                 created: Some(now()),
                 jobs: usize::from(self.jobs),

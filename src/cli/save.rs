@@ -7,9 +7,10 @@ use super::applet::Run;
 use super::arguments::{ProgressArgs, StoreArgs};
 use super::failure::{Failure, Kind, Outcome};
 use super::ui::Ui;
-use crate::archive::{ArchiveFormat, save};
+use crate::archive::{ArchiveFormat, SaveOutcome, save};
 use crate::fs::Replacement;
 use crate::image::Platform;
+use crate::text::escaped;
 
 /// Save images as one file
 ///
@@ -65,8 +66,11 @@ impl Run for Args {
         let Some(path) = output else {
             return ui.run_blocking(|interrupt| {
                 let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-                save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
-                out.flush().map_err(Failure::of_output)
+                let saved =
+                    save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
+                out.flush().map_err(Failure::of_output)?;
+                tell_unnamed(ui, &saved);
+                Ok(())
             });
         };
         let path = ui.absolute(path);
@@ -77,12 +81,21 @@ impl Run for Args {
             let mut file = Replacement::create(&path).map_err(failed)?;
             {
                 let mut out = BufWriter::with_capacity(1 << 20, &mut file);
-                save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
+                let saved =
+                    save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
                 out.flush().map_err(failed)?;
+                tell_unnamed(ui, &saved);
             }
             file.commit().map_err(failed)
         })?;
         ui.status(&format!("Saved {} to {}", self.images.join(", "), path.display()));
         Ok(())
+    }
+}
+
+/// Says which images are in the archive without the name they were asked for by.
+fn tell_unnamed(ui: &Ui, saved: &SaveOutcome) {
+    for name in &saved.unnamed {
+        ui.warn(&format!("a docker-archive cannot keep the name `{}`; its image is in it without", escaped(name)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::applet::Run;
 use super::arguments::StoreArgs;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::ui::Ui;
 use crate::image::Reference;
 
@@ -39,18 +39,27 @@ impl Run for Args {
 }
 
 /// Names for an image, `latest` where no tag is given.
-pub(super) fn names(given: &[String]) -> Result<Vec<Reference>, super::failure::Failure> {
+pub(super) fn names(given: &[String]) -> Result<Vec<Reference>, Failure> {
     let mut names = Vec::new();
     for text in given {
-        let name = text.parse::<Reference>()?.with_default_tag();
+        let name = local_name(text.parse::<Reference>()?)?.with_default_tag();
         if name.digest().is_some() {
-            return Err(super::failure::Failure::usage(format!("`{text}` has a digest; a new name takes a tag only")));
+            return Err(Failure::usage(format!("`{text}` has a digest; a new name takes a tag only")));
         }
         if !names.contains(&name) {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// Refuses a name for the local store that would be taken for a digest where it is typed.
+pub(super) fn local_name(name: Reference) -> Result<Reference, Failure> {
+    if name.reads_as_digest() {
+        return Err(Failure::usage(format!("`{name}` reads as a digest or an id, so it cannot be a name"))
+            .hint("give a name and a tag, for example app:v1"));
+    }
+    Ok(name)
 }
 
 /// The wall clock, RFC 3339, whole seconds.

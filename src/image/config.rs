@@ -15,12 +15,14 @@ pub struct ImageConfig {
     /// Who made the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// `GOARCH` name.
+    /// `GOARCH` name; empty where the image does not say it, which Docker accepts.
+    #[serde(default)]
     pub architecture: String,
     /// CPU variant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// `GOOS` name.
+    /// `GOOS` name; empty where the image does not say it.
+    #[serde(default)]
     pub os: String,
     /// Execution parameters.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -49,10 +51,10 @@ pub struct ContainerConfig {
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// Words of the command that always runs.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "words", skip_serializing_if = "Vec::is_empty")]
     pub entrypoint: Vec<String>,
     /// Default arguments.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "words", skip_serializing_if = "Vec::is_empty")]
     pub cmd: Vec<String>,
     /// Docker's health check.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +91,8 @@ pub struct HealthCheck {
 /// The layers of the image as uncompressed digests, base first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
-    /// Always `layers`.
-    #[serde(rename = "type")]
+    /// `layers`; empty where it is not said, since there is nothing else it could be.
+    #[serde(rename = "type", default, deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Digest of each layer's uncompressed tar.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -130,6 +132,13 @@ impl ImageConfig {
         }
     }
 
+    /// Returns the platform for people, `unknown` where the image says none.
+    pub fn shown_platform(&self) -> String {
+        let platform = self.platform();
+        let is_silent = self.os.is_empty() && self.architecture.is_empty();
+        if is_silent { platform.to_string() } else { platform.canonical().to_string() }
+    }
+
     /// The bytes that are hashed, stored and sent.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a configuration has only string keys")
@@ -143,6 +152,21 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The words of a command: a list or, as Docker reads it too, one string that is one word.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Words {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Option::<Words>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Words::One(word)) => vec![word],
+        Some(Words::Many(words)) => words,
+    })
 }
 
 /// Go's `map[string]struct{}`: a set written as an object of empty objects.
@@ -188,6 +212,25 @@ mod tests {
         let platform = config.platform();
         assert_eq!(platform.os_version.as_deref(), Some("10.0.17763.1"));
         assert_eq!(platform.os_features, Some(vec!["win32k".to_owned()]));
+    }
+
+    #[test]
+    fn what_docker_reads_of_loose_writers_is_read() {
+        for (given, expected) in [
+            (r#"{"Entrypoint":"/app","Cmd":"run it"}"#, (vec!["/app"], vec!["run it"])),
+            (r#"{"Entrypoint":["/app","x"],"Cmd":null}"#, (vec!["/app", "x"], vec![])),
+            (r#"{"Entrypoint":[],"Cmd":""}"#, (vec![], vec![""])),
+        ] {
+            let text = format!(r#"{{"config":{given},"rootfs":{{"diff_ids":[]}}}}"#);
+            let config: ImageConfig = crate::image::strict::from_slice(text.as_bytes()).expect(given);
+            let words = |words: &[String]| words.to_vec();
+            let expected = (
+                expected.0.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+                expected.1.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+            );
+            assert_eq!((words(&config.config.entrypoint), words(&config.config.cmd)), expected, "{given}");
+            assert_eq!((&*config.os, &*config.architecture, &*config.rootfs.kind), ("", "", ""));
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub mod media_type {
     /// Docker's image configuration.
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
+    /// The configuration of a manifest that has none, `{}`.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
     /// Whether `media_type` is an image index or Docker's manifest list.
     pub fn is_index(media_type: &str) -> bool {
         matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
@@ -33,6 +36,12 @@ pub mod media_type {
     /// Whether `media_type` is an image manifest, OCI's or Docker's.
     pub fn is_manifest(media_type: &str) -> bool {
         matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)
+    }
+
+    /// Whether `media_type` is that of a document which refers to others: a manifest or an index. What an index refers to
+    /// by another type is a leaf: kept as the bytes it is, and never looked into.
+    pub fn is_document(media_type: &str) -> bool {
+        is_index(media_type) || is_manifest(media_type)
     }
 }
 

@@ -52,6 +52,18 @@ impl Manifest {
         }
     }
 
+    /// Returns the type of an artifact, a manifest whose configuration is not that of an image; none for an image.
+    pub fn artifact_kind(&self) -> Option<&str> {
+        let config = self.config.media_type.as_str();
+        if media_type::is_config(config) {
+            return None;
+        }
+        let first = self.layers.first().map(|layer| layer.media_type.as_str());
+        // The empty configuration says nothing (image-spec, "Guidance for an Empty Descriptor").
+        let own = if config == media_type::EMPTY { first.unwrap_or(config) } else { config };
+        Some(self.artifact_type.as_deref().unwrap_or(own))
+    }
+
     /// The blobs of the image: configuration first, then layers, base first.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         std::iter::once(&self.config).chain(&self.layers)

@@ -96,6 +96,9 @@ pub enum ReferenceError {
 
 const MAX_REFERENCE_BYTES: usize = 1024;
 
+/// Algorithms that digests are written with (image-spec, "Registered Algorithms").
+const ALGORITHMS: &[&str] = &["sha256", "sha384", "sha512", "blake3"];
+
 impl Reference {
     /// A reference from its parts, checked like a typed one.
     pub fn from_parts(registry: Option<&str>, repository: &str, tag: Option<&str>) -> Result<Self, ReferenceError> {
@@ -162,6 +165,12 @@ impl Reference {
     pub fn with_repository(&self, repository: &str) -> Result<Self, ReferenceError> {
         check_repository(repository, &shown(repository))?;
         Ok(Self { repository: repository.to_owned(), ..self.clone() })
+    }
+
+    /// Returns whether the name would be taken for a digest or an id where it is typed: its repository is the name of a
+    /// digest's algorithm, or 64 hexadecimal digits. Docker refuses such names as well.
+    pub fn reads_as_digest(&self) -> bool {
+        self.registry.is_none() && (ALGORITHMS.contains(&self.repository.as_str()) || is_id(&self.repository))
     }
 
     /// `[registry/]repository`, without tag and digest.
@@ -238,6 +247,15 @@ impl FromStr for Reference {
             digest,
         })
     }
+}
+
+/// Returns whether a text reads as a whole digest or id: `algorithm:hex`, or 64 hexadecimal digits.
+pub fn reads_as_digest(text: &str) -> bool {
+    is_id(text) || matches!(text.parse::<Digest>(), Ok(_) | Err(DigestError::Algorithm(_)))
+}
+
+fn is_id(text: &str) -> bool {
+    Digest::from_hex(text).is_ok()
 }
 
 /// What follows a user name or password in front of a registry, if there is one. No digest has a slash, and no name

@@ -79,6 +79,7 @@ fn is_allowed(shape: &Shape, token: Token) -> bool {
         Shape::Count => matches!(token, Token::Whole(number) if number >= 0),
         Shape::Whole => matches!(token, Token::Whole(_)),
         Shape::Empty => matches!(token, Token::Object | Token::Null),
+        Shape::Words => matches!(token, Token::Text | Token::List),
         Shape::List(_) => token == Token::List,
         Shape::Map(_) | Shape::Object(_) => token == Token::Object,
         Shape::OrNull(inner) => token == Token::Null || is_allowed(inner, token),
@@ -203,6 +204,7 @@ impl<'de> Visitor<'de> for Checked<'_> {
         self.take(Token::List)?;
         let shape = match self.inner() {
             Shape::List(shape) => shape,
+            Shape::Words => &Shape::Text,
             _ => &Shape::Any,
         };
         while list.next_element_seed(Checked { shape, ..self })?.is_some() {}

@@ -219,12 +219,42 @@ fn layers_that_cannot_be_listed() {
         failure(&store, media_type::IMAGE_LAYER_GZIP, torn),
         InspectError::Tar { source: TarError::Truncated(_), .. }
     ));
-    assert!(matches!(failure(&store, media_type::IMAGE_LAYER_GZIP, tar.clone()), InspectError::Decompress { .. }));
-    assert!(matches!(
-        failure(&store, media_type::IMAGE_LAYER, gzip(&[7; 2000])),
-        InspectError::Tar { source: TarError::Truncated(_), .. }
-    ));
+    let broken = [&gzip(&tar)[..10], &[0xff; 100]].concat();
+    assert!(matches!(failure(&store, media_type::IMAGE_LAYER, broken), InspectError::Decompress { .. }));
+    assert!(matches!(failure(&store, media_type::IMAGE_LAYER, gzip(&[7; 2000])), InspectError::Tar { .. }));
+    let bzip2 = failure(&store, media_type::IMAGE_LAYER_GZIP, b"BZh91AY".to_vec());
+    assert!(matches!(&bzip2, InspectError::Decompress { source, .. } if source.to_string().contains("bzip2")));
     assert!(matches!(failure(&store, "application/x-other", tar), InspectError::MediaType { .. }));
+}
+
+#[test]
+fn layers_are_read_by_their_first_bytes() {
+    let (_dir, store) = open();
+    let tar = layer();
+    let zstd = zstd::bulk::compress(&tar, 3).expect("in memory");
+    let kinds = [media_type::IMAGE_LAYER, media_type::IMAGE_LAYER_GZIP, media_type::IMAGE_LAYER_ZSTD];
+    for media_type in kinds {
+        for bytes in [tar.clone(), gzip(&tar), zstd.clone()] {
+            let diff_id = Digest::of(&tar);
+            let document = image(&store, "amd64", &[(media_type, bytes.clone())], &[diff_id]);
+            publish(&store, &document, &["odd"]);
+            let layer = layers_of(&store, "odd").remove(0);
+            let names: Vec<Vec<u8>> =
+                files(&store, &layer).expect("opens").map(|file| file.expect("an entry").path).collect();
+            assert_eq!(names, [b"bin/tool".to_vec(), b"bin/alias".to_vec()], "{media_type}");
+            let stop = Interrupt::default();
+            let measured = layers(&store, "odd", None, Uncompressed::Measure, &stop).expect("measured");
+            assert_eq!(measured[0].uncompressed_size, Some(tar.len() as u64));
+            // Whatever it is called, it has to be the layer that the configuration means.
+            let other = image(&store, "amd64", &[(media_type, bytes)], &[Digest::of(b"other")]);
+            publish(&store, &other, &["other"]);
+            let layer = layers_of(&store, "other").remove(0);
+            let error = files(&store, &layer).expect("opens").find_map(Result::err).expect("found out");
+            assert!(matches!(error, InspectError::Differs { found, .. } if found == diff_id), "{error:?}");
+            let error = layers(&store, "other", None, Uncompressed::Measure, &stop).expect_err("found out");
+            assert!(matches!(error, InspectError::Differs { .. }), "{error:?}");
+        }
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub const MARK_BYTES: usize = 6;
 pub fn detect(start: &[u8]) -> Result<Format, &'static str> {
     match start {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Format::Zstd),
+        // Frames that decoders skip (RFC 8878, 3.1.2) may come before the first that has content.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Format::Zstd),
         [b'B', b'Z', b'h', ..] => Err("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Err("xz"),
         _ => Ok(Format::None),
@@ -58,6 +59,26 @@ impl<R: Read> Decoder<R> {
         })
     }
 }
+
+impl<R: Read> Decoder<Cursored<R>> {
+    /// Reads `inner`, a layer of a media type that [`Format::of`] knows. Its first bytes say how it is compressed: tools
+    /// copy layers under types that do not fit, and every engine looks at the bytes. Whether it is the layer that was
+    /// meant, its `diff_id` proves.
+    ///
+    /// # Errors
+    /// What `inner` fails with, and a compression that is not undone here, of the kind `Unsupported`.
+    pub fn detecting(mut inner: R) -> io::Result<Self> {
+        let mut start = Vec::with_capacity(MARK_BYTES);
+        (&mut inner).take(MARK_BYTES as u64).read_to_end(&mut start)?;
+        let format = detect(&start).map_err(|compression| {
+            io::Error::new(io::ErrorKind::Unsupported, format!("it is compressed with {compression}"))
+        })?;
+        Self::new(format, io::Cursor::new(start).chain(inner))
+    }
+}
+
+/// A source with its first bytes in front, which have been read.
+pub type Cursored<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -171,6 +192,29 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Format::of(media_type), format, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_say_how_a_layer_is_compressed() {
+        let mut gzip = Vec::new();
+        flate2::read::GzEncoder::new(&b"text"[..], flate2::Compression::new(6)).read_to_end(&mut gzip).expect("packed");
+        let zstd = zstd::bulk::compress(b"text", 3).expect("in memory");
+        let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &zstd].concat();
+        for bytes in [&gzip[..], &zstd, &skippable, b"text"] {
+            let mut text = String::new();
+            Decoder::detecting(bytes).and_then(|mut decoder| decoder.read_to_string(&mut text)).expect("read");
+            assert_eq!(text, "text");
+        }
+        for bytes in [&b""[..], b"t"] {
+            let mut text = Vec::new();
+            Decoder::detecting(bytes).and_then(|mut decoder| decoder.read_to_end(&mut text)).expect("read");
+            assert_eq!(text, bytes);
+        }
+        for (bytes, name) in [(&b"BZh91AY"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")] {
+            let Err(error) = Decoder::detecting(bytes) else { panic!("{name}") };
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+            assert!(error.to_string().contains(name), "{error}");
         }
     }
 

@@ -31,7 +31,7 @@ mod writer;
 pub use below::{Attributes, Below, Thing};
 pub use cache::{KnownLayer, LayerCache, OutlineCache};
 pub use compress::{Compression, Format, LevelError};
-pub use decompress::{Decoder, MARK_BYTES, detect};
+pub use decompress::{Cursored, Decoder, MARK_BYTES, detect};
 pub use destination::{Destination, DestinationError};
 pub use error::LayerError;
 pub use fingerprint::fingerprint;

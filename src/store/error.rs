@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::index::MAX_INDEX_BYTES;
 use crate::fs::LockError;
-use crate::image::{Digest, DocumentError, MAX_DOCUMENT_BYTES};
+use crate::image::{Descriptor, Digest, DocumentError, MAX_DOCUMENT_BYTES};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,14 @@ pub enum StoreError {
         #[source]
         source: DocumentError,
     },
+    /// An entry that other tools made, and that is no image.
+    #[error("{digest} is of type `{media_type}`, which is neither an image nor an index")]
+    NotADocument {
+        /// The entry.
+        digest: Digest,
+        /// Its media type.
+        media_type: String,
+    },
     /// No image of that name.
     #[error("no image `{name}` in the local store")]
     NotFound {
@@ -102,7 +110,10 @@ pub enum StoreError {
         count: usize,
     },
     /// An index has no image for the platform.
-    #[error("`{name}` has no image for {wanted} (it has {})", available.join(", "))]
+    #[error(
+        "`{name}` has no image for {wanted} (it has {})",
+        crate::text::listed(available, "no image of a container")
+    )]
     Platform {
         /// The image.
         name: String,
@@ -119,6 +130,12 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// A configuration that does not parse.
+    pub(crate) fn config(config: &Descriptor, source: serde_json::Error) -> Self {
+        let media_type = crate::text::plain(&config.media_type, 120);
+        Self::Document { digest: config.digest, source: DocumentError::Json { media_type, source } }
     }
 
     /// Whether there was no room on the disk, or none left of the user's share.

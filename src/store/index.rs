@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError, kept};
 use crate::fs::{self, FileLock, Hold};
-use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation, strict};
+use crate::image::{
+    Content, Descriptor, Digest, Document, Index, Reference, annotation, media_type, reads_as_digest, strict,
+};
+use crate::text::escaped;
 
 /// The largest index.json we read: some hundred thousand entries.
 pub(super) const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -32,6 +35,14 @@ impl Entry {
         }
     }
 
+    /// Returns the name, where typing it leads to this entry: it is there, can be seen, and does not read as a digest.
+    pub fn usable_name(&self) -> Option<&str> {
+        let can_be_typed = |name: &&str| {
+            !name.is_empty() && !name.contains(char::is_whitespace) && escaped(name) == **name && !reads_as_digest(name)
+        };
+        self.name.as_deref().filter(can_be_typed)
+    }
+
     /// Whether both are the entry of one name, or of one digest in one repository.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.name == other.name
@@ -39,6 +50,9 @@ impl Entry {
             && self.descriptor.digest == other.descriptor.digest
     }
 }
+
+/// A document with the names it gets.
+type Named<'a> = (&'a Document, &'a [Reference]);
 
 /// The entries that were removed.
 type Removed = Result<Vec<Entry>, StoreError>;
@@ -113,6 +127,21 @@ impl ImageStore {
         self.publish_all(lease, &[(document, names)], created)
     }
 
+    /// Publishes as [`Self::publish_all`] does, together with entries that are no documents.
+    pub fn publish_with_leaves(
+        &self,
+        lease: &Lease,
+        images: &[(&Document, &[Reference])],
+        leaves: &[(&Descriptor, &[Reference])],
+        created: Option<&str>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        for (leaf, _) in leaves {
+            self.check_blob(leaf)?;
+        }
+        let leaves = leaves.iter().map(|(leaf, names)| (bare(leaf), *names)).collect();
+        self.publish_kept(lease, (images, leaves), created, None)
+    }
+
     /// Lets names stand for stored documents, taking them from whatever had them; without a name
     /// a document is kept by its digest alone. All of it happens at once or not at all.
     ///
@@ -125,24 +154,30 @@ impl ImageStore {
         images: &[(&Document, &[Reference])],
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
-        self.publish_kept(lease, images, created, None)
+        self.publish_kept(lease, (images, Vec::new()), created, None)
     }
 
     pub(super) fn publish_kept(
         &self,
         lease: &Lease,
-        images: &[(&Document, &[Reference])],
+        (images, leaves): (&[Named<'_>], Vec<(Descriptor, &[Reference])>),
         created: Option<&str>,
         repository: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
         for (document, _) in images {
             self.check_blob(&document.descriptor)?;
+            let is_leaf = |child: &Descriptor| !media_type::is_document(&child.media_type);
+            let is_index = matches!(document.content, Content::Index(_));
             for descriptor in document.references() {
-                self.check_blob(descriptor)?;
+                match self.check_blob(descriptor) {
+                    Err(StoreError::MissingBlob(_)) if is_index && is_leaf(descriptor) => {}
+                    checked => checked?,
+                }
             }
         }
         self.check_documents(images.iter().map(|(document, _)| *document))?;
-        let targets: Vec<_> = images.iter().map(|(document, names)| (bare(&document.descriptor), *names)).collect();
+        let mut targets = leaves;
+        targets.extend(images.iter().map(|(document, names)| (bare(&document.descriptor), *names)));
         let orphans = self.point(&targets, created, repository)?;
         for (document, _) in images {
             self.note_published(lease, document);

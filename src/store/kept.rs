@@ -24,7 +24,8 @@ impl ImageStore {
         name: Option<&Reference>,
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
-        self.publish_kept(lease, &[(document, name.map_or(&[], std::slice::from_ref))], created, Some(repository))
+        let images = [(document, name.map_or(&[][..], std::slice::from_ref))];
+        self.publish_kept(lease, (&images, Vec::new()), created, Some(repository))
     }
 
     /// Takes the names of `entries` away; what they stood for is kept in `repository` by its digest. Answers the

@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 use super::index::is_among;
 use super::{Entry, ImageStore, LEASE_LOCK, StoreError};
 use crate::fs::Hold;
-use crate::image::{Content, Descriptor, Digest};
+use crate::image::{Content, Descriptor, Digest, media_type};
 
 /// What pruning removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,6 +121,8 @@ impl ImageStore {
                 Ok(document) => document,
                 // A child manifest that was never fetched keeps nothing alive.
                 Err(StoreError::MissingBlob(_)) => continue,
+                // What is of no document's type is kept and leads to nothing.
+                Err(_) if !media_type::is_document(&descriptor.media_type) => continue,
                 Err(error) => return Err(error),
             };
             match document.content {

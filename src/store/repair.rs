@@ -213,13 +213,14 @@ impl ImageStore {
             let error = match self.document(&descriptor) {
                 Ok(document) => {
                     if let Content::Index(index) = document.content {
-                        pending.extend(index.manifests);
+                        let is_document = |child: &Descriptor| media_type::is_document(&child.media_type);
+                        pending.extend(index.manifests.into_iter().filter(is_document));
                     }
                     continue;
                 }
                 Err(error) => error,
             };
-            let known = media_type::is_index(&descriptor.media_type) || media_type::is_manifest(&descriptor.media_type);
+            let known = media_type::is_document(&descriptor.media_type);
             let goes = match &error {
                 StoreError::MissingBlob(_) => is_root,
                 StoreError::BlobDigest { .. } => {
@@ -272,8 +273,7 @@ impl ImageStore {
                 continue;
             }
             let Ok(document) = Document::parse(None, bytes) else { continue };
-            let known = media_type::is_manifest(&document.descriptor.media_type)
-                || media_type::is_index(&document.descriptor.media_type);
+            let known = media_type::is_document(&document.descriptor.media_type);
             let needed = document.references();
             if known && !needed.is_empty() && needed.iter().all(|needed| self.check_blob(needed).is_ok()) {
                 found.push(document);

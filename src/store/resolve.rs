@@ -1,7 +1,9 @@
 //! From what a person typed to an entry of the store.
 
+use std::collections::BTreeSet;
+
 use super::{Entry, ImageStore, StoreError};
-use crate::image::{Descriptor, Digest, Reference, shown};
+use crate::image::{Descriptor, Digest, Reference, reads_as_digest, shown};
 
 /// The shortest id prefix accepted: shorter ones are typing errors more often than ids.
 const MIN_ID_PREFIX: usize = 4;
@@ -20,40 +22,37 @@ pub struct Selection {
     pub by_id: bool,
 }
 
+impl Selection {
+    fn of(entry: &Entry, by_id: bool) -> Self {
+        Self { descriptor: entry.descriptor.clone(), entries: vec![entry.clone()], by_id }
+    }
+}
+
 impl ImageStore {
-    /// Finds an image by name (`latest` when it has no tag), by `name@digest`, by digest, or by a
-    /// prefix of its manifest's or configuration's digest that fits one image only.
+    /// Finds an image by what was typed. The first of these that fits counts:
+    ///
+    /// 1. a whole digest, of a manifest, an index or a configuration;
+    /// 2. a name as the store has it, whoever wrote it;
+    /// 3. a reference, with the tag `latest` where it has neither tag nor digest;
+    /// 4. `name@digest` of an image that the name was given to under any tag;
+    /// 5. a name without its digest, where one image was kept under it with a digest;
+    /// 6. the beginning of a digest that fits one image only.
     pub fn resolve(&self, text: &str) -> Result<Selection, StoreError> {
         let entries = self.entries()?;
-        if let Ok(reference) = text.parse::<Reference>() {
-            let wanted = reference.clone().with_default_tag();
-            let spellings = [wanted.to_string(), text.to_owned()];
-            if let Some(entry) = entries.iter().find(|e| e.name.as_ref().is_some_and(|name| spellings.contains(name))) {
-                return Ok(Selection {
-                    descriptor: entry.descriptor.clone(),
-                    entries: vec![entry.clone()],
-                    by_id: false,
-                });
-            }
-            if let Some(digest) = reference.digest() {
-                let named = |entry: &&Entry| {
-                    let name = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
-                    entry.descriptor.digest == digest
-                        && name.map(|name| name.name()).or_else(|| entry.repository.clone()) == Some(reference.name())
-                };
-                if let Some(entry) = entries.iter().find(named) {
-                    return Ok(Selection {
-                        descriptor: entry.descriptor.clone(),
-                        entries: vec![entry.clone()],
-                        by_id: true,
-                    });
-                }
-            }
+        let not_found = || StoreError::NotFound { name: shown(text), known: suggestions(text, &entries) };
+        if reads_as_digest(text) {
+            return self.by_id(text, &entries)?.ok_or_else(not_found);
         }
-        match self.by_id(text, &entries)? {
-            Some(selection) => Ok(selection),
-            None => Err(StoreError::NotFound { name: shown(text), known: suggestions(text, &entries) }),
+        let is_named = |entry: &&Entry| !text.is_empty() && entry.name.as_deref() == Some(text);
+        if let Some(entry) = entries.iter().find(is_named) {
+            return Ok(Selection::of(entry, false));
         }
+        if let Ok(reference) = text.parse::<Reference>()
+            && let Some(selection) = by_reference(text, &reference, &entries)?
+        {
+            return Ok(selection);
+        }
+        self.by_id(text, &entries)?.ok_or_else(not_found)
     }
 
     /// Returns the entries of all images that an id or the beginning of one fits.
@@ -79,17 +78,45 @@ impl ImageStore {
 
     fn by_id(&self, text: &str, entries: &[Entry]) -> Result<Option<Selection>, StoreError> {
         let found = self.fitting(text, entries);
-        let Some(first) = found.first() else { return Ok(None) };
-        let images = found.iter().map(|entry| entry.descriptor.digest).collect::<std::collections::BTreeSet<_>>();
-        if images.len() > 1 {
-            return Err(StoreError::Ambiguous { prefix: text.to_owned(), count: images.len() });
-        }
+        let Some(first) = only(text, &found)? else { return Ok(None) };
         Ok(Some(Selection {
-            descriptor: first.descriptor.clone(),
-            entries: found.into_iter().cloned().collect(),
-            by_id: true,
+            entries: found.iter().map(|entry| (*entry).clone()).collect(),
+            ..Selection::of(first, true)
         }))
     }
+}
+
+/// Finds the entry that a reference means by its name.
+fn by_reference(text: &str, reference: &Reference, entries: &[Entry]) -> Result<Option<Selection>, StoreError> {
+    let wanted = reference.clone().with_default_tag().to_string();
+    if let Some(entry) = entries.iter().find(|entry| entry.name.as_ref() == Some(&wanted)) {
+        return Ok(Some(Selection::of(entry, false)));
+    }
+    let parsed = |entry: &Entry| entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
+    if let Some(digest) = reference.digest() {
+        let is_meant = |entry: &&Entry| {
+            let name = parsed(entry).map(|name| name.name()).or_else(|| entry.repository.clone());
+            entry.descriptor.digest == digest && name == Some(reference.name())
+        };
+        return Ok(entries.iter().find(is_meant).map(|entry| Selection::of(entry, true)));
+    }
+    // Kept as `name:tag@digest` or `name@digest`, and asked for as it is listed.
+    let is_pinned = |entry: &&Entry| {
+        parsed(entry).is_some_and(|name| {
+            name.digest().is_some() && name.name() == reference.name() && name.tag() == reference.tag()
+        })
+    };
+    let pinned: Vec<&Entry> = entries.iter().filter(is_pinned).collect();
+    Ok(only(text, &pinned)?.map(|entry| Selection::of(entry, false)))
+}
+
+/// Returns the first of the entries, which have to be of one image.
+fn only<'a>(text: &str, found: &[&'a Entry]) -> Result<Option<&'a Entry>, StoreError> {
+    let images: BTreeSet<Digest> = found.iter().map(|entry| entry.descriptor.digest).collect();
+    if images.len() > 1 {
+        return Err(StoreError::Ambiguous { prefix: shown(text), count: images.len() });
+    }
+    Ok(found.first().copied())
 }
 
 /// Names with the same last component first, then any.
@@ -98,7 +125,10 @@ fn suggestions(text: &str, entries: &[Entry]) -> Vec<String> {
         let last = name.rsplit('/').next().unwrap_or(name);
         last.split([':', '@']).next().unwrap_or(last).to_owned()
     };
-    let mut names: Vec<&String> = entries.iter().filter_map(|entry| entry.name.as_ref()).collect();
-    names.sort_by_key(|name| (stem(name) != stem(text), (*name).clone()));
-    names.into_iter().take(MAX_SUGGESTIONS).cloned().collect()
+    let mut names: Vec<&str> = entries.iter().filter_map(Entry::usable_name).collect();
+    names.sort_by_key(|name| (stem(name) != stem(text), *name));
+    names.into_iter().take(MAX_SUGGESTIONS).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{ImageStore, StoreError};
 use crate::image::{
-    Content, Descriptor, Digest, Document, DocumentError, ImageConfig, Manifest, Platform, media_type, strict,
+    Answer, Choice, Content, Descriptor, Digest, Document, DocumentError, ImageConfig, Index, MAX_NESTING, Manifest,
+    NoChoice, Platform, is_attestation, media_type, strict,
 };
-
-/// Indexes may hold indexes; nobody nests deeper than this.
-const MAX_NESTING: usize = 4;
 
 /// A document and all it refers to, in the order in which a registry must receive it.
 #[derive(Debug, Clone)]
@@ -17,6 +15,17 @@ pub struct ImageTree {
     pub blobs: Vec<Descriptor>,
     /// Manifests and indexes, children before parents; the root is last.
     pub documents: Vec<Document>,
+    /// What an index refers to and is not stored.
+    pub absent: Vec<Descriptor>,
+}
+
+/// What may be missing below an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Nothing but what no reader knows.
+    Whole,
+    /// Anything: another tool may have fetched one platform alone.
+    Stored,
 }
 
 impl ImageTree {
@@ -66,7 +75,8 @@ impl ImageStore {
             Content::Manifest(manifest) => return self.check_config(&manifest.config),
             Content::Index(index) => index,
         };
-        for child in &index.manifests {
+        let documents = index.manifests.iter().filter(|child| media_type::is_document(&child.media_type));
+        for child in documents {
             if depth == MAX_NESTING {
                 return Err(StoreError::Nesting(child.digest));
             }
@@ -89,14 +99,52 @@ impl ImageStore {
             Err(StoreError::MissingBlob(_)) => return Ok(()),
             bytes => bytes?,
         };
-        strict::check::<ImageConfig>(&bytes).map_err(|source| invalid(config, source))
+        strict::check::<ImageConfig>(&bytes).map_err(|source| StoreError::config(config, source))
     }
 
-    /// Reads everything below a manifest or index; blobs are checked for presence and size.
+    /// Reads everything below a manifest or index; blobs are checked for presence and size. What an index refers to by a
+    /// type that is no document's is a blob like a layer.
+    ///
+    /// # Errors
+    /// [`StoreError::NotADocument`] for an entry that is neither a manifest nor an index.
     pub fn tree(&self, descriptor: &Descriptor) -> Result<ImageTree, StoreError> {
-        let mut tree = ImageTree { blobs: Vec::new(), documents: Vec::new() };
+        self.check_document(descriptor)?;
+        self.collected(descriptor, Extent::Whole)
+    }
+
+    /// Fails for an entry that is neither a manifest nor an index.
+    pub fn check_document(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
+        if !self.is_leaf(descriptor) {
+            return Ok(());
+        }
+        let media_type = crate::text::plain(&descriptor.media_type, 120);
+        match self.document(descriptor) {
+            // An image all the same, and there is advice for it.
+            Err(error @ StoreError::Document { source: DocumentError::SchemaVersion(_), .. }) => Err(error),
+            _ => Err(StoreError::NotADocument { digest: descriptor.digest, media_type }),
+        }
+    }
+
+    /// Reads what is stored below an entry, as [`Self::tree`] does. What an index lacks is in [`ImageTree::absent`]; an
+    /// entry that is no document is a blob alone.
+    pub fn stored_tree(&self, descriptor: &Descriptor) -> Result<ImageTree, StoreError> {
+        if self.is_leaf(descriptor) {
+            self.check_blob(descriptor)?;
+            return Ok(ImageTree { blobs: vec![descriptor.clone()], documents: Vec::new(), absent: Vec::new() });
+        }
+        self.collected(descriptor, Extent::Stored)
+    }
+
+    /// Whether an entry is neither a manifest nor an index: its type is no document's, and its content is none either.
+    pub fn is_leaf(&self, descriptor: &Descriptor) -> bool {
+        !media_type::is_document(&descriptor.media_type)
+            && !matches!(self.document(descriptor), Ok(_) | Err(StoreError::MissingBlob(_)))
+    }
+
+    fn collected(&self, descriptor: &Descriptor, extent: Extent) -> Result<ImageTree, StoreError> {
+        let mut tree = ImageTree { blobs: Vec::new(), documents: Vec::new(), absent: Vec::new() };
         let mut seen = BTreeSet::new();
-        self.collect(descriptor, &mut tree, &mut seen, 0)?;
+        self.collect(descriptor, &mut tree, &mut seen, (0, extent))?;
         Ok(tree)
     }
 
@@ -105,38 +153,55 @@ impl ImageStore {
         descriptor: &Descriptor,
         tree: &mut ImageTree,
         seen: &mut BTreeSet<Digest>,
-        depth: usize,
+        (depth, extent): (usize, Extent),
     ) -> Result<(), StoreError> {
         if depth > MAX_NESTING {
             return Err(StoreError::Nesting(descriptor.digest));
         }
-        let document = self.document(descriptor)?;
+        let may_lack = depth > 0 && extent == Extent::Stored;
+        let document = match self.document(descriptor) {
+            Err(StoreError::MissingBlob(_)) if may_lack => {
+                tree.absent.push(descriptor.clone());
+                return Ok(());
+            }
+            document => document?,
+        };
         match &document.content {
             Content::Manifest(manifest) => {
                 self.check_config(&manifest.config)?;
                 for blob in manifest.blobs() {
-                    self.check_blob(blob)?;
-                    if seen.insert(blob.digest) {
-                        tree.blobs.push(blob.clone());
+                    match self.check_blob(blob) {
+                        Err(StoreError::MissingBlob(_)) if may_lack => tree.absent.push(blob.clone()),
+                        checked => {
+                            checked?;
+                            if seen.insert(blob.digest) {
+                                tree.blobs.push(blob.clone());
+                            }
+                        }
                     }
                 }
             }
             Content::Index(index) => {
                 for child in &index.manifests {
-                    if seen.insert(child.digest) {
-                        self.collect(child, tree, seen, depth + 1)?;
+                    if !seen.insert(child.digest) {
+                        continue;
+                    }
+                    if media_type::is_document(&child.media_type) {
+                        self.collect(child, tree, seen, (depth + 1, extent))?;
+                        continue;
+                    }
+                    match self.check_blob(child) {
+                        Err(StoreError::MissingBlob(_)) => tree.absent.push(child.clone()),
+                        checked => {
+                            checked?;
+                            tree.blobs.push(child.clone());
+                        }
                     }
                 }
             }
         }
         tree.documents.push(document);
         Ok(())
-    }
-
-    /// The configurations of a tree's images, each with its manifest, in the tree's order.
-    pub fn configs<'a>(&self, tree: &'a ImageTree) -> Result<Vec<(&'a Manifest, ImageConfig)>, StoreError> {
-        let manifests = tree.documents.iter().filter_map(Document::manifest);
-        manifests.map(|manifest| Ok((manifest, self.config(manifest)?.1))).collect()
     }
 
     /// Fails unless the images below `documents` can be listed: each has a configuration that can be read.
@@ -146,9 +211,11 @@ impl ImageStore {
         let mut seen = BTreeSet::new();
         let mut pending: Vec<Descriptor> = Vec::new();
         let mut look = |document: &Document, pending: &mut Vec<Descriptor>| match &document.content {
+            Content::Manifest(manifest) if manifest.artifact_kind().is_some() => Ok(()),
             Content::Manifest(manifest) => self.config(manifest).map(drop),
             Content::Index(index) => {
-                pending.extend(index.manifests.iter().filter(|child| seen.insert(child.digest)).cloned());
+                let documents = index.manifests.iter().filter(|child| media_type::is_document(&child.media_type));
+                pending.extend(documents.filter(|child| seen.insert(child.digest)).cloned());
                 Ok(())
             }
         };
@@ -162,17 +229,26 @@ impl ImageStore {
     }
 
     /// The configuration of a manifest: its exact bytes and what they say.
-    fn config(&self, manifest: &Manifest) -> Result<(Vec<u8>, ImageConfig), StoreError> {
+    pub fn config(&self, manifest: &Manifest) -> Result<(Vec<u8>, ImageConfig), StoreError> {
         let bytes = self.read_document(&manifest.config)?;
-        let config = strict::from_slice(&bytes).map_err(|source| invalid(&manifest.config, source))?;
+        let config = strict::from_slice(&bytes).map_err(|source| StoreError::config(&manifest.config, source))?;
         Ok((bytes, config))
     }
 
-    /// The image a descriptor stands for; of an index, the one for `platform` or, without a wish,
-    /// the first that is not an attestation.
+    /// Returns the image a descriptor stands for; of an index, the one that suits `platform` best or, without a
+    /// platform, the first one.
+    ///
+    /// # Errors
+    /// [`StoreError::Platform`] where there is no image for the platform.
     pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
         let (document, manifest) = self.manifest(name, descriptor, platform)?;
         let (config_bytes, config) = self.config(&manifest)?;
+        // What an index says of its images counts; an image alone says it itself.
+        let is_alone = document.digest() == descriptor.digest && !config.architecture.is_empty();
+        let found = config.platform().without_features();
+        if let Some(wanted) = platform.filter(|wanted| is_alone && !wanted.accepts(&found)) {
+            return Err(no_platform(name, Some(wanted), &[found]));
+        }
         Ok(Image { document, manifest, config_bytes, config })
     }
 
@@ -183,36 +259,99 @@ impl ImageStore {
         descriptor: &Descriptor,
         platform: Option<&Platform>,
     ) -> Result<(Document, Manifest), StoreError> {
+        self.check_document(descriptor)?;
         let mut document = self.document(descriptor)?;
-        for _ in 0..=MAX_NESTING {
-            let Content::Index(index) = &document.content else { break };
-            let fits = |child: &&Descriptor| match (&child.platform, platform) {
-                (Some(has), Some(wanted)) => has.satisfies(wanted),
-                (Some(has), None) => has.os != "unknown",
-                (None, wanted) => wanted.is_none(),
-            };
-            let Some(child) = index.manifests.iter().find(fits) else {
-                return Err(StoreError::Platform {
-                    name: name.to_owned(),
-                    wanted: platform.map_or_else(|| "any platform".to_owned(), ToString::to_string),
-                    available: index
-                        .manifests
-                        .iter()
-                        .filter_map(|m| m.platform.as_ref())
-                        .map(ToString::to_string)
-                        .collect(),
-                });
-            };
-            document = self.document(child)?;
+        if let Content::Index(index) = &document.content {
+            let chosen = self.choose(name, index, platform)?;
+            document = self.document(&chosen)?;
         }
         let Some(manifest) = document.manifest().cloned() else {
             return Err(StoreError::Nesting(descriptor.digest));
         };
         Ok((document, manifest))
     }
+
+    /// Chooses an image of an index, one that is stored where there is one.
+    fn choose(&self, name: &str, index: &Index, platform: Option<&Platform>) -> Result<Descriptor, StoreError> {
+        let is_stored = |entry: &&Descriptor| self.blob_size(entry.digest).is_ok_and(|size| size.is_some());
+        let stored = index.manifests.iter().filter(is_stored).cloned().collect();
+        let among = |index: &Index| {
+            let mut choice = Choice::new(index, platform);
+            while let Some(needed) = choice.needed() {
+                choice.answer(self.answer(&needed)?);
+            }
+            Ok::<_, StoreError>(choice.choose())
+        };
+        let chosen = match among(&Index { manifests: stored, ..index.clone() })? {
+            // What is not stored is told by its name, or as missing.
+            Err(_) => among(index)?,
+            chosen => chosen,
+        };
+        match chosen {
+            Ok(chosen) => Ok(chosen),
+            Err(NoChoice::Nesting(digest)) => Err(StoreError::Nesting(digest)),
+            Err(NoChoice::Platform(available)) => Err(no_platform(name, platform, &available)),
+        }
+    }
+
+    /// Returns the entries of an index that are images of containers, those of indexes inside it in their place.
+    pub fn images_of(&self, index: &Index) -> Result<Vec<Descriptor>, StoreError> {
+        let mut images = Vec::new();
+        self.add_images(index, 0, &mut images)?;
+        Ok(images)
+    }
+
+    fn add_images(&self, index: &Index, depth: usize, images: &mut Vec<Descriptor>) -> Result<(), StoreError> {
+        for entry in index.manifests.iter().filter(|entry| !is_attestation(entry)) {
+            if !media_type::is_document(&entry.media_type) {
+                continue;
+            }
+            match self.document(entry)?.content {
+                Content::Index(_) if depth == MAX_NESTING => return Err(StoreError::Nesting(entry.digest)),
+                Content::Index(inner) => self.add_images(&inner, depth + 1, images)?,
+                Content::Manifest(manifest) if manifest.artifact_kind().is_some() => {}
+                Content::Manifest(_) => images.push(entry.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the platform of an entry of an index: its own or, where it says none, that of its image. Artifacts and
+    /// indexes have none, nor does what is not stored.
+    pub fn platform_of(&self, entry: &Descriptor) -> Result<Option<Platform>, StoreError> {
+        if entry.platform.is_some() || !media_type::is_manifest(&entry.media_type) {
+            return Ok(entry.platform.clone());
+        }
+        match self.answer(entry)? {
+            Answer::Image(platform) => Ok(Some(platform)),
+            Answer::Index(_) | Answer::Other => Ok(None),
+        }
+    }
+
+    /// What an entry of an index is that does not say its platform.
+    fn answer(&self, entry: &Descriptor) -> Result<Answer, StoreError> {
+        let document = match self.document(entry) {
+            Err(StoreError::MissingBlob(_)) => return Ok(Answer::Other),
+            document => document?,
+        };
+        let manifest = match document.content {
+            Content::Index(index) => return Ok(Answer::Index(index)),
+            Content::Manifest(manifest) => manifest,
+        };
+        if manifest.artifact_kind().is_some() {
+            return Ok(Answer::Other);
+        }
+        match self.config(&manifest) {
+            Err(StoreError::MissingBlob(_)) => Ok(Answer::Other),
+            config => Ok(Answer::Image(config?.1.platform())),
+        }
+    }
 }
 
-fn invalid(config: &Descriptor, source: serde_json::Error) -> StoreError {
-    let media_type = crate::text::plain(&config.media_type, 120);
-    StoreError::Document { digest: config.digest, source: DocumentError::Json { media_type, source } }
+fn no_platform(name: &str, wanted: Option<&Platform>, available: &[Platform]) -> StoreError {
+    StoreError::Platform {
+        name: name.to_owned(),
+        wanted: wanted.map_or_else(|| "any platform".to_owned(), Platform::full),
+        available: available.iter().map(Platform::full).collect(),
+    }
 }

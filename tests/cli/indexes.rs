@@ -52,6 +52,49 @@ fn an_index_is_made_changed_and_unmade() {
 }
 
 #[test]
+fn a_platform_is_asked_for_and_removed_exactly() {
+    let sandbox = sandbox();
+    for (number, platform) in ["linux/amd64/v3", "linux/amd64", "linux/arm/v6", "linux/arm64"].iter().enumerate() {
+        sandbox.file(&format!("{number}/file"), platform);
+        let (context, name) = (number.to_string(), format!("one:{number}"));
+        let words = ["idpbuilder-build", &context, "-t", &name, "--platform", platform, "-q"];
+        sandbox.run(&words).success();
+    }
+    let create = ["idpbuilder-index", "create", "-q", "base:v1", "one:0", "one:1", "one:2", "one:3"];
+    sandbox.run(&create).success();
+    // What is asked for, which image is taken, and what the image on it says.
+    for (wanted, taken) in [
+        ("linux/amd64", "linux/amd64"),
+        ("linux/amd64/v1", "linux/amd64"),
+        ("linux/x86_64/v2", "linux/amd64"),
+        ("linux/amd64/v4", "linux/amd64/v3"),
+        ("linux/arm/v7", "linux/arm/v6"),
+        ("linux/arm64/v8", "linux/arm64"),
+        ("arm64", "linux/arm64"),
+    ] {
+        let words = ["idpbuilder-build", "amd64", "-q", "-t", "on:1", "--from", "base:v1", "--platform", wanted];
+        sandbox.run(&words).success();
+        let shown = |words: &[&str]| {
+            let format = ["--format", "{{.Platform}}"];
+            sandbox.run(&[&["idpbuilder-inspect"], words, &format].concat()).success().trim().to_owned()
+        };
+        assert_eq!(shown(&["on:1"]), taken, "{wanted}");
+        assert_eq!(shown(&["base:v1", "--platform", wanted]), taken, "{wanted}");
+        let words = ["idpbuilder-save", "base:v1", "--platform", wanted, "-q", "-o", "one.tar"];
+        sandbox.run(&words).success();
+        sandbox.run(&["idpbuilder-load", "-i", "one.tar", "--store", "other", "-q"]).success();
+        assert_eq!(shown(&["base:v1", "--store", "other"]), taken, "{wanted}");
+    }
+    insta::assert_snapshot!("index_rm_exactly", sandbox.run(&["idpbuilder-index", "rm", "base:v1", "linux/amd64"]));
+    sandbox.run(&["idpbuilder-index", "rm", "base:v1", "linux/arm"]).failure(4);
+    // An image alone is for its own platform.
+    insta::assert_snapshot!(
+        "save_of_another_platform",
+        sandbox.run(&["idpbuilder-save", "one:3", "--platform", "linux/amd64", "-o", "none.tar"])
+    );
+}
+
+#[test]
 fn what_an_index_holds_needs_no_name() {
     let sandbox = sandbox();
     image(&sandbox, "linux/amd64", "app:v1");

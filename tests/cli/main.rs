@@ -36,6 +36,7 @@ mod landing;
 mod layers;
 mod login;
 mod multicall;
+mod names;
 mod observed;
 mod outputs;
 mod publish;

@@ -51,7 +51,7 @@ pub(crate) fn load_from(store: &ImageStore, command: &mut Command) -> archive::L
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stdout = child.stdout.take().expect("piped");
-    let loaded = archive::load(store, stdout, "2026-01-02T03:04:05Z", &Silent, &Interrupt::default());
+    let loaded = archive::load(store, stdout, "2026-01-02T03:04:05Z", None, &Silent, &Interrupt::default());
     assert!(child.wait().expect("waited for").success(), "{command:?}");
     loaded.expect("loads")
 }

@@ -57,7 +57,7 @@ fn what_skopeo_writes_loads_here() {
         run(skopeo().args(["copy", &source, &format!("{transport}:{}:reg.example/{name}", file.display())]));
         let back = Sandbox::new();
         let archive = std::fs::File::open(&file).expect("written");
-        let outcome = archive::load(&back.store, archive, "2026-01-02T03:04:05Z", &Silent, &Interrupt::default())
+        let outcome = archive::load(&back.store, archive, "2026-01-02T03:04:05Z", None, &Silent, &Interrupt::default())
             .expect(transport);
         let [(Some(loaded), digest)] = outcome.images.as_slice() else { panic!("{transport}: {outcome:?}") };
         assert_eq!(loaded.to_string(), format!("reg.example/{name}"), "{transport}");

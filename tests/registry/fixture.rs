@@ -138,6 +138,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         policy: TlsPolicy::Plaintext,
         credential: None,
         platform: None,
+        must_fit: false,
         name: Some(name.parse().expect("a reference")),
         created: None,
         elsewhere: TrustSources::default(),

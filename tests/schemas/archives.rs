@@ -38,8 +38,15 @@ fn archives_are_valid_on_both_sides() {
         assert_eq!(check_layout(&unpacked), Ok(2 + 3), "{names:?}");
         for format in [ArchiveFormat::Docker, ArchiveFormat::Oci] {
             let other = ImageStore::open(&dir.path().join(format!("{format:?}-{number}"))).expect("a store");
-            load(&other, archive(&names, format).as_slice(), "2026-01-02T03:04:05Z", &Silent, &Interrupt::default())
-                .expect("loaded");
+            load(
+                &other,
+                archive(&names, format).as_slice(),
+                "2026-01-02T03:04:05Z",
+                None,
+                &Silent,
+                &Interrupt::default(),
+            )
+            .expect("loaded");
             assert_eq!(check_layout(other.root()), Ok(2 + 3), "{format:?} {names:?}");
         }
     }

@@ -138,7 +138,7 @@ fn an_image_that_is_listed_many_times_is_kept_once() {
     let archive = [tar_of(&files), end()].concat();
     let (_other_dir, other) = open();
     let lease = other.lease().expect("a lease");
-    let found = unpack(&other, &lease, &archive[..], &Silent, &Interrupt::default()).expect("an archive");
+    let found = unpack(&other, &lease, &archive[..], &Silent, &Interrupt::default()).expect("an archive").images;
     assert_eq!((found.len(), found[0].names.len(), found[0].document.digest()), (1, 100, document.digest()));
 }
 
@@ -184,6 +184,163 @@ fn an_archive_that_is_two_images_under_one_name_is_refused() {
             Err(error) => panic!("{name}: {error:?}"),
         }
     }
+}
+
+/// An entry of another type than a file, with any target.
+fn special(path: &str, kind: tar::EntryType, target: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_path(path).expect("short");
+    header.set_link_name_literal(target).expect("short");
+    header.set_size(0);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// Two images that share a layer, as older engines and other tools write them: the layer, and whatever is in `between`.
+fn sharing(between: &[u8]) -> Vec<u8> {
+    let tar = layer_of("shared");
+    let configs = ["amd64", "arm64"].map(|architecture| config_of(architecture, vec![Digest::of(&tar)]));
+    let manifest = br#"[{"Config":"a.json","RepoTags":["a:1"],"Layers":["x/layer.tar"]},
+        {"Config":"b.json","RepoTags":["b:1"],"Layers":["x/layer.tar"]}]"#;
+    let files = tar_of(&[("a.json", &configs[0]), ("x/layer.tar", &tar)]);
+    [files, between.to_vec(), tar_of(&[("b.json", &configs[1]), ("manifest.json", manifest)]), end()].concat()
+}
+
+#[test]
+fn the_same_entry_twice_is_one_entry() {
+    let tar = layer_of("shared");
+    let link = |path: &str, target: &str| special(path, tar::EntryType::Symlink, target);
+    let hard = |path: &str, target: &str| special(path, tar::EntryType::Link, target);
+    let config = config_of("amd64", vec![Digest::of(&tar)]);
+    let directory = special("x/", tar::EntryType::Directory, "");
+    for (note, between, fits) in [
+        ("nothing", Vec::new(), true),
+        ("the layer again", tar_of(&[("./x//layer.tar", &tar)]), true),
+        ("a configuration again", tar_of(&[("a.json", &config)]), true),
+        ("its directory twice", [directory.clone(), directory].concat(), true),
+        ("another layer", tar_of(&[("x/layer.tar", &layer_of("other"))]), false),
+        ("a layer that is longer", tar_of(&[("x/layer.tar", &[&tar[..], &[0; 512]].concat())]), false),
+        ("a link in its place", link("x/layer.tar", "../a.json"), false),
+        ("one link twice", [link("l", "a.json"), link("l", "./a.json")].concat(), true),
+        ("two links", [link("l", "a.json"), link("l", "b.json")].concat(), false),
+        ("a file in a link's place", [link("l", "a.json"), tar_of(&[("l", b"x")])].concat(), false),
+        ("a hard link to itself", hard("x/layer.tar", "x/layer.tar"), true),
+        ("a hard link to the same", [tar_of(&[("y", &tar)]), hard("x/layer.tar", "y")].concat(), true),
+        ("a hard link to another", hard("x/layer.tar", "a.json"), false),
+        ("one document twice", tar_of(&[("oci-layout", &br#"{"imageLayoutVersion":"1.0.0"}"#[..]); 2]), true),
+    ] {
+        let (_dir, store) = open();
+        match loaded(&store, &sharing(&between)) {
+            Ok(images) => {
+                assert!(fits, "{note}");
+                assert_eq!(images.len(), 2, "{note}");
+            }
+            Err(ArchiveError::Duplicate(_)) => assert!(!fits, "{note}"),
+            Err(error) => panic!("{note}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn hard_links_are_the_files_they_lead_to() {
+    let tar = layer_of("x");
+    let config = config_of("amd64", vec![Digest::of(&tar)]);
+    let blob = blob_path(Digest::of(&tar));
+    let manifest = format!(
+        r#"[{{"Config":"c.json","RepoTags":["a:1"],"Layers":["l.tar"]}},{{"Config":"c.json","Layers":["{blob}"]}}]"#
+    );
+    let hard = |path: &str, target: &str| special(path, tar::EntryType::Link, target);
+    let files = tar_of(&[("d/config", &config), ("d/layer", &tar), ("d/manifest", manifest.as_bytes())]);
+    let archive = |links: &[(&str, &str)]| {
+        let links: Vec<u8> = links.iter().flat_map(|(path, target)| hard(path, target)).collect();
+        [files.clone(), links, end()].concat()
+    };
+    let (_dir, store) = open();
+    let links = [("c.json", "./d/config"), ("l.tar", "/d/layer"), (&*blob, "l.tar"), ("manifest.json", "d/manifest")];
+    let images = loaded(&store, &archive(&links)).expect("loads");
+    assert_eq!(images[0].0.as_deref(), Some("a:1"));
+    // The name of a blob is a promise, by whatever link.
+    let other = blob_path(Digest::of(b"other"));
+    for (path, target, refused) in [
+        (&*other, "d/layer", "damaged"),
+        ("c.json", "nowhere", "not in front of it"),
+        ("c.json", "../d/config", "unsafe path"),
+        ("c.json", "", "not in front of it"),
+        ("manifest.json", "d/layer", "not valid"),
+    ] {
+        let (_dir, store) = open();
+        let error = loaded(&store, &archive(&[(path, target)])).expect_err(path).to_string();
+        assert!(error.contains(refused), "{path} {target}: {error}");
+    }
+}
+
+#[test]
+fn holes_in_files_are_zeros() {
+    // GNU tar's old format: a map in the header, of one piece of 512 bytes and one at the end, without content.
+    let sparse = |path: &str, content: &[u8], size: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).expect("short");
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(512);
+        let octal = |field: &mut [u8], number: u64| field.copy_from_slice(format!("{number:011o}\0").as_bytes());
+        let gnu = header.as_gnu_mut().expect("of GNU");
+        octal(&mut gnu.sparse[0].offset, size - 512);
+        octal(&mut gnu.sparse[0].numbytes, 512);
+        octal(&mut gnu.sparse[1].offset, size);
+        octal(&mut gnu.sparse[1].numbytes, 0);
+        octal(&mut gnu.realsize, size);
+        header.set_cksum();
+        [header.as_bytes(), content].concat()
+    };
+    let mut tar = vec![0; 1 << 20];
+    let layer = layer_of("x");
+    tar[..layer.len()].copy_from_slice(&layer);
+    let archive = |holes: Vec<u8>, layer: &[u8]| {
+        let config = config_of("amd64", vec![Digest::of(layer)]);
+        let manifest = r#"[{"Config":"c.json","RepoTags":["a:1"],"Layers":["l.tar"]}]"#;
+        [holes, tar_of(&[("c.json", &config), ("manifest.json", manifest.as_bytes())]), end()].concat()
+    };
+    let mut holed = vec![0; 1 << 20];
+    holed[(1 << 20) - 512..].copy_from_slice(&[7; 512]);
+    let (_dir, store) = open();
+    let images = loaded(&store, &archive(sparse("l.tar", &[7; 512], 1 << 20), &holed)).expect("loads");
+    let document = store.document(&store.resolve("a:1").expect("there").descriptor).expect("a manifest");
+    assert_eq!((images.len(), document.manifest().expect("a manifest").layers[0].size), (1, 1 << 20));
+    // Holes cost nothing in an archive, so they are bounded by themselves.
+    let (_dir, store) = open();
+    let error = loaded(&store, &archive(sparse("l.tar", &[7; 512], (4 << 30) + 1024), &holed)).expect_err("too much");
+    assert!(matches!(error, ArchiveError::TooLarge { limit: 0x1_0000_0000, .. }), "{error:?}");
+}
+
+#[test]
+fn a_layout_in_a_directory_is_read_like_its_archive() {
+    let (_dir, store) = open();
+    let one = image(&store, &["one"], &["app:v1"]);
+    multi(&store, &["multi"]);
+    let load_from = |root: &std::path::Path| {
+        let (dir, other) = open();
+        let stream = LayoutStream::open(root).expect("a directory");
+        let outcome = load(&other, stream, "now", None, &Silent, &Interrupt::default());
+        outcome.map(|outcome| (dir, other, outcome.images))
+    };
+    let (_other_dir, other, images) = load_from(store.root()).expect("loads");
+    assert_eq!((images.len(), images[0].1), (2, one.digest()));
+    for entry in other.entries().expect("entries") {
+        other.tree(&entry.descriptor).expect("whole");
+    }
+    // What is no blob by its name is not read, and a link is not followed.
+    std::fs::write(store.root().join("blobs/sha256/other"), "x").expect("written");
+    load_from(store.root()).expect("loads");
+    let layer = store.blob_path(one.manifest().expect("a manifest").layers[0].digest);
+    let aside = store.root().join("aside");
+    std::fs::rename(&layer, &aside).expect("moved");
+    std::os::unix::fs::symlink(&aside, &layer).expect("linked");
+    let Err(error) = load_from(store.root()) else { panic!("a link was followed") };
+    assert!(matches!(error, ArchiveError::Tar(_)), "{error:?}");
+    let empty = tempfile::tempdir().expect("a directory");
+    let Err(error) = load_from(empty.path()) else { panic!("nothing is an image") };
+    assert!(matches!(error, ArchiveError::NotAnImageArchive), "{error:?}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::image::Platform;
 pub(super) fn platforms(text: &str) -> Result<Vec<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in text.split(',') {
-        let platform = text.trim().parse::<Platform>()?;
-        if platforms.contains(&platform) {
+        let platform = text.trim().parse::<Platform>()?.canonical();
+        if platforms.iter().any(|other| other.is_same(&platform)) {
             return Err(Failure::usage(format!("--platform names {platform} twice")));
         }
         platforms.push(platform);
@@ -29,11 +29,12 @@ pub(super) fn contexts(given: &[String], platforms: &[Platform]) -> Result<Vec<(
             .split_once('=')
             .filter(|(_, directory)| !directory.is_empty())
             .ok_or_else(|| Failure::usage(format!("--context-for takes PLATFORM=DIR, not `{text}`")))?;
-        let platform = platform.parse::<Platform>()?;
-        if !platforms.contains(&platform) {
+        let asked = platform.parse::<Platform>()?;
+        let Some(platform) = platforms.iter().find(|other| other.is_same(&asked)).cloned() else {
+            let platform = asked;
             return Err(Failure::usage(format!("--context-for names {platform}, which is not built"))
                 .hint(format!("add it to --platform, for example --platform linux/amd64,{platform}")));
-        }
+        };
         if contexts.iter().any(|(other, _)| *other == platform) {
             return Err(Failure::usage(format!("--context-for names {platform} twice")));
         }

@@ -6,7 +6,7 @@ use super::super::tag::now;
 use super::super::ui::Ui;
 use super::{Args, layer_count, tell_replaced, tell_triggers};
 use crate::build::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, rebase};
-use crate::image::{Content, Descriptor, Platform, Reference};
+use crate::image::{Content, Platform, Reference};
 use crate::store::{Image, ImageStore};
 
 impl Args {
@@ -55,12 +55,11 @@ impl Args {
         let descriptor = store.resolve(name)?.descriptor;
         let wanted = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
         let children = match (store.document(&descriptor)?.content, &wanted) {
-            (Content::Index(index), None) => index.manifests,
+            // Attestations are of the images as they were.
+            (Content::Index(index), None) => store.images_of(&index)?,
             _ => return Ok((vec![store.image(name, &descriptor, wanted.as_ref())?], false)),
         };
-        // Attestations are of the images as they were.
-        let are_images = |child: &&Descriptor| child.platform.as_ref().is_none_or(|platform| platform.os != "unknown");
-        let images = children.iter().filter(are_images).map(|child| store.image(name, child, None));
+        let images = children.iter().map(|child| store.image(name, child, None));
         Ok((images.collect::<Result<_, _>>()?, true))
     }
 }

@@ -65,6 +65,8 @@ pub(super) enum Type {
     /// `[]byte`, written as base64.
     Bytes,
     Slice(&'static Type),
+    /// Docker's `strslice.StrSlice`: a string is a list of one.
+    Words,
     Map(&'static Type),
     /// `struct{}`
     Empty,
@@ -106,6 +108,10 @@ pub(super) fn decode(json: &Json, kind: &'static Type, before: Value) -> Result<
             let items = items.iter().map(|item| decode(item, kind, Value::Zero)).collect::<Result<Vec<_>, _>>()?;
             if items.is_empty() { Value::Zero } else { Value::Slice(items) }
         }
+        (Type::Words, Json::Text(text)) => {
+            Value::Slice(vec![decode(&Json::Text(text.clone()), &Type::String, Value::Zero)?])
+        }
+        (Type::Words, Json::List(_)) => decode(json, &Type::Slice(&Type::String), before)?,
         (Type::Map(kind), Json::Object(fields)) => {
             let mut map = if let Value::Map(map) = before { map } else { BTreeMap::new() };
             for (key, value) in fields {
@@ -208,8 +214,8 @@ const CONFIG: Type = Type::Struct(&[
     ("User", Type::String),
     ("ExposedPorts", Type::Map(&Type::Empty)),
     ("Env", Type::Slice(&Type::String)),
-    ("Entrypoint", Type::Slice(&Type::String)),
-    ("Cmd", Type::Slice(&Type::String)),
+    ("Entrypoint", Type::Words),
+    ("Cmd", Type::Words),
     (
         "Healthcheck",
         Type::Struct(&[
@@ -226,6 +232,6 @@ const CONFIG: Type = Type::Struct(&[
     ("Labels", Type::Map(&Type::String)),
     ("StopSignal", Type::String),
     ("OnBuild", Type::Slice(&Type::String)),
-    ("Shell", Type::Slice(&Type::String)),
+    ("Shell", Type::Words),
     ("StopTimeout", Type::Int64),
 ]);

@@ -24,6 +24,9 @@ pub enum Shape {
     Whole,
     /// A member of a set, which Go writes as `{}`.
     Empty,
+    /// A list of strings or, for one word, the string alone. Docker takes both for the same; what takes only lists
+    /// refuses the other.
+    Words,
     /// A list of such values.
     List(&'static Shape),
     /// An object with keys of any name.
@@ -97,6 +100,7 @@ impl fmt::Display for Shape {
             Self::Count => "a whole number from 0 to 9223372036854775807, without fraction and exponent",
             Self::Whole => "a whole number of 64 bits, without fraction and exponent",
             Self::Empty => "an empty object",
+            Self::Words => "a list of strings or a string",
             Self::List(_) => "a list",
             Self::Map(_) | Self::Object(_) => "an object",
             Self::OrNull(inner) => return inner.fmt(formatter),
@@ -109,6 +113,7 @@ const TEXT: Shape = Shape::OrNull(&Shape::Text);
 const FLAG: Shape = Shape::OrNull(&Shape::Flag);
 const WHOLE: Shape = Shape::OrNull(&Shape::Whole);
 const TEXTS: Shape = Shape::OrNull(&Shape::List(&Shape::Text));
+const WORDS: Shape = Shape::OrNull(&Shape::Words);
 const TEXT_MAP: Shape = Shape::OrNull(&Shape::Map(&Shape::Text));
 const SET: Shape = Shape::OrNull(&Shape::Map(&Shape::Empty));
 const DESCRIPTORS: Shape = Shape::OrNull(&Shape::List(&Shape::Object(DESCRIPTOR)));
@@ -187,8 +192,8 @@ const CONTAINER_CONFIG: &[Field] = &[
     Field::new("User", TEXT),
     Field::new("ExposedPorts", SET),
     Field::new("Env", TEXTS),
-    Field::new("Entrypoint", TEXTS),
-    Field::new("Cmd", TEXTS),
+    Field::new("Entrypoint", WORDS),
+    Field::new("Cmd", WORDS),
     Field::new("Healthcheck", Shape::OrNull(&Shape::Object(HEALTH_CHECK))),
     Field::new("Volumes", SET),
     Field::new("WorkingDir", TEXT),
@@ -209,7 +214,7 @@ const CONTAINER_CONFIG: &[Field] = &[
     Field::new("MacAddress", TEXT),
     Field::new("OnBuild", TEXTS),
     Field::new("StopTimeout", WHOLE),
-    Field::new("Shell", TEXTS),
+    Field::new("Shell", WORDS),
 ];
 
 const HEALTH_CHECK: &[Field] = &[
@@ -221,7 +226,7 @@ const HEALTH_CHECK: &[Field] = &[
     Field::new("Retries", WHOLE),
 ];
 
-const ROOT_FS: &[Field] = &[Field::new("type", Shape::Text), Field::new("diff_ids", TEXTS)];
+const ROOT_FS: &[Field] = &[Field::new("type", TEXT), Field::new("diff_ids", TEXTS)];
 
 const HISTORY: &[Field] = &[
     Field::new("created", TEXT),

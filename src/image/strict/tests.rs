@@ -74,6 +74,7 @@ fn shapes_decide_which_values_are_allowed() {
         (LIST, [false, false, false, false, false, false, true, false]),
         (MAP, [false, false, false, false, false, false, false, true]),
         (OBJECT, [false, false, false, false, false, false, false, true]),
+        (Shape::Words, [false, false, true, false, false, false, true, false]),
         (Shape::OrNull(&LIST), [true, false, false, false, false, false, true, false]),
         (Shape::OrNull(&Shape::Text), [true, false, true, false, false, false, false, false]),
         (Shape::Elsewhere("x"), [false; 8]),
@@ -214,7 +215,9 @@ fn what_readers_take_differently_is_refused_in_the_other_documents() {
     }
     for (text, reason) in [
         (config(r#","config":{"env":["A=1"]}"#), "`env` differs from the field `Env`"),
-        (config(r#","config":{"Cmd":"sh"}"#), "`Cmd` must be a list"),
+        (config(r#","config":{"Cmd":{}}"#), "`Cmd` must be a list of strings or a string"),
+        (config(r#","config":{"Env":"A=1"}"#), "`Env` must be a list"),
+        (config(r#","config":{"Shell":1}"#), "`Shell` must be a list of strings or a string"),
         (config(r#","config":{"Entrypoint":["a",null]}"#), "`Entrypoint` must be a string"),
         (config(r#","config":{"EntryPoint":["a"]}"#), "`EntryPoint` differs"),
         (config(r#","config":{"Labels":{"a":null}}"#), "`a` must be a string"),
@@ -258,6 +261,7 @@ fn what_all_readers_take_alike_is_allowed() {
         r#","config":{"Env":null,"Labels":null,"Volumes":{"/a":{},"/b":null},"Healthcheck":null,"User":null}"#,
         r#","config":{"Healthcheck":{"Test":null,"Interval":30000000000,"Retries":0},"StopTimeout":-1}"#,
         r#","moby.buildkit.buildinfo.v1":"eyJ","x":{"Env":1,"env":2}"#,
+        r#","config":{"Entrypoint":"/app","Cmd":"","Shell":"sh"}"#,
     ] {
         from_slice::<ImageConfig>(config(fields).as_bytes()).unwrap_or_else(|error| panic!("{fields}: {error}"));
     }

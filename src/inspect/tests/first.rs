@@ -6,7 +6,12 @@ const PLAIN: &str = media_type::IMAGE_LAYER;
 
 fn place(one: &[(&str, Vec<u8>)], architecture: &str, other: &[(&str, Vec<u8>)]) -> Option<Place> {
     let ((_one, first), (_other, second)) = (open(), open());
-    let diff_ids = |layers: &[(&str, Vec<u8>)]| layers.iter().map(|(_, tar)| Digest::of(tar)).collect::<Vec<_>>();
+    let diff_id = |bytes: &[u8]| {
+        let mut tar = Vec::new();
+        Decoder::detecting(bytes).and_then(|mut decoder| decoder.read_to_end(&mut tar)).expect("a layer");
+        Digest::of(&tar)
+    };
+    let diff_ids = |layers: &[(&str, Vec<u8>)]| layers.iter().map(|(_, layer)| diff_id(layer)).collect::<Vec<_>>();
     let before = image(&first, "amd64", one, &diff_ids(one));
     let after = image(&second, architecture, other, &diff_ids(other));
     let (before, after) = ((&first, &before.descriptor), (&second, &after.descriptor));
