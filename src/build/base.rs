@@ -172,6 +172,8 @@ pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> Containe
     // Of a variable that stands twice, the second one would win in a container: it goes with what it said.
     let mut place = 0;
     env.retain(|variable| {
+        #[cfg(test)]
+        crate::work::add(variable.len());
         let name = name_of(variable);
         let is_kept = !set.contains(name) || !places.contains_key(name);
         if is_kept {
@@ -181,6 +183,8 @@ pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> Containe
         is_kept
     });
     for variable in own.env {
+        #[cfg(test)]
+        crate::work::add(variable.len());
         match places.entry(name_of(&variable).to_owned()) {
             Entry::Occupied(place) => env[*place.get()] = variable,
             Entry::Vacant(place) => {

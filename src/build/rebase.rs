@@ -253,10 +253,15 @@ fn changes(old: &ContainerConfig, own: &ContainerConfig) -> ContainerConfig {
     let changed = |old: &Option<String>, own: &Option<String>| own.clone().filter(|_| old != own);
     let has_entrypoint = old.entrypoint != own.entrypoint;
     let inherited: HashSet<&String> = old.env.iter().collect();
+    let is_inherited = |variable: &String| {
+        #[cfg(test)]
+        crate::work::add(variable.len());
+        inherited.contains(variable)
+    };
     ContainerConfig {
         user: changed(&old.user, &own.user),
         exposed_ports: own.exposed_ports.difference(&old.exposed_ports).cloned().collect(),
-        env: own.env.iter().filter(|variable| !inherited.contains(variable)).cloned().collect(),
+        env: own.env.iter().filter(|variable| !is_inherited(variable)).cloned().collect(),
         entrypoint: if has_entrypoint { own.entrypoint.clone() } else { Vec::new() },
         cmd: if has_entrypoint || old.cmd != own.cmd { own.cmd.clone() } else { Vec::new() },
         healthcheck: own.healthcheck.clone().filter(|_| old.healthcheck != own.healthcheck),
@@ -302,6 +307,18 @@ mod tests {
         assert_eq!(own(&[step("x", false)], 1), ["env", "own", "label"]);
         assert_eq!(own(&[], 0), ["a", "env", "own", "label"]);
         assert_eq!(own(&[step("x", false)], 2), ["label"]);
+    }
+
+    #[test]
+    fn twice_the_variables_are_twice_the_work() {
+        let env = |count: usize, value: &str| ContainerConfig {
+            env: (0..count).map(|number| format!("VARIABLE_{number}={value}")).collect(),
+            ..ContainerConfig::default()
+        };
+        for own in ["1", "2"] {
+            crate::work::grows_with_size(2000, |count| changes(&env(count, "1"), &env(count, own)));
+            crate::work::grows_with_size(2000, |count| super::super::base::inherited(env(count, "1"), env(count, own)));
+        }
     }
 
     #[test]

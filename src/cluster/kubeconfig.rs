@@ -16,6 +16,8 @@ pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
 const DEFAULT_CONTEXT: &str = "kind-localdev";
 /// What kind puts before a cluster's name.
 const KIND: &str = "kind-";
+/// Documents of one file, which are merged one after the other: each costs a look at all before it.
+const MAX_DOCUMENTS: usize = 100;
 /// Contexts that are asked whether they serve Localbuilds.
 const MAX_CANDIDATES: usize = 8;
 
@@ -65,9 +67,22 @@ fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
     if text.trim().is_empty() {
         return Ok(Kubeconfig::default());
     }
+    if documents(&text) > MAX_DOCUMENTS {
+        return Err(ClusterError::Syntax { path: path.to_owned(), place: None });
+    }
     let mut config = Kubeconfig::from_yaml(&text).map_err(|error| unusable(path, "", error))?;
     resolve_paths(&mut config, parent(path));
     Ok(config)
+}
+
+/// How many documents a text has at most: one more than its lines that begin or end one (YAML 1.2, section 9.1).
+fn documents(text: &str) -> usize {
+    let marks = |line: &&str| {
+        #[cfg(test)]
+        crate::work::add(line.len() + 1);
+        ["---", "..."].iter().any(|mark| line.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(['-', '.'])))
+    };
+    1 + text.split(['\n', '\r']).filter(marks).count()
 }
 
 /// A kubeconfig's text, in any encoding that kubectl reads.
@@ -334,6 +349,26 @@ mod tests {
         read(&path).expect("a file of the limit is read");
         std::fs::write(&path, "#".repeat(fits + 1)).expect("written");
         assert!(matches!(read(&path), Err(ClusterError::Read { .. })));
+    }
+
+    #[test]
+    fn documents_of_one_file_are_bounded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        for mark in ["---\n", "--- # next\n", "---\r\n", "...\n"] {
+            for (count, fits) in [(MAX_DOCUMENTS, true), (MAX_DOCUMENTS + 1, false)] {
+                let one = |number| format!("contexts: [{{name: c{number}, context: {{cluster: c}}}}]\n");
+                let text: Vec<String> = (0..count).map(one).collect();
+                std::fs::write(&path, text.join(mark)).expect("written");
+                match read(&path) {
+                    Ok(config) => assert!(fits && config.contexts.len() == count, "{mark:?}: {count}"),
+                    Err(error) => assert!(!fits, "{mark:?}: {error:?}"),
+                }
+            }
+        }
+        // What only looks like a mark is none.
+        assert_eq!(documents("-----BEGIN\n ---\n....\n"), 1);
+        crate::work::grows_with_size(1000, |lines| documents(&"--- \na: b\n".repeat(lines)));
     }
 
     proptest! {

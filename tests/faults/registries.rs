@@ -1,17 +1,22 @@
 //! A test for each registry that is known to be different: a first push in its default sizes, one in small chunks through a
 //! broken link with a token that ends, one more that sends nothing; and what only this registry does.
 
-use idpbuilder_oci::credentials::{Credential, Secret};
-use idpbuilder_oci::registry::RegistryError;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::fixture::push_config;
+use idpbuilder_oci::credentials::{Credential, Secret};
+use idpbuilder_oci::progress::Interrupt;
+use idpbuilder_oci::pull::{PullConfig, pull};
+use idpbuilder_oci::registry::{Misdirection, RegistryError, Violation};
+
+use crate::fixture::{TestStore, Told, pull_config, push_config, registry_error};
 use crate::lab::access::Login;
 use crate::lab::invariants;
 use crate::lab::profile::{self, Profile};
-use crate::lab::record::blob_bytes;
+use crate::lab::record::{Exchange, Site, blob_bytes};
 use crate::lab::script::{self, Answer, Break, Fault, Lie, Op};
 use crate::lab::serve::Setup;
-use crate::pushing::{KIB, MIB, Pushing, the_login};
+use crate::pushing::{KIB, MIB, PASSWORD, Pushing, USER, the_login};
 
 /// What has to work everywhere.
 async fn is_served(profile: Profile) {
@@ -219,5 +224,84 @@ async fn one_whose_sessions_live_on_another_host() {
         let script = [script::always(Op::Open, Fault::Lie(Lie::LocationElsewhere))];
         let pushing = Pushing::of(Setup::of(profile).login(the_login()).script(script), &[6 * MIB]);
         pushing.in_chunks_of(MIB).succeeds().await;
+    }
+}
+
+/// What a request showed: nothing, the password, or a token.
+fn shown(exchange: &Exchange) -> &'static str {
+    match exchange.header("authorization").and_then(|value| value.split(' ').next()) {
+        None => "nothing",
+        Some("Basic") => "password",
+        Some("Bearer") => "token",
+        Some(_) => "another",
+    }
+}
+
+#[tokio::test]
+async fn one_whose_tokens_sessions_blobs_and_manifests_are_at_another_origin() {
+    let login = Login { realm_elsewhere: true, ..the_login() };
+    let pushing = Pushing::of(Setup::of(profile::DISPERSED).login(login), &[5 * MIB, 300 * KIB]).in_chunks_of(MIB);
+    pushing.succeeds().await;
+    let copy = TestStore::new();
+    let config = PullConfig { credential: pushing.credential(), ..pull_config(&pushing.name(), "copy:v1") };
+    let (told, interrupt) = (Arc::new(Told::default()), Interrupt::default());
+    let pulled = Box::pin(pull(config, &copy.store, told, &interrupt)).await.expect("pulled");
+    assert_eq!(pulled.descriptor.digest, pushing.image.digest());
+
+    let seen = pushing.lab.seen();
+    let found: BTreeSet<(Site, Op, &str)> = seen.iter().map(|seen| (seen.site, seen.op, shown(seen))).collect();
+    let allowed = [
+        // The registry is asked without anything first, and with its token from then on.
+        (Site::Registry, Op::Ping, "nothing"),
+        (Site::Registry, Op::Ping, "token"),
+        (Site::Registry, Op::HeadBlob, "token"),
+        (Site::Registry, Op::GetBlob, "token"),
+        (Site::Registry, Op::Open, "token"),
+        (Site::Registry, Op::HeadManifest, "nothing"),
+        (Site::Registry, Op::HeadManifest, "token"),
+        (Site::Registry, Op::GetManifest, "nothing"),
+        (Site::Registry, Op::GetManifest, "token"),
+        (Site::Registry, Op::PutManifest, "token"),
+        (Site::Registry, Op::Referrers, "token"),
+        // The token service alone sees the password; the storage sees nothing.
+        (Site::Elsewhere, Op::Token, "password"),
+        (Site::Elsewhere, Op::GetBlob, "nothing"),
+        (Site::Elsewhere, Op::Patch, "nothing"),
+        (Site::Elsewhere, Op::Commit, "nothing"),
+        (Site::Elsewhere, Op::PutManifest, "nothing"),
+    ];
+    let others: Vec<_> = found.iter().filter(|seen| !allowed.contains(seen)).collect();
+    assert!(others.is_empty(), "{others:?}\n{}", pushing.lab.lines().join("\n"));
+    for needed in [Op::Token, Op::GetBlob, Op::Patch, Op::Commit, Op::PutManifest] {
+        assert!(found.iter().any(|(site, op, _)| (*site, *op) == (Site::Elsewhere, needed)), "{needed:?}: {found:?}");
+    }
+    for exchange in &seen {
+        let headers = exchange.headers.iter().filter(|(name, _)| name != "authorization");
+        let said: Vec<&str> = headers.map(|(_, value)| value.as_str()).chain([exchange.target.as_str()]).collect();
+        assert!(!said.iter().any(|text| text.contains(PASSWORD)), "{said:?}");
+        assert_eq!(exchange.header("x-request-id").is_some(), exchange.site == Site::Registry, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_whose_token_service_sends_a_refresh_token_on() {
+    // From the other origin to the registry itself, which is the better place and yet another one.
+    let login = Login { realm_elsewhere: true, ..the_login() };
+    let pushing = Pushing::of(Setup::of(profile::DISPERSED_IDENTITY).login(login), &[KIB]);
+    let registry = pushing.lab.registry().bases[0].clone();
+    for status in [307, 308] {
+        let away = Answer::of(status).with("Location", format!("{registry}/v2/token"));
+        pushing.lab.add(script::first(Op::Token, Fault::Refuse(away)));
+        let token = Secret::new(PASSWORD.to_owned());
+        let identity = Credential::IdentityToken { username: USER.to_owned(), token };
+        let config = push_config("app", &[&pushing.name()], Some(&identity));
+        let error = registry_error(pushing.push_with(config).await.expect_err("not followed"));
+        assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
+        let RegistryError::Protocol { violation: Violation::Location(Misdirection::Secret(to)), .. } = &error else {
+            panic!("{status}: {error:?}")
+        };
+        assert_eq!(registry, to.to_string(), "the error names the origin");
+        let tokens = pushing.of_op(Op::Token);
+        assert!(tokens.iter().all(|token| token.site == Site::Elsewhere), "{:?}", pushing.lab.lines());
     }
 }

@@ -183,8 +183,16 @@ impl Registry {
             Some(Fault::Lie(lie)) => answer(self.amended(request, reply, lie)),
             Some(Fault::Truncate(bytes)) => Outcome::Answer { reply, cut: Some(bytes), last: true },
             Some(Fault::LastOnConnection) => Outcome::Answer { reply, cut: None, last: true },
+            None if self.sends_away(request) && request.op == Op::Open && reply.status == 202 => {
+                answer(self.amended(request, reply, Lie::LocationElsewhere))
+            }
             _ => answer(reply),
         }
+    }
+
+    /// Whether the other origin does what the request asks for.
+    fn sends_away(&self, request: &Request<'_>) -> bool {
+        self.profile.dispersed && request.site == Site::Registry
     }
 
     /// Does what the request asks for; an error when a cut came first.
@@ -226,6 +234,11 @@ impl Registry {
                 return Ok(refusal);
             }
             may_mount = access::may_mount(&self.profile.access, &tokens, &wanted);
+        }
+        if self.sends_away(request) && matches!(request.op, Op::GetBlob | Op::PutManifest) {
+            // The address permits, as a signed one does.
+            let address = format!("{}{}?X-Signature=0123456789abcdef", self.bases[1], request.target);
+            return Ok(Reply::of(307).with("Location", address));
         }
         let profile = &self.profile;
         let intake = {

@@ -55,6 +55,7 @@ pub(crate) const PLAIN: Profile = Profile {
     },
     referrers: false,
     made_before: false,
+    dispersed: false,
 };
 
 /// Gitea 1.24.3, as idpbuilder has it.
@@ -265,7 +266,17 @@ pub(crate) const OPEN_READS_IDENTITY: Profile = Profile {
     ..PLAIN
 };
 
-/// All of them.
+/// One that answers questions alone: uploads go on at another origin, and blobs are read and manifests written there.
+pub(crate) const DISPERSED: Profile = Profile { name: "dispersed", access: TOKENS, dispersed: true, ..PLAIN };
+
+/// The same for identity tokens.
+pub(crate) const DISPERSED_IDENTITY: Profile = Profile {
+    name: "dispersed, with identity tokens",
+    access: Access { scheme: Scheme::Bearer(Bearer { post: 200, ..BEARER }), ..TOKENS },
+    ..DISPERSED
+};
+
+/// All of those that are one origin.
 pub(crate) const ALL: &[Profile] = &[
     PLAIN,
     GITEA_1_24_3,

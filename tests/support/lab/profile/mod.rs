@@ -25,6 +25,8 @@ pub(crate) struct Profile {
     pub(crate) referrers: bool,
     /// Whether repositories have to be made before a push.
     pub(crate) made_before: bool,
+    /// Whether sessions, blobs and manifests are at the other origin, to which the registry sends every client.
+    pub(crate) dispersed: bool,
 }
 
 /// Where a session's address leads, and what is in it.
