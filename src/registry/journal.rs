@@ -197,7 +197,9 @@ mod tests {
         other.note("http://r/u", 7, now);
         let mut elsewhere = journal.enter("s", "a", Digest::of(b"")).expect("free");
         elsewhere.note("http://r/u", 7, now);
-        for foreign in [&other, &elsewhere] {
+        let mut another = journal.enter("r", "a", Digest::of(b"another")).expect("free");
+        another.note("http://r/u", 7, now);
+        for foreign in [&other, &elsewhere, &another] {
             std::fs::copy(&foreign.path, &entry.path).expect("copied");
             assert_eq!(entry.found(now), None);
         }

@@ -97,6 +97,8 @@ impl BcryptHash {
     /// bcrypt takes 72 bytes, and what is longer counts by its first 72, as `htpasswd -v` has it. bcrypt ends a
     /// password with a zero byte and repeats it, so one that contains zero bytes could pass for a shorter one.
     pub(super) fn fits(&self, password: &[u8]) -> bool {
+        #[cfg(test)]
+        crate::work::add(1 << self.cost);
         let fits = bcrypt::verify(password, &self.text).unwrap_or(false);
         fits && !password.contains(&0)
     }
@@ -109,6 +111,8 @@ impl BcryptHash {
 
 /// Takes as long as checking a password against a hash of `cost`.
 pub(super) fn waste(password: &[u8], cost: u32) {
+    #[cfg(test)]
+    crate::work::add(1 << cost);
     let _ = std::hint::black_box(bcrypt::hash_with_salt(password, cost, [0; 16]));
 }
 

@@ -181,6 +181,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_check_makes_as_many_rounds() {
+        let hash = |cost| bcrypt::hash("one", cost).expect("hashed");
+        let file = format!("alice:{}\nbob:{}\n", hash(4), hash(6));
+        let users = Users::new(Htpasswd::parse(file.as_bytes()).expect("a file"), [7; 32]);
+        for text in ["alice:one", "alice:two", "bob:one", "bob:two", "eve:one", ":", "eve:"] {
+            let (rounds, _) = crate::work::of(|| users.check(&basic(text)));
+            assert_eq!(rounds, 1 << 6, "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn checks_that_wait_are_bounded() {
         let file = format!("alice:{}", bcrypt::hash("one", 4).expect("hashed"));

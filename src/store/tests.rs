@@ -551,3 +551,39 @@ fn room_is_made_for_a_full_disk_alone_and_never_beside_others() {
         drop(lease);
     }
 }
+
+#[test]
+fn a_size_that_is_not_the_blobs_is_no_blob_whatever_its_digest() {
+    let (_dir, store) = open();
+    let lease = store.lease().expect("a lease");
+    let right = store.put(&lease, media_type::IMAGE_LAYER, b"hello").expect("stored");
+    for size in [4, 6] {
+        let wrong = Descriptor::new(media_type::IMAGE_LAYER, right.digest, size);
+        let mut writer = store.write_blob(&lease).expect("a writer");
+        writer.write_all(b"hello").expect("written");
+        let error = writer.commit_as(&wrong).expect_err("another size");
+        assert!(matches!(error, StoreError::BlobSize { expected, found: 5, .. } if expected == size), "{error:?}");
+        // A reader that was opened by such a descriptor.
+        let file = std::fs::File::open(store.blob_path(right.digest)).expect("there");
+        let mut reader = BlobReader::new(file, store.blob_path(right.digest), &wrong);
+        let error = reader.read_to_end(&mut Vec::new()).expect_err("another size");
+        let error = reader.explain(error);
+        let told = matches!(error, StoreError::BlobSize { found: 5, .. } | StoreError::BlobDigest { .. });
+        assert!(told, "{size}: {error:?}");
+    }
+}
+
+#[test]
+fn pruning_forgets_nothing_where_it_cannot_know_what_is_needed() {
+    let (_dir, store) = open();
+    let kept = image(&store, b"kept", &["kept:v1"]);
+    let lease = store.lease().expect("a lease");
+    store.publish_in(&lease, &kept, "team/app", None, None).expect("kept by its digest");
+    drop(lease);
+    let damaged = image(&store, b"damaged", &["damaged:v1"]);
+    std::fs::write(store.blob_path(damaged.digest()), "{}").expect("written");
+    let before = store.entries().expect("entries");
+    assert!(before.iter().any(|entry| entry.repository.as_deref() == Some("team/app")), "{before:?}");
+    store.prune().expect_err("a manifest is damaged");
+    assert_eq!(store.entries().expect("entries"), before);
+}

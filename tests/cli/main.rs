@@ -35,6 +35,7 @@ mod keyring;
 mod landing;
 mod layers;
 mod login;
+mod markers;
 mod multicall;
 mod names;
 mod observed;
