@@ -190,6 +190,13 @@ impl Registry {
         }
     }
 
+    /// The answer that sends a request for content to the other origin. Its address permits, as a signed one does.
+    fn sent_away(&self, request: &Request<'_>) -> Option<Reply> {
+        let away = self.sends_away(request) && matches!(request.op, Op::GetBlob | Op::PutManifest);
+        let address = format!("{}{}?X-Signature=0123456789abcdef", self.bases[1], request.target);
+        away.then(|| Reply::of(307).with("Location", address))
+    }
+
     /// Whether the other origin does what the request asks for.
     fn sends_away(&self, request: &Request<'_>) -> bool {
         self.profile.dispersed && request.site == Site::Registry
@@ -235,10 +242,8 @@ impl Registry {
             }
             may_mount = access::may_mount(&self.profile.access, &tokens, &wanted);
         }
-        if self.sends_away(request) && matches!(request.op, Op::GetBlob | Op::PutManifest) {
-            // The address permits, as a signed one does.
-            let address = format!("{}{}?X-Signature=0123456789abcdef", self.bases[1], request.target);
-            return Ok(Reply::of(307).with("Location", address));
+        if let Some(reply) = self.sent_away(request) {
+            return Ok(reply);
         }
         let profile = &self.profile;
         let intake = {
