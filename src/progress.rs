@@ -87,6 +87,25 @@ pub enum Event<'a> {
         /// How many there are.
         of: u32,
     },
+    /// The registry, or what stands in front of it, is away. All transfers wait for it.
+    Away {
+        /// What a probe met, for people.
+        cause: &'a str,
+        /// The longest time that it is waited for.
+        limit: std::time::Duration,
+    },
+    /// The registry no longer knows the upload that an earlier run began: the transfer begins at the first byte.
+    Expired {
+        /// The transfer.
+        key: &'a str,
+    },
+    /// A transfer failed, and the registry keeps its first `offset` bytes for the next run.
+    Kept {
+        /// The transfer.
+        key: &'a str,
+        /// Bytes.
+        offset: u64,
+    },
     /// A layer of an image that is being made is whole in the store.
     Stored(&'a Stored),
     /// A request to a registry has ended.

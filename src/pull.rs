@@ -159,7 +159,7 @@ pub async fn pull(
         interrupt: interrupt.clone(),
     })
     .map_err(|source| failure(&reference, source))?
-    .persisting(Persistence { retry: config.retry, state: None, progress: Arc::clone(&progress) })
+    .persisting(Persistence { retry: config.retry, progress: Arc::clone(&progress), ..Persistence::default() })
     .limited(config.rates)
     .taking_blobs_from(config.blob_hosts);
     let jobs = config.jobs.max(1);

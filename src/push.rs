@@ -353,7 +353,7 @@ impl Clients<'_> {
             interrupt: self.interrupt.clone(),
         })?;
         let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
-        Ok(registry.persisting(Persistence { retry, state, progress }).limited(config.rates))
+        Ok(registry.persisting(Persistence { retry, state, progress, ..Persistence::default() }).limited(config.rates))
     }
 }
 

@@ -77,6 +77,7 @@ set edit:completion:arg-completer[idpbuilder-build] = {|@words|
             cand --retry 'Times to try again without any progress between them'
             cand --retry-delay 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]'
             cand --stall-timeout 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]'
+            cand --wait-for-registry 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]'
             cand --limit-rate 'Move no more than RATE bytes a second, either way, in all transfers together'
             cand --limit-requests 'Send no more than N requests a second'
             cand --trace 'Write every HTTP exchange into FILE as a line of JSON, without secrets'

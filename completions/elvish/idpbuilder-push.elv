@@ -20,7 +20,7 @@ set edit:completion:arg-completer[idpbuilder-push] = {|@words|
         &'idpbuilder-push'= {
             cand -j 'Blobs to send at the same time'
             cand --jobs 'Blobs to send at the same time'
-            cand --chunk-size 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]'
+            cand --chunk-size 'Send no more than this in one request, 64 KiB at least [default: what takes about 5s, up to 512 MiB]'
             cand --wait 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]'
             cand --format 'How to print what was done, or would be'
             cand --digestfile 'Write the manifest''s digest to FILE'
@@ -30,6 +30,7 @@ set edit:completion:arg-completer[idpbuilder-push] = {|@words|
             cand --retry 'Times to try again without any progress between them'
             cand --retry-delay 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]'
             cand --stall-timeout 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]'
+            cand --wait-for-registry 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]'
             cand --limit-rate 'Move no more than RATE bytes a second, either way, in all transfers together'
             cand --limit-requests 'Send no more than N requests a second'
             cand --trace 'Write every HTTP exchange into FILE as a line of JSON, without secrets'

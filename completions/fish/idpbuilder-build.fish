@@ -51,6 +51,7 @@ size\t'The size, largest first'"
 complete -c idpbuilder-build -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-build -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-build -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-build -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-build -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-build -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-build -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F

@@ -99,6 +99,7 @@ size\t'The size, largest first'"
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
@@ -130,7 +131,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -l 
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s y -l yes -d 'Answer yes to questions'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l chunk-size -d 'Send no more than this in one request, 64 KiB at least [default: what takes about 5s, up to 512 MiB]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait -d 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
 json\t'An array with an object a destination'"
@@ -144,6 +145,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand push" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
@@ -182,6 +184,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l s
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
@@ -201,6 +204,7 @@ complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l k
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l all-platforms -d 'Keep every platform of an index'
+complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l verify -d 'Read the blobs that the store has, also where their files did not change since they were written'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-oci -n "__fish_idpbuilder_oci_using_subcommand pull" -l password-stdin -d 'Read the password from standard input'

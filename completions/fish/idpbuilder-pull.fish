@@ -11,6 +11,7 @@ complete -c idpbuilder-pull -l store -d 'Image store, an OCI image layout [defau
 complete -c idpbuilder-pull -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-pull -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-pull -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-pull -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-pull -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-pull -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-pull -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
@@ -30,6 +31,7 @@ complete -c idpbuilder-pull -l kubeconfig -d 'Kubeconfig [environment: KUBECONFI
 complete -c idpbuilder-pull -l context -d 'Context of the kubeconfig [default: kind-localdev, else the current one or the one that serves Localbuilds]' -r
 complete -c idpbuilder-pull -l cluster-name -d 'Name that idpbuilder gave the cluster: the context kind-NAME' -r
 complete -c idpbuilder-pull -l all-platforms -d 'Keep every platform of an index'
+complete -c idpbuilder-pull -l verify -d 'Read the blobs that the store has, also where their files did not change since they were written'
 complete -c idpbuilder-pull -s q -l quiet -d 'Print REPOSITORY@DIGEST only'
 complete -c idpbuilder-pull -s v -l verbose -d 'Say more about each step'
 complete -c idpbuilder-pull -l password-stdin -d 'Read the password from standard input'

@@ -1,5 +1,5 @@
 complete -c idpbuilder-push -s j -l jobs -d 'Blobs to send at the same time' -r
-complete -c idpbuilder-push -l chunk-size -d 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]' -r
+complete -c idpbuilder-push -l chunk-size -d 'Send no more than this in one request, 64 KiB at least [default: what takes about 5s, up to 512 MiB]' -r
 complete -c idpbuilder-push -l wait -d 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]' -r
 complete -c idpbuilder-push -l format -d 'How to print what was done, or would be' -r -f -a "text\t'REPOSITORY@DIGEST a line; with --dry-run a line a blob'
 json\t'An array with an object a destination'"
@@ -13,6 +13,7 @@ complete -c idpbuilder-push -l store -d 'Image store, an OCI image layout [defau
 complete -c idpbuilder-push -l retry -d 'Times to try again without any progress between them' -r
 complete -c idpbuilder-push -l retry-delay -d 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]' -r
 complete -c idpbuilder-push -l stall-timeout -d 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]' -r
+complete -c idpbuilder-push -l wait-for-registry -d 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]' -r
 complete -c idpbuilder-push -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-push -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-push -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F

@@ -80,6 +80,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-build' -ScriptBlock 
             [CompletionResult]::new('--retry', '--retry', [CompletionResultType]::ParameterName, 'Times to try again without any progress between them')
             [CompletionResult]::new('--retry-delay', '--retry-delay', [CompletionResultType]::ParameterName, 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]')
             [CompletionResult]::new('--stall-timeout', '--stall-timeout', [CompletionResultType]::ParameterName, 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]')
+            [CompletionResult]::new('--wait-for-registry', '--wait-for-registry', [CompletionResultType]::ParameterName, 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]')
             [CompletionResult]::new('--limit-rate', '--limit-rate', [CompletionResultType]::ParameterName, 'Move no more than RATE bytes a second, either way, in all transfers together')
             [CompletionResult]::new('--limit-requests', '--limit-requests', [CompletionResultType]::ParameterName, 'Send no more than N requests a second')
             [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Write every HTTP exchange into FILE as a line of JSON, without secrets')

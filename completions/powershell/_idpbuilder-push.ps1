@@ -23,7 +23,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-push' -ScriptBlock {
         'idpbuilder-push' {
             [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'Blobs to send at the same time')
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Blobs to send at the same time')
-            [CompletionResult]::new('--chunk-size', '--chunk-size', [CompletionResultType]::ParameterName, 'Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]')
+            [CompletionResult]::new('--chunk-size', '--chunk-size', [CompletionResultType]::ParameterName, 'Send no more than this in one request, 64 KiB at least [default: what takes about 5s, up to 512 MiB]')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Pull the image without a credential, every blob to its end, until that works, at most for TIME; nothing of it is kept [default of TIME: 60s]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print what was done, or would be')
             [CompletionResult]::new('--digestfile', '--digestfile', [CompletionResultType]::ParameterName, 'Write the manifest''s digest to FILE')
@@ -33,6 +33,7 @@ Register-ArgumentCompleter -Native -CommandName 'idpbuilder-push' -ScriptBlock {
             [CompletionResult]::new('--retry', '--retry', [CompletionResultType]::ParameterName, 'Times to try again without any progress between them')
             [CompletionResult]::new('--retry-delay', '--retry-delay', [CompletionResultType]::ParameterName, 'Longest wait before the first of them; it doubles with each, up to 30s [default: 500ms]')
             [CompletionResult]::new('--stall-timeout', '--stall-timeout', [CompletionResultType]::ParameterName, 'Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]')
+            [CompletionResult]::new('--wait-for-registry', '--wait-for-registry', [CompletionResultType]::ParameterName, 'Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]')
             [CompletionResult]::new('--limit-rate', '--limit-rate', [CompletionResultType]::ParameterName, 'Move no more than RATE bytes a second, either way, in all transfers together')
             [CompletionResult]::new('--limit-requests', '--limit-requests', [CompletionResultType]::ParameterName, 'Send no more than N requests a second')
             [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Write every HTTP exchange into FILE as a line of JSON, without secrets')

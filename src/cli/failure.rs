@@ -115,6 +115,12 @@ impl Failure {
         Self { code: Some(signal.code()), ..Self::new(Kind::Interrupted, name) }
     }
 
+    /// Returns the same failure, which also says how to go on.
+    #[must_use]
+    pub(super) fn continued(self, how: &str) -> Self {
+        Self { source: format!("{}; {how}", self.source).into(), ..self }
+    }
+
     /// What went wrong, roughly.
     pub fn kind(&self) -> Kind {
         self.kind

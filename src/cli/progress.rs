@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration};
 
 use super::failure::Paint;
+use super::size::spelled;
 use super::status_lines::StatusLines;
 use crate::progress::{Event, Outcome, Phase, Progress};
 use crate::text::{escaped, without_numbers};
@@ -98,6 +99,17 @@ fn rate(bytes: u64, time: Duration) -> Option<u64> {
 fn again(label: Option<&str>, cause: &str, wait: Duration, (attempt, of): (u32, u32)) -> String {
     let label = label.map_or_else(String::new, |label| format!("{label}: "));
     format!("{label}{cause}; trying again in {:.1} s ({attempt} of {of})", wait.as_secs_f64())
+}
+
+/// Says that the registry is away, in one line.
+fn away(cause: &str, limit: Duration) -> String {
+    format!("the registry is away ({cause}); waiting up to {}", spelled(limit))
+}
+
+/// Says that what an earlier run sent is gone, in one line.
+fn expired(label: Option<&str>) -> String {
+    let label = label.map_or_else(String::new, |label| format!("{label}: "));
+    format!("{label}the earlier upload expired; starting over")
 }
 
 /// All transfers of a run: what every renderer keeps.
@@ -270,12 +282,14 @@ impl Progress for Lines {
             Event::Retry { key, cause, wait, attempt, of } => {
                 self.say(&again(ledger.label(key), cause, wait, (attempt, of)));
             }
+            Event::Away { cause, limit } => self.say(&away(cause, limit)),
+            Event::Expired { key } => self.say(&expired(ledger.label(Some(key)))),
             Event::End { key, outcome } => {
                 let Some(transfer) = ledger.end(key) else { return };
                 self.say(&ended(&transfer, &outcome, transfer.rate()));
             }
             Event::Warning(text) => self.out.lasting(&warning(self.paint, text), left_out),
-            Event::Summary(_) | Event::Stored(_) => {}
+            Event::Summary(_) | Event::Stored(_) | Event::Kept { .. } => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     self.say(&exchange::line(exchange));
@@ -354,6 +368,13 @@ mod tests {
         assert!(near(transfer.rate(), 700), "{transfer:?}");
         assert_eq!(transfer.eta(), Some(Duration::from_secs(1)));
         assert_eq!(transfer.reached().as_deref(), Some(" after 100 B of 1000 B"));
+    }
+
+    #[test]
+    fn outages_and_expired_uploads_are_one_line() {
+        let away = away("502 from nginx", Duration::from_mins(2));
+        assert_eq!(away, "the registry is away (502 from nginx); waiting up to 2 minutes");
+        assert_eq!(expired(Some("0123abcd")), "0123abcd: the earlier upload expired; starting over");
     }
 
     #[test]

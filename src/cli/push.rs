@@ -1,9 +1,11 @@
 //! `idpbuilder-push`.
 
+mod kept;
 mod render;
 mod report;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
@@ -17,8 +19,10 @@ use super::size::{bytes, time};
 use super::transfer::TransferArgs;
 use super::ui::Ui;
 use crate::image::Reference;
+use crate::progress::Progress;
 use crate::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::registry::Limits;
+use kept::{Kept, continuation};
 pub(super) use report::Report;
 
 /// Push a stored image to a registry
@@ -37,7 +41,7 @@ pub(super) struct Args {
     /// Blobs to send at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// Send blobs larger than this in pieces of this size, 64 KiB at least [default: 64 MiB for blobs over 512 MiB]
+    /// Send no more than this in one request, 64 KiB at least [default: what takes about 5s, up to 512 MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     chunk_size: Option<u64>,
     /// Read everything back from the registry in the end and compare the digests
@@ -111,7 +115,10 @@ impl Run for Args {
             };
             return report.end().and(printed);
         }
-        self.tell(ui, Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?))
+        let kept = Arc::new(Kept::new(progress));
+        let progress = Arc::clone(&kept) as Arc<dyn Progress>;
+        let report = Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?);
+        self.tell(ui, report.continued(continuation(kept.bytes())))
     }
 }
 

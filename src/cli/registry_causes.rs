@@ -10,7 +10,7 @@ use super::storage_causes::{may_be_full, storage_hints};
 use crate::pull::PullError;
 use crate::push::PushError;
 use crate::registry::{
-    AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
+    Absence, AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
 };
 use crate::tls::HandshakeFault;
 use crate::trust::{AskFailure, TrustError};
@@ -221,6 +221,12 @@ fn advise(error: &RegistryError) -> Advice {
             Some(hint) => Advice::new(Kind::Registry).hint(hint),
             None => Advice::new(Kind::Registry),
         },
+        RegistryError::Away { why, .. } => {
+            let kind = if matches!(why, Absence::Network(_)) { Kind::Network } else { Kind::Registry };
+            Advice::new(kind)
+                .hint("check that the registry runs, then run the same command again: what arrived is not sent twice")
+                .hint("--wait-for-registry TIME waits longer")
+        }
         RegistryError::Overdue(_) => Advice::new(Kind::Deadline),
         // It spoke HTTP before.
         RegistryError::Network { request, fault: NetworkFault::NotHttp, .. } if !may_be_the_first(request) => {

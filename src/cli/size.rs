@@ -21,6 +21,14 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 
 /// `2`, `2s`, `500ms`, `5m`, `1h`: without a unit, seconds.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match time_or_zero(text)? {
+        Duration::ZERO => Err("must not be zero".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// The same, where zero means not at all.
+pub(super) fn time_or_zero(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -33,7 +41,6 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = number.parse().map_err(|_| "expected a number with a unit ms, s, m or h".to_owned())?;
     match number.checked_mul(millis) {
-        Some(0) => Err("must not be zero".to_owned()),
         Some(millis) if millis <= MAX_TIME_MILLIS => Ok(Duration::from_millis(millis)),
         _ => Err("more than a day".to_owned()),
     }

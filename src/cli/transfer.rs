@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, Kind};
 use super::progress::Traced;
-use super::size::{bytes, time};
+use super::size::{bytes, time, time_or_zero};
 use super::ui::Ui;
 use crate::fs::create_private_file;
 use crate::progress::Progress;
@@ -25,6 +25,9 @@ pub(super) struct TransferArgs {
     /// Give a connection up on which no byte moved for so long, while there were some to move [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     stall_timeout: Option<Duration>,
+    /// Wait up to TIME for a registry that is away, 0 not at all [default: 2m, once it has answered]
+    #[arg(long, value_name = "TIME", value_parser = time_or_zero)]
+    wait_for_registry: Option<Duration>,
     /// Move no more than RATE bytes a second, either way, in all transfers together
     #[arg(long, value_name = "RATE", value_parser = bytes)]
     limit_rate: Option<u64>,
@@ -40,7 +43,12 @@ impl TransferArgs {
     /// When to try again.
     pub(super) fn retry(&self) -> RetryPolicy {
         let default = RetryPolicy::default();
-        RetryPolicy { attempts: self.retry, delay: self.retry_delay.unwrap_or(default.delay), ..default }
+        RetryPolicy {
+            attempts: self.retry,
+            delay: self.retry_delay.unwrap_or(default.delay),
+            away: self.wait_for_registry,
+            ..default
+        }
     }
 
     /// How fast it may go.

@@ -1,8 +1,9 @@
 //! The terminal: standard output is data, standard error is status.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::failure::{Failure, Paint};
@@ -43,6 +44,8 @@ pub(super) struct Ui {
     signals: Signals,
     system_roots: SystemRoots,
     lines: StatusLines,
+    /// The bars of the work that runs.
+    bars: RefCell<Weak<progress::Bars>>,
 }
 
 impl Ui {
@@ -61,6 +64,7 @@ impl Ui {
             signals: Signals::default(),
             system_roots,
             lines: StatusLines::default(),
+            bars: RefCell::default(),
         }
     }
 
@@ -262,10 +266,16 @@ impl Ui {
         match mode {
             Mode::None => Arc::new(progress::WarningsOnly::new(self.paint, self.lines.clone())),
             Mode::Json => Arc::new(progress::Json::new(verbose, self.lines.clone())),
-            Mode::Tty => Arc::new(progress::Bars::new(self.paint, verbose)),
-            Mode::Auto if self.env.stderr_is_terminal && !ci => Arc::new(progress::Bars::new(self.paint, verbose)),
+            Mode::Tty => self.bars(verbose),
+            Mode::Auto if self.env.stderr_is_terminal && !ci => self.bars(verbose),
             Mode::Auto | Mode::Plain => Arc::new(progress::Lines::new(self.paint, verbose, self.lines.clone())),
         }
+    }
+
+    fn bars(&self, verbose: bool) -> Arc<dyn Progress> {
+        let bars = Arc::new(progress::Bars::new(self.paint, verbose));
+        *self.bars.borrow_mut() = Arc::downgrade(&bars);
+        bars
     }
 
     /// Runs asynchronous work until it ends or a signal asks to stop; then it has a moment to tidy up.
@@ -284,7 +294,7 @@ impl Ui {
     pub(super) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
         let runtime = self.runtimes.work()?;
         let mut signals = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP + GRACE))?;
-        Ok(runtime.block_on(async {
+        let ended = runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             tokio::select! {
                 result = &mut work => (Some(result), None),
@@ -296,7 +306,14 @@ impl Ui {
                     (result, Some(signal))
                 }
             }
-        }))
+        });
+        // Threads that did not stop may still report how far they are.
+        if ended.1.is_some()
+            && let Some(bars) = self.bars.borrow().upgrade()
+        {
+            bars.close();
+        }
+        Ok(ended)
     }
 
     /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it

@@ -1,74 +1,87 @@
-//! A circuit breaker for one registry: when nothing gets through, one task finds out by a small question whether
-//! that has changed, and all others wait for it instead of failing one after the other.
+//! A circuit breaker for one registry: when requests do not reach it, one task probes whether that has changed, and all
+//! other tasks wait for what the probe finds instead of failing one after the other.
+//!
+//! Two ways lead to a probe. Where an outage is waited for, the first request that may have met one is enough: the probe
+//! itself shows whether the registry is away or the request met a fault of its own. Otherwise [`LIMIT`] failures with no
+//! answer between them open the circuit.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::NetworkFault;
+use super::absence::Absence;
 
-/// Failures with no answer to anybody between them that open the circuit.
+/// Failures with no answer between them that open the circuit.
 const LIMIT: u32 = 3;
-/// How long nobody asks again after all attempts were in vain.
+/// How long requests fail at once after a probe gave up.
 const REST: Duration = Duration::from_secs(30);
 
-/// Pure: told the time, tells what may go.
+/// The state machine, without a clock.
 #[derive(Debug)]
 struct Breaker {
     state: State,
-    /// How often it was opened: tells who asks from who asked before.
-    opened: u64,
+    /// How often it was opened: tells one probe from another.
+    round: u64,
+    /// The last round in which the probe did not reach the registry either.
+    outage: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Everything may go.
+    /// Every request may go.
     Closed { failures: u32 },
-    /// Nothing may go: one task asks, and all others wait for what it finds.
+    /// No request may go: one task probes, and all others wait for what it finds.
     Open,
-    /// It asked in vain, the last time for this reason.
-    Spent { until: Instant, fault: NetworkFault },
+    /// The probe gave up.
+    Spent { until: Instant, why: GivenUp },
 }
 
-/// What somebody who wants to reach the registry is to do.
+/// What the probe met last, and how long it waited for the registry where it waited by the clock.
+#[derive(Debug, Clone)]
+pub(super) struct GivenUp {
+    pub(super) why: Absence,
+    pub(super) waited: Option<Duration>,
+}
+
+/// Whether a request may go.
 #[derive(Debug)]
-pub(super) enum Way {
-    /// Go.
+pub(super) enum Passage {
+    /// It may.
     Free,
-    /// Wait, and look again.
+    /// It has to wait; look again.
     Wait,
-    /// Give up.
-    Shut(NetworkFault),
+    /// It would be in vain.
+    Shut(GivenUp),
 }
 
-/// What a failure means for whoever met it.
+/// What a task does whose request did not reach the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Duty {
-    Own,
-    Lead(u64),
-    Follow,
+enum Part {
+    Alone,
+    Probe(u64),
+    Follow(u64),
 }
 
-/// What somebody who did not reach the registry is to do.
+/// What a task does whose request did not reach the registry.
 #[derive(Debug)]
-pub(super) enum Retreat<'a> {
-    /// Wait by yourself: others may get through.
+pub(super) enum Role<'a> {
+    /// It waits by itself: others may get through.
     Alone,
-    /// Wait for everybody, ask, and say what you found.
-    Lead(Lead<'a>),
-    /// Wait for whoever asks.
-    Follow,
+    /// It probes for all tasks.
+    Probe(Probe<'a>),
+    /// It waits for the probe of this round.
+    Follow(u64),
 }
 
 impl Breaker {
-    fn way(&mut self, now: Instant) -> Way {
+    fn passage(&mut self, now: Instant) -> Passage {
         match &self.state {
-            State::Closed { .. } => Way::Free,
-            State::Open => Way::Wait,
-            State::Spent { until, fault } if now < *until => Way::Shut(fault.clone()),
+            State::Closed { .. } => Passage::Free,
+            State::Open => Passage::Wait,
+            State::Spent { until, why } if now < *until => Passage::Shut(why.clone()),
             State::Spent { .. } => {
-                // Whoever comes next finds out, and needs to fail only once to be believed.
+                // The next request finds out, and one failure is enough to open the circuit again.
                 self.state = State::Closed { failures: LIMIT - 1 };
-                Way::Free
+                Passage::Free
             }
         }
     }
@@ -77,27 +90,41 @@ impl Breaker {
         self.state = State::Closed { failures: 0 };
     }
 
+    /// An answer to a request. Every request that is answered while the circuit is open was sent before it opened, so that
+    /// `probe_decides` where the registry may have gone meanwhile.
+    fn answered(&mut self, probe_decides: bool) {
+        if !(probe_decides && matches!(self.state, State::Open)) {
+            self.succeeded();
+        }
+    }
+
     fn failed(&mut self) {
         if let State::Closed { failures } = &mut self.state {
             *failures += 1;
         }
     }
 
-    fn retreat(&mut self) -> Duty {
+    /// Decides for a task that failed; `at_once` where one failure is enough to probe.
+    fn part(&mut self, at_once: bool) -> Part {
         match self.state {
-            State::Closed { failures } if failures < LIMIT => Duty::Own,
+            State::Closed { failures } if !at_once && failures < LIMIT => Part::Alone,
             State::Closed { .. } => {
                 self.state = State::Open;
-                self.opened += 1;
-                Duty::Lead(self.opened)
+                self.round += 1;
+                Part::Probe(self.round)
             }
-            State::Open | State::Spent { .. } => Duty::Follow,
+            State::Open | State::Spent { .. } => Part::Follow(self.round),
         }
     }
 
-    /// Ends an opening that nobody has ended yet.
-    fn end(&mut self, opening: u64, state: State) {
-        if matches!(self.state, State::Open) && self.opened == opening {
+    /// Notes that the probe of `round` did not reach the registry.
+    fn confirm(&mut self, round: u64) {
+        self.outage = self.outage.max(round);
+    }
+
+    /// Ends a round that no answer has ended yet.
+    fn end(&mut self, round: u64, state: State) {
+        if matches!(self.state, State::Open) && self.round == round {
             self.state = state;
         }
     }
@@ -105,37 +132,42 @@ impl Breaker {
 
 /// A breaker that requests go through.
 #[derive(Debug)]
-pub(super) struct Gate(Mutex<Breaker>);
+pub(super) struct CircuitBreaker(Mutex<Breaker>);
 
-impl Default for Gate {
+impl Default for CircuitBreaker {
     fn default() -> Self {
-        Self(Mutex::new(Breaker { state: State::Closed { failures: 0 }, opened: 0 }))
+        Self(Mutex::new(Breaker { state: State::Closed { failures: 0 }, round: 0, outage: 0 }))
     }
 }
 
-impl Gate {
-    /// Whether a request may go.
-    pub(super) fn way(&self) -> Way {
-        self.with(|breaker| breaker.way(Instant::now()))
+impl CircuitBreaker {
+    /// Returns whether a request may go.
+    pub(super) fn passage(&self) -> Passage {
+        self.with(|breaker| breaker.passage(Instant::now()))
     }
 
-    /// The registry answered somebody, whatever.
-    pub(super) fn succeeded(&self) {
-        self.with(Breaker::succeeded);
+    /// Notes that the registry answered a request, whatever it said. With `probe_decides`, that does not end a probe.
+    pub(super) fn answered(&self, probe_decides: bool) {
+        self.with(|breaker| breaker.answered(probe_decides));
     }
 
-    /// A request or its answer did not get through.
+    /// Notes that a request or its answer did not get through.
     pub(super) fn failed(&self) {
         self.with(Breaker::failed);
     }
 
-    /// What to do about that.
-    pub(super) fn retreat(&self) -> Retreat<'_> {
-        match self.with(Breaker::retreat) {
-            Duty::Own => Retreat::Alone,
-            Duty::Lead(opening) => Retreat::Lead(Lead { gate: self, opening }),
-            Duty::Follow => Retreat::Follow,
+    /// Returns what the task does whose request failed; `at_once` where one failure is enough to probe.
+    pub(super) fn role(&self, at_once: bool) -> Role<'_> {
+        match self.with(|breaker| breaker.part(at_once)) {
+            Part::Alone => Role::Alone,
+            Part::Probe(round) => Role::Probe(Probe { breaker: self, round }),
+            Part::Follow(round) => Role::Follow(round),
         }
+    }
+
+    /// Returns whether the registry was away in `round`.
+    pub(super) fn was_outage(&self, round: u64) -> bool {
+        self.with(|breaker| breaker.outage >= round)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
@@ -143,35 +175,40 @@ impl Gate {
     }
 }
 
-/// The duty to ask for everybody. Dropped without a word, it passes to the next that fails.
+/// The duty to probe for all tasks. Dropped without a result, it passes to the next task that fails.
 #[derive(Debug)]
-pub(super) struct Lead<'a> {
-    gate: &'a Gate,
-    opening: u64,
+pub(super) struct Probe<'a> {
+    breaker: &'a CircuitBreaker,
+    round: u64,
 }
 
-impl Lead<'_> {
-    /// Whether nobody has had an answer so far.
+impl Probe<'_> {
+    /// Returns whether no request has had an answer so far.
     pub(super) fn is_needed(&self) -> bool {
-        matches!(self.gate.way(), Way::Wait)
+        matches!(self.breaker.passage(), Passage::Wait)
     }
 
-    /// The registry answered.
+    /// Notes that the registry is away.
+    pub(super) fn confirm(&self) {
+        self.breaker.with(|breaker| breaker.confirm(self.round));
+    }
+
+    /// Ends the round: the registry answered.
     pub(super) fn succeeded(self) {
-        self.gate.succeeded();
+        self.breaker.with(Breaker::succeeded);
     }
 
-    /// There is nothing left to try, and this is why.
-    pub(super) fn spent(self, fault: NetworkFault) {
-        self.end(State::Spent { until: Instant::now() + REST, fault });
+    /// Ends the round: there is nothing left to try.
+    pub(super) fn spent(self, why: GivenUp) {
+        self.end(State::Spent { until: Instant::now() + REST, why });
     }
 
     fn end(&self, state: State) {
-        self.gate.with(|breaker| breaker.end(self.opening, state));
+        self.breaker.with(|breaker| breaker.end(self.round, state));
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Probe<'_> {
     fn drop(&mut self) {
         self.end(State::Closed { failures: LIMIT - 1 });
     }
@@ -179,10 +216,11 @@ impl Drop for Lead<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::NetworkFault;
     use super::*;
 
     fn closed() -> Breaker {
-        Breaker { state: State::Closed { failures: 0 }, opened: 0 }
+        Breaker { state: State::Closed { failures: 0 }, round: 0, outage: 0 }
     }
 
     fn opened() -> Breaker {
@@ -190,12 +228,13 @@ mod tests {
         for _ in 0..LIMIT {
             breaker.failed();
         }
-        assert_eq!(breaker.retreat(), Duty::Lead(1));
+        assert_eq!(breaker.part(false), Part::Probe(1));
         breaker
     }
 
     fn spent(now: Instant) -> State {
-        State::Spent { until: now + REST, fault: NetworkFault::Refused }
+        let why = GivenUp { why: Absence::Network(NetworkFault::Refused), waited: None };
+        State::Spent { until: now + REST, why }
     }
 
     #[test]
@@ -204,59 +243,85 @@ mod tests {
         for _ in 0..3 {
             for _ in 1..LIMIT {
                 breaker.failed();
-                assert_eq!(breaker.retreat(), Duty::Own);
+                assert_eq!(breaker.part(false), Part::Alone);
             }
-            assert!(matches!(breaker.way(Instant::now()), Way::Free));
+            assert!(matches!(breaker.passage(Instant::now()), Passage::Free));
             breaker.succeeded();
         }
-        assert!(matches!(opened().way(Instant::now()), Way::Wait));
+        assert!(matches!(opened().passage(Instant::now()), Passage::Wait));
     }
 
     #[test]
-    fn one_asks_and_its_answer_decides_for_all() {
-        let mut breaker = opened();
-        // One that went before the circuit opened.
+    fn one_failure_is_enough_where_an_outage_is_waited_for() {
+        let mut breaker = closed();
         breaker.failed();
-        assert_eq!(breaker.retreat(), Duty::Follow);
+        assert_eq!([breaker.part(true), breaker.part(true)], [Part::Probe(1), Part::Follow(1)]);
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Wait));
+        // The probe got through: the request met a fault of its own.
         breaker.succeeded();
-        assert!(matches!(breaker.way(Instant::now()), Way::Free));
+        assert_eq!(breaker.outage, 0);
         breaker.failed();
-        assert_eq!(breaker.retreat(), Duty::Own, "counted afresh");
+        assert_eq!(breaker.part(true), Part::Probe(2));
+        breaker.confirm(2);
+        breaker.succeeded();
+        assert!(breaker.outage >= 2 && matches!(breaker.passage(Instant::now()), Passage::Free));
     }
 
     #[test]
-    fn what_was_asked_in_vain_is_asked_again_later_and_by_one() {
+    fn an_answer_from_before_an_outage_does_not_end_it() {
+        let mut breaker = closed();
+        assert_eq!(breaker.part(true), Part::Probe(1));
+        breaker.answered(true);
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Wait));
+        breaker.answered(false);
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Free));
+    }
+
+    #[test]
+    fn one_probes_and_its_answer_decides_for_all() {
+        let mut breaker = opened();
+        // A request that went before the circuit opened.
+        breaker.failed();
+        assert_eq!(breaker.part(false), Part::Follow(1));
+        breaker.succeeded();
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Free));
+        breaker.failed();
+        assert_eq!(breaker.part(false), Part::Alone, "counted afresh");
+    }
+
+    #[test]
+    fn a_registry_that_was_given_up_is_tried_again_later_and_by_one() {
         let now = Instant::now();
         let mut breaker = opened();
         breaker.end(1, spent(now));
-        assert_eq!(breaker.retreat(), Duty::Follow);
-        assert!(matches!(breaker.way(now + REST / 2), Way::Shut(NetworkFault::Refused)));
-        assert!(matches!(breaker.way(now + REST), Way::Free));
+        assert_eq!(breaker.part(false), Part::Follow(1));
+        assert!(matches!(breaker.passage(now + REST / 2), Passage::Shut(_)));
+        assert!(matches!(breaker.passage(now + REST), Passage::Free));
         breaker.failed();
-        assert_eq!(breaker.retreat(), Duty::Lead(2));
+        assert_eq!(breaker.part(false), Part::Probe(2));
     }
 
     #[test]
-    fn an_answer_to_somebody_else_is_not_taken_back() {
+    fn an_answer_to_another_request_is_not_taken_back() {
         let mut breaker = opened();
         breaker.succeeded();
         breaker.end(1, spent(Instant::now()));
-        assert!(matches!(breaker.way(Instant::now()), Way::Free));
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Free));
         (0..LIMIT).for_each(|_| breaker.failed());
-        assert_eq!(breaker.retreat(), Duty::Lead(2));
+        assert_eq!(breaker.part(false), Part::Probe(2));
         breaker.end(1, spent(Instant::now()));
-        assert!(matches!(breaker.way(Instant::now()), Way::Wait), "somebody else asks now");
+        assert!(matches!(breaker.passage(Instant::now()), Passage::Wait), "the second probe goes on");
     }
 
     #[test]
-    fn a_duty_that_is_given_up_passes_to_another() {
-        let gate = Gate(Mutex::new(opened()));
-        drop(Lead { gate: &gate, opening: 1 });
-        assert!(matches!(gate.way(), Way::Free));
-        gate.failed();
-        let Retreat::Lead(lead) = gate.retreat() else { panic!("nobody asks") };
-        assert!(lead.is_needed() && matches!(gate.retreat(), Retreat::Follow));
-        lead.succeeded();
-        assert!(matches!(gate.way(), Way::Free));
+    fn a_probe_that_is_dropped_passes_to_another_task() {
+        let breaker = CircuitBreaker(Mutex::new(opened()));
+        drop(Probe { breaker: &breaker, round: 1 });
+        assert!(matches!(breaker.passage(), Passage::Free));
+        breaker.failed();
+        let Role::Probe(probe) = breaker.role(false) else { panic!("no task probes") };
+        assert!(probe.is_needed() && matches!(breaker.role(false), Role::Follow(2)));
+        probe.succeeded();
+        assert!(matches!(breaker.passage(), Passage::Free));
     }
 }

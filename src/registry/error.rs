@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode, Uri};
 use oci_client::errors::OciErrorCode;
 
+use super::absence::Absence;
 use super::answer::Refusal;
 use super::origin::{Misdirection, Origin};
 use super::proxy::ProxyAddressError;
@@ -410,6 +411,14 @@ pub enum RegistryError {
         tag: String,
         /// Why not.
         why: &'static str,
+    },
+    /// The registry did not come back within the time that it was waited for.
+    #[error("the registry is away ({why}), and did not come back within {} s", waited.as_secs())]
+    Away {
+        /// What the last probe met.
+        why: Absence,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// A deadline of ours passed before there was an answer.
     #[error("no answer within {} s", .0.as_secs())]

@@ -39,7 +39,8 @@ impl Memory {
             let age = now.as_second().saturating_sub(file.since);
             file.host == host && (0..i64::try_from(AGE.as_secs()).unwrap_or(i64::MAX)).contains(&age)
         });
-        let (since, written) = known.map_or((now.as_second(), Learned::default()), |file| (file.since, file.learned));
+        let (since, written) =
+            known.map_or_else(|| (now.as_second(), Learned::of_host(host)), |file| (file.since, file.learned));
         Self { path, host: host.to_owned(), since, written }
     }
 

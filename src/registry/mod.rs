@@ -1,5 +1,6 @@
 //! The distribution-spec client: one registry, one policy, one credential. Knows nothing of the store.
 
+mod absence;
 mod address;
 mod answer;
 mod auth;
@@ -8,6 +9,7 @@ mod blob_hosts;
 mod body;
 mod breaker;
 mod challenge;
+mod clock;
 mod commits;
 mod contents;
 mod download;
@@ -39,9 +41,11 @@ use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
+pub use absence::Absence;
 pub use answer::{OciFault, Refusal};
 pub use blob_hosts::BlobHosts;
 pub use body::BlobSource;
+pub use clock::{Clock, SystemClock};
 pub use contents::{ManifestHead, Stored, Target};
 pub use download::{BlobDownload, Piece};
 pub use error::{AskedScheme, LedBy, NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
@@ -51,7 +55,7 @@ pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
 pub use proxy::{ProxyAddressError, ProxyProblem};
-pub use retry::RetryPolicy;
+pub use retry::{DEFAULT_OUTAGE, RetryPolicy};
 pub use throttle::RateLimits;
 pub use upload::{Limits, Uploaded};
 
@@ -60,7 +64,7 @@ use self::http::{Call, Reply, Transport};
 use auth::{Authenticator, PasswordTurn};
 use auth_decision::{AuthDecision, SentAuth};
 use body::Payload;
-use breaker::Gate;
+use breaker::CircuitBreaker;
 use commits::Commits;
 use encoding::Encoding;
 use flight::Flights;
@@ -168,7 +172,7 @@ pub struct Registry {
     /// Whether an upload of this run met a storage that is full.
     starved: AtomicBool,
     persistence: Persistence,
-    gate: Gate,
+    breaker: CircuitBreaker,
     /// Whether it ever answered.
     met: AtomicBool,
     /// The traffic that was told.
@@ -184,6 +188,7 @@ impl Registry {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
             _ => config.host.as_str(),
         };
+        let known = Learned::of_host(host);
         let authority: Authority = host.parse().map_err(|_| address())?;
         if authority.as_str().contains('@') {
             return Err(RegistryError::Address("(with user name)".to_owned()));
@@ -203,7 +208,7 @@ impl Registry {
             auth: Authenticator::new(own.clone(), config.credential),
             own,
             greeted: tokio::sync::OnceCell::new(),
-            pace: Mutex::new(Pace::new(config.limits, Learned::default())),
+            pace: Mutex::new(Pace::new(config.limits, known)),
             memory: Mutex::default(),
             places: Mutex::default(),
             journal: OnceLock::new(),
@@ -212,7 +217,7 @@ impl Registry {
             commits: Commits::default(),
             abandoned,
             starved: AtomicBool::new(false),
-            gate: Gate::default(),
+            breaker: CircuitBreaker::default(),
             persistence: Persistence::default(),
             met: AtomicBool::new(false),
             told: Mutex::default(),

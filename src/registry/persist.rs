@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ::http::Method;
+use ::http::header::SERVER;
 
+use super::absence::{Absence, is_gateway_fault};
 use super::body::Part;
-use super::breaker::{Lead, Retreat, Way};
+use super::breaker::{GivenUp, Passage, Probe, Role};
+use super::clock::{Clock, SystemClock};
 use super::error::{NetworkFault, RequestFacts, Wait};
 use super::http::{Call, Reply, rest};
 use super::reaction::{Fault, Operation, Reaction, reaction};
-use super::retry::{Budget, RetryPolicy};
+use super::retry::{Budget, Outage, RetryPolicy};
 use super::{MAX_AUTHORIZATIONS, Registry, RegistryError, empty};
 use crate::progress::{Event, Progress, Silent};
+use crate::text::tidy;
 
 /// How often a wait looks at the interrupt.
 const TICK: Duration = Duration::from_millis(100);
@@ -27,12 +32,14 @@ pub struct Persistence {
     pub state: Option<PathBuf>,
     /// Who is told.
     pub progress: Arc<dyn Progress>,
+    /// Measures the waits before further attempts.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Persistence {
     /// Nothing is tried again, nothing is kept, nobody is told.
     fn default() -> Self {
-        Self { retry: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent) }
+        Self { retry: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -69,37 +76,80 @@ impl Registry {
 
     /// What to do about an error.
     pub(super) fn reaction(&self, operation: Operation, error: &RegistryError) -> Reaction {
-        reaction(operation, Fault::of(error), self.met.load(std::sync::atomic::Ordering::Relaxed))
+        reaction(operation, Fault::of(error), self.has_met() || self.outage_limit().is_some())
+    }
+
+    fn has_met(&self) -> bool {
+        self.met.load(Ordering::Relaxed)
+    }
+
+    /// How long an outage is waited for now; `None` where none is.
+    fn outage_limit(&self) -> Option<Duration> {
+        self.persistence.retry.outage_limit(self.has_met())
     }
 
     /// Waits before the next attempt and tells why; false when there is none.
     /// `key` is the transfer it is about.
-    ///
-    /// Where nobody gets through to the registry, that is nobody's own matter: one budget is spent for all, and each
-    /// wait is told once.
     pub(super) async fn pause(
         &self,
         budget: &mut Budget,
         key: Option<&str>,
         error: &RegistryError,
     ) -> Result<bool, RegistryError> {
-        if error.is_stale() && budget.forgive() {
-            return Ok(true);
+        self.recover(budget, key, error).await.map(|next| next != Next::Stop)
+    }
+
+    /// Waits before the next attempt, and tells why.
+    ///
+    /// A registry that is away is away for all tasks: one of them probes, all wait for what the probe finds, each wait is
+    /// told once, and none of it counts against the attempts of a blob.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Away`] when the registry did not come back in time, [`RegistryError::Interrupted`].
+    pub(super) async fn recover(
+        &self,
+        budget: &mut Budget,
+        key: Option<&str>,
+        error: &RegistryError,
+    ) -> Result<Next, RegistryError> {
+        if matches!(error, RegistryError::Away { .. }) {
+            return Ok(Next::Stop);
         }
-        if let Some(fault) = silence(error) {
-            match self.gate.retreat() {
-                Retreat::Alone => {}
-                Retreat::Lead(lead) => return Box::pin(self.seek(lead, cause(error), fault)).await,
-                Retreat::Follow => return Ok(self.follow().await?.is_none()),
+        if error.is_stale() && budget.forgive() {
+            return Ok(Next::Again);
+        }
+        let limit = self.outage_limit();
+        let absence = Absence::of(error).filter(|why| limit.is_some() || matches!(why, Absence::Network(_)));
+        if let Some(why) = absence {
+            let outage = match self.breaker.role(limit.is_some()) {
+                Role::Alone => false,
+                Role::Probe(probe) => match limit {
+                    Some(limit) => Box::pin(self.sit_out(probe, error.retry_after(), limit)).await?,
+                    None => {
+                        let found = Box::pin(self.seek(probe, cause(error), why)).await?;
+                        return Ok(if found { Next::Again } else { Next::Stop });
+                    }
+                },
+                Role::Follow(round) => match self.follow().await? {
+                    Some(GivenUp { why, waited: Some(waited) }) => return Err(RegistryError::Away { why, waited }),
+                    Some(_) => return Ok(Next::Stop),
+                    None if limit.is_none() => return Ok(Next::Again),
+                    None => self.breaker.was_outage(round),
+                },
+            };
+            if outage {
+                return Ok(if budget.outlast() { Next::AfterOutage } else { Next::Stop });
             }
         }
-        let Some(pause) = budget.spend(error.retry_after(), Instant::now(), fastrand::f64()) else {
-            return Ok(false);
+        let now = self.persistence.clock.now();
+        let Some(pause) = budget.spend(error.retry_after(), now, fastrand::f64()) else {
+            return Ok(Next::Stop);
         };
         let cause = cause(error);
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
         self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
-        self.rest(pause.wait).await.map(|()| true)
+        self.sleep(pause.wait).await.map(|()| Next::Again)
     }
 
     /// Tells that a part of a blob is sent again for a new token.
@@ -118,19 +168,43 @@ impl Registry {
         rest(time, || self.transport.is_stopped()).await
     }
 
+    /// Waits by the clock of the retries, unless an interrupt asks to stop.
+    async fn sleep(&self, time: Duration) -> Result<(), RegistryError> {
+        let clock = &self.persistence.clock;
+        let end = clock.now() + time;
+        loop {
+            if self.transport.is_stopped() {
+                return Err(RegistryError::Interrupted);
+            }
+            let left = end.saturating_duration_since(clock.now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            clock.sleep(left.min(TICK)).await;
+        }
+    }
+
     /// Sends a request once the circuit breaker lets it go.
     pub(super) async fn reach(&self, call: Call) -> Result<Reply, RegistryError> {
-        if let Some(fault) = self.follow().await? {
+        if let Some(GivenUp { why, waited }) = self.follow().await? {
             let request = RequestFacts::of(&call.method, &call.uri);
-            return Err(RegistryError::Network { request, fault, source: None });
+            return Err(match (why, waited) {
+                (Absence::Network(fault), None) => RegistryError::Network { request, fault, source: None },
+                (why, waited) => RegistryError::Away { why, waited: waited.unwrap_or_default() },
+            });
         }
         let result = self.transport.send(call).await;
         match &result {
+            Ok(reply) if is_gateway_fault(reply.status) => {
+                if self.outage_limit().is_none() {
+                    self.breaker.answered(false);
+                }
+            }
             Err(error) if error.is_stale() => {}
-            Err(error) if silence(error).is_some() => {
-                // Who does not try again is told each time what happened.
+            Err(error) if Absence::of(error).is_some() => {
+                // Without further attempts every request is told what happened to it.
                 if self.persistence.retry.attempts > 0 {
-                    self.gate.failed();
+                    self.breaker.failed();
                 }
             }
             Err(
@@ -140,65 +214,113 @@ impl Registry {
                 | RegistryError::SourceDigest { .. },
             ) => {}
             _ => {
-                self.met.store(true, std::sync::atomic::Ordering::Relaxed);
-                self.gate.succeeded();
+                self.met.store(true, Ordering::Relaxed);
+                self.breaker.answered(self.outage_limit().is_some());
             }
         }
         result
     }
 
-    /// Waits for whoever asks for everybody; answers why there is nothing to be had.
-    async fn follow(&self) -> Result<Option<NetworkFault>, RegistryError> {
+    /// Waits for the task that probes; answers why there is nothing to be had.
+    async fn follow(&self) -> Result<Option<GivenUp>, RegistryError> {
         loop {
-            match self.gate.way() {
-                Way::Free => return Ok(None),
-                Way::Shut(fault) => return Ok(Some(fault)),
-                Way::Wait => self.rest(TICK).await?,
+            match self.breaker.passage() {
+                Passage::Free => return Ok(None),
+                Passage::Shut(why) => return Ok(Some(why)),
+                Passage::Wait => self.rest(TICK).await?,
             }
         }
     }
 
-    /// Asks for everybody, again and again, until the registry answers or the attempts are used up.
-    async fn seek(&self, lead: Lead<'_>, mut why: String, mut fault: NetworkFault) -> Result<bool, RegistryError> {
-        let mut budget = Budget::new(self.persistence.retry);
-        // Nobody else is there whose way has to be kept out of: no wait is next to nothing.
-        while let Some(pause) = budget.spend(None, Instant::now(), 0.5 + fastrand::f64() / 2.0) {
-            let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
-            self.persistence.progress.emit(Event::Retry { key: None, cause: &why, wait, attempt, of });
-            let end = Instant::now() + wait;
-            while lead.is_needed() && Instant::now() < end {
-                self.rest(end.saturating_duration_since(Instant::now()).min(TICK)).await?;
+    /// Probes the registry; while it is away, waits for it up to `limit`. Answers whether it was away.
+    async fn sit_out(&self, probe: Probe<'_>, asked: Option<Duration>, limit: Duration) -> Result<bool, RegistryError> {
+        let (clock, progress) = (&self.persistence.clock, &self.persistence.progress);
+        let began = clock.now();
+        let Some(mut why) = self.knock().await? else {
+            probe.succeeded();
+            return Ok(false);
+        };
+        probe.confirm();
+        progress.emit(Event::Away { cause: &why.to_string(), limit });
+        let mut outage = Outage::new(limit, asked);
+        while let Some(wait) = outage.wait(clock.now().saturating_duration_since(began), fastrand::f64()) {
+            let end = clock.now() + wait;
+            while probe.is_needed() && clock.now() < end {
+                self.sleep(end.saturating_duration_since(clock.now()).min(TICK)).await?;
             }
-            if !lead.is_needed() {
-                return Ok(true);
-            }
-            match self.knock().await {
-                Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
-                Err(error) if let Some(found) = silence(&error) => {
-                    (why, fault) = (cause(&error), found);
-                }
-                // What else may be wrong is told to whoever meets it.
-                Ok(()) | Err(_) => {
-                    lead.succeeded();
+            let found = if probe.is_needed() { self.knock().await? } else { None };
+            match found {
+                Some(found) => why = found,
+                None => {
+                    probe.succeeded();
+                    let away = clock.now().saturating_duration_since(began).as_secs();
+                    progress.emit(Event::Detail(&format!("the registry answers again after {away} s")));
                     return Ok(true);
                 }
             }
         }
-        lead.spent(fault);
+        probe.spent(GivenUp { why: why.clone(), waited: Some(limit) });
+        Err(RegistryError::Away { why, waited: limit })
+    }
+
+    /// Probes the registry, again and again, until it answers or the attempts are used up.
+    async fn seek(&self, probe: Probe<'_>, mut cause: String, mut why: Absence) -> Result<bool, RegistryError> {
+        let clock = &self.persistence.clock;
+        let mut budget = Budget::new(self.persistence.retry);
+        // No other task is there whose way has to be kept out of: no wait is next to nothing.
+        while let Some(pause) = budget.spend(None, clock.now(), 0.5 + fastrand::f64() / 2.0) {
+            let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
+            self.persistence.progress.emit(Event::Retry { key: None, cause: &cause, wait, attempt, of });
+            let end = clock.now() + wait;
+            while probe.is_needed() && clock.now() < end {
+                self.sleep(end.saturating_duration_since(clock.now()).min(TICK)).await?;
+            }
+            if !probe.is_needed() {
+                return Ok(true);
+            }
+            match self.knock().await? {
+                Some(Absence::Network(fault)) => {
+                    cause = format!("GET {}/v2/: {fault}", self.host);
+                    why = Absence::Network(fault);
+                }
+                Some(Absence::Answer { .. }) | None => {
+                    probe.succeeded();
+                    return Ok(true);
+                }
+            }
+        }
+        probe.spent(GivenUp { why, waited: None });
         Ok(false)
     }
 
-    /// Whether the registry answers the smallest question, whatever it says, as soon as it would connect.
-    async fn knock(&self) -> Result<(), RegistryError> {
+    /// Asks the smallest question, and answers why the registry seems to be away. Anything else that may be wrong is
+    /// found by the request that meets it.
+    async fn knock(&self) -> Result<Option<Absence>, RegistryError> {
         let call = empty(Method::GET, self.uri("")?);
-        let (request, limit) = (RequestFacts::of(&call.method, &call.uri), self.transport.connect_limit());
-        let Ok(reply) = tokio::time::timeout(limit, self.transport.send(call)).await else {
-            let fault = NetworkFault::Timeout { wait: Wait::Answer, limit };
-            return Err(RegistryError::Network { request, fault, source: None });
-        };
-        reply?.discard().await;
-        Ok(())
+        let limit = self.transport.connect_limit();
+        match tokio::time::timeout(limit, self.transport.send(call)).await {
+            Err(_) => Ok(Some(Absence::Network(NetworkFault::Timeout { wait: Wait::Answer, limit }))),
+            Ok(Err(RegistryError::Interrupted)) => Err(RegistryError::Interrupted),
+            Ok(Err(error)) => Ok(Absence::of(&error)),
+            Ok(Ok(reply)) => {
+                let server = reply.headers.get(SERVER).and_then(|server| server.to_str().ok()).and_then(tidy);
+                let found = Absence::answered(reply.status, server.as_deref());
+                reply.discard().await;
+                Ok(found)
+            }
+        }
     }
+}
+
+/// What comes after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: the error is final.
+    Stop,
+    /// Another attempt.
+    Again,
+    /// Another attempt, because the registry was away and answers again.
+    AfterOutage,
 }
 
 /// What people are told of an error that is not the end: one line, and what is wrong with an answer.
@@ -207,12 +329,6 @@ fn cause(error: &RegistryError) -> String {
         RegistryError::Protocol { request, violation } => format!("{request}: {violation}"),
         error => error.to_string(),
     }
-}
-
-/// Why there was no answer, where that may be so for everybody and may pass.
-fn silence(error: &RegistryError) -> Option<NetworkFault> {
-    let RegistryError::Network { fault, .. } = error else { return None };
-    matches!(Fault::of(error), Fault::Unreachable | Fault::Late | Fault::Cut).then(|| fault.clone())
 }
 
 #[cfg(test)]

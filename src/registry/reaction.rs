@@ -111,6 +111,7 @@ impl Fault {
             | RegistryError::Referrers { .. }
             | RegistryError::Stale { .. } => Self::Wrong,
             RegistryError::Overdue(_) => Self::Late,
+            RegistryError::Away { .. } => Self::Unreachable,
             refused => refused.refusal().map_or(Self::Wrong, |refused| {
                 let says = |code: &OciErrorCode| refused.refusal.names(code);
                 let status = refused.refusal.status;

@@ -14,17 +14,65 @@ pub struct RetryPolicy {
     pub delay: Duration,
     /// The longest time without progress, waits included.
     pub patience: Duration,
+    /// How long to wait for a registry that is away; zero is not at all. Without a value, [`DEFAULT_OUTAGE`] once the
+    /// registry has answered, and before that not at all: a wrong address is likelier than a bad moment.
+    pub away: Option<Duration>,
 }
+
+/// How long a registry that has answered is waited for when it is away. A Pod that restarts takes 30 to 60 s.
+pub const DEFAULT_OUTAGE: Duration = Duration::from_mins(2);
+/// The longest wait between two probes of a registry that is away: it may be back all this time.
+const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(8);
+/// The first wait, which doubles with each probe.
+const FIRST_PROBE_WAIT: Duration = Duration::from_millis(500);
+/// Outages without progress between them that one piece of work sits out.
+const MOST_OUTAGES: u32 = 5;
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 5, delay: Duration::from_millis(500), patience: Duration::from_mins(10) }
+        Self { attempts: 5, delay: Duration::from_millis(500), patience: Duration::from_mins(10), away: None }
     }
 }
 
 impl RetryPolicy {
     /// One attempt and no more.
-    pub const NEVER: Self = Self { attempts: 0, delay: Duration::ZERO, patience: Duration::ZERO };
+    pub const NEVER: Self =
+        Self { attempts: 0, delay: Duration::ZERO, patience: Duration::ZERO, away: Some(Duration::ZERO) };
+
+    /// Returns how long an outage is waited for, if at all; `met` says whether the registry has answered in this run.
+    pub(super) fn outage_limit(&self, met: bool) -> Option<Duration> {
+        match self.away {
+            Some(time) => Some(time).filter(|time| !time.is_zero()),
+            None => (met && self.attempts > 0).then_some(DEFAULT_OUTAGE),
+        }
+    }
+}
+
+/// The waits between the probes of one outage.
+#[derive(Debug)]
+pub(super) struct Outage {
+    limit: Duration,
+    next: Duration,
+    /// What the registry asked for, the first time.
+    asked: Option<Duration>,
+}
+
+impl Outage {
+    pub(super) fn new(limit: Duration, asked: Option<Duration>) -> Self {
+        Self { limit, next: FIRST_PROBE_WAIT, asked }
+    }
+
+    /// Returns the wait before the next probe, `elapsed` after the beginning; `None` when the limit has passed. The last
+    /// probe comes at the limit. `dice` is in `0.0..1.0`.
+    pub(super) fn wait(&mut self, elapsed: Duration, dice: f64) -> Option<Duration> {
+        let left = self.limit.saturating_sub(elapsed);
+        if left.is_zero() {
+            return None;
+        }
+        let wait = self.next.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0);
+        self.next = (self.next * 2).min(LONGEST_PROBE_WAIT);
+        Some(wait.max(self.asked.take().unwrap_or_default()).min(left))
+    }
 }
 
 /// A wait before another attempt.
@@ -46,21 +94,30 @@ pub(super) struct Budget {
     since: Option<Instant>,
     /// Whether one was forgiven since then.
     forgiven: bool,
+    /// Outages since then.
+    outages: u32,
 }
 
 impl Budget {
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        Self { policy, used: 0, since: None, forgiven: false }
+        Self { policy, used: 0, since: None, forgiven: false, outages: 0 }
     }
 
     /// The work got further than ever before: everything is there again.
     pub(super) fn recover(&mut self) {
-        (self.used, self.since, self.forgiven) = (0, None, false);
+        (self.used, self.since, self.forgiven, self.outages) = (0, None, false, 0);
     }
 
     /// Whether another attempt is free that is nobody's fault: one without progress, where there are attempts at all.
     pub(super) fn forgive(&mut self) -> bool {
         self.policy.attempts > 0 && !std::mem::replace(&mut self.forgiven, true)
+    }
+
+    /// Returns whether another attempt is free because the registry was away. The patience begins anew.
+    pub(super) fn outlast(&mut self) -> bool {
+        self.since = None;
+        self.outages += 1;
+        self.outages <= MOST_OUTAGES
     }
 
     /// The wait before the next attempt; `None` when there is none.
@@ -91,7 +148,7 @@ mod tests {
     use super::*;
 
     const POLICY: RetryPolicy =
-        RetryPolicy { attempts: 4, delay: Duration::from_secs(1), patience: Duration::from_mins(1) };
+        RetryPolicy { attempts: 4, delay: Duration::from_secs(1), patience: Duration::from_mins(1), away: None };
 
     fn waits(budget: &mut Budget, now: Instant, dice: f64) -> Vec<u64> {
         std::iter::from_fn(|| budget.spend(None, now, dice)).map(|pause| pause.wait.as_secs()).collect()
@@ -130,6 +187,53 @@ mod tests {
     }
 
     #[test]
+    fn how_long_an_outage_is_waited_for() {
+        let minute = Duration::from_mins(1);
+        let of = |attempts, away| RetryPolicy { attempts, away, ..POLICY };
+        for (policy, before, after) in [
+            (of(5, None), None, Some(DEFAULT_OUTAGE)),
+            (of(0, None), None, None),
+            (of(5, Some(Duration::ZERO)), None, None),
+            (of(5, Some(minute)), Some(minute), Some(minute)),
+            (of(0, Some(minute)), Some(minute), Some(minute)),
+            (RetryPolicy::NEVER, None, None),
+        ] {
+            assert_eq!([policy.outage_limit(false), policy.outage_limit(true)], [before, after], "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn probes_come_at_growing_waits_and_the_last_at_the_limit() {
+        let probes = |limit, asked: Option<u64>, dice| {
+            let mut outage = Outage::new(Duration::from_secs(limit), asked.map(Duration::from_secs));
+            let mut at = Duration::ZERO;
+            let mut times = Vec::new();
+            while let Some(wait) = outage.wait(at, dice) {
+                at += wait;
+                times.push(at.as_millis());
+            }
+            times
+        };
+        assert_eq!(probes(30, None, 1.0), [500, 1500, 3500, 7500, 15_500, 23_500, 30_000]);
+        assert_eq!(probes(3, None, 0.0), [250, 750, 1750, 3000]);
+        assert_eq!(probes(30, Some(20), 1.0), [20_000, 21_000, 23_000, 27_000, 30_000]);
+        assert_eq!(probes(30, Some(3600), 1.0), [30_000]);
+    }
+
+    #[test]
+    fn an_outage_costs_no_attempt_and_there_may_be_five_without_progress() {
+        let now = Instant::now();
+        let mut budget = Budget::new(POLICY);
+        budget.spend(None, now, 1.0).expect("the first");
+        assert!((0..MOST_OUTAGES).all(|_| budget.outlast()));
+        let later = now + Duration::from_hours(1);
+        assert_eq!(budget.spend(None, later, 1.0).expect("patience begins anew").attempt, 2);
+        assert!(!budget.outlast());
+        budget.recover();
+        assert!(budget.outlast());
+    }
+
+    #[test]
     fn what_the_registry_asks_for_is_a_lower_bound() {
         let now = Instant::now();
         let mut budget = Budget::new(POLICY);
@@ -152,7 +256,7 @@ mod tests {
         #[test]
         fn no_numbers_overflow(attempts in 0u32..80, delay in any::<u32>(), asked in any::<u32>(), dice in -1.0..2.0f64) {
             let delay = Duration::from_secs(u64::from(delay));
-            let mut budget = Budget::new(RetryPolicy { attempts, delay, patience: Duration::MAX });
+            let mut budget = Budget::new(RetryPolicy { attempts, delay, patience: Duration::MAX, away: None });
             let mut count = 0;
             while budget.spend(Some(Duration::from_secs(u64::from(asked))), Instant::now(), dice).is_some() {
                 count += 1;

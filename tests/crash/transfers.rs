@@ -67,7 +67,8 @@ impl Serve {
 }
 
 fn push(sandbox: &Sandbox, to: &str) -> Process {
-    Process::start(sandbox.command(&["idpbuilder-push", "app:v1", to, "--plain-http", "--retry-delay", "20ms"]))
+    let words = ["idpbuilder-push", "app:v1", to, "--plain-http", "--retry-delay", "20ms", "--wait-for-registry", "0"];
+    Process::start(sandbox.command(&words))
 }
 
 fn pull<'a>(from: &'a str, store: &'a str) -> [&'a str; 8] {

@@ -94,6 +94,33 @@ async fn an_ingress_keeps_torn_chunks_from_gitea() {
 }
 
 #[tokio::test]
+async fn a_stopped_push_behind_an_ingress_sends_little_again() {
+    // Sent in one request, all of it would be sent again: nginx passes on nothing of a request that it has not whole.
+    let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3), &[20 * MIB]);
+    let options = nginx::Options { max_body: 512 * MIB, read_timeout: 60, ..INGRESS };
+    let ingress = Nginx::start(pushing.lab.address(), &options);
+    let proxy = FaultProxy::start(ingress.address(), Link { rate: Some(3 * MIB), ..Link::default() });
+    let name = format!("{}/team/app:v1", proxy.host());
+    let config = || PushConfig { state: Some(pushing.state.path().to_owned()), ..push_config("app", &[&name], None) };
+    let stopped = async {
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+        while proxy.passed(Way::ToServer) < 11 * MIB && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        result = pushing.push_with(config()) => panic!("it was not stopped: {result:?}"),
+        () = stopped => {}
+    }
+    proxy.heal();
+    pushing.push_with(config()).await.expect("pushed");
+    assert_eq!(invariants::stored(&pushing.lab, "team/app", "v1", &pushing.image), Vec::<String>::new());
+    let again = proxy.passed(Way::ToServer) - pushing.size();
+    assert!(again <= 5 * MIB, "{again} bytes were sent again");
+    assert_eq!(blob_bytes(&pushing.lab.seen()), pushing.size(), "no byte reached the registry twice");
+}
+
+#[tokio::test]
 async fn a_commit_that_takes_longer_than_the_ingress_waits_is_found_by_asking() {
     let setup = Setup::of(profile::GITEA_1_24_3).script([script::first(Op::Commit, Fault::Pause(3000))]);
     let pushing = Pushing::of(setup, &[6 * MIB]).in_chunks_of(MIB);

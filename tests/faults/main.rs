@@ -9,6 +9,7 @@
 //! | `random` | 50 pushes through faults nobody thought of; 500 with `FAULT_NIGHTLY=1` |
 //! | `killed` | 12 pushes of the executable killed at any instant and run again; 100 with `FAULT_NIGHTLY=1` |
 //! | `pulling` | pulls whose blobs break off, lie about ranges, or are killed and run again |
+//! | `outages` | a registry that is away for a while, at each step of an upload |
 //! | `large` | a push over a link that breaks again and again; 3 GiB of it with `FAULT_NIGHTLY=1` |
 //!
 //! `FAULT_SEED=...` plays a random part again; a test that fails shows its seed.
@@ -35,6 +36,7 @@ mod checklist;
 mod killed;
 mod laboratory;
 mod large;
+mod outages;
 mod pulling;
 mod pushing;
 mod random;

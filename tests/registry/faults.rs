@@ -64,8 +64,8 @@ async fn every_kind_of_body_is_told() {
 
 #[tokio::test]
 async fn an_early_413_is_read_and_teaches_smaller_requests() {
-    const CEILING: u64 = 4 << 20;
-    let content = noise(40, 12 << 20);
+    const CEILING: u64 = 2 << 20;
+    let content = noise(40, 7 << 20);
     let server = taking(|request| {
         let length: u64 = request.header("content-length")?.parse().ok()?;
         let headers = vec![("Content-Type", "text/html".to_owned()), ("Connection", "close".to_owned())];
@@ -74,7 +74,7 @@ async fn an_early_413_is_read_and_teaches_smaller_requests() {
     let registry = registry(&server.host(), None);
     upload(&registry, &content).await.expect("sent in chunks");
     let methods: Vec<String> = server.seen().into_iter().map(|request| request.method).collect();
-    // 12 MiB and 6 MiB are too much, 3 MiB is not; each refused session is cancelled.
+    // 7 MiB and half of them are too much, a quarter is not; each refused session is cancelled.
     let expected =
         ["POST", "PUT", "DELETE", "POST", "PATCH", "DELETE", "POST", "PATCH", "PATCH", "PATCH", "PATCH", "PUT"];
     assert_eq!(methods, expected);
@@ -429,12 +429,18 @@ async fn a_blob_whose_size_is_not_told_is_measured() {
 
 #[tokio::test]
 async fn a_peer_that_takes_no_more_bytes_is_given_up() {
-    // Accepts connections in the kernel and reads nothing; only the first session's POST is answered.
+    // Accepts connections in the kernel and reads nothing: the second blob goes there. The first one shows that the link
+    // is fast, so that the second goes in requests that are larger than what the kernel keeps.
     let sink = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = sink.local_addr().expect("an address");
-    let server =
-        taking(move |request| (request.method == "POST").then(|| with(202, "Location", format!("http://{address}/u"))));
-    let error = upload(&impatient(&server.host()), &noise(47, 64 << 20)).await.expect_err("nothing is taken");
+    let posts = AtomicUsize::new(0);
+    let server = taking(move |request| {
+        let is_second = request.method == "POST" && posts.fetch_add(1, Ordering::Relaxed) == 1;
+        is_second.then(|| with(202, "Location", format!("http://{address}/u")))
+    });
+    let registry = impatient(&server.host());
+    upload(&registry, &noise(46, 4 << 20)).await.expect("taken");
+    let error = upload(&registry, &noise(47, 64 << 20)).await.expect_err("nothing is taken");
     let stall = fault(error);
     assert!(matches!(stall, NetworkFault::Timeout { wait: Wait::Stall, .. }), "{stall:?}");
 }

@@ -105,9 +105,9 @@ pub(crate) fn patient() -> Timeouts {
     Timeouts { connect: Duration::from_secs(10), answer: Duration::from_secs(30), stall: Duration::from_secs(30) }
 }
 
-/// As often as people get it, without their waits.
+/// As often as people get it, without their waits, and without waiting for a registry that is away.
 pub(crate) fn eager() -> RetryPolicy {
-    RetryPolicy { delay: Duration::from_millis(1), ..RetryPolicy::default() }
+    RetryPolicy { delay: Duration::from_millis(1), away: Some(Duration::ZERO), ..RetryPolicy::default() }
 }
 
 pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option<&Credential>) -> PushConfig {
@@ -184,6 +184,8 @@ impl Progress for Told {
             Event::Retry { cause, attempt, of, .. } => format!("retry {attempt} of {of}: {cause}"),
             Event::Resume { offset, .. } => format!("resume from {offset}"),
             Event::Rewind { offset, .. } => format!("rewind to {offset}"),
+            Event::Away { cause, limit } => format!("away for {} s: {cause}", limit.as_secs()),
+            Event::Expired { key } => format!("expired: {key}"),
             Event::Warning(text) => format!("warning: {text}"),
             _ => return,
         };
@@ -194,7 +196,7 @@ impl Progress for Told {
 /// One that is asked again, and who hears of it.
 pub(crate) fn persistent(host: &str) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
-    let persistence = Persistence { retry: eager(), state: None, progress: Arc::clone(&told) as _ };
+    let persistence = Persistence { retry: eager(), progress: Arc::clone(&told) as _, ..Persistence::default() };
     (registry(host, None).persisting(persistence), told)
 }
 

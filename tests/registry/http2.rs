@@ -146,7 +146,7 @@ async fn many_requests_at_once_survive_connections_that_end_in_order() {
 async fn refused_streams_are_sent_again_untold() {
     let (address, answered, _) = start(Manner::RefusesStreams).await;
     let told = Arc::new(Told::default());
-    let persistence = Persistence { retry: eager(), state: None, progress: Arc::clone(&told) as _ };
+    let persistence = Persistence { retry: eager(), progress: Arc::clone(&told) as _, ..Persistence::default() };
     for registry in [client(address), client(address).persisting(persistence)] {
         for number in 0..9u8 {
             let size = registry.head_blob("a/b", Digest::of(&[number])).await;

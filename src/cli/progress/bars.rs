@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ledger, again, exchange, lock, past, rate, resumed, warning};
+use super::{Ledger, again, away, exchange, expired, lock, past, rate, resumed, warning};
 use crate::cli::failure::Paint;
 use crate::progress::{Event, Outcome, Progress};
 use crate::text::{escaped, without_numbers};
@@ -33,6 +33,7 @@ struct State {
     ledger: Ledger,
     shown: BTreeMap<String, ProgressBar>,
     overall: Option<ProgressBar>,
+    closed: bool,
 }
 
 impl Bars {
@@ -44,13 +45,20 @@ impl Bars {
             ledger: Ledger::default(),
             shown: BTreeMap::new(),
             overall: None,
+            closed: false,
         };
         Self { paint, verbose, screen, state: Mutex::new(state) }
     }
 
+    /// Takes all bars off the screen. What is reported afterwards draws none.
+    pub(in crate::cli) fn close(&self) {
+        lock(&self.state).closed = true;
+        let _ = self.screen.clear();
+    }
+
     /// Draws what runs, once the work has lasted long enough to be worth it.
     fn draw(&self, state: &mut State) {
-        if state.started.elapsed() < QUIET_FOR {
+        if state.closed || state.started.elapsed() < QUIET_FOR {
             return;
         }
         for (key, transfer) in &state.ledger.active {
@@ -151,6 +159,8 @@ impl Progress for Bars {
             Event::Retry { key, cause, wait, attempt, of } => {
                 self.say(&again(state.ledger.label(key), cause, wait, (attempt, of)));
             }
+            Event::Away { cause, limit } => self.say(&away(cause, limit)),
+            Event::Expired { key } => self.say(&expired(state.ledger.label(Some(key)))),
             Event::End { key, outcome } => {
                 let transfer = state.ledger.end(key);
                 if let Some(bar) = state.shown.remove(key) {
@@ -172,7 +182,7 @@ impl Progress for Bars {
                 }
             }
             Event::Warning(text) => self.write(&warning(self.paint, text)),
-            Event::Summary(_) | Event::Stored(_) => {}
+            Event::Summary(_) | Event::Stored(_) | Event::Kept { .. } => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     self.say(&exchange::line(exchange));

@@ -215,7 +215,15 @@ impl Progress for Json {
                 };
                 self.write(&JsonLine { outcome: Some(name), ..JsonLine::of("end", key, &transfer) });
             }
-            Event::Stored(_) => {}
+            Event::Away { cause, limit } => {
+                let wait = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+                self.write(&JsonLine { message: Some(cause), wait, ..JsonLine::bare("away") });
+            }
+            Event::Expired { key } => {
+                let Some((key, transfer)) = ledger.active.get_key_value(key) else { return };
+                self.write(&JsonLine::of("expired", key, transfer));
+            }
+            Event::Stored(_) | Event::Kept { .. } => {}
             Event::Summary(summary) => self.write(&SummaryLine::of(summary)),
             Event::Warning(text) => {
                 self.write(&JsonLine { message: Some(&without_numbers(text)), ..JsonLine::bare("warning") });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::failure::{Failure, Outcome};
+use super::super::failure::{Failure, Kind, Outcome};
 use super::super::signals::Signal;
 use crate::image::Reference;
 use crate::push::{Incomplete, PushError, PushOutcome, Undone};
@@ -40,6 +40,16 @@ impl<T> Report<T> {
             Some(signal) => Self { failure: Some(Failure::stopped_by(signal)), ..self },
             None => self,
         }
+    }
+
+    /// Returns the same report; where a signal stopped the push, it says what the next one can go on with.
+    #[must_use]
+    pub(super) fn continued(self, how: Option<String>) -> Self {
+        let failure = match (self.failure, how) {
+            (Some(failure), Some(how)) if failure.kind() == Kind::Interrupted => Some(failure.continued(&how)),
+            (failure, _) => failure,
+        };
+        Self { failure, ..self }
     }
 
     /// How the command ends.
@@ -124,7 +134,7 @@ impl std::error::Error for Several {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::failure::{Kind, Paint};
+    use super::super::super::failure::Paint;
     use super::*;
     use crate::image::Digest;
 
@@ -150,6 +160,23 @@ mod tests {
         assert!(text.starts_with("error: `r.io/a:1` stands for nothing after the push"), "{text}");
         let (code, text) = rendered(vec![undone(&["r.io/a:1", "r.io/b:1"], |_| PushError::Interrupted)]);
         assert_eq!((code, text.as_str()), (Kind::Interrupted.code(), "error: interrupted\n"));
+    }
+
+    #[test]
+    fn an_interrupted_push_says_how_it_goes_on() {
+        let interrupted = |how: Option<&str>| {
+            let failed = vec![undone(&["r.io/a:1"], |_| PushError::Interrupted)];
+            let report: Report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
+            let report = report.stopped_by(Some(Signal::Interrupt)).continued(how.map(str::to_owned));
+            let failure = report.end().expect_err("it was stopped");
+            (failure.code(), failure.render(Paint(false)))
+        };
+        assert_eq!(interrupted(None), (130, "error: interrupted\n".to_owned()));
+        assert_eq!(interrupted(Some("run it")), (130, "error: interrupted; run it\n".to_owned()));
+        let lost: Report =
+            Report::from(Err(Incomplete { done: Vec::new(), failed: vec![undone(&["r.io/a:1"], lost)] }));
+        let lost = lost.continued(Some("run it".to_owned())).end().expect_err("it failed").render(Paint(false));
+        assert!(!lost.contains("run it"), "{lost}");
     }
 
     #[test]

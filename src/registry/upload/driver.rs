@@ -50,7 +50,7 @@ pub(super) struct Upload<'a> {
     /// Bytes that an earlier run had sent.
     pub(super) resumed: u64,
     /// Whether a commit failed while others were under way.
-    crowded: bool,
+    pub(super) crowded: bool,
     /// Bytes sent since the connection last broke.
     pub(super) between: u64,
 }
@@ -109,8 +109,11 @@ impl Registry {
                 return Ok(Uploaded::Sent { resumed: upload.resumed });
             }
             let done = if matches!(step, Step::StartOver | Step::Renew) {
-                let again = step == Step::StartOver;
-                if again && let Err(error) = self.start_over(upload).await {
+                // What another run lost is said once, by its name.
+                let again = step == Step::StartOver && upload.starts > 0;
+                if step == Step::StartOver
+                    && let Err(error) = self.start_over(&session, upload).await
+                {
                     self.give_up(&session, upload, &error).await;
                     return Err(error);
                 }

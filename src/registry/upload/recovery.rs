@@ -14,8 +14,10 @@ use super::driver::Upload;
 use super::limits::Pace;
 use super::range::Count;
 use super::session::UploadSession;
+use crate::progress::Event;
 use crate::registry::error::{Refused, RegistryError, Violation};
 use crate::registry::journal::Entry;
+use crate::registry::persist::Next;
 use crate::registry::reaction::{Fault, Operation, Reaction};
 use crate::registry::retry::{Budget, RetryPolicy};
 use crate::registry::{Registry, Uri};
@@ -65,7 +67,7 @@ impl Attempts {
     /// Those of a blob with `size` bytes.
     pub(super) fn new(policy: RetryPolicy, size: u64) -> Self {
         let patience = policy.patience.max(ADJUSTING);
-        let adjusting = RetryPolicy { attempts: MOST_ADJUSTMENTS, delay: Duration::ZERO, patience };
+        let adjusting = RetryPolicy { attempts: MOST_ADJUSTMENTS, delay: Duration::ZERO, patience, ..policy };
         Self {
             retries: Budget::new(policy),
             adjustments: Budget::new(adjusting),
@@ -109,6 +111,7 @@ impl Registry {
         upload: &mut Upload<'_>,
     ) -> Result<(), RegistryError> {
         let in_flight = session.in_flight();
+        let mut torn = None;
         match self.reaction(operation, &error) {
             // Not every registry tells how far it is; our own count has to do.
             Reaction::Fail if operation == Operation::Status && is_unknown(&error) => {
@@ -141,9 +144,7 @@ impl Registry {
             Reaction::Inquire => {
                 let sent = upload.meter.position().saturating_sub(session.offset().unwrap_or(0)).min(in_flight);
                 if in_flight > 0 && !matches!(Fault::of(&error), Fault::Status(status) if status.as_u16() < 500) {
-                    let between = upload.between + sent;
-                    self.learn(|pace| pace.broke(sent, began.elapsed(), between));
-                    upload.between = 0;
+                    torn = Some((sent, began.elapsed()));
                 }
                 let status = error.refusal().map(|refused| refused.refusal.status);
                 upload.attempts.torn |= status.is_none_or(|status| status.as_u16() != 500);
@@ -167,24 +168,38 @@ impl Registry {
         }
         let asked = matches!(operation, Operation::Status | Operation::Ask);
         if session.is_over() || session.has_vanished() {
+            self.broke(torn, upload);
             // Where a question found it out, what led to the question was paid for.
             if !asked || upload.attempts.cause.is_none() {
                 upload.attempts.cause = Some(Cause { error, paid: false });
             }
             return Ok(());
         }
-        let paused = self.pause(&mut upload.attempts.retries, upload.meter.key(), &error).await?;
+        let next = self.recover(&mut upload.attempts.retries, upload.meter.key(), &error).await?;
+        if next == Next::AfterOutage {
+            // Neither the link nor the number of commits was the reason.
+            upload.crowded = false;
+        } else {
+            self.broke(torn, upload);
+        }
         // What happened to the bytes says more than what happened to a question about them.
         let error = match upload.attempts.cause.take() {
             Some(cause) if asked => cause.error,
             _ => error,
         };
-        if !paused {
+        if next == Next::Stop {
             return Err(error);
         }
         // A connection that was kept too long explains nothing.
         upload.attempts.cause = Some(Cause { error, paid: true }).filter(|cause| !cause.error.is_stale());
         Ok(())
+    }
+
+    /// Takes in that a request broke of which so many bytes went out in that time.
+    fn broke(&self, torn: Option<(u64, Duration)>, upload: &mut Upload<'_>) {
+        let Some((sent, time)) = torn else { return };
+        let between = std::mem::take(&mut upload.between) + sent;
+        self.learn(|pace| pace.broke(sent, time, between));
     }
 
     /// Tells why the next request is made otherwise.
@@ -210,9 +225,20 @@ impl Registry {
     }
 
     /// Whether an upload whose session is no good any more may begin again, and waits for it; else the reason.
-    pub(super) async fn start_over(&self, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
+    pub(super) async fn start_over(
+        &self,
+        session: &UploadSession,
+        upload: &mut Upload<'_>,
+    ) -> Result<(), RegistryError> {
         let (sent, key) = (upload.meter.position(), upload.meter.key());
         let attempts = &mut upload.attempts;
+        if upload.starts == 0 && session.is_lost() {
+            // An earlier run's: the registry has removed it meanwhile, as all registries do.
+            attempts.cause = None;
+            if let Some(key) = key {
+                self.persistence.progress.emit(Event::Expired { key });
+            }
+        }
         if let Some(Cause { error, paid }) = attempts.cause.take() {
             let may = attempts.given_up < attempts.size.saturating_mul(MOST_GIVEN_UP)
                 && (paid
@@ -236,7 +262,14 @@ impl Registry {
         // The first upload that meets a full storage stops the others, whose bytes are in the way as well.
         let starved = self.starved.fetch_or(fate == Fate::FreesStorage, Ordering::Relaxed);
         let kept = upload.entry.as_ref().is_some_and(Entry::is_kept);
-        if fate == Fate::Keep && !starved && kept && session.offset().is_some() {
+        if fate == Fate::Keep
+            && !starved
+            && kept
+            && let Some(offset) = session.offset()
+        {
+            if let Some(key) = upload.meter.key() {
+                self.persistence.progress.emit(Event::Kept { key, offset });
+            }
             return;
         }
         self.cancel(upload.repository, session).await;
@@ -290,7 +323,8 @@ mod tests {
     use crate::registry::answer::Refusal;
     use crate::registry::error::RequestFacts;
 
-    const POLICY: RetryPolicy = RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1) };
+    const POLICY: RetryPolicy =
+        RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1), away: None };
 
     fn spends(budget: &mut Budget) -> bool {
         budget.spend(None, Instant::now(), 0.5).is_some()

@@ -282,6 +282,11 @@ impl UploadSession {
         matches!(self.state, State::Poisoned { .. } | State::Lost)
     }
 
+    /// Whether the registry knows no such session.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
     /// Whether it is gone, and the commit may be why.
     pub(super) fn has_vanished(&self) -> bool {
         self.state == State::Vanished

@@ -1,5 +1,8 @@
 //! Scripts: which request meets which fault. Values only; `handler` and `serve` carry them out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// What a request asks a registry for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Op {
@@ -236,6 +239,33 @@ pub(crate) struct Playing {
     rules: Vec<(Rule, u32)>,
     /// Bodies of more bytes are refused from the head alone, as by a proxy in front.
     ceiling: Option<(u64, Answer)>,
+    outage: Option<Outage>,
+}
+
+/// From a request on, every request meets a fault, until a clock has gone on by so much.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    /// What begins it: that request for that, counted from one.
+    pub(crate) from: (Op, u32),
+    pub(crate) fault: Fault,
+    /// Milliseconds.
+    pub(crate) lasts: u64,
+    /// Milliseconds that have passed.
+    pub(crate) clock: Arc<AtomicU64>,
+    /// Requests that match, and when it is over once it has begun.
+    pub(crate) seen: u32,
+    pub(crate) until: Option<u64>,
+}
+
+impl Outage {
+    fn meets(&mut self, op: Op) -> Option<Fault> {
+        let now = self.clock.load(Ordering::SeqCst);
+        if self.until.is_none() && self.from.0 == op {
+            self.seen += 1;
+            self.until = (self.seen == self.from.1).then_some(now + self.lasts);
+        }
+        self.until.filter(|until| now < *until).map(|_| self.fault.clone())
+    }
 }
 
 /// A request as rules see it.
@@ -249,12 +279,17 @@ pub(crate) struct Seen<'a> {
 
 impl Playing {
     pub(crate) fn new(script: Script) -> Self {
-        Self { rules: script.into_iter().map(|rule| (rule, 0)).collect(), ceiling: None }
+        Self { rules: script.into_iter().map(|rule| (rule, 0)).collect(), ceiling: None, outage: None }
     }
 
     /// Rules added while the script runs come after those that are there.
     pub(crate) fn add(&mut self, rule: Rule) {
         self.rules.push((rule, 0));
+    }
+
+    /// Everything is away for a while.
+    pub(crate) fn outage(&mut self, outage: Outage) {
+        self.outage = Some(outage);
     }
 
     /// Drops all rules: from now on nothing is scripted.
@@ -269,6 +304,9 @@ impl Playing {
 
     /// The fault for a request. Every rule counts what it matches; the first whose turn it is decides.
     pub(crate) fn next(&mut self, seen: Seen<'_>) -> Option<Fault> {
+        if let Some(fault) = self.outage.as_mut().and_then(|outage| outage.meets(seen.op)) {
+            return Some(fault);
+        }
         let carried = seen.body.1 - seen.body.0;
         let over = self.ceiling.as_ref().filter(|(bytes, _)| carried > *bytes);
         let mut chosen = over.map(|(_, refusal)| Fault::Early(0, refusal.clone()));
