@@ -34,6 +34,22 @@ const OWN_FILES: &str = "/dev/fd";
 /// Links one after the other that the system follows.
 const MAX_LINKS: usize = 40;
 
+/// Returns whether `file` is on a local file system that takes fine times from the kernel itself.
+#[cfg(target_os = "linux")]
+pub fn has_fine_times(file: std::os::fd::BorrowedFd<'_>) -> bool {
+    /// ext4 (and those before it), XFS, Btrfs, tmpfs, overlays, ZFS, F2FS.
+    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010];
+    let Ok(kind) = rustix::fs::fstatfs(file).map(|found| found.f_type) else { return false };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "all magic numbers have 32 bits")]
+    LOCAL.contains(&(kind as u32))
+}
+
+/// The same where nothing is known of file systems.
+#[cfg(not(target_os = "linux"))]
+pub fn has_fine_times(_: std::os::fd::BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// Creates `path` and its missing parents for the owner alone (0700), and makes them durable.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     let create = || DirBuilder::new().mode(0o700).create(path);

@@ -167,6 +167,7 @@ impl Bases<'_> {
             rates: self.transfer.rates(),
             proxies: proxies(self.ui),
             blob_hosts: self.blobs.hosts()?,
+            verify: false,
         };
         let progress = std::sync::Arc::clone(&self.progress);
         let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;

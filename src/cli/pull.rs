@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Blobs to fetch at the same time
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
+    /// Read the blobs that the store has, also where their files did not change since they were written
+    #[arg(long)]
+    verify: bool,
     /// Write the manifest's digest to FILE
     #[arg(long, visible_alias = "digest-file", value_name = "FILE")]
     digestfile: Option<PathBuf>,
@@ -84,6 +87,7 @@ impl Run for Args {
                 rates: self.transfer.rates(),
                 proxies: proxies(ui),
                 blob_hosts: self.blobs.hosts()?,
+                verify: self.verify,
             };
             let progress = Arc::clone(&progress);
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };

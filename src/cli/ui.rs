@@ -253,7 +253,7 @@ impl Ui {
 
     pub(super) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {
         let settings = self.settings(store_flag)?;
-        Ok(ImageStore::open(&settings.store.value)?.with_interrupt(self.interrupt.clone()))
+        Ok(ImageStore::open(&settings.store.value)?.with_interrupt(self.interrupt.clone()).with_verified())
     }
 
     /// The listener for long work.

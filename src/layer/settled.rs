@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::context::{Entry, Kind};
+use crate::fs;
 
 /// How long a file must have been left alone before it is read for its layer to be kept: longer than a tick of the
 /// clock that its file system takes times from. What is written within the same tick would look the same.
@@ -69,22 +70,11 @@ fn since_epoch((seconds, nanoseconds): (i64, i64)) -> Option<Duration> {
     Some(Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?))
 }
 
-#[cfg(target_os = "linux")]
 fn device_with_fine_times(root: BorrowedFd<'_>) -> Option<u64> {
-    /// ext4 (and those before it), XFS, Btrfs, tmpfs, overlays, ZFS, F2FS: all take the kernel's own time.
-    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010];
-    let kind = rustix::fs::fstatfs(root).ok()?.f_type;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "all magic numbers have 32 bits")]
-    let is_local = LOCAL.contains(&(kind as u32));
-    if !is_local {
+    if !fs::has_fine_times(root) {
         return None;
     }
     Some(rustix::fs::fstat(root).ok()?.st_dev)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn device_with_fine_times(_: BorrowedFd<'_>) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

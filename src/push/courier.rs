@@ -7,7 +7,7 @@ use super::plan::BlobStep;
 use super::{BlobOutcome, PushError};
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Event, Outcome, Phase, Progress};
-use crate::registry::{Meter, Registry, RegistryError, Uploaded};
+use crate::registry::{BlobSource, Meter, Registry, RegistryError, Uploaded};
 use crate::store::{ImageStore, StoreError};
 
 /// Where blobs come from and go to.
@@ -35,15 +35,16 @@ impl Courier<'_> {
                 Ok(Uploaded::Exists)
             }
             BlobStep::Mount { .. } | BlobStep::Upload => {
-                let (store, digest, size) = (self.store.clone(), blob.digest, blob.size);
-                let source = move |offset| {
-                    let file = store.open_blob(digest).map_err(StoreError::into_io)?;
-                    let mut file = file.ok_or(io::ErrorKind::NotFound)?;
-                    file.seek(SeekFrom::Start(offset))?;
-                    Ok(Box::new(file.take(size.saturating_sub(offset))) as Box<dyn Read + Send>)
-                };
+                let is_verified = self.store.is_verified(blob);
+                let hashing = if is_verified { None } else { self.store.hashing(blob) };
+                let source = StoredBlob { store: self.store.clone(), blob: blob.clone(), is_verified };
                 let meter = Meter::new(Arc::clone(self.progress), &key);
-                self.registry.upload_blob(self.repository, blob, Arc::new(source), &meter).await
+                let uploaded = self.registry.upload_blob(self.repository, blob, Arc::new(source), &meter).await;
+                // All bytes were hashed, also those that an earlier run had sent.
+                if let (Ok(Uploaded::Sent { .. }), Some(hashing)) = (&uploaded, hashing) {
+                    hashing.passed();
+                }
+                uploaded
             }
         };
         let outcome = match &result {
@@ -64,5 +65,29 @@ impl Courier<'_> {
     /// The error for a blob of the store that cannot be read.
     pub(super) fn unreadable(&self, digest: Digest, source: io::Error) -> PushError {
         PushError::Store(StoreError::io("read", &self.store.blob_path(digest), source))
+    }
+}
+
+/// A blob of the store as a source of bytes.
+struct StoredBlob {
+    store: ImageStore,
+    blob: Descriptor,
+    /// Whether its file was the one that was hashed when it was written.
+    is_verified: bool,
+}
+
+impl BlobSource for StoredBlob {
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let file = self.store.open_blob(self.blob.digest).map_err(StoreError::into_io)?;
+        let mut file = file.ok_or(io::ErrorKind::NotFound)?;
+        if self.is_verified && !self.store.is_verified_file(&self.blob, &file) {
+            return Err(io::Error::other("the file changed while it was sent"));
+        }
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file.take(self.blob.size.saturating_sub(offset))))
+    }
+
+    fn is_verified(&self) -> bool {
+        self.is_verified
     }
 }

@@ -11,6 +11,7 @@ mod breaker;
 mod challenge;
 mod clock;
 mod commits;
+mod content_check;
 mod contents;
 mod download;
 mod encoding;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::partial::Partial;
 use super::unpublished::Unpublished;
+use super::verified::{Identity, Verified};
 use crate::fs::{Directory, TemporaryFile};
 use crate::image::{Descriptor, Digest, Hasher};
 
@@ -31,6 +32,7 @@ pub struct BlobDraft {
     draft: Draft,
     blobs: Directory,
     unpublished: Option<Arc<Unpublished>>,
+    verified: Option<Arc<Verified>>,
     written: u64,
     /// Bytes that the system is writing to the disk already, or has written.
     ahead: u64,
@@ -59,10 +61,11 @@ impl BlobDraft {
         temporary: &Directory,
         blobs: &Directory,
         unpublished: Option<Arc<Unpublished>>,
+        verified: Option<Arc<Verified>>,
     ) -> Result<Self, StoreError> {
         let file = temporary.temporary_file(PREFIX);
         let file = file.map_err(|source| StoreError::io("create a file in", temporary.path(), source))?;
-        Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), unpublished, written: 0, ahead: 0 })
+        Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), unpublished, verified, written: 0, ahead: 0 })
     }
 
     /// Has the disk begin with what was written lately. Nothing depends on whether it does.
@@ -88,6 +91,8 @@ impl BlobDraft {
         let path = self.blobs.path().join(&name);
         let failed = |source| StoreError::io("write blob", &path, source);
         self.draft.file().sync_all().map_err(failed)?;
+        // The file itself, whatever has its name afterwards.
+        let file = self.verified.as_ref().and_then(|_| self.draft.file().try_clone().ok());
         let unpublished = self.unpublished.take().filter(|_| !self.blobs.has(&name));
         match self.draft {
             Draft::Temporary(file) => file.persist(&self.blobs, &name).map_err(failed)?,
@@ -95,6 +100,9 @@ impl BlobDraft {
         }
         if let Some(unpublished) = unpublished {
             unpublished.note(digest);
+        }
+        if let (Some(verified), Some(file)) = (&self.verified, file) {
+            verified.note_written(digest, &file);
         }
         self.blobs.sync().map_err(failed)
     }
@@ -135,9 +143,10 @@ impl BlobWriter {
     }
 
     /// Goes on behind the bytes that `prefix` was fed from the file.
-    pub(super) fn resume(partial: Partial, blobs: Directory, prefix: Hasher) -> Self {
+    pub(super) fn resume(partial: Partial, blobs: Directory, prefix: Hasher, verified: Option<Arc<Verified>>) -> Self {
         let written = prefix.count();
-        let draft = BlobDraft { draft: Draft::Kept(partial), blobs, unpublished: None, written, ahead: written };
+        let draft =
+            BlobDraft { draft: Draft::Kept(partial), blobs, unpublished: None, verified, written, ahead: written };
         Self { draft, hasher: prefix }
     }
 
@@ -207,12 +216,16 @@ pub struct BlobReader {
     path: PathBuf,
     expected: (Digest, u64),
     hasher: Option<Hasher>,
+    verified: Option<Arc<Verified>>,
+    /// The file's identity before it was read.
+    identity: Option<Identity>,
 }
 
 impl BlobReader {
-    pub(super) fn new(file: File, path: PathBuf, descriptor: &Descriptor) -> Self {
+    pub(super) fn new(file: File, path: PathBuf, descriptor: &Descriptor, verified: Option<Arc<Verified>>) -> Self {
         let expected = (descriptor.digest, descriptor.size);
-        Self { file: file.take(descriptor.size), path, expected, hasher: Some(Hasher::default()) }
+        let identity = verified.as_ref().and_then(|_| Identity::of_file(&file));
+        Self { file: file.take(descriptor.size), path, expected, hasher: Some(Hasher::default()), verified, identity }
     }
 
     /// The store's error behind one that `read` returned.
@@ -244,6 +257,9 @@ impl Read for BlobReader {
             }
             if found != digest {
                 return Err(io::Error::other(StoreError::BlobDigest { expected: digest, found }));
+            }
+            if let Some(verified) = &self.verified {
+                verified.note_read(digest, self.file.get_ref(), self.identity);
             }
         }
         Ok(0)

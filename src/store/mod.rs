@@ -17,6 +17,7 @@ mod resolve;
 mod scratch;
 mod tree;
 mod unpublished;
+mod verified;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -34,6 +35,7 @@ pub use scratch::Scratch;
 pub use tree::{Image, ImageTree};
 
 use unpublished::Unpublished;
+use verified::{Identity, Verified};
 
 use crate::fs::{self, Directory, FileLock, Hold, Name};
 use crate::image::{Descriptor, Digest, LayoutMarker, MAX_DOCUMENT_BYTES, strict};
@@ -67,6 +69,8 @@ pub struct ImageStore {
     interrupt: Interrupt,
     /// The new blobs of the operation that this store is used for, where they go with it.
     unpublished: Option<Arc<Unpublished>>,
+    /// Which files of blobs need not be hashed again.
+    verified: Option<Arc<Verified>>,
 }
 
 /// The open directories of a layout.
@@ -75,6 +79,22 @@ struct Layout {
     root: Directory,
     /// `blobs/sha256`, opened when it is first needed: a layout made by another tool may have none yet.
     blobs: OnceLock<Directory>,
+}
+
+/// A stored blob while it is hashed outside of the store.
+#[derive(Debug)]
+pub struct Hashing {
+    verified: Arc<Verified>,
+    digest: Digest,
+    file: File,
+    before: Option<Identity>,
+}
+
+impl Hashing {
+    /// Notes that all of the blob was read and has its digest.
+    pub fn passed(self) {
+        self.verified.note_read(self.digest, &self.file, self.before);
+    }
 }
 
 /// The right to rely on blobs staying where they are, until dropped.
@@ -110,7 +130,7 @@ impl ImageStore {
     }
 
     fn on(layout: Arc<Layout>) -> Self {
-        Self { layout, patience: DEFAULT_PATIENCE, interrupt: Interrupt::default(), unpublished: None }
+        Self { layout, patience: DEFAULT_PATIENCE, interrupt: Interrupt::default(), unpublished: None, verified: None }
     }
 
     /// The same store with another limit on waiting for locks.
@@ -125,6 +145,34 @@ impl ImageStore {
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
+    }
+
+    /// Returns the same store, which keeps records of blobs that need not be hashed again.
+    #[must_use]
+    pub fn with_verified(mut self) -> Self {
+        self.verified = Some(Arc::new(Verified::new(self.layout.root.clone())));
+        self
+    }
+
+    /// Opens the blob to be hashed elsewhere, so that [`Hashing::passed`] can note the result.
+    pub fn hashing(&self, blob: &Descriptor) -> Option<Hashing> {
+        let verified = Arc::clone(self.verified.as_ref()?);
+        let file = self.open_blob(blob.digest).ok()??;
+        let before = Identity::of_file(&file);
+        Some(Hashing { verified, digest: blob.digest, file, before })
+    }
+
+    /// Returns whether the blob's file is the one whose content was hashed when it was written, or read since.
+    pub fn is_verified(&self, blob: &Descriptor) -> bool {
+        let file = self.open_blob(blob.digest).ok().flatten();
+        file.is_some_and(|file| self.is_verified_file(blob, &file))
+    }
+
+    /// The same for an open file of the blob.
+    pub fn is_verified_file(&self, blob: &Descriptor, file: &File) -> bool {
+        let size = file.metadata().map(|metadata| metadata.len());
+        size.is_ok_and(|size| size == blob.size)
+            && self.verified.as_ref().is_some_and(|verified| verified.knows(blob.digest, file))
     }
 
     fn lock(&self, name: &str, hold: Hold) -> Result<FileLock, StoreError> {
@@ -266,7 +314,7 @@ impl ImageStore {
         };
         let metadata = file.metadata().map_err(|source| StoreError::io("read", &path, source))?;
         check_size(descriptor, Some(metadata.len()))?;
-        Ok(BlobReader::new(file, path, descriptor))
+        Ok(BlobReader::new(file, path, descriptor, self.verified.clone()))
     }
 
     /// Reads a manifest, index or configuration whole and checks its digest.
@@ -320,7 +368,7 @@ impl ImageStore {
 
     /// The same for who hashes the bytes elsewhere.
     pub fn draft_blob(&self, _lease: &Lease) -> Result<BlobDraft, StoreError> {
-        BlobDraft::create(&self.make_temporary()?, self.make_blobs()?, self.unpublished.clone())
+        BlobDraft::create(&self.make_temporary()?, self.make_blobs()?, self.unpublished.clone(), self.verified.clone())
     }
 
     /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.

@@ -99,7 +99,9 @@ impl ImageStore {
             io::Result::Ok(prefix.map(|prefix| (partial, prefix)))
         };
         match found() {
-            Ok(Some((partial, prefix))) => Ok(BlobWriter::resume(partial, blobs.clone(), prefix)),
+            Ok(Some((partial, prefix))) => {
+                Ok(BlobWriter::resume(partial, blobs.clone(), prefix, self.verified.clone()))
+            }
             // What cannot be kept is received without.
             Ok(None) | Err(_) => keeping.write_blob(lease),
         }

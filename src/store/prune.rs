@@ -75,6 +75,9 @@ impl ImageStore {
     fn remove_unless(&self, reachable: &BTreeSet<Digest>) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
         for (digest, size) in self.unreached(reachable)? {
+            if let Some(verified) = &self.verified {
+                verified.forget(digest);
+            }
             let removed = self.blobs().and_then(|blobs| blobs.remove_file(digest.hex()));
             removed.map_err(|source| StoreError::io("remove", &self.blob_path(digest), source))?;
             pruned.blobs += 1;

@@ -173,7 +173,7 @@ impl Disk {
         }
         let lost = self.files.remove(from);
         // What is kept to be faster can be made anew.
-        if to.components().any(|part| part.as_os_str() == "cache") {
+        if to.components().any(|part| part.as_os_str() == "cache" || part.as_os_str() == ".verified") {
             return;
         }
         if lost.is_some() {
@@ -218,7 +218,9 @@ impl Disk {
                 // Locks and temporary files are nothing that lasts.
                 let passing = name.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
                 if !passing
-                    && !directory.components().any(|part| part.as_os_str() == "cache" || part.as_os_str() == ".tmp")
+                    && !directory.components().any(|part| {
+                        part.as_os_str() == "cache" || part.as_os_str() == ".tmp" || part.as_os_str() == ".verified"
+                    })
                 {
                     self.broken.push(format!("the name {} is not on the disk", shown(name)));
                 }

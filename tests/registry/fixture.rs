@@ -148,6 +148,7 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
         proxies: Proxies::default(),
         retry: eager(),
         rates: RateLimits::default(),
+        verify: false,
     }
 }
 

@@ -8,8 +8,9 @@ use super::open::Begun;
 use super::range::Count;
 use super::recovery::{Attempts, Mishap};
 use super::session::{Step, UploadSession};
-use crate::image::{Descriptor, Hasher};
+use crate::image::Descriptor;
 use crate::registry::body::BlobSource;
+use crate::registry::content_check::ContentCheck;
 use crate::registry::error::RegistryError;
 use crate::registry::journal::Entry;
 use crate::registry::reaction::{Fault, Operation};
@@ -39,7 +40,7 @@ pub(super) struct Upload<'a> {
     pub(super) source: Arc<dyn BlobSource>,
     pub(super) meter: &'a Meter,
     /// Has seen all acknowledged bytes.
-    pub(super) hasher: Hasher,
+    pub(super) hasher: ContentCheck,
     pub(super) attempts: Attempts,
     /// Its place in the journal, if it has one.
     pub(super) entry: Option<Entry>,
@@ -72,12 +73,13 @@ impl Registry {
         if turn.waited && self.head_blob(repository, blob.digest).await? == Some(blob.size) {
             return Ok(Uploaded::Exists);
         }
+        let hasher = ContentCheck::new(source.is_verified());
         let mut upload = Upload {
             repository,
             blob,
             source,
             meter,
-            hasher: Hasher::default(),
+            hasher,
             attempts: Attempts::new(self.persistence.retry, blob.size),
             entry: self.entry(repository, blob),
             starts: 0,
@@ -216,7 +218,7 @@ impl Registry {
 impl Upload<'_> {
     /// Nothing of the last session is of any use; `again` where that is a loss.
     fn forget(&mut self, again: bool) {
-        self.hasher = Hasher::default();
+        self.hasher = self.hasher.restarted();
         self.resumed = 0;
         if again {
             self.meter.start_over();

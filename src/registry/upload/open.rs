@@ -8,7 +8,6 @@ use oci_client::errors::OciErrorCode;
 use super::driver::{Upload, Uploaded};
 use super::session::UploadSession;
 use super::transfer::octets;
-use crate::image::Hasher;
 use crate::registry::body::{Part, Payload};
 use crate::registry::http::{Call, Reply};
 use crate::registry::reaction::Operation;
@@ -95,7 +94,8 @@ impl Registry {
         let uri =
             self.uploads(upload.repository, &[("mount", &digest.to_string()), ("digest", &digest.to_string())])?;
         // Counted once it is known to be taken.
-        let part = Part { hasher: Hasher::default(), meter: Meter::silent(), ..upload.part(0, upload.blob.size) };
+        let part =
+            Part { hasher: upload.hasher.restarted(), meter: Meter::silent(), ..upload.part(0, upload.blob.size) };
         let post = async || {
             let payload = Payload::Part(part.clone());
             let call = Call { method: Method::POST, uri: uri.clone(), headers: octets(), payload };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::Upload;
 use super::session::UploadSession;
-use crate::image::{Descriptor, Hasher};
+use crate::image::Descriptor;
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
 use crate::registry::journal::{Entry, Journal};
@@ -56,10 +56,10 @@ impl Registry {
 
     /// Brings the hash to `offset`, reading what was sent in another run or arrived without an answer.
     pub(super) async fn hash_up_to(&self, offset: u64, upload: &mut Upload<'_>) -> Result<(), RegistryError> {
-        if upload.hasher.count() == offset {
+        if upload.hasher.count() == offset || upload.hasher.skip_to(offset) {
             return Ok(());
         }
-        let mut hasher = if upload.hasher.count() < offset { upload.hasher.clone() } else { Hasher::default() };
+        let mut hasher = if upload.hasher.count() < offset { upload.hasher.clone() } else { upload.hasher.restarted() };
         let (source, digest) = (Arc::clone(&upload.source), upload.blob.digest);
         let stop = self.transport.stop();
         let hashing = tokio::task::spawn_blocking(move || {

@@ -60,7 +60,7 @@ impl Registry {
         let uri = origin::with_query(location, "digest", &digest.to_string())
             .map_err(|reason| RegistryError::protocol(&Method::PUT, location, Violation::Location(reason)))?;
         let reply = if start == size {
-            let found = upload.hasher.clone().finish().0;
+            let found = upload.hasher.digest(digest);
             if found != digest {
                 return Err(RegistryError::SourceDigest { expected: digest, found });
             }
