@@ -222,7 +222,7 @@ fn advise(error: &RegistryError) -> Advice {
             None => Advice::new(Kind::Registry),
         },
         RegistryError::Away { why, .. } => {
-            let kind = if matches!(why, Absence::Network(_)) { Kind::Network } else { Kind::Registry };
+            let kind = if matches!(**why, Absence::Network(_)) { Kind::Network } else { Kind::Registry };
             Advice::new(kind)
                 .hint("check that the registry runs, then run the same command again: what arrived is not sent twice")
                 .hint("--wait-for-registry TIME waits longer")

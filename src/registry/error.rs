@@ -416,7 +416,7 @@ pub enum RegistryError {
     #[error("the registry is away ({why}), and did not come back within {} s", waited.as_secs())]
     Away {
         /// What the last probe met.
-        why: Absence,
+        why: Box<Absence>,
         /// How long it was waited for.
         waited: Duration,
     },

@@ -124,15 +124,17 @@ impl Registry {
         if let Some(why) = absence {
             let outage = match self.breaker.role(limit.is_some()) {
                 Role::Alone => false,
-                Role::Probe(probe) => match limit {
-                    Some(limit) => Box::pin(self.sit_out(probe, error.retry_after(), limit)).await?,
-                    None => {
+                Role::Probe(probe) => {
+                    let Some(limit) = limit else {
                         let found = Box::pin(self.seek(probe, cause(error), why)).await?;
                         return Ok(if found { Next::Again } else { Next::Stop });
-                    }
-                },
+                    };
+                    Box::pin(self.sit_out(probe, error.retry_after(), limit)).await?
+                }
                 Role::Follow(round) => match self.follow().await? {
-                    Some(GivenUp { why, waited: Some(waited) }) => return Err(RegistryError::Away { why, waited }),
+                    Some(GivenUp { why, waited: Some(waited) }) => {
+                        return Err(RegistryError::Away { why: Box::new(why), waited });
+                    }
                     Some(_) => return Ok(Next::Stop),
                     None if limit.is_none() => return Ok(Next::Again),
                     None => self.breaker.was_outage(round),
@@ -190,7 +192,7 @@ impl Registry {
             let request = RequestFacts::of(&call.method, &call.uri);
             return Err(match (why, waited) {
                 (Absence::Network(fault), None) => RegistryError::Network { request, fault, source: None },
-                (why, waited) => RegistryError::Away { why, waited: waited.unwrap_or_default() },
+                (why, waited) => RegistryError::Away { why: Box::new(why), waited: waited.unwrap_or_default() },
             });
         }
         let result = self.transport.send(call).await;
@@ -249,18 +251,16 @@ impl Registry {
                 self.sleep(end.saturating_duration_since(clock.now()).min(TICK)).await?;
             }
             let found = if probe.is_needed() { self.knock().await? } else { None };
-            match found {
-                Some(found) => why = found,
-                None => {
-                    probe.succeeded();
-                    let away = clock.now().saturating_duration_since(began).as_secs();
-                    progress.emit(Event::Detail(&format!("the registry answers again after {away} s")));
-                    return Ok(true);
-                }
-            }
+            let Some(found) = found else {
+                probe.succeeded();
+                let away = clock.now().saturating_duration_since(began).as_secs();
+                progress.emit(Event::Detail(&format!("the registry answers again after {away} s")));
+                return Ok(true);
+            };
+            why = found;
         }
         probe.spent(GivenUp { why: why.clone(), waited: Some(limit) });
-        Err(RegistryError::Away { why, waited: limit })
+        Err(RegistryError::Away { why: Box::new(why), waited: limit })
     }
 
     /// Probes the registry, again and again, until it answers or the attempts are used up.

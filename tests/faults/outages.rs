@@ -211,9 +211,8 @@ async fn at_the_first_contact_a_registry_is_waited_for_when_asked() {
     assert_eq!(told.lines(), Vec::<String>::new());
     let (registry, told) = client(&free, FakeClock::new(), Some(Duration::from_secs(45)));
     let error = registry.head_blob("team/app", blob).await.expect_err("nothing is there");
-    let RegistryError::Away { why: Absence::Network(NetworkFault::Refused), waited } = error else {
-        panic!("{error:?}")
-    };
+    let RegistryError::Away { why, waited } = error else { panic!("{error:?}") };
+    assert!(matches!(*why, Absence::Network(NetworkFault::Refused)), "{why:?}");
     assert_eq!(waited, Duration::from_secs(45));
     assert_eq!(told.lines(), ["away for 45 s: connection refused"]);
     // Something in front of it answers, and it comes.
