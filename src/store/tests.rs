@@ -565,7 +565,7 @@ fn a_size_that_is_not_the_blobs_is_no_blob_whatever_its_digest() {
         assert!(matches!(error, StoreError::BlobSize { expected, found: 5, .. } if expected == size), "{error:?}");
         // A reader that was opened by such a descriptor.
         let file = std::fs::File::open(store.blob_path(right.digest)).expect("there");
-        let mut reader = BlobReader::new(file, store.blob_path(right.digest), &wrong);
+        let mut reader = BlobReader::new(file, store.blob_path(right.digest), &wrong, None);
         let error = reader.read_to_end(&mut Vec::new()).expect_err("another size");
         let error = reader.explain(error);
         let told = matches!(error, StoreError::BlobSize { found: 5, .. } | StoreError::BlobDigest { .. });
