@@ -49,7 +49,7 @@ pub struct Contents {
     pub dockerfile: Option<&'static str>,
     /// The warning about files that look like secrets, if there are any.
     pub secrets: Option<String>,
-    /// A sentence for each large directory that is probably not meant.
+    /// A sentence for sockets that stay out, and for each large directory that is probably not meant.
     pub advice: Vec<String>,
 }
 
@@ -137,8 +137,10 @@ pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Content
         bytes: decided.bytes,
     });
     let decided = decided.collect();
-    let Listing { entries, skipped, .. } = context.list(&rules, &private, interrupt)?;
-    let advice = advice(&entries, None);
+    let listing = context.list(&rules, &private, interrupt)?;
+    let sockets = listing.socket_warning(&context);
+    let Listing { entries, skipped, .. } = listing;
+    let advice = sockets.into_iter().chain(advice(&entries, None)).collect();
     let found = context.secrets(&entries);
     let own = context.shown(Path::new(IGNORE_FILES[1]));
     let secrets = found.iter().collect::<SecretFiles>().warning(

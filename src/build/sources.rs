@@ -192,6 +192,11 @@ impl Gathered {
         self.steps.push(step);
         self.layers.push(layer);
         self.counts.add(&Counts::from(&imported));
+        if let Some(key) = &imported.dropped {
+            let warning =
+                format!("{shown} has extended attributes ({key}), and of these only capabilities go into the image");
+            importing.progress.emit(Event::Warning(&warning));
+        }
         if let Some(warning) = imported.secrets.warning(Some(&shown), how) {
             importing.progress.emit(Event::Warning(&warning));
         }

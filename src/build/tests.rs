@@ -330,10 +330,12 @@ fn failures_leave_the_store_as_it_was() {
     fill(&bench.context(), false);
     let blobs = || walk_files(bench.store.root());
     let before = blobs();
-    let _socket = std::os::unix::net::UnixListener::bind(bench.context().join("socket")).expect("bound");
+    let pipe = bench.context().join("pipe");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0);
+    made.expect("a pipe");
     let special = bench.build(&bench.config());
     assert!(matches!(special, Err(BuildError::Context(ContextError::Special { .. }))));
-    fs::remove_file(bench.context().join("socket")).expect("removed");
+    fs::remove_file(pipe).expect("removed");
     let remover = Remover(bench.context().join("empty"));
     let vanished = build(&bench.config(), &bench.store, &remover, &Interrupt::default());
     assert!(matches!(vanished, Err(BuildError::Layer(LayerError::Vanished { path })) if path == remover.0));

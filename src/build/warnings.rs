@@ -27,6 +27,7 @@ pub(super) fn warnings(
             count => format!("the ignore patterns exclude everything in {name} ({count}); its layer is empty"),
         });
     }
+    warnings.extend(listing.socket_warning(context));
     let own = context.shown(Path::new(IGNORE_FILES[1]));
     let how = LeaveOut::IgnoreFile(ignore_file.unwrap_or(&own));
     warnings.extend(context.secrets(&listing.entries).iter().collect::<SecretFiles>().warning(Some(&name), how));

@@ -188,6 +188,13 @@ impl From<BuildError> for Failure {
                         Some("make sure that the archive is whole: tar -tf FILE lists it".to_owned())
                     }
                     ForeignError::Landing(_) => Some(OTHER_DESTINATION.to_owned()),
+                    ForeignError::ExcludedLink { .. } => Some(
+                        "leave out both names, or none: the content of a hard link is in the archive once, under its first name"
+                            .to_owned(),
+                    ),
+                    ForeignError::Owner { .. } => {
+                        Some("leave out `keep`: then everything belongs to whom --chown names".to_owned())
+                    }
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
                         Some("pack it again without this entry, for example with tar --exclude".to_owned())
                     }

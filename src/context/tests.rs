@@ -127,18 +127,27 @@ fn excluded_directories_are_not_looked_into_without_need() {
     assert_eq!(paths(&listing), ["drop", "drop/deep", "drop/deep/c"]);
 }
 
+fn make_pipe(path: &Path) {
+    let made = rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0);
+    made.expect("a pipe");
+}
+
 #[test]
 fn special_files_are_refused_by_name_unless_excluded() {
     let dir = tree(&["a"]);
     let _socket = UnixListener::bind(dir.path().join("socket")).expect("bound");
-    match list(dir.path(), &[]) {
-        Err(ContextError::Special { path, kind: SpecialKind::Socket }) => assert_eq!(path, dir.path().join("socket")),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(paths(&list(dir.path(), &["socket"]).expect("listed")), ["a"]);
-    let pipe = dir.path().join("pipe");
-    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0);
-    made.expect("a pipe");
+    // A socket means nothing without its process, and is passed over.
+    let listing = list(dir.path(), &[]).expect("listed");
+    assert_eq!((paths(&listing), &*listing.sockets), (vec!["a".to_owned()], &[(*b"socket").into()][..]));
+    let context = Context::open(dir.path()).expect("there");
+    let told = listing.socket_warning(&context).expect("a warning");
+    assert!(told.ends_with("/socket` is a socket, which an image cannot hold, and stays out"), "{told}");
+    assert!(list(dir.path(), &["socket"]).expect("listed").socket_warning(&context).is_none());
+    let many = Listing { sockets: ["a", "b", "c", "d", "e"].map(|name| name.as_bytes().into()).into(), ..listing };
+    assert!(many.socket_warning(&context).is_some_and(|told| told.ends_with("/c` and 2 more")));
+    let named = context.entry(Path::new("socket"));
+    assert!(matches!(named, Err(ContextError::Special { kind: SpecialKind::Socket, .. })), "{named:?}");
+    make_pipe(&dir.path().join("pipe"));
     let refused = list(dir.path(), &["socket"]);
     assert!(matches!(refused, Err(ContextError::Special { kind: SpecialKind::Fifo, .. })), "{refused:?}");
     let devices = Context::open(Path::new("/dev")).expect("there");
@@ -214,10 +223,10 @@ fn many_entries_are_sorted_and_the_first_that_cannot_be_one_is_told() {
     expected.push("d5/f16".into());
     expected.sort();
     assert_eq!(paths(&listing), expected);
-    let socket = dir.path().join("d3/socket");
-    let _listener = UnixListener::bind(&socket).expect("bound");
-    let refused = list(dir.path(), &[]).expect_err("a socket");
-    assert!(matches!(refused, ContextError::Special { path, .. } if path == socket));
+    let pipe = dir.path().join("d3/pipe");
+    make_pipe(&pipe);
+    let refused = list(dir.path(), &[]).expect_err("a pipe");
+    assert!(matches!(refused, ContextError::Special { path, .. } if path == pipe));
     let interrupt = Interrupt::default();
     interrupt.request();
     let context = Context::open(dir.path()).expect("there");
@@ -229,10 +238,12 @@ fn many_entries_are_sorted_and_the_first_that_cannot_be_one_is_told() {
 fn of_several_that_cannot_go_in_the_first_path_is_told() {
     let names: Vec<String> = (0..2000).map(|number| format!("d{:02}/f{number}", number % 40)).collect();
     let dir = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let places = ["d07/socket", "d21/socket", "d39/socket"].map(|name| dir.path().join(name));
-    let _listeners = places.each_ref().map(|place| UnixListener::bind(place).expect("bound"));
+    let places = ["d07/pipe", "d21/pipe", "d39/pipe"].map(|name| dir.path().join(name));
+    for place in &places {
+        make_pipe(place);
+    }
     for _ in 0..20 {
-        let refused = list(dir.path(), &[]).expect_err("sockets");
+        let refused = list(dir.path(), &[]).expect_err("pipes");
         assert!(matches!(&refused, ContextError::Special { path, .. } if *path == places[0]), "{refused}");
     }
 }

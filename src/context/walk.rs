@@ -17,13 +17,16 @@ use super::entry::relative;
 use super::look::{entry, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
-use super::{Context, ContextError, Entry, IgnoreRules, Kind};
+use super::{Context, ContextError, Entry, IgnoreRules, Kind, SpecialKind};
 use crate::fs::{DIRECTORY, open_beneath};
 use crate::progress::Interrupt;
 use crate::threads::spawn_scoped;
 
 /// Entries that one thread finds as fast as several.
 const FEW: usize = 512;
+
+/// Sockets that a warning names.
+const MAX_SOCKETS: usize = 3;
 
 /// The most components of a path: what is deeper would be refused by those who read the image, this program included.
 pub const MAX_DEPTH: usize = 256;
@@ -37,6 +40,27 @@ pub struct Listing {
     pub excluded: u64,
     /// The paths to skip that were met, sorted.
     pub skipped: Vec<PathBuf>,
+    /// Sockets, which no image can hold, sorted: they stay out, as docker and buildah have it.
+    pub sockets: Vec<Box<[u8]>>,
+}
+
+impl Listing {
+    /// Returns the warning about sockets that stay out, if there are any.
+    pub fn socket_warning(&self, context: &Context) -> Option<String> {
+        let shown = |path: &[u8]| format!("`{}`", context.shown(relative(path)).display());
+        let first: Vec<String> = self.sockets.iter().take(MAX_SOCKETS).map(|path| shown(path)).collect();
+        match (self.sockets.len(), first.join(", ")) {
+            (0, _) => None,
+            (1, socket) => Some(format!("{socket} is a socket, which an image cannot hold, and stays out")),
+            (count, first) if count <= MAX_SOCKETS => {
+                Some(format!("sockets stay out, which an image cannot hold: {first}"))
+            }
+            (count, first) => {
+                let more = count - MAX_SOCKETS;
+                Some(format!("sockets stay out, which an image cannot hold: {first} and {more} more"))
+            }
+        }
+    }
 }
 
 pub(super) fn walk(
@@ -265,7 +289,13 @@ impl Walk<'_> {
             found.skipped.push(self.context.root().join(relative(path)));
             return Ok(None);
         }
-        let entry = entry(self.context, opened, name.file_name(), path)?;
+        let entry = match entry(self.context, opened, name.file_name(), path) {
+            Err(ContextError::Special { kind: SpecialKind::Socket, .. }) => {
+                found.sockets.push(path.into());
+                return Ok(None);
+            }
+            entry => entry?,
+        };
         let depth = directory.depth + 1;
         if depth > MAX_DEPTH {
             return Err(ContextError::TooDeep { path: self.context.shown(relative(path)) });
@@ -300,6 +330,7 @@ struct Found {
     on_the_way: Vec<Arc<OnTheWay>>,
     excluded: u64,
     skipped: Vec<PathBuf>,
+    sockets: Vec<Box<[u8]>>,
     /// The failure at the least path: which one is told does not depend on who was faster.
     failed: Option<Failure>,
 }
@@ -316,13 +347,14 @@ impl Found {
         self.on_the_way.append(&mut other.on_the_way);
         self.excluded += other.excluded;
         self.skipped.append(&mut other.skipped);
+        self.sockets.append(&mut other.sockets);
         if let Some(failure) = other.failed {
             self.fail(failure);
         }
     }
 
     fn listing(self) -> Result<Listing, ContextError> {
-        let Self { mut entries, on_the_way, excluded, mut skipped, failed } = self;
+        let Self { mut entries, on_the_way, excluded, mut skipped, mut sockets, failed } = self;
         if let Some((_, error)) = failed {
             return Err(error);
         }
@@ -333,7 +365,8 @@ impl Found {
         // This sort knows what is sorted already.
         entries.sort_by(by_path);
         skipped.sort_unstable();
-        Ok(Listing { entries, excluded, skipped })
+        sockets.sort_unstable();
+        Ok(Listing { entries, excluded, skipped, sockets })
     }
 }
 

@@ -6,7 +6,7 @@
 mod error;
 mod names;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ pub use error::{ForeignError, NameError};
 use names::{Names, clean};
 
 use super::below::{ends_beyond, parted};
+use super::landing::PARENT_MODE;
 use super::read::{EntryKind, TarEntry, TarReader};
 use super::source::{CopyError, copy_exactly};
 use super::tar::TarWriter;
@@ -25,6 +26,7 @@ use super::{
 use crate::context::{
     DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, suspicion,
 };
+use crate::image::Digest;
 
 /// Bytes that are read from a stream or a file at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -63,6 +65,8 @@ pub struct Imported {
     pub excluded: u64,
     /// Whether there is an ignore file at the root.
     pub ignore_file: bool,
+    /// The key of the first attribute that an entry of the layer lost.
+    pub dropped: Option<String>,
     /// Files in the layer that look like secrets, by their names in the stream.
     pub secrets: SecretFiles,
 }
@@ -92,6 +96,8 @@ pub fn import<R: Read, W: Write + Send + 'static>(
         rule_trail: RuleTrail::default(),
         waiting: HashMap::new(),
         head: None,
+        made: HashSet::new(),
+        left_out: HashSet::new(),
         held: 0,
         imported: Imported::default(),
         below,
@@ -127,7 +133,11 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     waiting: HashMap<Vec<u8>, TarEntry>,
     /// The first bytes of the file that is read, where they decide whether it is a secret.
     head: Option<Vec<u8>>,
-    /// Bytes of the names of both.
+    /// Directories that neither the archive, so far, nor the layers below have, and that are in the layer nevertheless.
+    made: HashSet<Vec<u8>>,
+    /// Files that are left out, each by half a SHA-256 of its name: further names of one have nothing to be links to.
+    left_out: HashSet<[u8; 16]>,
+    /// Bytes of the names of those that wait, are implied or were made.
     held: usize,
     imported: Imported,
     below: &'a mut Below,
@@ -162,6 +172,9 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
             if self.plan.rules.decide_along(&path, &mut self.rule_trail).excluded {
                 self.names.count()?;
                 let is_directory = entry.kind == EntryKind::Directory;
+                if matches!(entry.kind, EntryKind::File | EntryKind::HardLink) {
+                    self.left_out.insert(half_digest(&path));
+                }
                 let mut again = false;
                 if may_return && is_directory {
                     self.hold(2 * path.len())?;
@@ -169,6 +182,12 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 }
                 self.imported.excluded += u64::from(!again);
                 continue;
+            }
+            if self.plan.keep && entry.uid.max(entry.gid) >= u64::from(u32::MAX) {
+                return Err(ForeignError::owner(&entry.path, entry.uid.max(entry.gid)));
+            }
+            if self.imported.dropped.is_none() {
+                self.imported.dropped = entry.dropped.as_deref().map(names::shown);
             }
             self.return_directories(&path, monitor)?;
             self.put(&path, &entry, monitor)?;
@@ -236,7 +255,12 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 _ => return Err(ForeignError::link(path, entry)),
             },
             EntryKind::HardLink => {
-                let original = entry.link.as_deref().and_then(|link| clean(link).ok());
+                // Whoever made the archive took the names from the root on.
+                let link = entry.link.as_deref().unwrap_or_default();
+                let original = clean(from_root(link)).ok();
+                if original.as_deref().is_some_and(|original| self.left_out.contains(&half_digest(original))) {
+                    return Err(ForeignError::excluded_link(path, entry));
+                }
                 let original = original.map(|original| self.landing.name(&original, false).into_owned());
                 let original = original.filter(|original| self.names.has_file(original));
                 original.ok_or_else(|| ForeignError::link(path, entry))?
@@ -300,12 +324,20 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     fn imply(&mut self, directory: &[u8], known: usize) -> Result<(), ForeignError> {
         for end in ends_beyond(directory, known) {
             let name = &directory[..end];
-            if !self.names.is_directory(name)
-                && !self.landing.is_on_the_way(name)
-                && let Some(attributes) = self.below.attributes(name)
-            {
-                self.hold(name.len())?;
+            if self.names.is_directory(name) || self.landing.is_on_the_way(name) || self.made.contains(name) {
+                continue;
+            }
+            self.hold(name.len())?;
+            if let Some(attributes) = self.below.attributes(name) {
                 self.implied.insert(name.to_vec(), attributes);
+            } else {
+                // As a directory that is packed would have it, and where it would have it.
+                let Style { owner, modified, mode, .. } = self.plan.style;
+                let made = Attributes { mode: mode.unwrap_or(PARENT_MODE), owner, modified };
+                self.tar.directory_as(name, made).map_err(ForeignError::Write)?;
+                self.below.put(name, Thing::Directory(made));
+                self.imported.directories += 1;
+                self.made.insert(name.to_vec());
             }
         }
         Ok(())
@@ -367,6 +399,17 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
             },
         )
     }
+}
+
+/// A name without the slashes that it begins with.
+fn from_root(name: &[u8]) -> &[u8] {
+    &name[name.iter().take_while(|byte| **byte == b'/').count()..]
+}
+
+/// Enough of a name's SHA-256 to know it again.
+fn half_digest(name: &[u8]) -> [u8; 16] {
+    let digest = Digest::of(name);
+    std::array::from_fn(|at| digest.bytes()[at])
 }
 
 /// Keeps the first bytes of what passes, where somewhere to keep them is given.

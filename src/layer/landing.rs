@@ -14,7 +14,7 @@ use super::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
 use crate::context::{Entry, Kind};
 
 /// Permissions of directories on the way that nobody has said anything of.
-const PARENT_MODE: u32 = 0o755;
+pub(super) const PARENT_MODE: u32 = 0o755;
 
 /// Why something cannot land where it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

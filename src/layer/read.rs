@@ -81,6 +81,8 @@ pub struct TarEntry {
     pub pieces: Option<Vec<(u64, u64)>>,
     /// The file's capabilities as Linux keeps them.
     pub capability: Option<Vec<u8>>,
+    /// The key of an extended attribute or access list that is not read: one of its own, or one about all entries.
+    pub dropped: Option<Vec<u8>>,
 }
 
 /// Walks the entries of a tar stream. Between two entries, reading yields the content of the first.
@@ -91,6 +93,8 @@ pub struct TarReader<R> {
     content: u64,
     padding: u64,
     ended: bool,
+    /// An attribute about all entries that is not read.
+    dropped: Option<Vec<u8>>,
 }
 
 /// What headers before an entry say about it.
@@ -113,7 +117,7 @@ impl Extensions {
 impl<R: Read> TarReader<R> {
     /// Starts at the first header.
     pub fn new(inner: R) -> Self {
-        Self { inner, offset: 0, content: 0, padding: 0, ended: false }
+        Self { inner, offset: 0, content: 0, padding: 0, ended: false, dropped: None }
     }
 
     /// Bytes taken from the source.
@@ -167,7 +171,9 @@ impl<R: Read> TarReader<R> {
                 }
                 GLOBAL_PAX => {
                     let records = self.extension("attributes", header.size, MAX_PAX_BYTES, offset)?;
-                    pax::check_global(&records, offset)?;
+                    if let Some(dropped) = pax::check_global(&records, offset)? {
+                        self.dropped.get_or_insert(dropped);
+                    }
                     if !ahead.is_empty() {
                         return Err(ambiguous("pax records for all entries between an entry and what is about it"));
                     }
@@ -242,6 +248,7 @@ impl<R: Read> TarReader<R> {
             stored,
             pieces,
             capability: pax.capability,
+            dropped: pax.dropped.or_else(|| self.dropped.clone()),
         })
     }
 

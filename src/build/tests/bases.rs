@@ -206,7 +206,15 @@ fn archives_land_as_the_base_has_it() {
     assert_eq!(on_link(&["d 777 1 1 bin", "f bin/tool"]), (in_bin.map(str::to_owned).to_vec(), 1));
     assert_eq!(
         on_link(&["f usr/bin/a", "d 750 1 1 usr", "f tmp/b", "f var/c"]).0,
-        ["644 0 - usr/bin/a", "750 0 - usr/", "644 0 - tmp/b", "644 0 - var/c", "1777 0 13 tmp/", "755 0 12 usr/bin/"]
+        [
+            "644 0 - usr/bin/a",
+            "750 0 - usr/",
+            "644 0 - tmp/b",
+            "755 0 - var/",
+            "644 0 - var/c",
+            "1777 0 13 tmp/",
+            "755 0 12 usr/bin/"
+        ]
     );
     assert_eq!(made(&["f tool"], "/bin").0, ["755 0 11 usr/", "755 0 12 usr/bin/", "644 0 - usr/bin/tool"]);
     // A link of its own replaces the base's, and nothing is behind it.

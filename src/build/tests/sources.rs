@@ -99,6 +99,7 @@ fn each_source_is_a_layer_over_those_before() {
             "750 3 srv/",
             "755 3 srv/more/",
             "755 3 srv/more/deep/",
+            "750 3 srv/more/deep/x/",
             "750 3 srv/more/deep/x/y",
         ]
     );
@@ -113,7 +114,7 @@ fn each_source_is_a_layer_over_those_before() {
             "idpbuilder-build ADD tar /srv/more/deep",
         ]
     );
-    assert_eq!((outcome.files, outcome.directories, outcome.context_bytes), (5, 1, 7 + 1 + 1 + 1 + 3));
+    assert_eq!((outcome.files, outcome.directories, outcome.context_bytes), (5, 2, 7 + 1 + 1 + 1 + 3));
     assert_eq!(bench.build(&config).expect("built").document.bytes, outcome.document.bytes);
 }
 

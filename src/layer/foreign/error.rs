@@ -42,6 +42,22 @@ pub enum ForeignError {
         /// What it is a link to.
         target: String,
     },
+    /// A link to a file that the rules leave out.
+    #[error("the archive's entry `{path}` is a further name of `{target}`, which the ignore patterns leave out")]
+    ExcludedLink {
+        /// The link.
+        path: String,
+        /// The file.
+        target: String,
+    },
+    /// An owner that nothing can have, where owners are kept.
+    #[error("the archive's entry `{path}` belongs to {id}, which no file can")]
+    Owner {
+        /// Its name.
+        path: String,
+        /// The user or group.
+        id: u64,
+    },
     /// Something that an image cannot hold.
     #[error("the archive's entry `{path}` is a {kind}, which an image cannot hold")]
     Special {
@@ -118,6 +134,14 @@ impl ForeignError {
 
     pub(super) fn link(path: &[u8], entry: &TarEntry) -> Self {
         Self::Link { path: shown(path), target: shown(entry.link.as_deref().unwrap_or_default()) }
+    }
+
+    pub(super) fn excluded_link(path: &[u8], entry: &TarEntry) -> Self {
+        Self::ExcludedLink { path: shown(path), target: shown(entry.link.as_deref().unwrap_or_default()) }
+    }
+
+    pub(super) fn owner(path: &[u8], id: u64) -> Self {
+        Self::Owner { path: shown(path), id }
     }
 
     pub(super) fn special(path: &[u8], kind: EntryKind) -> Self {

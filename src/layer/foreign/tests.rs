@@ -35,7 +35,10 @@ fn file(name: &str, content: &[u8]) -> Vec<u8> {
 
 /// A file in POSIX's own format.
 fn ustar(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut bytes = file(name, content);
+    posix(file(name, content))
+}
+
+fn posix(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes[257..265].copy_from_slice(b"ustar\x0000");
     let mut header = Header::from_byte_slice(&bytes[..512]).clone();
     header.set_cksum();
@@ -165,7 +168,7 @@ fn rules_leave_entries_out_and_bring_directories_back() {
     assert!(packed(&stream(&[file("./.dockerignore", b"*")]), &PLAIN).1.ignore_file);
     let linked = [file("a", b"1"), entry(EntryType::Link, "b", 0o644, "a", b"")];
     let refused = pack(&stream(&linked), &Plan { exclude: &["a"], ..PLAIN });
-    assert!(matches!(refused, Err(ForeignError::Link { .. })));
+    assert!(matches!(refused, Err(ForeignError::ExcludedLink { .. })));
 }
 
 #[test]
@@ -459,4 +462,76 @@ fn a_dockerfile_at_the_root_is_refused_where_none_is_taken() {
         take(&bytes, true).expect(name);
     }
     take(&stream(&[directory("Dockerfile")]), false).expect("a directory");
+}
+
+#[test]
+fn directories_that_nobody_has_are_made_where_a_packed_directory_has_them() {
+    let entries = [file("a/b/one", b"1"), file("a/two", b"2"), entry(EntryType::Symlink, "c/link", 0o777, "x", b"")];
+    let whole = [
+        directory("a"),
+        directory("a/b"),
+        file("a/b/one", b"1"),
+        file("a/two", b"2"),
+        directory("c"),
+        entry(EntryType::Symlink, "c/link", 0o777, "x", b""),
+    ];
+    for plan in [PLAIN, Plan { destination: "/srv/deep", ..PLAIN }, Plan { mode: Some(0o700), ..PLAIN }] {
+        let (lines, imported) = packed(&stream(&entries), &plan);
+        assert_eq!(lines, packed(&stream(&whole), &plan).0);
+        assert_eq!((imported.directories, imported.files), (3, 3));
+    }
+    // What the layers below have, or the archive itself later on, counts.
+    let mut below = Below::default();
+    let attributes = Attributes { mode: 0o1777, owner: Owner { uid: 1, gid: 1 }, modified: 3 };
+    below.put(b"a", Thing::Directory(attributes));
+    let bytes = stream(&[file("a/b/one", b"1"), entry(EntryType::Directory, "a/b", 0o700, "", b"")]);
+    let (packed, _) = pack_over(&bytes, &PLAIN, &mut below).expect("an archive");
+    let lines = listed(&packed.inner);
+    assert_eq!(lines, ["d 755 5:6 7 a/b", "f 644 5:6 7 a/b/one  1", "d 700 5:6 7 a/b", "d 1777 1:1 3 a"]);
+}
+
+#[test]
+fn hard_links_lead_from_the_root_and_never_to_what_is_left_out() {
+    let link = |name: &str, target: &str| entry(EntryType::Link, name, 0o644, target, b"");
+    let (lines, _) = packed(&stream(&[file("a/one", b"1"), link("two", "/a/one"), link("three", "//a/./one")]), &PLAIN);
+    assert_eq!(lines[2..], ["h 644 5:6 7 two a/one", "h 644 5:6 7 three a/one"]);
+    let plan = Plan { exclude: &["a/one", "third"], ..PLAIN };
+    for bytes in [
+        stream(&[file("a/one", b"1"), link("two", "a/one")]),
+        stream(&[file("a/one", b"1"), link("two", "/a/one")]),
+        stream(&[file("b", b"1"), link("third", "b"), link("two", "third")]),
+    ] {
+        let refused = pack(&bytes, &plan).map(|_| ()).expect_err("nothing to link to");
+        assert!(matches!(&refused, ForeignError::ExcludedLink { path, .. } if path == "two"), "{refused}");
+    }
+    let both = Plan { exclude: &["a/one", "two"], ..PLAIN };
+    pack(&stream(&[file("a/one", b"1"), link("two", "a/one")]), &both).expect("both are left out");
+    let upward = pack(&stream(&[file("a", b"1"), link("b", "/../a")]), &PLAIN).map(|_| ());
+    assert!(matches!(upward, Err(ForeignError::Link { .. })), "{upward:?}");
+}
+
+#[test]
+fn attributes_that_are_dropped_are_told_and_owners_that_cannot_be_are_refused() {
+    let records = |flag: u8, text: &str| {
+        let record = format!("{} {text}\n", text.len() + 4);
+        posix(entry(EntryType::new(flag), "records", 0o644, "", record.as_bytes()))
+    };
+    let told = |entries: &[Vec<u8>]| packed(&stream(entries), &PLAIN).1.dropped;
+    assert_eq!(
+        told(&[records(b'x', "SCHILY.xattr.user.a=b"), ustar("f", b"1")]).as_deref(),
+        Some("SCHILY.xattr.user.a")
+    );
+    assert_eq!(
+        told(&[records(b'g', "SCHILY.xattr.user.a=b"), ustar("f", b"1")]).as_deref(),
+        Some("SCHILY.xattr.user.a")
+    );
+    assert_eq!(told(&[records(b'x', "SCHILY.devvvvvvvvvvvvv=b"), ustar("f", b"1")]), None);
+    let keep = Plan { keep: true, ..PLAIN };
+    for (id, accepted) in
+        [("uid=4294967294", true), ("gid=4294967294", true), ("uid=4294967295", false), ("gid=4294967295", false)]
+    {
+        let bytes = stream(&[records(b'x', id), ustar("f", b"1")]);
+        assert_eq!(pack(&bytes, &keep).is_ok(), accepted, "{id}");
+        pack(&bytes, &PLAIN).expect("it gets another owner");
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct Overrides {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<i64>,
     pub(super) capability: Option<Vec<u8>>,
+    /// The key of the first attribute that no layer of ours has.
+    pub(super) dropped: Option<Vec<u8>>,
     pub(super) sparse: Records,
 }
 
@@ -46,6 +48,9 @@ impl Overrides {
                     return Err(TarError::Field { offset, field: "capability" });
                 }
                 CAPABILITY => overrides.capability = (!value.is_empty()).then(|| value.to_vec()),
+                _ if is_attribute(key) => {
+                    overrides.dropped.get_or_insert_with(|| key.to_vec());
+                }
                 _ => {
                     if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         overrides.sparse.read(key, value).ok_or_else(|| super::sparse::malformed(offset))?;
@@ -58,16 +63,26 @@ impl Overrides {
 }
 
 /// Checks the records of a header about all entries that follow. Go passes over all of it, Python and GNU tar do not:
-/// nothing in it may be about names, content or owners.
-pub(super) fn check_global(bytes: &[u8], offset: u64) -> Result<(), TarError> {
+/// nothing in it may be about names, content or owners. Returns the key of the first attribute that no layer of ours has.
+pub(super) fn check_global(bytes: &[u8], offset: u64) -> Result<Option<Vec<u8>>, TarError> {
+    let mut dropped = None;
     for record in records(bytes) {
         let (key, _) = record.ok_or(TarError::Field { offset, field: "pax record" })?;
         if matters(key) {
             let what = "a global pax record about names, sizes, owners, times or capabilities";
             return Err(TarError::Ambiguous { offset, what });
         }
+        if is_attribute(key) {
+            dropped.get_or_insert_with(|| key.to_vec());
+        }
     }
-    Ok(())
+    Ok(dropped)
+}
+
+/// Whether a record is an extended attribute or an access list, however an archiver calls it.
+fn is_attribute(key: &[u8]) -> bool {
+    let starts: [&[u8]; 4] = [b"SCHILY.xattr.", b"LIBARCHIVE.xattr.", b"SCHILY.acl.", b"RHT.security."];
+    key != CAPABILITY && starts.iter().any(|start| key.starts_with(start))
 }
 
 /// Whether some reader acts on a record about all entries.
@@ -156,6 +171,28 @@ mod tests {
                 let _ = Overrides::read(record(text).as_bytes(), 0);
             }
         });
+    }
+
+    #[test]
+    fn attributes_that_are_dropped_are_known_by_their_keys() {
+        for key in [
+            "SCHILY.xattr.user.x",
+            "SCHILY.xattr.security.selinux",
+            "LIBARCHIVE.xattr.user.x",
+            "SCHILY.acl.access",
+            "RHT.security.selinux",
+        ] {
+            assert!(is_attribute(key.as_bytes()), "{key}");
+        }
+        for key in ["comment", "SCHILY.dev", "LIBARCHIVE.creationtime", "SCHILY.fflags", "path"] {
+            assert!(!is_attribute(key.as_bytes()), "{key}");
+        }
+        assert!(!is_attribute(CAPABILITY));
+        let records = b"25 SCHILY.xattr.user.x=y\n25 SCHILY.xattr.user.z=y\n";
+        let dropped = Overrides::read(records, 0).expect("records").dropped;
+        assert_eq!(dropped.as_deref(), Some(&b"SCHILY.xattr.user.x"[..]));
+        assert_eq!(check_global(records, 0).expect("records"), dropped);
+        assert_eq!(check_global(b"13 comment=x\n", 0).expect("records"), None);
     }
 
     #[test]
