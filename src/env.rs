@@ -24,6 +24,8 @@ pub struct Env {
     pub stdin_is_terminal: bool,
     /// Whether standard output is a terminal.
     pub stdout_is_terminal: bool,
+    /// Whether the program was started with standard output closed; what is written there goes nowhere.
+    pub stdout_is_closed: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
 }
@@ -40,6 +42,7 @@ impl Env {
             executable: std::env::current_exe().ok(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
+            stdout_is_closed: false,
             stderr_is_terminal: std::io::stderr().is_terminal(),
         }
     }

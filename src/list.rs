@@ -23,6 +23,9 @@ pub struct Listed {
     pub digest: Digest,
     /// RFC 3339 time at which it was built, loaded or pulled here.
     pub created: Option<String>,
+    /// RFC 3339 time in the configuration of the (first) image.
+    #[serde(skip)]
+    pub made: Option<String>,
     /// Bytes a registry would hold: documents, configuration and compressed layers.
     pub size: u64,
     /// `image`, `index`, or the type of an artifact.
@@ -106,6 +109,7 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), Stor
     let mut labels = None;
     let mut layers = 0;
     let mut config_digest = None;
+    let mut made = None;
     for manifest in tree.documents.iter().filter_map(Document::manifest) {
         layers += manifest.layers.len();
         config_digest = config_digest.or(Some(manifest.config.digest));
@@ -117,6 +121,7 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), Stor
             Ok((_, config)) => {
                 platforms.push(config.shown_platform());
                 labels = labels.or(Some(config.config.labels));
+                made = made.or(config.created);
             }
             // One of several that cannot be read does not hide the others.
             Err(_) if several => {}
@@ -139,6 +144,7 @@ fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), Stor
         id: config_digest.filter(|_| !several).unwrap_or(entry.descriptor.digest),
         digest: entry.descriptor.digest,
         created: entry.created.clone(),
+        made,
         size: documents + blobs,
         kind,
         platforms,

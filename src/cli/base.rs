@@ -16,6 +16,7 @@ use crate::image::{Descriptor, Digest, DocumentError, Platform, Reference};
 use crate::progress::Progress;
 use crate::pull::{PullConfig, pull};
 use crate::store::{Entry, ImageStore, Lease, StoreError};
+use crate::text::counted;
 
 /// Blobs of a base that are fetched at the same time.
 const JOBS: usize = 3;
@@ -84,7 +85,7 @@ impl Bases<'_> {
             Place::Registry(name) => self.pulled(&name.parse::<Reference>()?, platform, true)?,
             Place::Anywhere(text) => self.anywhere(text, platform)?,
         };
-        self.ui.detail(&format!("base {text} is {} ({} layers)", base.digest, base.layers.len()));
+        self.ui.detail(&format!("base {text} is {} ({})", base.digest, counted(base.layers.len(), "layer")));
         let found = base.config.platform();
         if found.normalised().architecture != platform.normalised().architecture {
             self.ui.warn(&format!(

@@ -15,7 +15,7 @@ use crate::inspect::{self, About, Aspect, Change, Difference, LayerInfo, Overvie
 use crate::layer::read::{EntryKind, TarEntry};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
-use crate::text::escaped;
+use crate::text::{counted, escaped};
 
 /// Look inside a stored image
 ///
@@ -341,7 +341,7 @@ fn prose(image: &Overview) -> String {
     line("platforms", image.platforms.join(", "));
     line("created", image.created.clone().unwrap_or_default());
     line("saved", image.tagged.clone().unwrap_or_default());
-    line("size", format!("{} in {} layers", HumanBytes(image.size), image.layers));
+    line("size", format!("{} in {}", HumanBytes(image.size), counted(image.layers, "layer")));
     let ContainerConfig {
         user,
         exposed_ports,

@@ -1,7 +1,5 @@
 //! `idpbuilder-list`.
 
-use indicatif::HumanBytes;
-
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Outcome};
@@ -9,12 +7,14 @@ use super::format::{Column, Format, key_value};
 use super::ui::Ui;
 use crate::image::Digest;
 use crate::list::{Filter, Listed, Listing, list};
+use crate::text::size;
 
 /// List the images in the local store
 ///
 /// One line for each name, newest first. FORMAT is table, json, or a template with .Repository, .Tag, .ID,
-/// .Digest, .Created, .CreatedAt, .Size, .Platform, .Layers, .Name and .Type in double braces, as docker has it.
-/// TYPE is shown where there are artifacts, which containers do not run.
+/// .Digest, .Created, .CreatedSince, .CreatedAt, .Size, .Platform, .Layers, .Name and .Type in double braces, as docker
+/// has it. .Created is the image's own time, as in idpbuilder-inspect; the others say when it was stored here. TYPE is
+/// shown where there are artifacts, which containers do not run.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Args {
     /// Only images whose name fits the shell pattern
@@ -47,9 +47,10 @@ const COLUMNS: &[Column] = &[
     ("Tag", "TAG"),
     ("Digest", "DIGEST"),
     ("ID", "IMAGE ID"),
-    ("Created", "CREATED"),
+    ("CreatedSince", "CREATED"),
     ("Size", "SIZE"),
     ("CreatedAt", "CREATED AT"),
+    ("Created", "IMAGE CREATED"),
     ("Platform", "PLATFORM"),
     ("Layers", "LAYERS"),
     ("Name", "NAME"),
@@ -77,7 +78,7 @@ impl Run for Args {
             }
             return ui.data(&ids.join("\n"));
         }
-        let mut shown = vec!["Repository", "Tag", "ID", "Created", "Size"];
+        let mut shown = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
         if self.digests {
             shown.insert(2, "Digest");
         }
@@ -120,8 +121,9 @@ fn values(line: &Listed, id: &dyn Fn(Digest) -> String) -> Vec<String> {
         line.digest.to_string(),
         id(line.id),
         line.created.as_deref().map_or_else(none, ago),
-        HumanBytes(line.size).to_string(),
+        size(line.size),
         line.created.clone().unwrap_or_else(none),
+        line.made.clone().unwrap_or_default(),
         line.platforms.join(","),
         line.layers.to_string(),
         line.name.clone().unwrap_or_else(none),

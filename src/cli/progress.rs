@@ -89,10 +89,13 @@ impl Transfer {
     }
 }
 
+/// What took less than this says nothing about a rate: most of it was spent on a request, not on its bytes.
+const SHORTEST_RATED: Duration = Duration::from_millis(100);
+
 /// Bytes a second.
 fn rate(bytes: u64, time: Duration) -> Option<u64> {
-    let millis = time.as_millis();
-    (millis > 0).then(|| u64::try_from(u128::from(bytes) * 1000 / millis).unwrap_or(u64::MAX))
+    let per_second = || u64::try_from(u128::from(bytes) * 1000 / time.as_millis()).unwrap_or(u64::MAX);
+    (time >= SHORTEST_RATED).then(per_second)
 }
 
 /// Why and when something is tried again, in one line.
@@ -379,10 +382,11 @@ mod tests {
 
     #[test]
     fn what_ended_says_how_fast_it_was_unless_that_was_too_short_to_say() {
-        assert_eq!(
-            (rate(3000, Duration::from_micros(900)), rate(3000, Duration::from_millis(2))),
-            (None, Some(1_500_000))
-        );
+        for (bytes, millis, expected) in
+            [(132, 0, None), (132, 1, None), (1 << 20, 99, None), (3000, 100, Some(30_000)), (3000, 1500, Some(2000))]
+        {
+            assert_eq!(rate(bytes, Duration::from_millis(millis)), expected, "{bytes} bytes in {millis} ms");
+        }
         let mut ledger = Ledger::default();
         ledger.begin("a", "layer", Phase::Upload, Some(3072));
         let mut transfer = ledger.end("a").expect("begun");

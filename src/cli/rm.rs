@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use indicatif::HumanBytes;
-
 use super::applet::Run;
 use super::arguments::StoreArgs;
 use super::failure::{Failure, Outcome};
 use super::ui::Ui;
 use crate::remove::{RemoveError, remove, remove_all};
 use crate::store::{Entry, StoreError};
-use crate::text::escaped;
+use crate::text::{counted, escaped, size};
 
 /// Remove images from the local store
 ///
@@ -48,7 +46,7 @@ impl Run for Args {
         if self.all {
             let count = store.entries()?.len();
             if count > 0 && !self.force {
-                match ui.confirm(&format!("Remove all {count} images from {}?", store.root().display()))? {
+                match ui.confirm(&format!("Remove {} from {}?", counted(count, "image"), store.root().display()))? {
                     Some(true) => {}
                     Some(false) => return Err(Failure::new(super::failure::Kind::Failed, "nothing was removed")),
                     None => {
@@ -78,9 +76,10 @@ impl Run for Args {
             let pruned = store.prune()?;
             if !self.quiet {
                 if pruned.manifests > 0 {
-                    printed = printed.and(ui.data(&format!("Removed {} manifests without a tag", pruned.manifests)));
+                    printed = printed
+                        .and(ui.data(&format!("Removed {} without a tag", counted(pruned.manifests, "manifest"))));
                 }
-                let freed = format!("Freed {} in {} blobs", HumanBytes(pruned.bytes), pruned.blobs);
+                let freed = format!("Freed {} in {}", size(pruned.bytes), counted(pruned.blobs, "blob"));
                 printed = printed.and(ui.data(&freed));
             }
         }

@@ -64,6 +64,7 @@ impl Run for Args {
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
         let Some(path) = output else {
+            ui.check_output()?;
             return ui.run_blocking(|interrupt| {
                 let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
                 let saved =

@@ -119,6 +119,7 @@ impl Ui {
 
     /// Writes data that is for programs, or fit to be shown already, with a final newline.
     pub(super) fn data_verbatim(&self, text: &str) -> Result<(), Failure> {
+        self.check_output()?;
         self.lines.settle(Some(IN_ORDER));
         print(text).map_err(Failure::of_output)
     }
@@ -128,9 +129,18 @@ impl Ui {
         if self.env.stdout_is_terminal {
             return self.data(&String::from_utf8_lossy(bytes));
         }
+        self.check_output()?;
         self.lines.settle(Some(IN_ORDER));
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::of_output)
+    }
+
+    /// Fails if the program was started with its standard output closed: what is written would be lost.
+    pub(super) fn check_output(&self) -> Result<(), Failure> {
+        if self.env.stdout_is_closed {
+            return Err(Failure::of_output(rustix::io::Errno::BADF.into()));
+        }
+        Ok(())
     }
 
     /// Tells a person what happens. Nobody listening is no reason to stop.

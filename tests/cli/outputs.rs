@@ -74,10 +74,18 @@ fn outputs_that_are_closed_or_full_never_pass_for_success() {
             ended.code().unwrap_or(-1)
         };
         let usual = run(Stdio::null(), Stdio::null());
-        let (when_closed, when_full) = match prints {
-            Data => (141, 1),
-            Nothing | Verdict => (usual, usual),
-            Protocol => (1, 1),
+        // A shell's `>&-`, which leaves the program without the descriptor.
+        let absent = || {
+            let quoted: Vec<String> = words[1..].iter().map(|word| format!("'{word}'")).collect();
+            let executable = crate::sandbox::executable();
+            let script =
+                format!("exec -a {} '{}' {} >&- 2>/dev/null", words[0], executable.display(), quoted.join(" "));
+            sandbox.shell(&script).status().expect("it runs").code().unwrap_or(-1)
+        };
+        let (when_closed, when_full, when_absent) = match prints {
+            Data => (141, 1, 1),
+            Nothing | Verdict => (usual, usual, usual),
+            Protocol => (1, 1, 1),
         };
         assert_eq!(usual, if *prints == Verdict { 3 } else { 0 }, "{line}");
         for (what, found, expected) in [
@@ -87,6 +95,7 @@ fn outputs_that_are_closed_or_full_never_pass_for_success() {
             ("standard error full", run(Stdio::null(), full()), usual),
             ("both closed", run(closed(), closed()), when_closed),
             ("both full", run(full(), full()), when_full),
+            ("no standard output", absent(), when_absent),
         ] {
             if found != expected {
                 wrong.push(format!("{line}, {what}: {found} instead of {expected}"));

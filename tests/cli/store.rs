@@ -216,3 +216,18 @@ fn flag_beats_variable_beats_file_beats_default() {
     };
     assert_eq!((mode("here/by-flag"), mode("here/by-flag/index.json")), (0o700, 0o600));
 }
+
+#[test]
+fn a_time_is_the_same_in_a_list_and_in_an_inspection() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "x");
+    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--timestamp", "86400"]).success();
+    let created = sandbox.run(&["idpbuilder-inspect", "app:v1", "--format", "{{.Created}}"]).success();
+    assert_eq!(created, "1970-01-02T00:00:00Z\n");
+    assert_eq!(sandbox.run(&["idpbuilder-list", "--format", "{{.Created}}"]).success(), created);
+    let since = sandbox.run(&["idpbuilder-list", "--format", "{{.CreatedSince}}"]).success();
+    assert!(since.ends_with("ago\n"), "{since}");
+    // One layer, one image, one blob: no plural for one.
+    let told = sandbox.run(&["idpbuilder-inspect", "app:v1"]).success();
+    assert!(told.contains(" in 1 layer\n"), "{told}");
+}

@@ -8,6 +8,7 @@ use crate::image::{Document, Platform};
 use crate::inspect::{Change, Difference, Place, first_difference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
+use crate::text::counted;
 
 /// Builds the images of `configs` again and fails unless they are those of `built`.
 pub(super) fn verify(
@@ -53,7 +54,9 @@ fn told(place: &Place) -> String {
     match place {
         Place::Path { layer, difference } => format!("layer {layer}: {}", difference_told(difference)),
         Place::Bytes { layer } => format!("layer {layer} has the same files and other bytes"),
-        Place::Count { first, second } => format!("it has {second} layers, and the first build's has {first}"),
+        Place::Count { first, second } => {
+            format!("it has {}, and the first build's has {first}", counted(*second, "layer"))
+        }
         Place::Configuration(difference) => format!("configuration: {}", difference_told(difference)),
         Place::Manifest(difference) => format!("manifest: {}", difference_told(difference)),
         Place::Writing => "the same fields are written in other bytes".to_owned(),

@@ -13,7 +13,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::ui::Ui;
 use crate::doctor::{room, store_health};
 use crate::store::{ImageStore, Pruned, Repair, StoreError};
-use crate::text::escaped;
+use crate::text::{counted, escaped};
 
 /// How long the quick look at the store may take.
 const STORE_LIMIT: Duration = Duration::from_secs(1);
@@ -37,7 +37,8 @@ impl Args {
             Ok(Some(health)) if !health.damaged.is_empty() => damaged_line(health.damaged),
             Ok(Some(health)) => {
                 let size = HumanBytes(health.bytes);
-                let mut found = format!("{place}: {} images, {} blobs, {size}", health.images, health.blobs);
+                let (images, stored) = (counted(health.images, "image"), counted(health.blobs, "blob"));
+                let mut found = format!("{place}: {images}, {stored}, {size}");
                 let Pruned { blobs, bytes, .. } = health.unreferenced;
                 if blobs > 0 {
                     let size = HumanBytes(bytes);
@@ -47,7 +48,7 @@ impl Args {
                 match (health.left, self.deep) {
                     (0, true) => Line::ok("store", format!("{found}, all hashed")),
                     (0, false) => Line::ok("store", found),
-                    (left, _) => Line::warn("store", format!("{found}; {left} images were not looked at"))
+                    (left, _) => Line::warn("store", format!("{found}; not looked at: {}", counted(left, "image")))
                         .fix("look at all of it, for as long as it takes: --deep"),
                 }
             }
@@ -74,8 +75,10 @@ fn repaired(repair: &Repair) -> String {
     match repair {
         Repair::Aside { name, to, reason } => format!("Renamed {name} to {to}: {reason}"),
         Repair::Marker => "Wrote oci-layout".to_owned(),
-        Repair::Index { kept, lost: 0 } => format!("Wrote index.json with {kept} entries"),
-        Repair::Index { kept, lost } => format!("Wrote index.json with {kept} entries; {lost} are lost"),
+        Repair::Index { kept, lost: 0 } => format!("Wrote index.json with {}", counted(*kept, "entry")),
+        Repair::Index { kept, lost } => {
+            format!("Wrote index.json with {}; lost: {lost}", counted(*kept, "entry"))
+        }
         Repair::Removed { name: Some(name), digest, reason } => format!("Removed {name} ({digest}): {reason}"),
         Repair::Removed { name: None, digest, reason } => format!("Removed {digest}: {reason}"),
         Repair::Recovered(digest) => format!("Kept {digest} without a name; idpbuilder-tag names it"),

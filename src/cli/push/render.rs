@@ -7,6 +7,7 @@ use super::super::format::json;
 use super::Report;
 use crate::image::Digest;
 use crate::push::{BlobStep, Preview, PushOutcome, Totals, Uploaded};
+use crate::text::counted;
 
 /// The version of the JSON's schema: fields are only ever added to it.
 const VERSION: u32 = 1;
@@ -182,10 +183,10 @@ pub(super) fn outcome_as_line(outcome: &PushOutcome) -> String {
     let told = |(bytes, what): &(u64, &str)| format!(", {} {what}", HumanBytes(*bytes));
     let further = further.iter().filter(|(bytes, _)| *bytes > 0).map(told).collect::<Vec<_>>().concat();
     format!(
-        "Pushed {}: {} sent, {} already there{further}; {} requests",
+        "Pushed {}: {} sent, {} already there{further}; {}",
         outcome.reference,
         HumanBytes(uploaded),
         HumanBytes(skipped),
-        outcome.traffic.requests
+        counted(outcome.traffic.requests, "request")
     )
 }

@@ -10,6 +10,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::format::{Column, Format};
 use crate::cli::registry::{other_directories, trust_store};
 use crate::cli::ui::Ui;
+use crate::text::counted;
 use crate::tls::{CertificateFacts, Origin, TrustStore, certificates_of};
 use crate::trust::{Kept, list, list_of_others};
 
@@ -131,7 +132,8 @@ fn system(ui: &Ui) -> Row {
     let mut trust = TrustStore::empty();
     trust.add_system_roots(ui.system_roots());
     let (count, origin) = (trust.anchors().len(), Origin::System.to_string());
-    let values = ["(every host)".to_owned(), format!("({count} certificates)"), String::new(), String::new()];
+    let values =
+        ["(every host)".to_owned(), format!("({})", counted(count, "certificate")), String::new(), String::new()];
     let values = values.into_iter().chain([origin.clone()]).collect();
     (values, Line { host: None, file: None, origin, count: Some(count), certificate: None })
 }

@@ -14,6 +14,7 @@ use crate::cli::format::json;
 use crate::cli::registry::{add_system_roots, address, trusted};
 use crate::cli::ui::Ui;
 use crate::cluster::Scheme;
+use crate::text::counted;
 use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore, judge};
 use crate::trust::{Answer, AskFailure, ask};
 
@@ -103,7 +104,7 @@ impl Show {
                     let _ = writeln!(text, "  {origin}\n    {}\n    for {names}, until {until}", shown.fingerprint);
                 }
                 None => {
-                    let _ = writeln!(text, "  {origin}: {count} certificates");
+                    let _ = writeln!(text, "  {origin}: {}", counted(count, "certificate"));
                 }
             }
         }
