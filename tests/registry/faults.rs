@@ -207,6 +207,22 @@ async fn another_digest_is_noticed() {
     assert_eq!((expected, found), (Digest::of(b"content"), other));
 }
 
+/// A registry may take a small blob with the POST, and a large one from another repository: neither counts if it is
+/// another blob.
+#[tokio::test]
+async fn another_digest_is_noticed_where_no_session_was_opened() {
+    for size in [7, 1 << 20] {
+        let other = Digest::of(b"other");
+        let server = taking(move |request| {
+            (request.method == "POST").then(|| with(201, "Docker-Content-Digest", other.to_string()))
+        });
+        let content = noise(47, size);
+        let error = upload(&registry(&server.host(), None), &content).await.expect_err("another digest");
+        let RegistryError::DigestMismatch { expected, found, .. } = error else { panic!("{size}: {error:?}") };
+        assert_eq!((expected, found), (Digest::of(&content), other));
+    }
+}
+
 #[tokio::test]
 async fn a_tag_that_stands_for_something_else_is_not_a_push() {
     let other = Digest::of(b"other");
