@@ -23,10 +23,10 @@ pub enum Suspicion {
     Setting(&'static [&'static str]),
 }
 
-/// Directories whose files are secret, but for what [`is_public`] says of their names.
-const DIRECTORIES: &[&str] = &[".ssh", ".gnupg/private-keys-v1.d", ".aws/sso/cache", ".aws/cli/cache"];
+/// Directories whose files are secret, but for what [`is_public`] says of their names. Each is hidden.
+const DIRECTORIES: &[&str] = &[".ssh/", ".gnupg/private-keys-v1.d/", ".aws/sso/cache/", ".aws/cli/cache/"];
 
-/// Paths, from any directory on, that are secret.
+/// Paths, from any directory on, that are secret. Each begins with a hidden name.
 const PATHS: &[&str] = &[
     ".aws/credentials",
     ".azure/accessTokens.json",
@@ -96,10 +96,11 @@ pub fn suspicion(path: &[u8]) -> Suspicion {
     }
     let is_there =
         |wanted: &&str| path.strip_suffix(*wanted).is_some_and(|above| above.is_empty() || above.ends_with('/'));
-    let is_below = |wanted: &&str| {
-        path.match_indices(&format!("{wanted}/")).any(|(at, _)| at == 0 || path.as_bytes()[at - 1] == b'/')
-    };
-    if PATHS.iter().any(is_there) || DIRECTORIES.iter().any(is_below) {
+    let is_below =
+        |wanted: &&str| path.match_indices(*wanted).any(|(at, _)| at == 0 || path.as_bytes()[at - 1] == b'/');
+    // Most paths have no hidden name, and every file of every build is asked about.
+    let has_hidden_name = path.starts_with('.') || path.contains("/.");
+    if has_hidden_name && (PATHS.iter().any(is_there) || DIRECTORIES.iter().any(is_below)) {
         return Suspicion::Certain;
     }
     suspicion_of_name(name)
@@ -197,12 +198,15 @@ impl Context {
     /// Opens those files whose names alone do not decide, and reads their first bytes. What cannot be read is left to
     /// whoever packs it.
     pub fn secrets<'a>(&self, entries: &'a [Entry]) -> Vec<&'a [u8]> {
-        let above = self.last_names();
+        let mut path = self.last_names();
+        let above = path.len();
         let is_secret = |entry: &&Entry| {
             if !matches!(entry.kind, Kind::File { .. }) {
                 return false;
             }
-            let suspicion = suspicion(&[&above, &*entry.path].concat());
+            path.truncate(above);
+            path.extend_from_slice(&entry.path);
+            let suspicion = suspicion(&path);
             if suspicion.depends_on_content() { suspicion.holds(&self.head(entry)) } else { suspicion.holds(&[]) }
         };
         entries.iter().filter(is_secret).map(|entry| &*entry.path).collect()
@@ -261,6 +265,8 @@ mod tests {
         }
         assert_eq!(suspicion(b"\xff/.aws/credentials"), Suspicion::Certain);
         assert_eq!(suspicion(b""), Suspicion::None);
+        // The tables of paths are looked at only for paths with a hidden name.
+        assert!(PATHS.iter().chain(DIRECTORIES).all(|path| path.starts_with('.')));
     }
 
     #[test]
