@@ -56,3 +56,13 @@ mod trust_programs;
 mod verification;
 mod wiring;
 mod words;
+
+use crate::sandbox::Sandbox;
+
+/// A sandbox with one image, `app:v1`.
+fn with_image() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "content");
+    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
+    sandbox
+}

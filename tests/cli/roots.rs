@@ -7,15 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::api_server::{Answers, ApiServer, kubeconfig};
 use crate::impostor::Identity;
-use crate::sandbox::Sandbox;
 use crate::server::Server;
-
-fn with_image() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file("app/file", "content");
-    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
-    sandbox
-}
+use crate::with_image;
 
 #[test]
 fn what_is_no_file_is_named_by_every_command_and_not_waited_for() {

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::impostor::Identity;
 use crate::sandbox::{Output, RATE, Sandbox};
 use crate::server::Server;
+use crate::with_image;
 
 fn snapshot(name: &str, output: &Output, address: &str) {
     let address = address.replace('.', "\\.");
@@ -20,13 +21,6 @@ fn snapshot(name: &str, output: &Output, address: &str) {
     ]}, {
         insta::assert_snapshot!(name, output);
     });
-}
-
-fn with_image() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file("app/file", "content");
-    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
-    sandbox
 }
 
 fn serve(sandbox: &Sandbox) -> Server {

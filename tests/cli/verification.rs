@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::impostor::{Identity, Impostor, Version};
-use crate::sandbox::{Output, RATE, SECRETS, Sandbox};
+use crate::sandbox::{Output, RATE, SECRETS};
 use crate::server::Server;
+use crate::with_image;
 
 fn snapshot(name: &str, output: &Output, address: &str) {
     let address = address.replace('.', "\\.");
@@ -20,13 +21,6 @@ fn snapshot(name: &str, output: &Output, address: &str) {
     ]}, {
         insta::assert_snapshot!(name, output);
     });
-}
-
-fn with_image() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file("app/file", "content");
-    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
-    sandbox
 }
 
 #[test]

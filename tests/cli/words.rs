@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use crate::impostor::{Identity, Impostor, Version};
 use crate::sandbox::{Output, Sandbox};
 use crate::server::Server;
+use crate::with_image;
 
 /// Names out of programs, and the system's numbers.
 const FORBIDDEN: [&str; 9] = [
@@ -25,14 +26,6 @@ fn assert_plain(output: &Output) {
     for text in FORBIDDEN {
         assert!(!format!("{}{}", output.stdout, output.stderr).contains(text), "{text}: {output}");
     }
-}
-
-/// A sandbox with one image, `app:v1`.
-fn with_image() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.file("app/file", "content");
-    sandbox.run(&["idpbuilder-build", "app", "-t", "app:v1", "-q", "--platform", "linux/amd64"]).success();
-    sandbox
 }
 
 #[test]
