@@ -160,6 +160,7 @@ impl Waits<'_> {
             if left.is_zero() {
                 return;
             }
+            // A signal sets a flag, which wakes no task.
             tokio::time::sleep(left.min(TICK)).await;
         }
     }

@@ -174,6 +174,7 @@ impl Signals {
                 if let Some((signal, patience)) = ends {
                     let signals = signals.clone();
                     tokio::spawn(async move {
+                        // The work that the signal interrupts has this long to end by itself.
                         tokio::time::sleep(patience.unwrap_or_default()).await;
                         if patience.is_none() || !signals.state().work.is_empty() {
                             end(signal, paint).await;

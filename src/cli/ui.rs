@@ -311,6 +311,7 @@ impl Ui {
                 signal = signals.next() => {
                     let result = tokio::select! {
                         result = &mut work => Some(result),
+                        // A limit: the work that hears the signal gets this long to tidy up.
                         () = tokio::time::sleep(TIDY_UP) => None,
                     };
                     (result, Some(signal))

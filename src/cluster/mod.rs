@@ -183,6 +183,7 @@ pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> 
     let asked = OnceLock::new();
     let interrupted = async {
         while !interrupt.requested() {
+            // A signal sets a flag, which wakes no task.
             tokio::time::sleep(TICK).await;
         }
     };

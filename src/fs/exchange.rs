@@ -90,6 +90,7 @@ fn tidied(directory: &Path) -> io::Result<File> {
                 remove_left_overs(directory)?;
                 return Ok(handle);
             }
+            // A wait inside the system for a lock has no deadline, so the lock is tried again.
             Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
             Err(_) => return Ok(handle),
         }
