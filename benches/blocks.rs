@@ -1,5 +1,5 @@
 //! How fast the compressors are, and how small their output is, by level and by size of the blocks that are compressed
-//! each by itself: what the levels and sizes of `src/layer/compress.rs` were chosen from.
+//! each by itself: what the levels and sizes of `src/layer/compress/mod.rs` were chosen from.
 //!
 //!     tar -C /usr/share -cf /tmp/share.tar .
 //!     cargo run --locked --release --example blocks -- /tmp/share.tar

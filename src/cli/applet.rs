@@ -5,29 +5,30 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command, Parser};
 
-use super::failure::{Failure, Outcome};
-use super::ui::Ui;
-use super::{
-    build, credential, doctor, exit, generate, index, inspect, install, list, load, login, pull, push, rm, save, serve,
-    tag, trust,
+use super::commands::{
+    build, credential, doctor, generate, index, inspect, install, list, load, login, pull, push, rm, save, serve, tag,
+    trust,
 };
+use super::exit;
+use super::failure::{Failure, Outcome};
+use super::terminal::Ui;
 
 /// Name of the executable itself.
-pub(super) const EXECUTABLE: &str = "idpbuilder-oci";
+pub(crate) const EXECUTABLE: &str = "idpbuilder-oci";
 
 /// What an applet's arguments can do.
-pub(super) trait Run: Parser {
+pub(crate) trait Run: Parser {
     fn run(self, ui: &mut Ui) -> Outcome;
 }
 
 /// One row of the table.
-pub(super) struct Applet {
+pub(crate) struct Applet {
     /// The word after `idpbuilder-oci`.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The link's name; commands about the executable itself have none.
-    pub(super) link: Option<&'static str>,
+    pub(crate) link: Option<&'static str>,
     /// For an applet whose arguments, answers and exit codes others fixed.
-    pub(super) protocol: Option<fn(&[OsString], &mut Ui) -> u8>,
+    pub(crate) protocol: Option<fn(&[OsString], &mut Ui) -> u8>,
     definition: fn() -> Command,
     run: fn(&ArgMatches, &mut Ui) -> Outcome,
 }
@@ -50,7 +51,7 @@ fn run<A: Run>(matches: &ArgMatches, ui: &mut Ui) -> Outcome {
 }
 
 /// Every applet, in the order in which help lists them.
-pub(super) const APPLETS: &[Applet] = &[
+pub(crate) const APPLETS: &[Applet] = &[
     row::<build::Args>("build", Some("idpbuilder-build")),
     row::<push::Args>("push", Some("idpbuilder-push")),
     row::<pull::Args>("pull", Some("idpbuilder-pull")),
@@ -74,7 +75,7 @@ pub(super) const APPLETS: &[Applet] = &[
 
 impl Applet {
     /// The applet's command under the name it is called by.
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let name = self.link.map_or_else(|| format!("{EXECUTABLE} {}", self.name), str::to_owned);
         let command = (self.definition)()
             .name(name.clone())
@@ -89,13 +90,13 @@ impl Applet {
         (self.definition)().name(self.name).max_term_width(100)
     }
 
-    pub(super) fn run(&self, matches: &ArgMatches, ui: &mut Ui) -> Outcome {
+    pub(crate) fn run(&self, matches: &ArgMatches, ui: &mut Ui) -> Outcome {
         (self.run)(matches, ui)
     }
 }
 
 /// The executable's own command, with every applet as a subcommand.
-pub(super) fn front() -> Command {
+pub(crate) fn front() -> Command {
     Command::new(EXECUTABLE)
         .about("Build, keep and push OCI images for an idpbuilder cluster: directory in, verified reference out")
         .long_about(
@@ -113,7 +114,7 @@ pub(super) fn front() -> Command {
 }
 
 /// What the arguments ask for.
-pub(super) enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// Run an applet with these arguments, its own name first.
     Applet(&'a Applet, Vec<OsString>),
     /// Show the executable's help; `true` when it was asked for.
@@ -127,7 +128,7 @@ pub(super) enum Request<'a> {
 }
 
 /// Base name of `argv[0]` without `.exe`; exact match in the table, otherwise `argv[1]` decides.
-pub(super) fn dispatch(args: &[OsString]) -> Request<'static> {
+pub(crate) fn dispatch(args: &[OsString]) -> Request<'static> {
     let own = args.first().map(|arg| Path::new(arg).file_name().unwrap_or(arg)).unwrap_or_default();
     let own = own.to_str().unwrap_or_default();
     let own = own.strip_suffix(".exe").unwrap_or(own);

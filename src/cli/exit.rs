@@ -27,7 +27,7 @@ pub const OUTPUT_CLOSED: u8 = 141;
 pub const TERMINATED: u8 = 143;
 
 /// The table as help and man pages show it.
-pub(super) const TABLE: &str = "Exit codes:
+pub(crate) const TABLE: &str = "Exit codes:
   0    done
   1    anything not below
   2    authentication or permission refused, or no credential found where one is needed

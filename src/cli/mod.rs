@@ -1,57 +1,13 @@
 //! Applets: arguments in, text and exit codes out. The only place that prints, asks and exits.
 
-mod access_log;
-#[cfg(test)]
-mod addresses;
 mod applet;
-mod arguments;
-mod audience;
-mod base;
-mod build;
-mod causes;
-mod certificate_causes;
-mod cluster;
-mod cluster_causes;
-mod credential;
-mod diagnosis;
-mod doctor;
-mod entries;
+mod args;
+mod commands;
+mod connect;
 pub mod exit;
 pub mod failure;
-mod format;
-mod generate;
-mod go_duration;
-mod hardening;
-mod index;
-mod inspect;
-mod install;
-mod list;
-mod load;
-mod login;
-mod progress;
-mod prompt;
-mod pull;
-mod push;
-mod registry;
-mod registry_causes;
-mod results;
-mod rm;
-mod runtime_config;
-mod runtimes;
-mod save;
-mod serve;
-mod signals;
-mod size;
-mod sources;
-mod spelling;
-mod status_lines;
-mod storage_causes;
-mod tag;
-mod transfer;
-mod trust;
-mod ui;
-mod unsupported;
-mod wiring;
+mod render;
+mod terminal;
 
 use std::io::{self, Write as _};
 use std::panic::AssertUnwindSafe;
@@ -60,13 +16,13 @@ use std::process::ExitCode;
 use applet::{APPLETS, Applet, EXECUTABLE, Request};
 use clap::error::ErrorKind;
 use failure::{Failure, Outcome};
-use ui::Ui;
+use terminal::Ui;
 
 use crate::env::Env;
 
 /// Runs the applet the program was started as.
 pub fn main(env: Env) -> ExitCode {
-    hardening::forbid_core_dumps();
+    terminal::hardening::forbid_core_dumps();
     let code = run(env);
     // A thread that waits for a program ends with the process, and the program would not.
     crate::children::end_all();
@@ -117,11 +73,11 @@ fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui)
             if asked {
                 return finish(ui, ui.data(&text.to_string()));
             }
-            if let Some(failure) = unsupported::refusal(applet.name, &error) {
+            if let Some(failure) = args::unsupported::refusal(applet.name, &error) {
                 return finish(ui, Err(failure));
             }
             ui.refuse(&text);
-            if let Some(hint) = spelling::meant(&applet.command(), arguments, &error) {
+            if let Some(hint) = args::spelling::meant(&applet.command(), arguments, &error) {
                 ui.advise(&hint);
             }
             return ExitCode::from(exit::USAGE);
@@ -155,7 +111,7 @@ fn explain_panics() {
 /// Reports panics in a log, whose writer may wait where the panicking thread must not, until this is dropped.
 struct PanicsLogged;
 
-fn log_panics(log: access_log::AccessLog) -> PanicsLogged {
+fn log_panics(log: terminal::access_log::AccessLog) -> PanicsLogged {
     let _ = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         log.line(crate::text::escaped_lines(&format!("{}\n{info}", bug())).into_owned());

@@ -3,13 +3,13 @@
 //! Reads names and attributes only; content is read by whoever packs it. Knows nothing of archives.
 
 mod advice;
-mod census;
 mod counts;
 mod entry;
 mod error;
 mod ignore_file;
-mod look;
+mod lstat;
 mod pattern;
+mod rule_stats;
 mod rules;
 mod secret_advice;
 mod secrets;
@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use advice::advice;
-pub use census::Decided;
 pub use counts::Counts;
 pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
+pub use rule_stats::Decided;
 pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, RuleTrail, Verdict};
 pub use secret_advice::{LeaveOut, SecretFiles};
 pub use secrets::{SECRET_HEAD_BYTES, Suspicion, suspicion};
@@ -141,10 +141,10 @@ impl Context {
     /// What is at a path relative to the root, whatever the rules say; links are not followed.
     pub fn entry(&self, relative: &Path) -> Result<Entry, ContextError> {
         let bytes = relative.as_os_str().as_bytes();
-        let failed = |error: rustix::io::Errno| look::unreadable(self.shown(relative), error);
+        let failed = |error: rustix::io::Errno| lstat::unreadable(self.shown(relative), error);
         let parent = open_beneath(self.handle(), crate::fs::parent(relative), crate::fs::HANDLE).map_err(failed)?;
         let name = relative.file_name().ok_or(rustix::io::Errno::INVAL).map_err(failed)?;
-        look::entry(self, parent, name, bytes)
+        lstat::entry(self, parent, name, bytes)
     }
 
     /// Everything the rules leave in, sorted by the bytes of its path, parents before children.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, fstat, statat};
 
 use super::entry::relative;
-use super::look::{entry, unreadable};
+use super::lstat::{entry, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
 use super::{Context, ContextError, Entry, IgnoreRules, Kind, SpecialKind};

@@ -13,11 +13,11 @@ mod chain;
 mod docker_config;
 mod environment;
 mod error;
-mod given;
+mod explicit;
 mod helper;
 mod host;
-mod own;
 mod secret;
+mod store;
 
 pub use audience::{RegistryRole, RegistryRoles, SecretOrigin, may_see};
 pub use auth_files::{AuthPlaces, auth_files};
@@ -25,14 +25,14 @@ pub use chain::{CredentialChain, Resolution};
 pub use docker_config::{DockerConfig, MAX_CONFIG_BYTES};
 pub use environment::{ANY_USERNAME, Environment, SECRET_VARIABLES};
 pub use error::CredentialError;
-pub use given::Given;
+pub use explicit::Given;
 pub use helper::{HELPER_LIMIT, Helpers, MAX_ANSWER_BYTES, OWN_HELPER};
 pub use host::{HostKey, InvalidHostKey};
-pub use own::{
+pub use secret::Secret;
+pub use store::{
     EntriesError, Item, KEYRING_LIMIT, Kept, Keyring, KeyringError, MAX_FIELD_BYTES, OwnEntries, OwnEntry,
     SystemKeyring,
 };
-pub use secret::Secret;
 
 pub use crate::config::StoreKind;
 

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::landing::Item;
+use super::overlay::placement::Item;
 use super::source::{CopyError, Source};
-use super::tar::TarWriter;
+use super::tar::entry::TarWriter;
 use super::{Compressors, Followed, Landing, LayerError, LayerWriter, Packed, Style};
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use xattr::FileExt;
 
-use super::tar::CAPABILITY;
+use super::tar::entry::CAPABILITY;
 use super::{LayerError, Monitor};
 use crate::context::{Context, Entry, Stamp};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::source::{CopyError, Fill, copy_exactly};
-use super::tar::TarWriter;
+use super::tar::entry::TarWriter;
 use super::*;
 use crate::context::{Context, Entry, IgnoreRules};
 use crate::image::Digest;
@@ -391,7 +391,7 @@ fn capabilities_travel_as_a_pax_record() {
     fs::hard_link(fixture.path("tool"), fixture.path("too")).expect("linked");
     let set = xattr::set(fixture.path("tool"), "security.capability", capability);
     let archive = fixture.archive("/");
-    let mut reader = read::TarReader::new(&archive[..]);
+    let mut reader = super::tar::read::TarReader::new(&archive[..]);
     let expected = set.is_ok().then(|| capability.to_vec());
     for name in ["too", "tool"] {
         let entry = reader.next_entry().expect("an archive").expect("another");

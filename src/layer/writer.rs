@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use super::parallel::{Compressors, Pipeline, Slot, Written};
+use super::compress::parallel::{Compressors, Pipeline, Slot, Written};
 use super::source::{CopyError, Fill};
 use crate::image::{Digest, Hasher};
 

@@ -5,10 +5,10 @@ use ::http::{Method, StatusCode, Uri};
 
 use bytes::Bytes;
 
-use super::body::Payload;
-use super::encoding::Encoding;
+use super::http::body::Payload;
+use super::http::encoding::Encoding;
 use super::http::{Call, Reply};
-use super::reaction::Operation;
+use super::retry::classification::Operation;
 use super::{
     Access, Registry, RegistryError, Violation, check_digest, content_digest, content_length, content_type, empty,
     is_stored,

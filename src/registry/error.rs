@@ -7,10 +7,10 @@ use std::time::Duration;
 use http::{Method, StatusCode, Uri};
 use oci_client::errors::OciErrorCode;
 
-use super::absence::Absence;
-use super::answer::Refusal;
-use super::origin::{Misdirection, Origin};
-use super::proxy::ProxyAddressError;
+use super::http::error_response::Refusal;
+use super::http::origin::{Misdirection, Origin};
+use super::http::proxy::ProxyAddressError;
+use super::retry::outage::Absence;
 use crate::image::{Digest, DocumentError};
 use crate::text;
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault, TlsError};

@@ -1,37 +1,15 @@
 //! The distribution-spec client: one registry, one policy, one credential. Knows nothing of the store.
 
-mod absence;
-mod address;
-mod answer;
 mod auth;
-mod auth_decision;
-mod blob_hosts;
-mod body;
-mod breaker;
-mod challenge;
-mod clock;
-mod commits;
-mod content_check;
+mod blobs;
+mod cache;
 mod contents;
-mod download;
-mod encoding;
 mod error;
-mod flight;
 mod http;
-mod journal;
-mod memory;
 mod meter;
-mod origin;
-mod persist;
-mod places;
 mod probe;
-mod proxy;
-mod reaction;
 mod referrers;
 mod retry;
-mod scope;
-mod throttle;
-mod token;
 mod upload;
 
 use std::sync::atomic::AtomicBool;
@@ -42,37 +20,37 @@ use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use ::http::uri::Authority;
 use ::http::{Method, StatusCode, Uri};
 
-pub use absence::Absence;
-pub use answer::{OciFault, Refusal};
-pub use blob_hosts::BlobHosts;
-pub use body::BlobSource;
-pub use clock::{Clock, SystemClock};
+pub use blobs::download::{BlobDownload, Piece};
+pub use blobs::hosts::BlobHosts;
 pub use contents::{ManifestHead, Stored, Target};
-pub use download::{BlobDownload, Piece};
 pub use error::{AskedScheme, LedBy, NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
+pub use http::body::BlobSource;
+pub use http::error_response::{OciFault, Refusal};
+pub use http::origin::{Misdirection, Origin, is_internal, is_loopback_name};
+pub use http::proxy::{ProxyAddressError, ProxyProblem};
 pub use meter::Meter;
 pub use oci_client::errors::OciErrorCode;
-pub use origin::{Misdirection, Origin, is_internal, is_loopback_name};
-pub use persist::Persistence;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
-pub use proxy::{ProxyAddressError, ProxyProblem};
-pub use retry::{DEFAULT_OUTAGE, RetryPolicy};
-pub use throttle::RateLimits;
+pub use retry::Persistence;
+pub use retry::clock::{Clock, SystemClock};
+pub use retry::outage::Absence;
+pub use retry::policy::{DEFAULT_OUTAGE, RetryPolicy};
+pub use retry::rates::RateLimits;
 pub use upload::{Limits, Uploaded};
 
 pub use self::http::Traffic;
 use self::http::{Call, Reply, Transport};
+use auth::decision::{AuthDecision, SentAuth};
 use auth::{Authenticator, PasswordTurn};
-use auth_decision::{AuthDecision, SentAuth};
-use body::Payload;
-use breaker::CircuitBreaker;
-use commits::Commits;
-use encoding::Encoding;
-use flight::Flights;
-use journal::Journal;
-use memory::Memory;
-use origin::Carried;
-use places::Places;
+use cache::blob_info::Places;
+use cache::capabilities::Memory;
+use http::body::Payload;
+use http::encoding::Encoding;
+use http::origin::Carried;
+use retry::circuit_breaker::CircuitBreaker;
+use upload::commit_gate::Commits;
+use upload::journal::Journal;
+use upload::single_flight::Flights;
 use upload::{Learned, Pace};
 
 use crate::credentials::Credential;
@@ -108,7 +86,7 @@ pub struct Proxies {
     pub http: Option<String>,
     /// `HTTPS_PROXY`.
     pub https: Option<String>,
-    /// `NO_PROXY`, read as `registry/proxy` says.
+    /// `NO_PROXY`, read as `registry/http/proxy` says.
     pub no: Option<String>,
 }
 
@@ -195,7 +173,7 @@ impl Registry {
             return Err(RegistryError::Address("(with user name)".to_owned()));
         }
         let https = !matches!(config.policy, TlsPolicy::Plaintext);
-        let uri = origin::absolute(https, &authority, "/v2/").map_err(|_| address())?;
+        let uri = http::origin::absolute(https, &authority, "/v2/").map_err(|_| address())?;
         let own = Origin::of(&uri).ok_or_else(address)?;
         let abandoned = Interrupt::default();
         let stop = [config.interrupt, abandoned.clone()];
@@ -320,7 +298,7 @@ impl Registry {
     }
 
     fn uri(&self, path: &str) -> Result<Uri, RegistryError> {
-        origin::absolute(self.own.is_https(), &self.authority, &format!("/v2/{path}"))
+        http::origin::absolute(self.own.is_https(), &self.authority, &format!("/v2/{path}"))
             .map_err(|_| RegistryError::Address(self.host.clone()))
     }
 
@@ -350,7 +328,7 @@ impl Registry {
             self.greeted.get_or_try_init(greet).await?;
         }
         // Another origin, where a Location led us, is none of the registry's credentials' business.
-        let is_own = |uri: &Uri| origin::carries(Carried::Header, &self.own, uri);
+        let is_own = |uri: &Uri| http::origin::carries(Carried::Header, &self.own, uri);
         let mut sent = 0;
         let mut again = false;
         loop {
@@ -422,7 +400,7 @@ impl Registry {
 
     async fn refused(&self, reply: &mut Reply) -> RegistryError {
         // Elsewhere nothing of the credential was sent.
-        let is_own = origin::carries(Carried::Header, &self.own, &reply.uri);
+        let is_own = http::origin::carries(Carried::Header, &self.own, &reply.uri);
         let error = auth::refused(reply, is_own && self.auth.has_credential()).await;
         error.led_by(LedBy::Location, &self.own)
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ::http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::origin::Origin;
-use super::{Access, Registry, RegistryError, empty, origin};
+use super::http::origin;
+use super::http::origin::Origin;
+use super::{Access, Registry, RegistryError, empty};
 use crate::tls::{CertificateFacts, Presented};
 
 /// Bytes an answer about a version may have.

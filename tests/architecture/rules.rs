@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::lexer::{Kind, Token, tokens};
 use crate::paths::{module, named};
 
-/// The level of each module that the table in `src/lib.rs` names; use cases are all others.
+/// The level of each module, as the table in `src/lib.rs` has it.
 #[derive(Debug)]
 pub(crate) struct Levels(BTreeMap<String, u8>);
 
-/// The level of modules that the table does not name.
-const USE_CASE: u8 = 4;
+/// The folder whose modules do not know each other.
+const OPERATIONS: &str = "ops";
 
 /// The only arrows to level 2 from level 3 and from level 2 itself.
 const GRANTED: [(&str, &str); 5] = [
@@ -42,11 +42,7 @@ impl Levels {
         self.0.keys().map(String::as_str)
     }
 
-    fn of(&self, module: &str) -> u8 {
-        self.0.get(module).copied().unwrap_or(USE_CASE)
-    }
-
-    /// Whether `from` may use `to`.
+    /// Whether `from` may use `to`. A module without a level may use none and be used by none.
     fn allows(&self, from: &str, to: &str) -> bool {
         if from == to {
             return true;
@@ -54,7 +50,8 @@ impl Levels {
         if to == "env" {
             return from == "cli";
         }
-        match (self.of(from), self.of(to)) {
+        let (Some(above), Some(below)) = (self.0.get(from), self.0.get(to)) else { return false };
+        match (above, below) {
             (2 | 3, 2) => GRANTED.contains(&(from, to)),
             (above, below) => above > below,
         }
@@ -77,13 +74,19 @@ fn arrows(path: &str, text: &str, levels: &Levels, complain: &mut impl FnMut(usi
     if !path.starts_with("src/") || path == "src/lib.rs" {
         return;
     }
-    let from = &module(path)[0];
+    let modules = module(path);
+    let from = &modules[0];
     for named in named(path, text) {
-        let [first, to, ..] = &named.segments[..] else { continue };
+        let [first, to, rest @ ..] = &named.segments[..] else { continue };
         if first != "crate" {
             continue;
         }
-        if matches!(to.as_str(), "self" | "*") {
+        if let (OPERATIONS, Some(own), Some(other)) = (to.as_str(), modules.get(1), rest.first())
+            && from == OPERATIONS
+            && own != other
+        {
+            complain(named.line, format!("`{from}::{own}` may not use `{to}::{other}`"));
+        } else if matches!(to.as_str(), "self" | "*") {
             complain(named.line, "names the crate as a whole".to_owned());
         } else if !levels.allows(from, to) {
             complain(named.line, format!("`{from}` may not use `{to}`"));

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use idpbuilder_oci::build::{
+use idpbuilder_oci::image::{ContainerConfig, Digest};
+use idpbuilder_oci::ops::build::{
     self, ArchiveInput, ArchiveSource, BuildConfig, ContextSource, CopySource, Sources, Stream,
 };
-use idpbuilder_oci::image::{ContainerConfig, Digest};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 
 use super::images::{Sandbox, config_of};

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use idpbuilder_oci::archive::ArchiveFormat;
 use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::ops::archive::ArchiveFormat;
 use testcontainers::core::WaitFor;
 use testcontainers::core::wait::ExitWaitStrategy;
 use testcontainers::runners::AsyncRunner;

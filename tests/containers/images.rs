@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flate2::write::GzEncoder;
-use idpbuilder_oci::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner};
 use idpbuilder_oci::image::{
     ContainerConfig, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RootFs, media_type,
 };
+use idpbuilder_oci::ops::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::Builder;
 
-use idpbuilder_oci::archive::ArchiveFormat;
-use idpbuilder_oci::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Format, Layers, Owner};
 use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Manifest};
+use idpbuilder_oci::ops::archive::ArchiveFormat;
+use idpbuilder_oci::ops::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Format, Layers, Owner};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 
 use super::docker::Loaded;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use idpbuilder_oci::archive::ArchiveFormat;
+use idpbuilder_oci::ops::archive::ArchiveFormat;
 
 use super::images::{Sandbox, busybox, tree, unique};
 use super::programs::{load_from, run, save_file, save_into, text};

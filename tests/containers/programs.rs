@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use idpbuilder_oci::archive::{self, ArchiveFormat};
+use idpbuilder_oci::ops::archive::{self, ArchiveFormat};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 

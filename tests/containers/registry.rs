@@ -4,10 +4,10 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use idpbuilder_oci::archive::ArchiveFormat;
 use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Reference};
+use idpbuilder_oci::ops::archive::ArchiveFormat;
+use idpbuilder_oci::ops::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, Uploaded, push};
 use idpbuilder_oci::progress::{Interrupt, Silent};
-use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, Uploaded, push};
 use idpbuilder_oci::registry::{Limits, Proxies, RateLimits, RetryPolicy, Timeouts};
 use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
 use testcontainers::core::{IntoContainerPort, WaitFor};

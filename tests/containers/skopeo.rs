@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use idpbuilder_oci::archive::{self, ArchiveFormat};
 use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::ops::archive::{self, ArchiveFormat};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 
 use super::images::{Sandbox, busybox, tree, unique};

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use idpbuilder_oci::image::{Digest, Hasher};
-use idpbuilder_oci::layer::read::{EntryKind, TarReader};
+use idpbuilder_oci::layer::tar::read::{EntryKind, TarReader};
 
 /// What of a file is its own in every image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use idpbuilder_oci::pull::PullConfig;
-use idpbuilder_oci::push::{Destination, PushConfig};
+use idpbuilder_oci::ops::pull::PullConfig;
+use idpbuilder_oci::ops::push::{Destination, PushConfig};
 use idpbuilder_oci::registry::{Limits, RetryPolicy, Target};
 use idpbuilder_oci::tls::TlsPolicy;
 

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use idpbuilder_oci::image::{Descriptor, Document};
+use idpbuilder_oci::ops::pull::{PullConfig, PullError, PullOutcome, pull};
+use idpbuilder_oci::ops::push::{Destination, PushConfig};
 use idpbuilder_oci::progress::Interrupt;
-use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::push::{Destination, PushConfig};
 use idpbuilder_oci::registry::{BlobHosts, Misdirection, RegistryError, RetryPolicy, Target, Violation};
 use idpbuilder_oci::tls::TlsPolicy;
 

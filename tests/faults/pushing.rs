@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use idpbuilder_oci::credentials::Credential;
 use idpbuilder_oci::image::Document;
+use idpbuilder_oci::ops::push::{Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::progress::{Interrupt, Progress};
-use idpbuilder_oci::push::{Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{Limits, RegistryError};
 
 use crate::fixture::{TestStore, Told, login, noise, push_config};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
+use idpbuilder_oci::ops::pull::{PullConfig, pull};
 use idpbuilder_oci::progress::Interrupt;
-use idpbuilder_oci::pull::{PullConfig, pull};
 use idpbuilder_oci::registry::{Misdirection, RegistryError, Violation};
 
 use crate::fixture::{TestStore, Told, pull_config, push_config, registry_error};

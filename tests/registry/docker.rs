@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::ops::pull::PullError;
+use idpbuilder_oci::ops::push::{BlobOutcome, PushError, Uploaded, push};
 use idpbuilder_oci::progress::{Event, Interrupt, Outcome, Progress, Silent};
-use idpbuilder_oci::pull::PullError;
-use idpbuilder_oci::push::{BlobOutcome, PushError, Uploaded, push};
 use idpbuilder_oci::registry::{Limits, RegistryError};
 use idpbuilder_oci::store::StoreError;
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use idpbuilder_oci::image::{Descriptor, Digest};
+use idpbuilder_oci::ops::push::PushError;
 use idpbuilder_oci::progress::{Event, Interrupt, Progress};
-use idpbuilder_oci::push::PushError;
 use idpbuilder_oci::registry::{
     Meter, NetworkFault, Proxies, Registry, RegistryConfig, RegistryError, Target, Timeouts, Violation, Wait,
 };

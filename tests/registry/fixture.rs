@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
+use idpbuilder_oci::ops::pull::{PullConfig, PullError, PullOutcome, pull};
+use idpbuilder_oci::ops::push::{DEFAULT_JOBS, Destination, Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
-use idpbuilder_oci::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::push::{DEFAULT_JOBS, Destination, Incomplete, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::registry::{
     BlobHosts, BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError,
     RetryPolicy, Timeouts, Uploaded,

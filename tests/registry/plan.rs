@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use idpbuilder_oci::push::{BlobStep, Preview, PushConfig, Uploaded, preview};
+use idpbuilder_oci::ops::push::{BlobStep, Preview, PushConfig, Uploaded, preview};
 use idpbuilder_oci::registry::{RateLimits, RegistryError};
 
 use crate::docker_registry::{DockerRegistry, Options};

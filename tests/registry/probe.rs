@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use idpbuilder_oci::doctor::{Limits, Step, network};
+use idpbuilder_oci::ops::doctor::{Limits, Step, network};
 use idpbuilder_oci::progress::Interrupt;
 use idpbuilder_oci::registry::{GiteaVersion, RegistryError, Resolved};
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use idpbuilder_oci::ops::push::{PushConfig, PushError, push};
 use idpbuilder_oci::progress::Interrupt;
-use idpbuilder_oci::push::{PushConfig, PushError, push};
 use idpbuilder_oci::registry::{RateLimits, RegistryError};
 
 use crate::docker_registry::{DockerRegistry, Options};

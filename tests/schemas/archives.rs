@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use idpbuilder_oci::archive::{ArchiveFormat, load, save};
 use idpbuilder_oci::image::{Document, Manifest, Reference, media_type};
+use idpbuilder_oci::ops::archive::{ArchiveFormat, load, save};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use idpbuilder_oci::build::{
-    Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, Sources, build_index,
-};
 use idpbuilder_oci::image::{
     ContainerConfig, Digest, Document, HealthCheck, History, ImageConfig, Manifest, Platform, Reference, RootFs,
     media_type,
+};
+use idpbuilder_oci::ops::build::{
+    Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, Sources, build_index,
 };
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
-use idpbuilder_oci::list::{Filter, list};
-use idpbuilder_oci::remove::remove;
+use idpbuilder_oci::ops::list::{Filter, list};
+use idpbuilder_oci::ops::remove::remove;
 use serde_json::json;
 
 use crate::support::{Image, Running};

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::address::Zone;
-use super::super::blob_hosts::BlobHosts;
-use super::super::origin::{Origin, is_loopback_name};
+use super::address::Zone;
+use super::origin::{Origin, is_loopback_name};
+use crate::registry::blobs::hosts::BlobHosts;
 
 /// What is known of where the registry is.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, Method, Uri};
 
-use super::super::body::Payload;
-use super::super::origin::Carried;
+use super::body::Payload;
+use super::origin::Carried;
 
 /// So many bytes of a blob are not worth a connection of their own.
 const SMALL: u64 = 64 << 10;

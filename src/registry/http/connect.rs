@@ -18,12 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::super::address::literal;
-use super::super::origin::{self, Origin};
-use super::super::proxy::ProxyTable;
+use super::address::literal;
 use super::admission::{Admitted, Home};
 use super::alerts::{Noting, PeerAlerts};
+use super::origin::{self, Origin};
 use super::origin_tls::OriginTls;
+use super::proxy::ProxyTable;
 use super::tunnel::{self, TunnelError};
 use crate::tls;
 

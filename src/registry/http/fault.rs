@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use hyper_util::client::legacy;
 
-use super::super::body::{Payload, SendFault};
 use super::super::error::{NetworkFault, RegistryError, Wait};
-use super::super::origin::Misdirection;
+use super::body::{Payload, SendFault};
 use super::connect::{DialError, DialFault, Life};
+use super::origin::Misdirection;
 use crate::text::plain;
 use crate::tls::{self, HandshakeFault};
 

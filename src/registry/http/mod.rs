@@ -12,12 +12,18 @@
 //! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
 //! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
 
+pub(super) mod address;
 mod admission;
 mod alerts;
+pub(super) mod body;
 mod call;
 mod connect;
+pub(super) mod encoding;
+pub(super) mod error_response;
 mod fault;
+pub(super) mod origin;
 mod origin_tls;
+pub(super) mod proxy;
 mod record;
 mod reply;
 mod secrets;
@@ -39,21 +45,21 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::blob_hosts::BlobHosts;
-use super::body::{SendBody, Sending};
+use super::blobs::hosts::BlobHosts;
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
-use super::origin::{Carried, Misdirection, Origin, Passage, passage};
-use super::proxy::ProxyTable;
-use super::throttle::{RateLimits, Throttle};
+use super::retry::rates::{RateLimits, Throttle};
 use super::{Proxies, Timeouts};
 use crate::progress::{Interrupt, Progress};
 use crate::tls::{self, TlsPolicy, TrustSources};
 use admission::Home;
 use alerts::PeerAlerts;
+use body::{SendBody, Sending};
 pub(super) use call::Call;
 use connect::{Dial, Dialer, Dialing, lookup};
 use fault::{classify, kept_too_long, misled, root_cause, source_error, speaks_http2_alone};
+use origin::{Carried, Misdirection, Origin, Passage, passage};
 use origin_tls::OriginTls;
+use proxy::ProxyTable;
 use record::Recorder;
 pub use record::Traffic;
 pub(super) use reply::Reply;

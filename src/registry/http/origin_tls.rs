@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::origin::{Carried, Origin, Passage, passage};
+use super::origin::{Carried, Origin, Passage, passage};
 use crate::tls::{self, ClientTls, RegistryHost, TlsError, TlsPolicy, TrustSources};
 
 /// Origins whose configuration is kept; a registry leads to one or two.

@@ -7,9 +7,9 @@ use std::time::Instant;
 use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{StatusCode, Uri, Version};
 
-use super::super::body::Sending;
 use super::super::error::RegistryError;
 use super::Call;
+use super::body::Sending;
 use super::secrets::{HIDDEN, Secrets};
 use crate::progress::{Event, Exchange, Progress, Silent};
 use crate::text;

@@ -10,16 +10,16 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::super::answer::MAX_BODY_BYTES;
-use super::super::encoding::Encoding;
 use super::super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
-use super::super::origin::{self, Origin};
-use super::super::throttle::Throttle;
 use super::TICK;
+use super::encoding::Encoding;
+use super::error_response::MAX_BODY_BYTES;
 use super::fault::{classify, root_cause};
+use super::origin::{self, Origin};
 use super::record::Record;
 use super::watch::{Abandon, rest};
 use crate::progress::Interrupt;
+use crate::registry::retry::rates::Throttle;
 
 /// Bytes of an unwanted body read to keep the connection.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;

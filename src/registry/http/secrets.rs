@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use super::super::body::Payload;
 use super::Call;
+use super::body::Payload;
 
 /// What stands where something may not be shown.
 pub(super) const HIDDEN: &str = "[hidden]";

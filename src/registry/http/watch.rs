@@ -7,9 +7,9 @@ use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::Instant;
 
 use super::super::Timeouts;
-use super::super::body::Sending;
 use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::TICK;
+use super::body::Sending;
 use super::connect::Life;
 
 /// Waits, unless somebody asks to stop.

@@ -3,17 +3,17 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::limits::{Learned, Pace, Sent};
+use super::content_check::ContentCheck;
+use super::journal::Entry;
 use super::open::Begun;
 use super::range::Count;
 use super::recovery::{Attempts, Mishap};
+use super::request_sizing::{Learned, Pace, Sent};
 use super::session::{Step, UploadSession};
 use crate::image::Descriptor;
-use crate::registry::body::BlobSource;
-use crate::registry::content_check::ContentCheck;
 use crate::registry::error::RegistryError;
-use crate::registry::journal::Entry;
-use crate::registry::reaction::{Fault, Operation};
+use crate::registry::http::body::BlobSource;
+use crate::registry::retry::classification::{Fault, Operation};
 use crate::registry::{Meter, Registry};
 
 /// Bytes that a commit may have to send and still be waited for by others.

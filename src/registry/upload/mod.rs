@@ -1,15 +1,19 @@
 //! Uploads: what a session means, what one request carries, and the driver that performs them.
 
-mod ceiling;
+pub(super) mod commit_gate;
+pub(super) mod content_check;
 mod driver;
-mod limits;
+pub(super) mod journal;
 mod open;
 mod range;
 mod recovery;
+mod request_sizing;
 mod resume;
 mod session;
+pub(super) mod single_flight;
+mod size_limit;
 mod transfer;
 
 pub use driver::Uploaded;
-pub use limits::Limits;
-pub(super) use limits::{Learned, Pace};
+pub use request_sizing::Limits;
+pub(super) use request_sizing::{Learned, Pace};

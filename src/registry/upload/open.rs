@@ -8,12 +8,12 @@ use oci_client::errors::OciErrorCode;
 use super::driver::{Upload, Uploaded};
 use super::session::UploadSession;
 use super::transfer::octets;
-use crate::registry::body::{Part, Payload};
+use crate::registry::http::body::{Part, Payload};
+use crate::registry::http::origin;
 use crate::registry::http::{Call, Reply};
-use crate::registry::reaction::Operation;
-use crate::registry::{
-    Access, Meter, Registry, RegistryError, Violation, check_digest, empty, is_stored, number, origin, scope,
-};
+use crate::registry::retry::classification::Operation;
+use crate::registry::scope;
+use crate::registry::{Access, Meter, Registry, RegistryError, Violation, check_digest, empty, is_stored, number};
 
 /// The largest blob that is sent with the POST, where that is known to work: larger ones are better off with a
 /// session, which can go on after a fault.

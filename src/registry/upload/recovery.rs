@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use ::http::{Method, StatusCode};
 
 use super::driver::Upload;
-use super::limits::Pace;
+use super::journal::Entry;
 use super::range::Count;
+use super::request_sizing::Pace;
 use super::session::UploadSession;
 use crate::progress::Event;
 use crate::registry::error::{Refused, RegistryError, Violation};
-use crate::registry::journal::Entry;
-use crate::registry::persist::Next;
-use crate::registry::reaction::{Fault, Operation, Reaction};
-use crate::registry::retry::{Budget, RetryPolicy};
+use crate::registry::retry::Next;
+use crate::registry::retry::classification::{Fault, Operation, Reaction};
+use crate::registry::retry::policy::{Budget, RetryPolicy};
 use crate::registry::{Registry, Uri};
 
 /// Requests that are made otherwise without progress between them: a size halves no more often.
@@ -320,8 +320,8 @@ fn is_unknown(error: &RegistryError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::answer::Refusal;
     use crate::registry::error::RequestFacts;
+    use crate::registry::http::error_response::Refusal;
 
     const POLICY: RetryPolicy =
         RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1), away: None };

@@ -4,12 +4,12 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use super::driver::Upload;
+use super::journal::{Entry, Journal};
 use super::session::UploadSession;
 use crate::image::Descriptor;
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
-use crate::registry::journal::{Entry, Journal};
-use crate::registry::origin::{self, Carried};
+use crate::registry::http::origin::{self, Carried};
 
 /// Smaller blobs are sent again as quickly as they are looked up.
 const SMALLEST_KEPT: u64 = 4 << 20;

@@ -10,10 +10,12 @@ use super::driver::Upload;
 use super::range::Count;
 use super::session::UploadSession;
 use crate::image::Descriptor;
-use crate::registry::body::{Part, Payload};
+use crate::registry::http::body::{Part, Payload};
+use crate::registry::http::origin;
+use crate::registry::http::origin::Carried;
 use crate::registry::http::{Call, Reply};
-use crate::registry::origin::Carried;
-use crate::registry::{Access, Registry, RegistryError, Violation, check_digest, empty, is_stored, origin, scope};
+use crate::registry::scope;
+use crate::registry::{Access, Registry, RegistryError, Violation, check_digest, empty, is_stored};
 
 /// How long cancelling a session may take; the registry forgets sessions by itself.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);

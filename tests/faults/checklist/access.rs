@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idpbuilder_oci::credentials::{Credential, Secret};
-use idpbuilder_oci::push::PushConfig;
+use idpbuilder_oci::ops::push::PushConfig;
 use idpbuilder_oci::registry::{AskedScheme, Misdirection, RegistryError};
 
 use crate::fixture::{push_config, registry};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use idpbuilder_oci::push::PushConfig;
+use idpbuilder_oci::ops::push::PushConfig;
 use idpbuilder_oci::registry::RetryPolicy;
 
 use crate::lab::invariants;

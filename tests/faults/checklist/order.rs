@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use idpbuilder_oci::image::Digest;
+use idpbuilder_oci::ops::push::{Incomplete, PushError, Undone, push};
 use idpbuilder_oci::progress::{Interrupt, Silent};
-use idpbuilder_oci::push::{Incomplete, PushError, Undone, push};
 use idpbuilder_oci::registry::RegistryError;
 
 use crate::fixture::{TestStore, push_config};
@@ -19,7 +19,7 @@ async fn blobs_at_the_same_time_are_as_many_as_asked_for() {
     for jobs in [1, 3] {
         let slow = [Op::Open, Op::Patch, Op::Commit].map(|op| script::always(op, Fault::Slow(2 << 20)));
         let pushing = Pushing::of(Setup::of(profile::PLAIN).script(slow), &[256 * KIB; 8]);
-        let config = idpbuilder_oci::push::PushConfig { jobs, ..pushing.config() };
+        let config = idpbuilder_oci::ops::push::PushConfig { jobs, ..pushing.config() };
         pushing.push_with(config).await.expect("pushed");
         let peak = pushing.lab.registry().crowd.peak_of_bodies();
         assert_eq!(peak as usize, jobs, "{peak} at the same time, {jobs} allowed");
@@ -100,7 +100,7 @@ async fn another_digest_in_the_answer_to_a_manifest_is_an_error() {
 #[tokio::test]
 async fn reading_back_finds_bytes_that_changed_in_the_registry() {
     let pushing = Pushing::of(Setup::of(profile::PLAIN), &[300 * KIB]);
-    let read_back = || idpbuilder_oci::push::PushConfig { verify: true, ..pushing.config() };
+    let read_back = || idpbuilder_oci::ops::push::PushConfig { verify: true, ..pushing.config() };
     pushing.push_with(read_back()).await.expect("pushed, and read back");
     invariants::check(&pushing.lab, "team/app", "v1", &pushing.image);
     let layer = pushing.image.manifest().expect("a manifest").layers[0].digest;
@@ -117,13 +117,13 @@ async fn waiting_ends_when_anybody_can_pull() {
     let hidden = Fault::Refuse(Answer::json(404, "MANIFEST_UNKNOWN"));
     let script = [script::times(Op::GetManifest, 3, hidden)];
     let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[KIB]);
-    let config = idpbuilder_oci::push::PushConfig { wait: Some(Duration::from_secs(20)), ..pushing.config() };
+    let config = idpbuilder_oci::ops::push::PushConfig { wait: Some(Duration::from_secs(20)), ..pushing.config() };
     pushing.push_with(config).await.expect("it came");
     pushing.met();
 
     let hidden = Fault::Refuse(Answer::json(404, "MANIFEST_UNKNOWN"));
     let pushing = Pushing::of(Setup::of(profile::PLAIN).script([script::always(Op::GetManifest, hidden)]), &[KIB]);
-    let config = idpbuilder_oci::push::PushConfig { wait: Some(Duration::from_millis(500)), ..pushing.config() };
+    let config = idpbuilder_oci::ops::push::PushConfig { wait: Some(Duration::from_millis(500)), ..pushing.config() };
     let error = pushing.push_with(config).await.expect_err("it never comes");
     assert!(matches!(error, PushError::NotPullable { .. }), "{error:?}");
 }

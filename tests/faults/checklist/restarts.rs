@@ -1,6 +1,6 @@
 //! Uploads that begin again from their first byte: once, with the reason, and no more.
 
-use idpbuilder_oci::push::PushConfig;
+use idpbuilder_oci::ops::push::PushConfig;
 use idpbuilder_oci::registry::RetryPolicy;
 
 use crate::fixture::{eager, registry_error};

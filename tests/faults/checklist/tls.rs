@@ -1,6 +1,6 @@
 //! TLS on the way: all of a push over it, and a certificate that changes in the middle.
 
-use idpbuilder_oci::push::PushConfig;
+use idpbuilder_oci::ops::push::PushConfig;
 use idpbuilder_oci::registry::{NetworkFault, RegistryError};
 use idpbuilder_oci::tls::{HandshakeFault, Origin, TlsPolicy, TrustSources, TrustStore};
 

@@ -1,0 +1,140 @@
+//! `idpbuilder-build --push`: what is packed goes to the registries while the rest is being packed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::push::{Report, push_config, tell};
+use super::sources::is_standard_input;
+use super::{Args, Built, make};
+use crate::cli::args::spelling::follows;
+use crate::cli::connect::registry::names_image;
+use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::terminal::Ui;
+use crate::image::{Descriptor, Reference};
+use crate::ops::build::BuildConfig;
+use crate::ops::push::{Feed, PushConfig, push_ahead};
+use crate::progress::{Event, Progress, Stored};
+use crate::store::ImageStore;
+
+/// Passes on each layer that is stored, and everything to whoever shows it.
+struct Following {
+    inner: Arc<dyn Progress>,
+    layers: Mutex<mpsc::UnboundedSender<Descriptor>>,
+}
+
+impl Progress for Following {
+    fn emit(&self, event: Event<'_>) {
+        if let Event::Stored(Stored { digest, size, media_type }) = event
+            && let Ok(digest) = digest.parse()
+        {
+            // A push that ended has said why.
+            let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = layers.send(Descriptor::new(media_type, digest, *size));
+        }
+        self.inner.emit(event);
+    }
+}
+
+impl Args {
+    /// Refuses a destination that became the context, because it was written apart from `--push`.
+    pub(crate) fn check_push(&self, ui: &Ui) -> Result<(), Failure> {
+        let Some(word) = self.directory.as_deref().filter(|_| self.push.is_some()) else { return Ok(()) };
+        if is_standard_input(word) || word.exists() || !follows(&ui.env.args, "--push", word.as_os_str()) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "`{}` after --push is taken for CONTEXT, and there is no such directory",
+            word.display()
+        ))
+        .hint("write --push=DEST"))
+    }
+
+    /// The first destination that names an image.
+    pub(crate) fn pushed_name(&self) -> Result<Option<&String>, Failure> {
+        for text in self.push.iter().flatten().filter(|text| !text.is_empty()) {
+            if names_image(text)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where `--push` goes: what it says, or what the image's names say.
+    pub(crate) fn push_destinations(&self, ui: &Ui, names: &[Reference]) -> Result<Option<Vec<Reference>>, Failure> {
+        let Some(given) = &self.push else { return Ok(None) };
+        let store = self.store.store.as_deref();
+        let given: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
+        let mut references = Vec::new();
+        for name in names {
+            for reference in self.registry.destinations(ui, name, &given, store)? {
+                if !references.contains(&reference) {
+                    references.push(reference);
+                }
+            }
+        }
+        self.registry.note_destinations(&references)?;
+        Ok(Some(references))
+    }
+
+    /// The push to these destinations.
+    pub(crate) fn push_config(
+        &self,
+        ui: &Ui,
+        destinations: Option<Vec<Reference>>,
+    ) -> Result<Option<PushConfig>, Failure> {
+        let Some(references) = destinations else { return Ok(None) };
+        push_config(ui, references, &self.registry, &self.transfer, self.store.store.as_deref()).map(Some)
+    }
+
+    /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.
+    pub(crate) fn build_and_push(
+        ui: &Ui,
+        configs: Vec<BuildConfig>,
+        verify: bool,
+        push: PushConfig,
+        store: &ImageStore,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(Built, Report), Failure> {
+        let (layers, blobs) = mpsc::unbounded_channel();
+        let (finished, image) = oneshot::channel();
+        let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
+        let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
+        let (ended, signal) = ui.drive(async {
+            let building = tokio::task::spawn_blocking(move || {
+                let built = make(&configs, verify, &builder, &following, &interrupt)?;
+                // Whoever waited for it may be gone.
+                let _ = finished.send(built.document().digest());
+                Ok::<_, Failure>(built)
+            });
+            let pushing = async {
+                let pushing = push_ahead(push, store, Feed { blobs, image }, Arc::clone(progress), &ui.interrupt);
+                let pushed = Box::pin(pushing).await;
+                // Who stops the push stops the build as well.
+                if pushed.is_err() && !ui.interrupt.requested() {
+                    progress.emit(Event::Warning("the push failed, as will be told; the image is built nevertheless"));
+                }
+                pushed
+            };
+            let (built, pushed) = tokio::join!(building, pushing);
+            let built = built.expect("building does not panic")?;
+            let report = match pushed.transpose() {
+                Some(pushed) => pushed.into(),
+                None => Report::failed(Failure::new(Kind::Failed, "the image was built and not pushed")),
+            };
+            Ok((built, report))
+        })?;
+        match (ended, signal) {
+            (Some(Ok((built, report))), signal) => Ok((built, report.stopped_by(signal))),
+            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
+            (ended, None) => ended.expect("nothing else stops it"),
+        }
+    }
+
+    /// What became of the push: the references to deploy are the last lines.
+    pub(crate) fn tell_push(&self, ui: &Ui, report: Report) -> Outcome {
+        tell(ui, &self.registry, &report.done);
+        let printed = ui.data(&report.pinned());
+        report.end().and(printed)
+    }
+}

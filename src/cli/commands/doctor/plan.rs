@@ -1,0 +1,140 @@
+//! What is settled before anything is sent to the registry: repository, trust, credential.
+
+use std::time::Duration;
+
+use super::Args;
+use crate::audit::Event;
+use crate::cli::connect::entries::own_entries;
+use crate::cli::connect::sources::{before_stored, chain, with_source};
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::render::diagnosis::Line;
+use crate::cli::terminal::Ui;
+use crate::cluster::{ClusterRegistry, owner};
+use crate::credentials::{ANY_USERNAME, Credential, CredentialSource as _, Given, HostKey, Resolution, SecretOrigin};
+use crate::image::Reference;
+use crate::tls::TlsPolicy;
+
+/// The repository that a push is tried for, below its owner.
+const PROBED: &str = "idpbuilder-doctor";
+/// How long the sources of credentials may take.
+const CREDENTIAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// What is known before anything is sent to the registry.
+pub(crate) struct Plan {
+    pub(crate) repository: Option<String>,
+    pub(crate) policy: Result<TlsPolicy, Failure>,
+    pub(crate) resolution: Resolution,
+    /// Why a login that is stored for the registry is not used.
+    pub(crate) unused: Option<String>,
+}
+
+impl Args {
+    /// Whom to trust and who we are, as a push would have it.
+    pub(crate) fn plan(&self, ui: &Ui, registry: &str, cluster: Option<&ClusterRegistry>) -> Result<Plan, Failure> {
+        let given = self.registry.given_source(ui)?;
+        self.registry.note_only(registry);
+        self.registry.confirm(ui, registry)?;
+        let mut resolution = self.resolution(ui, registry, given)?;
+        // Nobody to own a repository is no reason to look no further.
+        let nobody = self.repository.is_none()
+            && resolution.credential.as_ref().and_then(Credential::username).is_none()
+            && cluster.is_some_and(|cluster| cluster.owner().is_none());
+        let name = self.repository.as_deref().unwrap_or(if nobody { "nobody/idpbuilder-doctor" } else { PROBED });
+        let mut reference = Reference::from_parts(Some(registry), name, None)?;
+        let mut policy = self.registry.policy(ui, registry);
+        if let Some(cluster) = cluster
+            && let Ok(own) = policy
+        {
+            policy = match self.registry.cluster.apply(ui, cluster, &reference, own, &mut resolution) {
+                Ok((settled, policy)) => {
+                    reference = settled;
+                    Ok(policy)
+                }
+                Err(failure) => Err(failure),
+            };
+        }
+        resolution.close();
+        let repository = reference.repository().to_owned();
+        let user = resolution.credential.as_ref().and_then(Credential::username);
+        let owned = if self.repository.is_some() || repository.contains('/') {
+            (!nobody).then_some(repository)
+        } else {
+            let owner = user.filter(|username| *username != ANY_USERNAME).and_then(owner);
+            owner.map(|owner| format!("{owner}/{repository}"))
+        };
+        if let Some(source) = &resolution.source
+            && let Err(failure) = ui.audit(Event::Credential, registry, Some(source), None)
+        {
+            ui.warn(&failure.told());
+        }
+        // How many there are is told.
+        if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
+            trust.add_system_roots(ui.system_roots());
+        }
+        let unused = unused(ui, registry, &resolution)?;
+        Ok(Plan { repository: owned, policy, resolution, unused })
+    }
+
+    /// Asks the sources of credentials; helpers that take too long have none.
+    fn resolution(&self, ui: &Ui, registry: &str, given: Option<Given>) -> Result<Resolution, Failure> {
+        let roles = self.registry.roles(ui, registry, given.is_some())?;
+        let chain = chain(ui, given.into_iter().collect(), self.registry.authfile.as_deref())?;
+        let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
+        let asking = async {
+            let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository, roles));
+            Ok::<_, Failure>(tokio::time::timeout(CREDENTIAL_LIMIT, asked).await)
+        };
+        let Ok(resolution) = ui.block_on(asking)? else {
+            let mut resolution = Resolution::default();
+            resolution.tried.push("a helper that did not answer".to_owned());
+            return Ok(resolution);
+        };
+        resolution.map_err(|_| Failure::new(Kind::Failed, "a source of credentials ended without an answer"))
+    }
+}
+
+/// Why the login that is stored for a registry is not used, where there is one and flags do not say which is.
+fn unused(ui: &Ui, registry: &str, resolution: &Resolution) -> Result<Option<String>, Failure> {
+    let entries = own_entries(ui)?;
+    let Ok(key) = registry.parse::<HostKey>() else { return Ok(None) };
+    let is_stored = entries.list().is_ok_and(|stored| stored.iter().any(|entry| entry.key == key));
+    let is_said = resolution.origin == Some(SecretOrigin::Flags);
+    Ok(if is_stored && !is_said { before_stored(resolution, &entries.name()) } else { None })
+}
+
+pub(crate) fn credential_line(resolution: &Resolution, unused: Option<String>) -> Line {
+    let line = found_line(resolution);
+    match unused {
+        Some(why) if resolution.failure.is_none() => line.into_warning().fix(why),
+        _ => line,
+    }
+}
+
+fn found_line(resolution: &Resolution) -> Line {
+    if let Some((source, error)) = &resolution.failure {
+        let failure = Failure::new(Kind::Auth, with_source(source, error));
+        return Line::fail(
+            "credential",
+            &failure,
+            "complete or remove it there, or give another with -u and --password-stdin",
+        );
+    }
+    let username = resolution.credential.as_ref().and_then(Credential::username);
+    let line = match (&resolution.source, username) {
+        (Some(source), Some(username)) => Line::ok("credential", format!("{username}, from {source}")),
+        (Some(source), _) => Line::ok("credential", format!("a token, from {source}")),
+        (None, _) => Line::warn("credential", format!("none (asked {})", resolution.tried.join(", "))),
+    };
+    if let Some(path) = &resolution.exposed {
+        return line
+            .into_warning()
+            .fix(format!("other users can read the passwords there: chmod 600 {}", path.display()));
+    }
+    match resolution.warnings.first() {
+        Some((source, error)) => {
+            let what = if error.is_of_helper() { "correct its `credsStore`" } else { "correct or remove it" };
+            line.into_warning().fix(format!("{}; {what}", with_source(source, error)))
+        }
+        None => line,
+    }
+}

@@ -1,0 +1,206 @@
+//! `idpbuilder-login` and `idpbuilder-logout`.
+
+use crate::audit::Event;
+use crate::cli::applet::Run;
+use crate::cli::connect::cluster::ClusterArgs;
+use crate::cli::connect::entries::{kept, own_entries};
+use crate::cli::connect::registry::{RegistryArgs, bare_registry, proxies};
+use crate::cli::connect::sources::{before_stored, chain, resolve};
+use crate::cli::failure::advice::cluster::{advise, failure, told};
+use crate::cli::failure::advice::registry::explain;
+use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::terminal::Ui;
+use crate::cli::terminal::prompt::{Echo, ask};
+use crate::credentials::{Credential, CredentialSource as _, HostKey, Secret, SecretOrigin};
+use crate::ops::login::{Proof, check};
+use crate::registry::{Limits, RegistryConfig, RegistryError};
+
+/// Keep a login for a registry, after the registry accepted it
+///
+/// It is used by every command here and, through the credential helper, by Docker and Podman; for the cluster's own
+/// registry it wins over the cluster's credential. It goes to the session's keyring, or where there is none to a file of
+/// mode 0600. What is not given is asked for on the terminal.
+#[derive(Debug, clap::Parser)]
+pub(crate) struct Args {
+    /// Registry [default: default_registry of the settings, else the cluster's]
+    #[arg(value_name = "HOST[:PORT]", conflicts_with = "registry")]
+    host: Option<String>,
+    /// Say more about each step
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// Forget the login for a registry
+#[derive(Debug, clap::Parser)]
+pub(crate) struct LogoutArgs {
+    /// Registry [default: default_registry of the settings, else the cluster's]
+    #[arg(value_name = "HOST[:PORT]", conflicts_with = "all")]
+    host: Option<String>,
+    /// Forget every login
+    #[arg(short, long)]
+    all: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+impl Run for Args {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        ui.explain(self.verbose);
+        let named = match &self.host {
+            Some(host) => Some((bare_registry(host)?, None)),
+            None => self.registry.default_registry(ui, None)?.map(|(registry, source)| (registry, Some(source))),
+        };
+        let registry = registry(ui, named, &self.registry.cluster)?;
+        let key: HostKey = registry.parse()?;
+        let (username, secret) = self.login(ui, &registry)?;
+        let credential = Credential::Basic { username: username.clone(), secret };
+        self.check(ui, &registry, &credential)?;
+        let place = kept(ui, &ui.run_blocking(|_| Ok(own_entries(ui)?.put(&key, &registry, &credential)?))?);
+        written_down(ui, Event::Login, &key, &place);
+        self.tell_if_unused(ui, &registry)?;
+        ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))
+    }
+}
+
+impl Args {
+    /// Who and by which proof: given, or asked for.
+    fn login(&self, ui: &Ui, registry: &str) -> Result<(String, Secret), Failure> {
+        if self.registry.has_secret() {
+            return self.registry.given(ui)?.ok_or_else(|| nobody_to_ask(registry));
+        }
+        let asked = |question: &str, echo, what: &str| match ask(ui, question, echo)? {
+            Some(line) if line.is_empty() => Err(Failure::usage(format!("no {what} was typed; nothing was kept"))),
+            Some(line) => Ok(line),
+            None => Err(nobody_to_ask(registry)),
+        };
+        let username = match self.registry.username() {
+            Some(username) => username.to_owned(),
+            None => asked(&format!("User name for {registry}: "), Echo::On, "user name")?.trim().to_owned(),
+        };
+        let secret = asked(&format!("Password or token of {username}: "), Echo::Off, "password")?;
+        Ok((username, Secret::new(secret.to_string())))
+    }
+
+    /// Warns where another source goes before what was just stored.
+    fn tell_if_unused(&self, ui: &Ui, registry: &str) -> Outcome {
+        self.registry.note_only(registry);
+        let roles = self.registry.roles(ui, registry, false)?;
+        let chain = chain(ui, Vec::new(), self.registry.authfile.as_deref())?;
+        let resolution = resolve(ui, &chain, registry, "", roles)?;
+        if let Some(why) = before_stored(&resolution, &own_entries(ui)?.name()) {
+            ui.warn(&format!("this login will not be used: {why}"));
+        }
+        Ok(())
+    }
+
+    /// Fails unless the registry accepts the credential.
+    fn check(&self, ui: &Ui, registry: &str, credential: &Credential) -> Outcome {
+        self.registry.confirm(ui, registry)?;
+        let mut policy = self.registry.policy(ui, registry)?;
+        if let Some(cluster) = self.registry.cluster.serving(ui, registry, false)? {
+            let shown = Some(("the flags or the terminal", SecretOrigin::Flags));
+            policy = self.registry.cluster.trust(ui, cluster, registry, policy, shown)?;
+        }
+        let config = RegistryConfig {
+            host: registry.to_owned(),
+            policy,
+            elsewhere: self.registry.elsewhere(ui)?,
+            credential: Some(credential.clone()),
+            proxies: proxies(ui),
+            timeouts: self.registry.timeouts(),
+            limits: Limits::default(),
+            interrupt: ui.interrupt.clone(),
+        };
+        let proof = ui.block_on(async { Ok::<_, Failure>(check(config).await) })?.map_err(|error| match error {
+            RegistryError::Unauthorized { .. } => Failure::new(Kind::Auth, error)
+                .hint("check the user name and the password; an account with a second factor needs a token instead")
+                .hint("nothing was kept"),
+            other => explain(other),
+        })?;
+        if proof == Proof::NotAsked {
+            ui.warn(&format!("{registry} asks nobody for a login, so this one was not checked"));
+        }
+        Ok(())
+    }
+}
+
+impl Run for LogoutArgs {
+    fn run(self, ui: &mut Ui) -> Outcome {
+        let entries = own_entries(ui)?;
+        let keys: Vec<HostKey> = if self.all {
+            entries.list()?.into_iter().map(|entry| entry.key).collect()
+        } else {
+            let named = match &self.host {
+                Some(host) => Some((bare_registry(host)?, None)),
+                None => match ui.settings(None)?.default_registry {
+                    Some(setting) => Some((bare_registry(&setting.value)?, Some(setting.source.to_string()))),
+                    None => None,
+                },
+            };
+            vec![registry(ui, named, &self.cluster)?.parse()?]
+        };
+        let mut failure = None;
+        let mut forgotten = 0;
+        for key in keys {
+            match ui.run_blocking(|_| Ok(entries.erase(&key)))? {
+                Ok(false) => {}
+                Ok(true) => {
+                    forgotten += 1;
+                    written_down(ui, Event::Logout, &key, "forgotten");
+                    ui.data(&format!("Logged out of {key}"))?;
+                }
+                // The others are not kept for that.
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(
+                Failure::from(error).hint("the login is kept, in the keyring too; log out again when it answers")
+            );
+        }
+        if forgotten == 0 {
+            ui.status("There is no login to forget");
+        }
+        Ok(())
+    }
+}
+
+/// The registry that is named, else the cluster's.
+fn registry(ui: &Ui, named: Option<(String, Option<String>)>, cluster: &ClusterArgs) -> Result<String, Failure> {
+    if let Some((registry, source)) = named {
+        if let Some(source) = source.filter(|source| source != "--registry") {
+            ui.status(&format!("Using registry {registry} ({source})"));
+        }
+        return Ok(registry);
+    }
+    match cluster.find(ui)? {
+        Ok(found) => {
+            cluster.admit(ui, found)?;
+            cluster.tell_use(ui, found, found.registry());
+            Ok(found.registry().to_owned())
+        }
+        Err(error) if cluster.is_given() => Err(failure(error)),
+        Err(error) => {
+            let (kind, hints) = advise(error);
+            let failure = Failure::new(kind, format!("nobody says which registry: {}", told(error)));
+            if kind == Kind::Interrupted {
+                return Err(failure);
+            }
+            Err(hints.into_iter().fold(failure, Failure::hint).hint("or name it, HOST[:PORT]"))
+        }
+    }
+}
+
+fn nobody_to_ask(registry: &str) -> Failure {
+    Failure::usage("there is no terminal to ask for user name and password")
+        .hint(format!("give both, for example: idpbuilder-login {registry} -u NAME --password-stdin < FILE"))
+}
+
+/// A line of the audit log. What is done is done: a log that cannot be written is a warning.
+fn written_down(ui: &Ui, event: Event, key: &HostKey, place: &str) {
+    if let Err(failure) = ui.audit(event, &key.to_string(), Some(place), None) {
+        ui.warn(&failure.told());
+    }
+}

@@ -1,0 +1,140 @@
+//! The sources of credentials, from the surroundings; the search among them, and what is told of it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::entries::own_entries;
+use crate::cli::commands::trust::in_one_line;
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::terminal::Ui;
+use crate::credentials::{
+    AuthPlaces, CredentialChain, CredentialError, DockerConfig, Environment, Given, Helpers, RegistryRoles, Resolution,
+    Secret, SecretOrigin, auth_files,
+};
+
+/// The most we read from standard input as a password.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+pub(crate) fn password_from_stdin() -> Result<Secret, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text);
+    match read {
+        Err(_) => Err(Failure::usage("the password on standard input is not UTF-8 text")),
+        Ok(length) if length as u64 > MAX_PASSWORD_BYTES => {
+            Err(Failure::usage("the password on standard input is longer than 64 KiB"))
+        }
+        Ok(_) => {
+            let password = text.strip_suffix('\n').unwrap_or(&text);
+            let password = password.strip_suffix('\r').unwrap_or(password);
+            if password.is_empty() {
+                return Err(Failure::usage("standard input has no password"));
+            }
+            Ok(Secret::new(password.to_owned()))
+        }
+    }
+}
+
+/// The sources of credentials in their order.
+pub(crate) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Result<CredentialChain, Failure> {
+    let mut chain = CredentialChain::new();
+    for given in given {
+        chain = chain.with(given);
+    }
+    for variables in Environment::sources(|name| variable(ui, name)) {
+        chain = chain.with(variables);
+    }
+    let helpers = Helpers::new(ui.env.vars.clone()).with_interrupt(ui.interrupt.clone());
+    if let Some(value) = ui.env.var("DOCKER_AUTH_CONFIG") {
+        let value = Secret::new(value.to_owned());
+        chain = chain.with(DockerConfig::variable("DOCKER_AUTH_CONFIG", value, helpers.clone()));
+    }
+    if let Some(file) = authfile {
+        chain = chain.with(DockerConfig::named_file(ui.absolute(file), helpers.clone()));
+    } else if let Some(file) = ui.env.os("REGISTRY_AUTH_FILE") {
+        chain = chain.with(DockerConfig::file(ui.absolute(Path::new(file)), helpers.clone()));
+    }
+    for file in docker_config(ui).into_iter().chain(auth_files(&places(ui))) {
+        chain = chain.with(DockerConfig::file(file, helpers.clone()));
+    }
+    Ok(chain.with_own(own_entries(ui)?))
+}
+
+/// A variable's value, also where it is empty.
+pub(crate) fn variable(ui: &Ui, name: &str) -> Option<String> {
+    Some(ui.env.vars.get(std::ffi::OsStr::new(name))?.to_str()?.to_owned())
+}
+
+fn places(ui: &Ui) -> AuthPlaces {
+    AuthPlaces {
+        runtime: ui.env.os("XDG_RUNTIME_DIR").map(PathBuf::from),
+        config: ui.env.os("XDG_CONFIG_HOME").map(PathBuf::from),
+        home: ui.home().ok(),
+        user: rustix::process::getuid().as_raw(),
+    }
+}
+
+fn docker_config(ui: &Ui) -> Option<PathBuf> {
+    let directory = match ui.env.os("DOCKER_CONFIG") {
+        Some(directory) => ui.absolute(Path::new(directory)),
+        None => ui.home().ok()?.join(".docker"),
+    };
+    Some(directory.join("config.json"))
+}
+
+/// Asks the sources; a signal ends the wait for a helper or a keyring.
+pub(crate) fn resolve(
+    ui: &Ui,
+    chain: &CredentialChain,
+    registry: &str,
+    repository: &str,
+    roles: RegistryRoles,
+) -> Result<Resolution, Failure> {
+    ui.run_blocking(|_| {
+        let resolution = chain.resolve(registry, repository, roles);
+        match resolution.failure {
+            Some((_, error)) if error.is_interrupt() => Err(Failure::new(Kind::Interrupted, error)),
+            _ => Ok(resolution),
+        }
+    })
+}
+
+/// Why a source has nothing, after its name; a file that the reason names is named once.
+pub(crate) fn with_source(source: &str, error: &CredentialError) -> String {
+    let reason = in_one_line(error);
+    if reason.contains(source) { reason } else { format!("{source}: {reason}") }
+}
+
+/// What keeps the login that is stored for a registry from being used: a source that is asked before it, and that has
+/// another credential or fails.
+pub(crate) fn before_stored(resolution: &Resolution, stored: &str) -> Option<String> {
+    let remove = |source: &String| {
+        let variables = matches!(resolution.origin, Some(SecretOrigin::Variables | SecretOrigin::GiteaVariables));
+        let how = if variables { "unset the variables" } else { "remove it there" };
+        format!("{source} has another credential, which goes before the stored one; {how} if the stored one is meant")
+    };
+    match (&resolution.source, &resolution.failure) {
+        (Some(source), _) if source != stored => Some(remove(source)),
+        (None, Some((source, error))) if source != stored => {
+            Some(format!("{}; that goes before the stored one", with_source(source, error)))
+        }
+        _ => None,
+    }
+}
+
+/// Names the winner in verbose output, with the sources that were withheld, and what went wrong before it in any.
+/// `asked_for` says that the credential of a withheld source was probably meant for this registry.
+pub(crate) fn tell(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
+    for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
+        let reason = in_one_line(error);
+        let from = if reason.contains(source.as_str()) { String::new() } else { format!(" from {source}") };
+        ui.warn(&format!("no credential{from}: {reason}"));
+    }
+    for source in &resolution.withheld {
+        let text = format!("{source} is not for {registry} and is not sent there");
+        if asked_for && resolution.credential.is_none() { ui.status(&text) } else { ui.detail(&text) }
+    }
+    match &resolution.source {
+        Some(source) => ui.detail(&format!("credential for {registry} from {source}")),
+        None => ui.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", "))),
+    }
+}

@@ -1,0 +1,6 @@
+//! Results as text, tables, templates and JSON.
+
+pub(crate) mod diagnosis;
+pub(crate) mod format;
+pub(crate) mod push;
+pub(crate) mod result_files;

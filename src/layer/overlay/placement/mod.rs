@@ -1,0 +1,344 @@
+//! Where in the image a source's things land over the layers below: through their links, with their directories as
+//! they have them.
+//!
+//! A layer that only has `tmp/x` says nothing of `tmp`, and storage drivers that unpack each layer by itself make such a
+//! directory anew, over the one that is below. So directories on the way are in the layer, as they are below.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::lower_tree::{End, MAX_PATH_BYTES, ends, ends_beyond, parted, shown};
+use super::path_lookup::{Trail, number};
+use crate::context::{Entry, Kind};
+use crate::layer::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
+
+/// Permissions of directories on the way that nobody has said anything of.
+pub(in crate::layer) const PARENT_MODE: u32 = 0o755;
+
+/// Why something cannot land where it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LandingError {
+    /// Links that lead to one another, or too many.
+    #[error("`{path}` leads through more than {limit} links")]
+    Links {
+        /// The path.
+        path: String,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// Links whose targets have too many names together.
+    #[error("`{path}` leads through more than {limit} names with its links")]
+    Names {
+        /// The path.
+        path: String,
+        /// How many are walked through.
+        limit: usize,
+    },
+    /// A file where a directory is needed.
+    #[error("`{path}` is not a directory in the layers below")]
+    NotADirectory {
+        /// The file.
+        path: String,
+    },
+    /// The links lead to a path that is longer than one can be.
+    #[error("the links on the way lead to a path of more than the {limit} bytes allowed")]
+    TooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Something of the source that would take away what is below instead of being there.
+    #[error("`{path}` {REMOVES}")]
+    Whiteout {
+        /// Its path in the source.
+        path: String,
+    },
+    /// A place that would do so.
+    #[error("`{path}` {REMOVES}")]
+    WhiteoutPlace {
+        /// Where it is.
+        path: String,
+    },
+    /// Two things of a source, one of them through a link.
+    #[error("`{path}` and something else of the source land at `{place}`, one through a link of the layers below")]
+    Twice {
+        /// One of them, in its source.
+        path: String,
+        /// Where both land.
+        place: String,
+    },
+}
+
+/// A link of the layers below that was followed since a source has a directory of its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    link: Vec<u8>,
+    directory: Vec<u8>,
+}
+
+impl fmt::Display for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (link, directory) = (shown(&self.link), shown(&self.directory));
+        write!(f, "`{link}` is a link to `{directory}` in the layers below: what belongs in it is put there")
+    }
+}
+
+/// Something that a layer has.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::layer) enum Item<'a> {
+    /// A directory on the way.
+    Way(Attributes),
+    /// Something of the source.
+    Entry(&'a Entry),
+}
+
+/// Where a source's things land.
+#[derive(Debug, Clone)]
+pub struct Landing {
+    directory: Vec<u8>,
+    file: Option<Vec<u8>>,
+    style: Style,
+    /// The destination and the directories on the way to it, outermost first.
+    way: BTreeMap<Vec<u8>, Attributes>,
+    /// Directories of the source that are links below, and where these lead.
+    followed: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The directories on the way to where the links lead.
+    linked: BTreeMap<Vec<u8>, Attributes>,
+}
+
+impl Landing {
+    /// Where things in `style` land that are meant for `destination`.
+    pub fn new(destination: &Destination, style: Style, below: &Below) -> Result<Self, LandingError> {
+        let (directory, file) = resolve(destination, below)?;
+        let place = file.as_ref().map_or_else(|| directory.clone(), |file| joined(&directory, file));
+        if removes(&place) {
+            return Err(LandingError::WhiteoutPlace { path: shown(&place) });
+        }
+        let mut way = BTreeMap::new();
+        for end in ends(&directory) {
+            let name = &directory[..end];
+            // Others may have something in those above: they are nobody's in particular.
+            let above = style.above.filter(|_| file.is_some() || end < directory.len());
+            let owner = above.unwrap_or(style.owner);
+            let made = Attributes { mode: PARENT_MODE, owner, modified: style.modified };
+            way.insert(name.to_vec(), below.attributes(name).unwrap_or(made));
+        }
+        Ok(Self { directory, file, style, way, followed: BTreeMap::new(), linked: BTreeMap::new() })
+    }
+
+    /// Follows the links below that have the names of the source's directories. `entries` are all there are, parents
+    /// before children.
+    pub fn follow(&mut self, entries: &[Entry], below: &Below) -> Result<Vec<Followed>, LandingError> {
+        // A single file has the name of its place.
+        if let Some(entry) = entries.iter().find(|entry| self.file.is_none() && removes(&entry.path)) {
+            return Err(LandingError::Whiteout { path: own_path(entry) });
+        }
+        let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
+        let mut trail = Trail::default();
+        let followed: Vec<Followed> =
+            directories.filter_map(|entry| self.enter(&entry.path, below, &mut trail)).collect();
+        if !followed.is_empty() {
+            self.check(entries)?;
+            for entry in entries {
+                // What the source says itself counts, also where that is in another layer.
+                if entry.kind == Kind::Directory && !self.is_followed(&entry.path) {
+                    let attributes = self.attributes(entry);
+                    let name = self.name(&entry.path, true).into_owned();
+                    self.linked.entry(name).and_modify(|linked| *linked = attributes);
+                }
+            }
+        }
+        Ok(followed)
+    }
+
+    /// Puts all of the source's entries over `below`.
+    pub fn lay_over(&self, entries: &[Entry], below: &mut Below) {
+        let entries: Vec<&Entry> = entries.iter().collect();
+        let Ok(()) = self.each::<std::convert::Infallible>(&entries, |name, item| {
+            below.put(
+                name,
+                match item {
+                    Item::Way(attributes) => Thing::Directory(attributes),
+                    Item::Entry(entry) => match &entry.kind {
+                        Kind::Directory => Thing::Directory(self.attributes(entry)),
+                        Kind::Symlink { target } => Thing::Link(target),
+                        Kind::File { .. } => Thing::Other,
+                    },
+                },
+            );
+            Ok(())
+        });
+    }
+
+    /// Visits what a layer of some of the entries has, each with its name in the archive, directories before what is in
+    /// them.
+    pub(in crate::layer) fn each<'a, E>(
+        &self,
+        entries: &[&'a Entry],
+        mut visit: impl FnMut(&[u8], Item<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.followed.is_empty() {
+            for (name, attributes) in &self.way {
+                visit(name, Item::Way(*attributes))?;
+            }
+            return entries.iter().try_for_each(|entry| visit(&self.name(&entry.path, false), Item::Entry(entry)));
+        }
+        let mut items: BTreeMap<Vec<u8>, Item<'a>> = BTreeMap::new();
+        items.extend(self.way.iter().map(|(name, attributes)| (name.clone(), Item::Way(*attributes))));
+        for &entry in entries {
+            let name = self.name(&entry.path, entry.kind == Kind::Directory);
+            for end in ends(&name) {
+                if let Some(attributes) = self.linked.get(&name[..end]) {
+                    items.entry(name[..end].to_vec()).or_insert(Item::Way(*attributes));
+                }
+            }
+            if entry.kind != Kind::Directory || !self.is_followed(&entry.path) {
+                items.insert(name.into_owned(), Item::Entry(entry));
+            }
+        }
+        items.iter().try_for_each(|(name, item)| visit(name, *item))
+    }
+
+    /// The destination and the directories on the way to it, outermost first.
+    pub(in crate::layer) fn way(&self) -> impl Iterator<Item = (&[u8], Attributes)> {
+        self.way.iter().map(|(name, attributes)| (&name[..], *attributes))
+    }
+
+    /// The name in the archive of something at a path in its source.
+    pub(in crate::layer) fn name<'a>(&self, path: &'a [u8], is_directory: bool) -> Cow<'a, [u8]> {
+        self.name_along(path, is_directory, &mut Trail::default())
+    }
+
+    /// [`Self::name`], where a trail of the paths before says which of their directories are links. It must be a new one
+    /// once [`Self::enter`] followed another link.
+    pub(in crate::layer) fn name_along<'a>(
+        &self,
+        path: &'a [u8],
+        is_directory: bool,
+        trail: &mut Trail,
+    ) -> Cow<'a, [u8]> {
+        if let Some(file) = &self.file {
+            return joined(&self.directory, file).into();
+        }
+        if !self.followed.is_empty() {
+            let own = if is_directory { path } else { parted(path).0 };
+            let (known, mut last) = trail.go_back(own);
+            for end in ends_beyond(own, known) {
+                if self.is_followed(&own[..end]) {
+                    last = number(end);
+                }
+                trail.go_on(&own[..end], last);
+            }
+            let (link, rest) = path.split_at(last as usize);
+            if let Some(directory) = self.followed.get(link) {
+                return joined(directory, rest.strip_prefix(b"/").unwrap_or_default()).into();
+            }
+        }
+        if self.directory.is_empty() { path.into() } else { joined(&self.directory, path).into() }
+    }
+
+    /// The name that [`Self::name`] would answer without any link.
+    pub(in crate::layer) fn unfollowed(&self, path: &[u8]) -> Vec<u8> {
+        joined(&self.directory, path)
+    }
+
+    /// Whether a link took the place of the source's directory at the path.
+    pub(in crate::layer) fn is_followed(&self, path: &[u8]) -> bool {
+        #[cfg(test)]
+        crate::work::count();
+        self.followed.contains_key(path)
+    }
+
+    /// Whether a name in the archive is that of a directory on the way to the destination.
+    pub(in crate::layer) fn is_on_the_way(&self, name: &[u8]) -> bool {
+        self.way.contains_key(name)
+    }
+
+    /// Follows the link that is below where a directory of the source would land, if it leads to a directory.
+    pub(in crate::layer) fn enter(&mut self, path: &[u8], below: &Below, trail: &mut Trail) -> Option<Followed> {
+        if self.file.is_some() || below.is_empty() || self.is_followed(path) {
+            return None;
+        }
+        let link = self.name_along(path, false, trail).into_owned();
+        if !below.is_link(&link) {
+            return None;
+        }
+        let resolved = below.resolve(&link).ok().filter(|resolved| resolved.end == End::Directory)?;
+        let directory = resolved.path;
+        for end in ends(&directory) {
+            let made = Attributes { mode: PARENT_MODE, owner: self.style.owner, modified: self.style.modified };
+            let attributes = below.attributes(&directory[..end]).unwrap_or(made);
+            self.linked.insert(directory[..end].to_vec(), attributes);
+        }
+        self.followed.insert(path.to_vec(), directory.clone());
+        *trail = Trail::default();
+        Some(Followed { link, directory })
+    }
+
+    fn attributes(&self, entry: &Entry) -> Attributes {
+        let Style { owner, modified, mode, .. } = self.style;
+        Attributes { mode: mode.unwrap_or(entry.mode), owner, modified }
+    }
+
+    /// Nothing lands where something else does, or in what is no directory.
+    fn check(&self, entries: &[Entry]) -> Result<(), LandingError> {
+        let twice = |entry: &Entry, place: &[u8]| LandingError::Twice { path: own_path(entry), place: shown(place) };
+        // Whether it is a directory that is there.
+        let mut places: BTreeMap<Vec<u8>, bool> = self.way.keys().map(|name| (name.clone(), true)).collect();
+        for entry in entries {
+            let is_directory = entry.kind == Kind::Directory;
+            let place = self.name(&entry.path, is_directory).into_owned();
+            let other = places.get(&place).copied();
+            if other.is_some_and(|other| !(other && is_directory)) {
+                return Err(twice(entry, &place));
+            }
+            places.insert(place, is_directory);
+        }
+        for entry in entries {
+            let place = self.name(&entry.path, entry.kind == Kind::Directory);
+            let is_file = |end: usize| end < place.len() && places.get(&place[..end]) == Some(&false);
+            if let Some(end) = ends(&place).find(|end| is_file(*end)) {
+                return Err(twice(entry, &place[..end]));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directory that a destination is or is in, and what a single file is called there.
+fn resolve(destination: &Destination, below: &Below) -> Result<(Vec<u8>, Option<Vec<u8>>), LandingError> {
+    let directory = destination.directory();
+    if let (Some(file), Some(own)) = (destination.file(), destination.own()) {
+        let resolved = below.resolve(&joined(directory, file))?;
+        if resolved.end == End::Directory {
+            return Ok((resolved.path, Some(own.to_vec())));
+        }
+        let (directory, file) = parted(&resolved.path);
+        return Ok((directory.to_vec(), Some(file.to_vec())));
+    }
+    let resolved = below.resolve(directory)?;
+    if resolved.end == End::Other {
+        return Err(LandingError::NotADirectory { path: shown(&resolved.path) });
+    }
+    let file = destination.file().map(<[u8]>::to_vec);
+    if resolved.path.len() + file.as_ref().map_or(0, Vec::len) > MAX_PATH_BYTES {
+        return Err(LandingError::TooLong { limit: MAX_PATH_BYTES });
+    }
+    Ok((resolved.path, file))
+}
+
+/// What messages call something by its path in the source.
+fn own_path(entry: &Entry) -> String {
+    shown(&entry.path)[1..].to_owned()
+}
+
+fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    match (directory, name) {
+        (b"", _) => name.to_vec(),
+        (_, b"") => directory.to_vec(),
+        _ => [directory, name].join(&b'/'),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! What the layers of a base have that layers over them must respect. Each is read once, and its outline kept: a base
+//! changes seldom, and a build on it should not have to wait for it.
+
+use std::io::{self, Read};
+
+use super::{Base, BuildError, CacheConfig};
+use crate::image::{Descriptor, Digest, Hasher};
+use crate::layer::tar::read::TarError;
+use crate::layer::{Below, Decoder, Format, MAX_NAMES, Outline, OutlineCache, OutlineError};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
+use crate::store::{BlobReader, ImageStore, StoreError};
+
+/// The tree of a base whose layers are in `store`. A layer that cannot be read by its media type has nothing in it.
+pub(super) fn of_base(
+    base: &Base,
+    store: &ImageStore,
+    cache: Option<&CacheConfig>,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Below, BuildError> {
+    let kept = cache.map(|config| (OutlineCache::new(&config.state), config.reuse));
+    let mut below = Below::default();
+    let mut names = 0;
+    let mut read = false;
+    for (layer, diff_id) in base.layers.iter().zip(&base.config.rootfs.diff_ids) {
+        if Format::of(&layer.media_type).is_none() {
+            progress.emit(Event::Warning(&unread(layer)));
+            continue;
+        }
+        let known = kept.as_ref().filter(|(_, reuse)| *reuse).and_then(|(cache, _)| cache.find(layer.digest, *diff_id));
+        let outline = if let Some(outline) = known {
+            outline
+        } else {
+            let outline = outline((layer, *diff_id), store, progress, interrupt)?;
+            if let Some((cache, _)) = &kept {
+                cache.keep(layer.digest, *diff_id, &outline);
+                read = true;
+            }
+            outline
+        };
+        names += outline.names();
+        if names > MAX_NAMES {
+            return Err(BuildError::BaseLayer { digest: layer.digest, source: OutlineError::TooLarge });
+        }
+        outline.lay_over(&mut below);
+    }
+    if let Some((cache, _)) = kept.filter(|_| read) {
+        cache.tidy();
+    }
+    Ok(below)
+}
+
+/// Reads a layer for its outline; its content has to be what the configuration says.
+fn outline(
+    (layer, diff_id): (&Descriptor, Digest),
+    store: &ImageStore,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Outline, BuildError> {
+    let key = format!("base {}", layer.digest);
+    let label = format!("layer {}", layer.digest.short());
+    progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Read, total: Some(layer.size) });
+    let outline = store.read_blob(layer).map_err(BuildError::Store).and_then(|blob| {
+        let watched = Watched { blob, key: &key, progress, interrupt };
+        let read = Decoder::detecting(watched).map_err(|error| TarError::Read(error).into());
+        let read = read.and_then(|decoder| {
+            let mut hashed = Hashed { inner: decoder, hasher: Hasher::default() };
+            Ok((Outline::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))
+        });
+        let (outline, found) = read.map_err(|error| explained(error, layer, interrupt))?;
+        if found == diff_id {
+            Ok(outline)
+        } else {
+            Err(BuildError::BaseDiffId { digest: layer.digest, expected: diff_id, found })
+        }
+    });
+    let outcome = if outline.is_ok() { Outcome::Done } else { Outcome::Failed };
+    progress.emit(Event::End { key: &key, outcome });
+    outline
+}
+
+/// A damaged blob is the store's error, a broken stream the layer's.
+fn explained(error: OutlineError, layer: &Descriptor, interrupt: &Interrupt) -> BuildError {
+    let digest = layer.digest;
+    match error {
+        OutlineError::Interrupted => BuildError::Interrupted,
+        OutlineError::Tar(TarError::Read(_)) if interrupt.requested() => BuildError::Interrupted,
+        OutlineError::Tar(TarError::Read(source)) => match source.downcast::<StoreError>() {
+            Ok(error) => BuildError::Store(error),
+            Err(source) => BuildError::BaseLayer { digest, source: TarError::Read(source).into() },
+        },
+        source => BuildError::BaseLayer { digest, source },
+    }
+}
+
+/// A blob that reports what is read of it, and ends where nobody wants it any more.
+struct Watched<'a> {
+    blob: BlobReader,
+    key: &'a str,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.interrupt.requested() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let count = self.blob.read(buffer)?;
+        self.progress.emit(Event::Advance { key: self.key, bytes: count as u64 });
+        Ok(count)
+    }
+}
+
+/// What is read is hashed.
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn unread(layer: &Descriptor) -> String {
+    let media_type: String = layer.media_type.chars().take(120).collect();
+    let what = "directories and links that it has may be replaced";
+    format!("layer {} of the base has media type `{media_type}`, which is not read: {what}", layer.digest)
+}

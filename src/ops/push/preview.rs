@@ -1,0 +1,97 @@
+//! What a push would do, found out without sending anything into the registry.
+
+use std::sync::Arc;
+
+use super::partial::Tally;
+use super::plan::{BlobStep, PushPlan, groups};
+use super::run::{Run, names, references};
+use super::{Clients, Group, Incomplete, PushConfig, PushError, Undone, client_of, lease};
+use crate::image::{Descriptor, Digest, Reference};
+use crate::progress::{Interrupt, Progress};
+use crate::store::ImageStore;
+
+/// What a push to one destination would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The destination, with the tag that would be used.
+    pub reference: Reference,
+    /// The digest of the image's manifest or index.
+    pub digest: Digest,
+    /// What the tag stands for now; without a tag, the digest where it is there.
+    pub current: Option<Digest>,
+    /// What would become of the blobs.
+    pub plan: PushPlan,
+    /// Manifests and indexes, children first.
+    pub documents: Vec<Descriptor>,
+    /// Whether nothing is left to do.
+    pub complete: bool,
+}
+
+/// Looks what a push to each destination would do, and whether it would be let in: an upload session is opened
+/// and cancelled. No content is sent, nothing is stored, no tag changes. A destination that fails does not keep the
+/// others from being asked.
+///
+/// Needs a runtime with I/O and time.
+pub async fn preview(
+    config: PushConfig,
+    store: &ImageStore,
+    progress: Arc<dyn Progress>,
+    interrupt: &Interrupt,
+) -> Result<Vec<Preview>, Incomplete<Preview>> {
+    let nothing = |error: PushError| Incomplete::nothing(&config.destinations, error);
+    let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
+    let tree = store
+        .resolve(&config.image)
+        .and_then(|selection| store.tree(&selection.descriptor))
+        .map_err(|error| nothing(error.into()))?;
+    let clients = Clients { config: &config, interrupt, progress: &progress };
+    let groups = groups(&config.destinations, tree.root().digest()).map_err(nothing)?;
+    let mut registries = clients.registries(&groups).map_err(nothing)?;
+    let mut tally = Tally::default();
+    let mut waiting = groups.into_iter();
+    for group in waiting.by_ref() {
+        let registry = client_of(&registries, &group);
+        match look(&clients.run(registry, &group, store, &tree), &group).await {
+            Ok(mut previews) => tally.done.append(&mut previews),
+            Err(error) => {
+                tally.failed.push(Undone::new(references(&group), error));
+                if tally.is_over() {
+                    break;
+                }
+                clients.renew(&mut registries, group[0]);
+            }
+        }
+    }
+    tally.result(waiting.flat_map(|group| references(&group)))
+}
+
+/// Looks at the destinations that share a repository.
+async fn look(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushError> {
+    let digest = run.tree.root().digest();
+    let references = references(group);
+    let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
+    let survey = run.survey(&tags).await?;
+    let mut plan = PushPlan::new(&run.tree.blobs, &survey.blobs);
+    for (blob, step) in plan.steps.iter_mut().filter(|(_, step)| *step == BlobStep::Upload) {
+        let from = run.registry.mountable(run.repository, blob).await.map_err(|error| run.failed(error))?;
+        if let Some(from) = from {
+            *step = BlobStep::Mount { from };
+        }
+    }
+    let permitted = run.registry.probe_push(run.repository, std::future::pending()).await;
+    permitted.expect("there is no end to wait for").map_err(|error| run.failed(error))?;
+    let documents = &run.tree.documents;
+    let previews = references.iter().map(|reference| {
+        let tag: Vec<&str> = reference.tag().into_iter().collect();
+        let name = names(&tag, digest);
+        Preview {
+            reference: reference.clone(),
+            digest,
+            current: survey.stands_for(&name[0]),
+            complete: survey.is_complete(&plan, documents, &name),
+            plan: plan.clone(),
+            documents: documents.iter().map(|document| document.descriptor.clone()).collect(),
+        }
+    });
+    Ok(previews.collect())
+}

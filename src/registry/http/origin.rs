@@ -1,0 +1,535 @@
+//! Where a request may go: origins, `Location` resolution, and what a registry may send us to.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+use super::address::{Zone, literal};
+
+/// Bytes that a `Location` may have: addresses of sessions carry state, signed ones a kilobyte or two.
+const MAX_LOCATION_BYTES: usize = 16 * 1024;
+
+/// Scheme, host and port: what credentials are bound to (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of an absolute http or https URI.
+    pub fn of(uri: &Uri) -> Option<Self> {
+        let https = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let host = uri.host()?.to_ascii_lowercase();
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Some(Self { https, host, port })
+    }
+
+    /// The port.
+    pub(in crate::registry) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the port is the one that the scheme has without one.
+    pub(in crate::registry) fn has_default_port(&self) -> bool {
+        self.port == if self.https { 443 } else { 80 }
+    }
+
+    /// Whether the scheme is https.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The host without its port; IPv6 addresses keep their brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether both are the same machine and port, whatever the scheme.
+    pub(in crate::registry) fn is_at(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
+    }
+
+    /// Whether this is the host of `own` at the port that an address without one has, while `own` is at another port: what
+    /// a registry says of itself that does not know its port, as behind a proxy that passes only the host on.
+    pub(in crate::registry) fn lost_the_port_of(&self, own: &Self) -> bool {
+        self.host == own.host && self.port != own.port && self.has_default_port()
+    }
+
+    /// `host:port`, and `host` alone for the scheme's own port.
+    pub(in crate::registry) fn short_authority(&self) -> String {
+        match (self.https, self.port) {
+            (true, 443) | (false, 80) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", if self.https { "https" } else { "http" }, self.host, self.port)
+    }
+}
+
+/// Why a `Location` or realm is not followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misdirection {
+    /// Not a URI reference, or not http(s).
+    #[error("the address is not valid")]
+    Malformed,
+    /// From TLS to plain http.
+    #[error("it leads from https to plain http at {0}")]
+    Downgrade(Origin),
+    /// To an address that only this machine or its network reaches, where the registry is not.
+    #[error("it leads to {to}, which is at the internal address {address}")]
+    Internal {
+        /// Where it leads.
+        to: Origin,
+        /// Where that is.
+        address: IpAddr,
+    },
+    /// With a secret in the body of the request, to another origin.
+    #[error("the request carries a secret in its body, which must not go to {0}")]
+    Secret(Origin),
+    /// To another host, without TLS, on the word of an answer that came without TLS.
+    #[error("{from}, asked without TLS, leads to another host without TLS, {to}")]
+    Unprotected {
+        /// Who said so.
+        from: Origin,
+        /// Where it leads.
+        to: Origin,
+    },
+}
+
+/// What a request carries, or what is kept of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum Carried {
+    /// Nothing secret: a question, a manifest, the bytes of a blob.
+    Content,
+    /// A credential in a header.
+    Header,
+    /// A secret in the body, as the refresh token of an identity.
+    Body,
+    /// The client certificate that was chosen for an origin.
+    ClientCertificate,
+    /// The address of a session, in the journal. An address elsewhere lets in by itself.
+    JournalAddress,
+}
+
+/// What happens to what is carried where the way leads from one origin to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum Passage {
+    /// It goes along.
+    Carry,
+    /// It stays behind, and the request goes without it.
+    Drop,
+    /// The way is not taken.
+    Refuse,
+}
+
+/// Decides what may be carried from `from` to `to`: to headers, bodies, client certificates and addresses alike, wherever
+/// a redirection, the `Location` of an upload or the journal leads.
+pub(in crate::registry) fn passage(carried: Carried, from: &Origin, to: &Origin) -> Passage {
+    if from == to {
+        return Passage::Carry;
+    }
+    if from.https && !to.https {
+        return Passage::Refuse;
+    }
+    match carried {
+        Carried::Content => Passage::Carry,
+        Carried::Header | Carried::ClientCertificate | Carried::JournalAddress => Passage::Drop,
+        Carried::Body => Passage::Refuse,
+    }
+}
+
+/// Whether what is bound to `own` may go along to `uri`.
+pub(in crate::registry) fn carries(carried: Carried, own: &Origin, uri: &Uri) -> bool {
+    Origin::of(uri).is_some_and(|to| passage(carried, own, &to) == Passage::Carry)
+}
+
+/// Names that mean this machine even without DNS: idpbuilder's domain and `localhost`.
+pub fn is_loopback_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    ["localhost", "localtest.me"]
+        .iter()
+        .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// Whether the host is this machine, by name or by address.
+pub(in crate::registry) fn is_loopback(host: &str) -> bool {
+    is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) == Zone::Machine)
+}
+
+/// Whether the host (without port, IPv6 in brackets) names this machine or an address that the internet
+/// does not route. What other names resolve to is seen when they are connected to.
+pub fn is_internal(host: &str) -> bool {
+    is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) != Zone::Public)
+}
+
+/// Fails when a registry at `own` must not send us to `target`. Where the target's host may be is decided when it is
+/// connected to (`http/admission`): only then is its address known.
+fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
+    if own.https && !target.https {
+        return Err(Misdirection::Downgrade(target.clone()));
+    }
+    Ok(())
+}
+
+/// Fails when credentials for the registry at `own` must not go to the token service at `realm`, as an answer from
+/// `from` asks for.
+///
+/// Over TLS the registry itself has said so. Without TLS, whoever is on the way may have: but they could as well ask
+/// for the password at the registry's own address. So what must not happen is that it goes where others can read it
+/// who could not before: to another host without TLS, unless both are this machine.
+pub(in crate::registry) fn admit_realm(own: &Origin, from: &Origin, realm: &Origin) -> Result<(), Misdirection> {
+    admit(own, realm)?;
+    let vouched = own.https && from.https;
+    let here = is_loopback(&own.host) && is_loopback(&realm.host);
+    if vouched || realm.https || realm.host == own.host || here {
+        return Ok(());
+    }
+    Err(Misdirection::Unprotected { from: from.clone(), to: realm.clone() })
+}
+
+/// Resolves a `Location` against the URI of the request it answers (RFC 3986 section 5, without dot
+/// segments) and checks where it leads. The query is kept: it carries session state.
+///
+/// Registries behind a TLS proxy often write `http://` for themselves; that stays https.
+pub(in crate::registry) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, Misdirection> {
+    resolve_unless(own, base, location, |_| false)
+}
+
+/// The same where `open` says of an origin that the registry may lead there whatever the scheme.
+pub(in crate::registry) fn resolve_unless(
+    own: &Origin,
+    base: &Uri,
+    location: &str,
+    open: impl Fn(&Origin) -> bool,
+) -> Result<Uri, Misdirection> {
+    if location.is_empty() || location.len() > MAX_LOCATION_BYTES {
+        return Err(Misdirection::Malformed);
+    }
+    let location = location.split('#').next().unwrap_or_default();
+    let mut parts = base.clone().into_parts();
+    if let Some(rest) = location.strip_prefix("//") {
+        let scheme = base.scheme_str().ok_or(Misdirection::Malformed)?;
+        parts = parse(&format!("{scheme}://{rest}"))?.into_parts();
+    } else if location.starts_with('/') {
+        parts.path_and_query = Some(location.parse().map_err(|_| Misdirection::Malformed)?);
+    } else if location.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {
+        parts = parse(location)?.into_parts();
+    } else {
+        let path = base.path();
+        let joined = if location.starts_with('?') {
+            format!("{path}{location}")
+        } else {
+            format!("{}/{location}", path.rsplit_once('/').map_or("", |(directory, _)| directory))
+        };
+        parts.path_and_query = Some(joined.parse().map_err(|_| Misdirection::Malformed)?);
+    }
+    let mut uri = Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)?;
+    let mut target = Origin::of(&uri).ok_or(Misdirection::Malformed)?;
+    if open(&target) {
+        return Ok(uri);
+    }
+    let from = Origin::of(base).ok_or(Misdirection::Malformed)?;
+    if from.https && !target.https && target.host == from.host {
+        uri = with_origin_of(uri, base)?;
+        target = from.clone();
+    }
+    if passage(Carried::Content, &from, &target) == Passage::Refuse {
+        return Err(Misdirection::Downgrade(target));
+    }
+    admit(own, &target)?;
+    Ok(uri)
+}
+
+/// An absolute http(s) URI without userinfo.
+fn parse(text: &str) -> Result<Uri, Misdirection> {
+    let uri: Uri = text.parse().map_err(|_| Misdirection::Malformed)?;
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Misdirection::Malformed);
+    }
+    Ok(uri)
+}
+
+fn with_origin_of(uri: Uri, base: &Uri) -> Result<Uri, Misdirection> {
+    let mut parts = uri.into_parts();
+    parts.scheme = base.scheme().cloned();
+    parts.authority = base.authority().cloned();
+    Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)
+}
+
+/// The URI of `path_and_query` at `authority`.
+pub(in crate::registry) fn absolute(
+    https: bool,
+    authority: &Authority,
+    path_and_query: &str,
+) -> Result<Uri, Misdirection> {
+    Uri::builder()
+        .scheme(if https { Scheme::HTTPS } else { Scheme::HTTP })
+        .authority(authority.clone())
+        .path_and_query(path_and_query)
+        .build()
+        .map_err(|_| Misdirection::Malformed)
+}
+
+/// Appends `key=value` to the query; the value is escaped.
+pub(in crate::registry) fn with_query(uri: &Uri, key: &str, value: &str) -> Result<Uri, Misdirection> {
+    let mut parts = uri.clone().into_parts();
+    let mut text = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str).to_owned();
+    match uri.query() {
+        None => text.push('?'),
+        Some(_) if text.ends_with(['?', '&']) => {}
+        Some(_) => text.push('&'),
+    }
+    text.push_str(key);
+    text.push('=');
+    text.extend(percent_encoding::utf8_percent_encode(value, QUERY_VALUE));
+    parts.path_and_query = Some(text.parse().map_err(|_| Misdirection::Malformed)?);
+    Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)
+}
+
+/// Everything but unreserved characters and those that scopes, digests and names are written with.
+pub(in crate::registry) const QUERY_VALUE: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'/')
+    .remove(b',')
+    .remove(b'*');
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().expect(text)
+    }
+
+    fn origin(text: &str) -> Origin {
+        Origin::of(&uri(text)).expect(text)
+    }
+
+    #[test]
+    fn locations_resolve_against_the_request() {
+        let base = uri("https://reg.example:8443/v2/a/b/blobs/uploads/?x=1");
+        let own = origin("https://reg.example:8443/");
+        for (location, expected) in [
+            ("/v2/a/b/blobs/uploads/1", "https://reg.example:8443/v2/a/b/blobs/uploads/1"),
+            ("/v2/u?_state=a%2Fb&c=d", "https://reg.example:8443/v2/u?_state=a%2Fb&c=d"),
+            ("https://reg.example:8443/u?_state=1", "https://reg.example:8443/u?_state=1"),
+            ("//reg.example/u", "https://reg.example/u"),
+            ("1234?s=t", "https://reg.example:8443/v2/a/b/blobs/uploads/1234?s=t"),
+            ("?s=t", "https://reg.example:8443/v2/a/b/blobs/uploads/?s=t"),
+            ("https://cdn.example/blob?sig=1", "https://cdn.example/blob?sig=1"),
+            ("http://reg.example/u?_state=1", "https://reg.example:8443/u?_state=1"),
+        ] {
+            assert_eq!(
+                resolve(&own, &base, location).map(|uri| uri.to_string()).as_deref(),
+                Ok(expected),
+                "{location}"
+            );
+        }
+    }
+
+    #[test]
+    fn locations_that_lead_astray_are_refused() {
+        let own = origin("https://reg.example/");
+        let base = uri("https://reg.example/v2/");
+        for (location, expected) in [
+            ("", Misdirection::Malformed),
+            ("ftp://reg.example/", Misdirection::Malformed),
+            ("https://user:secret@reg.example/", Misdirection::Malformed),
+            ("https://[::1", Misdirection::Malformed),
+            ("http://other.example/", Misdirection::Downgrade(origin("http://other.example/"))),
+        ] {
+            assert_eq!(resolve(&own, &base, location), Err(expected), "{location}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_to_no_other_host_without_tls() {
+        let tls = "https://reg.example/";
+        let plain = "http://reg.example:5000/";
+        let here = "http://127.0.0.1:5000/";
+        for (own, from, realm, admitted) in [
+            (tls, tls, "https://auth.example/", true),
+            (tls, tls, "http://auth.example/", false),
+            // Refused when it is connected to.
+            (tls, tls, "https://127.0.0.1/", true),
+            // The registry led the question elsewhere, and that is no more than the registry's own word.
+            (tls, "https://cdn.example/", "https://auth.example/", true),
+            (plain, plain, "http://reg.example:5001/", true),
+            (plain, plain, "https://reg.example/", true),
+            (plain, plain, "https://auth.example/", true),
+            (plain, plain, "http://auth.example/", false),
+            (plain, plain, "http://127.0.0.1:5001/", false),
+            (plain, "https://cdn.example/", "http://auth.example/", false),
+            ("http://10.0.0.1/", "http://10.0.0.1/", "http://10.0.0.2/", false),
+            ("http://10.0.0.1/", "http://10.0.0.1/", "http://127.0.0.1/", false),
+            // A forwarded port of Gitea, which knows itself by its name outside.
+            (here, here, "https://gitea.cnoe.localtest.me:8443/", true),
+            (here, here, "http://localhost:5001/", true),
+            (here, here, "http://[::1]:5001/", true),
+            (here, here, "https://auth.example/", true),
+            (here, here, "http://auth.example/", false),
+            (here, here, "http://10.0.0.2/", false),
+            (here, here, "http://127.1:5001/", true),
+            (here, here, "http://[::ffff:7f00:1]:5001/", true),
+            (here, here, "http://167772162/", false),
+        ] {
+            let found = admit_realm(&origin(own), &origin(from), &origin(realm));
+            assert_eq!(found.is_ok(), admitted, "{own} {from} {realm}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_go_where() {
+        use Carried::{Body, ClientCertificate, Content, Header, JournalAddress};
+        use Passage::{Carry, Drop, Refuse};
+        let here = "https://reg.example:8443/";
+        for (from, to, content, header, body) in [
+            (here, "https://reg.example:8443/other", Carry, Carry, Carry),
+            (here, "https://REG.example:8443/", Carry, Carry, Carry),
+            (here, "https://reg.example/", Carry, Drop, Refuse),
+            (here, "https://reg.example:8444/", Carry, Drop, Refuse),
+            (here, "https://auth.example:8443/", Carry, Drop, Refuse),
+            (here, "https://sub.reg.example:8443/", Carry, Drop, Refuse),
+            (here, "https://reg.example.:8443/", Carry, Drop, Refuse),
+            (here, "http://reg.example:8443/", Refuse, Refuse, Refuse),
+            (here, "http://auth.example/", Refuse, Refuse, Refuse),
+            ("http://reg.example/", "http://reg.example:80/", Carry, Carry, Carry),
+            ("http://reg.example/", "https://reg.example/", Carry, Drop, Refuse),
+            ("http://reg.example/", "http://reg.example:81/", Carry, Drop, Refuse),
+            ("http://reg.example/", "http://auth.example/", Carry, Drop, Refuse),
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/", Carry, Drop, Refuse),
+        ] {
+            let found = |carried| passage(carried, &origin(from), &origin(to));
+            assert_eq!([found(Content), found(Header), found(Body)], [content, header, body], "{from} {to}");
+            for like_a_header in [ClientCertificate, JournalAddress] {
+                assert_eq!(found(like_a_header), header, "{like_a_header:?} {from} {to}");
+                assert_eq!(carries(like_a_header, &origin(from), &uri(to)), header == Carry, "{from} {to}");
+            }
+        }
+        assert!(!carries(Header, &origin(here), &uri("/relative")));
+    }
+
+    #[test]
+    fn no_answer_leads_from_tls_to_plain_http() {
+        // The registry has no TLS, but its token service has.
+        let own = origin("http://reg.example/");
+        let base = uri("https://auth.example/token");
+        let target = origin("http://other.example/");
+        assert_eq!(resolve(&own, &base, "http://other.example/x"), Err(Misdirection::Downgrade(target)));
+        assert_eq!(resolve(&own, &base, "http://auth.example/x").as_ref().map(Uri::scheme_str), Ok(Some("https")));
+    }
+
+    #[test]
+    fn the_length_of_a_location_is_limited() {
+        let (own, base) = (origin("https://reg.example/"), uri("https://reg.example/v2/"));
+        let location = |length: usize| format!("/{}", "a".repeat(length - 1));
+        assert!(resolve(&own, &base, &location(MAX_LOCATION_BYTES)).is_ok());
+        let long = resolve(&own, &base, &location(MAX_LOCATION_BYTES + 1));
+        assert_eq!(long, Err(Misdirection::Malformed));
+    }
+
+    #[test]
+    fn loopback_names() {
+        for name in ["localhost", "LOCALHOST.", "a.localhost", "localtest.me", "gitea.cnoe.localtest.me"] {
+            assert!(is_loopback_name(name), "{name}");
+        }
+        for name in ["notlocalhost", "localtest.me.evil.example", "mylocaltest.me", ""] {
+            assert!(!is_loopback_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn internal_hosts_by_their_text() {
+        for host in ["127.1", "2130706433", "10.0.0.1.", "[fc00::1]", "[fe80::1]", "100.64.0.1", "a.localhost", "0"] {
+            assert!(is_internal(host), "{host}");
+        }
+        for host in ["reg.example", "8.8.8.8", "[2a00::1]", "100.128.0.1", ""] {
+            assert!(!is_internal(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn queries_are_extended() {
+        for (text, expected) in [
+            ("http://h/u", "http://h/u?digest=sha256:ab"),
+            ("http://h/u?_state=1", "http://h/u?_state=1&digest=sha256:ab"),
+            ("http://h/u?", "http://h/u?digest=sha256:ab"),
+        ] {
+            assert_eq!(with_query(&uri(text), "digest", "sha256:ab").expect(text), expected);
+        }
+        assert_eq!(with_query(&uri("http://h/"), "k", "a b&c").expect("ok"), "http://h/?k=a%20b%26c");
+    }
+
+    #[test]
+    fn addresses_that_lost_the_port() {
+        for (own, to, expected) in [
+            ("https://a.example:8443/", "https://a.example/", true),
+            ("https://a.example:8443/", "https://A.example:443/", true),
+            ("http://a.example:3000/", "http://a.example/", true),
+            ("http://a.example:3000/", "https://a.example/", true),
+            ("http://[::1]:3000/", "http://[::1]/", true),
+            ("https://a.example:8443/", "https://a.example:8443/", false),
+            ("https://a.example:8443/", "https://a.example:9000/", false),
+            ("https://a.example:8443/", "https://b.example/", false),
+            ("https://a.example/", "https://a.example:8443/", false),
+        ] {
+            assert_eq!(origin(to).lost_the_port_of(&origin(own)), expected, "{own} to {to}");
+        }
+    }
+
+    #[test]
+    fn default_ports_make_no_difference() {
+        assert_eq!(origin("https://A.example/"), origin("https://a.example:443/"));
+        assert_ne!(origin("https://a.example/"), origin("https://a.example:8443/"));
+        assert_ne!(origin("http://a.example/"), origin("https://a.example/"));
+    }
+
+    #[test]
+    fn a_registry_is_remembered_by_one_address() {
+        for (uris, expected) in [
+            (&["https://r.example/v2/", "https://R.example:443/v2/"][..], "r.example"),
+            (&["http://r.example/v2/", "http://R.example:80/v2/"], "r.example"),
+            (&["https://r.example:80/"], "r.example:80"),
+            (&["https://r.example:8443/", "https://R.EXAMPLE:8443/v2/"], "r.example:8443"),
+            (&["https://[::1]:5000/"], "[::1]:5000"),
+        ] {
+            for uri in uris {
+                let origin = Origin::of(&uri.parse().expect("a URI")).expect("an origin");
+                assert_eq!(origin.short_authority(), expected, "{uri}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn resolving_never_panics_and_never_downgrades(location in "\\PC{0,200}") {
+            let base = uri("https://reg.example/v2/x");
+            if let Ok(uri) = resolve(&origin("https://reg.example/"), &base, &location) {
+                prop_assert_eq!(uri.scheme_str(), Some("https"));
+            }
+        }
+    }
+}

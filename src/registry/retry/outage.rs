@@ -1,0 +1,134 @@
+//! What says that a registry, or what stands in front of it, is away: for every request alike, and it may pass.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use super::classification::Fault;
+use crate::registry::error::{NetworkFault, RegistryError};
+
+/// Why a registry could not be reached.
+#[derive(Debug, Clone)]
+pub enum Absence {
+    /// There was no answer.
+    Network(NetworkFault),
+    /// What stands in front of the registry answered in its place.
+    Answer {
+        /// The status.
+        status: StatusCode,
+        /// The product that its `Server` header names.
+        server: Option<String>,
+    },
+}
+
+impl Absence {
+    /// Returns why the registry may be away, if `error` can mean that.
+    ///
+    /// One request that fails like this may have met a fault of its own. Only a request that asks for nothing in
+    /// particular, and fails like this as well, shows that the registry is away.
+    pub(in crate::registry) fn of(error: &RegistryError) -> Option<Self> {
+        if let RegistryError::Network { fault, .. } = error {
+            let passes = matches!(Fault::of(error), Fault::Unreachable | Fault::Late | Fault::Cut);
+            return (passes && !error.is_stale()).then(|| Self::Network(fault.clone()));
+        }
+        let refused = error.refusal()?;
+        Self::answered(refused.refusal.status, refused.refusal.server.as_deref())
+    }
+
+    /// Returns the absence that an answer with `status` means, if it means one.
+    pub(in crate::registry) fn answered(status: StatusCode, server: Option<&str>) -> Option<Self> {
+        let product = |server: &str| server.split(['/', ' ']).next().unwrap_or_default().to_owned();
+        let server = server.map(product).filter(|server| !server.is_empty());
+        is_gateway_fault(status).then_some(Self::Answer { status, server })
+    }
+}
+
+/// Returns whether gateways answer with `status` when they do not reach what is behind them. 520 to 523 are Cloudflare's.
+pub(in crate::registry) fn is_gateway_fault(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502 | 503 | 504 | 520..=523)
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(fault) => fault.fmt(f),
+            Self::Answer { status, server: Some(server) } => write!(f, "{} from {server}", status.as_u16()),
+            Self::Answer { status, server: None } => status.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::SERVER;
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+    use crate::registry::error::{RequestFacts, Violation, Wait};
+    use crate::registry::http::error_response::Refusal;
+
+    fn request() -> RequestFacts {
+        RequestFacts::of(&Method::PATCH, &"http://h/u".parse().expect("a URI"))
+    }
+
+    fn told(error: &RegistryError) -> Option<String> {
+        Absence::of(error).map(|absence| absence.to_string())
+    }
+
+    #[test]
+    fn statuses() {
+        for (status, server, expected) in [
+            (502, "nginx", Some("502 from nginx")),
+            (502, "nginx/1.27.1 (Ubuntu)", Some("502 from nginx")),
+            (503, "", Some("503 Service Unavailable")),
+            (504, "awselb/2.0", Some("504 from awselb")),
+            (521, "cloudflare", Some("521 from cloudflare")),
+            (400, "nginx", None),
+            (401, "nginx", None),
+            (404, "nginx", None),
+            (408, "nginx", None),
+            (413, "nginx", None),
+            (429, "nginx", None),
+            (500, "nginx", None),
+            (501, "nginx", None),
+            (507, "nginx", None),
+            (524, "cloudflare", None),
+        ] {
+            let headers = HeaderMap::from_iter([(SERVER, HeaderValue::from_static(server))]);
+            let code = StatusCode::from_u16(status).expect("a status");
+            let refusal = Refusal::read(code, &headers, b"<html>", jiff::Timestamp::UNIX_EPOCH);
+            let error = RegistryError::refused(request(), refusal, true);
+            assert_eq!(told(&error).as_deref(), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_network() {
+        let second = Duration::from_secs(1);
+        let timeout = |wait| NetworkFault::Timeout { wait, limit: second };
+        for (fault, expected) in [
+            (NetworkFault::Refused, true),
+            (NetworkFault::Unreachable, true),
+            (NetworkFault::Dns, true),
+            (NetworkFault::Reset, true),
+            (NetworkFault::Closed, true),
+            (NetworkFault::Proxy { proxy: "p:1".to_owned(), answer: None }, true),
+            (NetworkFault::Other(String::new()), true),
+            (timeout(Wait::Connect), true),
+            (timeout(Wait::Answer), true),
+            (timeout(Wait::Stall), true),
+            (NetworkFault::Stale, false),
+            (NetworkFault::NotHttp, false),
+            (NetworkFault::Verbose, false),
+        ] {
+            let text = fault.to_string();
+            let error = RegistryError::Network { request: request(), fault, source: None };
+            assert_eq!(told(&error), expected.then_some(text), "{error:?}");
+        }
+        assert_eq!(told(&RegistryError::Interrupted), None);
+        let violation = Violation::NoLocation;
+        assert_eq!(told(&RegistryError::Protocol { request: request(), violation }), None);
+    }
+}

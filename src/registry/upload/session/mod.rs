@@ -1,0 +1,304 @@
+//! The upload of one blob as a state machine (distribution-spec, "Pushing blobs"): no I/O, only what
+//! each answer, or its absence, means for the session.
+//!
+//! Our own count of acknowledged bytes is what counts: registries differ in what `Range` says, and
+//! some say it wrongly. Only a count well beyond ours is believed, because it saves sending those bytes
+//! again and the digest at the end tells a lie. A session in which a registry fails twice at the same
+//! byte is poisoned: only a new session from the first byte helps. A lost one is unknown to the
+//! registry and needs no clean-up. One in which nothing was acknowledged is given up without a loss.
+
+use http::{StatusCode, Uri};
+
+use super::range::Count;
+use super::request_sizing::Requests;
+use crate::registry::error::Violation;
+
+/// An upload session and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::registry) struct UploadSession {
+    size: u64,
+    state: State,
+    /// Where bytes were sent without being acknowledged.
+    trouble: Option<u64>,
+    /// Whether the offset is the registry's word alone.
+    told: bool,
+    /// Where the registry did not take our count for its own, and whether its own is asked for since.
+    refused: Option<u64>,
+    doubted: bool,
+    /// Bytes of the chunk that was refused there.
+    oversized: Option<u64>,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// Waits for more bytes or, with all of them, for the commit.
+    Open { location: Uri, offset: u64 },
+    /// The bytes from `offset` to `end` are on their way.
+    Sending { location: Uri, offset: u64, end: u64 },
+    /// The commit is on its way, with the bytes from `offset` on if there are any left.
+    Committing { location: Uri, offset: u64 },
+    /// What was on its way got no answer that settles it: the registry has to be asked.
+    Unsure { location: Uri, offset: u64, committing: bool },
+    /// The session is gone, and the commit may be why.
+    Vanished,
+    /// The registry has the blob.
+    Committed,
+    /// Nothing was acknowledged, and what was on its way may have left a trace: a new session has none.
+    Unused { location: Uri },
+    /// The session exists but will never become this blob.
+    Poisoned { location: Uri },
+    /// The registry knows no such session.
+    Lost,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// PATCH the bytes `start..end` to `location`.
+    Send { location: Uri, start: u64, end: u64 },
+    /// PUT the bytes from `start` on, none if that is the size, and commit.
+    Commit { location: Uri, start: u64 },
+    /// GET the session's status.
+    Inquire { location: Uri },
+    /// HEAD the blob.
+    Look,
+    /// Nothing: the blob is there.
+    Done,
+    /// Nothing: a new session is as good, and nothing is lost.
+    Renew,
+    /// Nothing: only a new session can go on.
+    StartOver,
+}
+
+impl UploadSession {
+    /// The session that the registry opened at `location` for a blob of `size` bytes.
+    pub(in crate::registry) fn opened(location: Uri, size: u64) -> Self {
+        Self {
+            size,
+            state: State::Open { location, offset: 0 },
+            trouble: None,
+            told: false,
+            refused: None,
+            doubted: false,
+            oversized: None,
+        }
+    }
+
+    /// A session of an earlier run, in which `offset` bytes were acknowledged.
+    pub(super) fn remembered(location: Uri, size: u64, offset: u64) -> Self {
+        let state = State::Unsure { location, offset, committing: false };
+        Self { size, state, trouble: None, told: false, refused: None, doubted: false, oversized: None }
+    }
+
+    /// Where the session stands.
+    #[cfg(test)]
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Where the session can be reached, while the registry has one.
+    pub(in crate::registry) fn location(&self) -> Option<&Uri> {
+        match &self.state {
+            State::Open { location, .. }
+            | State::Sending { location, .. }
+            | State::Committing { location, .. }
+            | State::Unsure { location, .. }
+            | State::Unused { location }
+            | State::Poisoned { location } => Some(location),
+            State::Vanished | State::Committed | State::Lost => None,
+        }
+    }
+
+    /// The bytes that were acknowledged, in a session that can go on.
+    pub(super) fn offset(&self) -> Option<u64> {
+        match &self.state {
+            State::Open { offset, .. }
+            | State::Sending { offset, .. }
+            | State::Committing { offset, .. }
+            | State::Unsure { offset, .. } => Some(*offset),
+            State::Vanished | State::Committed | State::Unused { .. } | State::Poisoned { .. } | State::Lost => None,
+        }
+    }
+
+    /// Bytes of the request that is on its way.
+    pub(super) fn in_flight(&self) -> u64 {
+        match &self.state {
+            State::Sending { offset, end, .. } => end - offset,
+            State::Committing { offset, .. } => self.size - offset,
+            _ => 0,
+        }
+    }
+
+    /// Decides the next request and takes it as being on its way.
+    ///
+    /// A transfer that is on its way already has to be answered first; asking again then is to start over.
+    pub(super) fn step(&mut self, requests: Requests) -> Step {
+        match &self.state {
+            State::Open { location, offset } => {
+                let (location, offset) = (location.clone(), *offset);
+                let left = self.size - offset;
+                match requests.chunk {
+                    Some(chunk) if left > 0 && (offset > 0 || self.size > requests.whole) => {
+                        let end = self.size.min(offset.saturating_add(chunk.max(1)));
+                        self.state = State::Sending { location: location.clone(), offset, end };
+                        Step::Send { location, start: offset, end }
+                    }
+                    _ => {
+                        self.state = State::Committing { location: location.clone(), offset };
+                        Step::Commit { location, start: offset }
+                    }
+                }
+            }
+            State::Unsure { location, .. } => Step::Inquire { location: location.clone() },
+            State::Vanished => Step::Look,
+            State::Committed => Step::Done,
+            State::Unused { .. } => Step::Renew,
+            State::Sending { .. } | State::Committing { .. } | State::Poisoned { .. } | State::Lost => Step::StartOver,
+        }
+    }
+
+    /// The registry took what was on its way. `location` is the newest address, if it gave one;
+    /// `count` is its own count of bytes.
+    pub(super) fn accepted(&mut self, location: Option<Uri>, count: Count) -> Result<(), Violation> {
+        match &self.state {
+            State::Committing { .. } => {
+                self.state = State::Committed;
+                Ok(())
+            }
+            State::Sending { location: old, end, .. } => {
+                let (location, end) = (location.unwrap_or_else(|| old.clone()), *end);
+                // One too many is a known habit.
+                if let Count::Bytes(found) = count
+                    && found != end
+                    && found != end + 1
+                {
+                    self.state = State::Poisoned { location };
+                    return Err(Violation::Offset { expected: end, found });
+                }
+                self.state = State::Open { location, offset: end };
+                (self.trouble, self.told) = (None, false);
+                (self.refused, self.doubted) = (None, false);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was on its way got no answer, or, with `status`, one that may be another the next time.
+    pub(super) fn unanswered(&mut self, status: Option<StatusCode>) {
+        let (location, offset, committing) = match &self.state {
+            State::Sending { location, offset, .. } => (location.clone(), *offset, false),
+            State::Committing { location, offset } => (location.clone(), *offset, true),
+            _ => return,
+        };
+        // A commit without bytes cannot tear anything.
+        let again = offset < self.size && self.trouble.replace(offset) == Some(offset);
+        if again && status == Some(StatusCode::INTERNAL_SERVER_ERROR) {
+            self.state = State::Poisoned { location };
+            return;
+        }
+        self.state = State::Unsure { location, offset, committing };
+    }
+
+    /// What was on its way was refused for its size, and some of it may have been taken in all the same.
+    pub(super) fn too_large(&mut self) {
+        let (State::Sending { location, offset, .. } | State::Committing { location, offset }) = &self.state else {
+            return;
+        };
+        let (location, offset) = (location.clone(), *offset);
+        self.state = match offset {
+            0 => State::Unused { location },
+            _ => State::Unsure { location, offset, committing: false },
+        };
+    }
+
+    /// The registry says that the bytes do not begin where its own end.
+    pub(super) fn misaligned(&mut self) {
+        let (location, offset, chunk) = match &self.state {
+            State::Sending { location, offset, end } => (location.clone(), *offset, Some(end - offset)),
+            State::Committing { location, offset } => (location.clone(), *offset, None),
+            _ => return,
+        };
+        self.state = if self.told && offset > 1 {
+            // It was the registry that said so, and some count one too many.
+            self.told = false;
+            State::Open { location, offset: offset - 1 }
+        } else if offset == 0 || self.refused.replace(offset) == Some(offset) {
+            State::Poisoned { location }
+        } else {
+            (self.doubted, self.oversized) = (true, chunk);
+            State::Unsure { location, offset, committing: false }
+        };
+    }
+
+    /// The registry answered how much it has; nothing at all counts as not having said it.
+    ///
+    /// Answers the bytes of a chunk that it refused although it began where the registry itself says: its size was the
+    /// reason.
+    pub(super) fn answered(&mut self, location: Option<Uri>, count: Count) -> Option<u64> {
+        let State::Unsure { location: old, offset, .. } = &self.state else { return None };
+        let (location, ours) = (location.unwrap_or_else(|| old.clone()), *offset);
+        let oversized = self.oversized.take().filter(|_| count == Count::Bytes(ours));
+        let offset = match count {
+            Count::Bytes(held) if held == self.size.saturating_add(1) => self.size,
+            Count::Bytes(held) if held > self.size => {
+                self.state = State::Poisoned { location };
+                return None;
+            }
+            Count::Bytes(held) if held > ours.saturating_add(1) || held == self.size || self.doubted => held,
+            Count::Bytes(_) | Count::AtMostOne | Count::Unsaid => ours,
+        };
+        self.told = offset != ours;
+        self.doubted = false;
+        self.state =
+            if offset == 0 && self.size > 0 { State::Unused { location } } else { State::Open { location, offset } };
+        oversized
+    }
+
+    /// A chunk was refused for its size alone: its offset is beyond doubt again.
+    pub(super) fn begins_right(&mut self) {
+        self.refused = None;
+    }
+
+    /// The registry knows no such session.
+    pub(super) fn gone(&mut self) {
+        self.state = match &self.state {
+            State::Committing { .. } | State::Unsure { committing: true, .. } => State::Vanished,
+            State::Committed => return,
+            _ => State::Lost,
+        };
+    }
+
+    /// Whether the blob is there after all.
+    pub(super) fn looked(&mut self, found: bool) {
+        if self.state == State::Vanished {
+            self.state = if found { State::Committed } else { State::Lost };
+        }
+    }
+
+    /// Whether only a new session can go on.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Poisoned { .. } | State::Lost)
+    }
+
+    /// Whether the registry knows no such session.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
+    /// Whether it is gone, and the commit may be why.
+    pub(super) fn has_vanished(&self) -> bool {
+        self.state == State::Vanished
+    }
+
+    /// Nothing but a new session helps.
+    pub(super) fn spoiled(&mut self) {
+        if let Some(location) = self.location() {
+            self.state = State::Poisoned { location: location.clone() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
