@@ -23,6 +23,12 @@ pub enum ContextError {
         /// The context.
         path: PathBuf,
     },
+    /// The context is a file, and reads like a Dockerfile.
+    #[error("`{}` reads like a Dockerfile, and Dockerfiles are not built", path.display())]
+    IsDockerfile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A directory, or the attributes of something in one, could not be read.
     #[error("cannot read `{}`", path.display())]
     Unreadable {

@@ -4,6 +4,7 @@
 
 mod advice;
 mod counts;
+mod dockerfile;
 mod entry;
 mod error;
 mod ignore_file;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use advice::advice;
 pub use counts::Counts;
+pub use dockerfile::{DOCKERFILES, is_dockerfile, read_head, reads_like_dockerfile};
 pub use entry::{Entry, Kind, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
@@ -41,9 +43,6 @@ use crate::progress::Interrupt;
 /// Ignore files looked for in a context's root, first found wins.
 pub const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
 
-/// Names under which a builder looks for a Dockerfile in a context's root: docker's, its fallback, and podman's.
-pub const DOCKERFILES: [&str; 3] = ["Dockerfile", "dockerfile", "Containerfile"];
-
 /// A directory to make an image of.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -59,6 +58,7 @@ impl Context {
     pub fn open(path: &Path) -> Result<Self, ContextError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ContextError::NotFound { path: path.to_owned() },
+            io::ErrorKind::NotADirectory if is_dockerfile(path) => ContextError::IsDockerfile { path: path.to_owned() },
             io::ErrorKind::NotADirectory => ContextError::NotADirectory { path: path.to_owned() },
             _ => ContextError::Unreadable { path: path.to_owned(), source },
         };

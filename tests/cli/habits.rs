@@ -61,6 +61,34 @@ fn a_dockerfile_is_not_ignored_in_silence() {
 }
 
 #[test]
+fn a_dockerfile_in_the_place_of_an_archive_or_a_directory_is_named_as_what_it_is() {
+    let sandbox = Sandbox::new();
+    let dockerfile = "# a comment\n\nfrom alpine\nRUN true\n";
+    sandbox.file("prod.Dockerfile", dockerfile);
+    sandbox.file("notes.txt", "some notes\n");
+    std::os::unix::fs::symlink("prod.Dockerfile", sandbox.work().join("link")).expect("a link");
+    let piped = ["idpbuilder-build", "-t", "app", "-"];
+    insta::assert_snapshot!("dockerfile_as_archive", sandbox.run_with_input(&piped, dockerfile.as_bytes()));
+    let words = |words: &[&'static str]| [&["idpbuilder-build", "-t", "app"], words].concat();
+    for (words, input, code) in [
+        (words(&["--add-tar", "-"]), dockerfile, 64),
+        (words(&["-", "--no-dockerfile"]), dockerfile, 64),
+        (words(&["--add-tar", "prod.Dockerfile:/srv"]), "", 64),
+        (words(&["prod.Dockerfile"]), "", 64),
+        (words(&["link", "--list-context"]), "", 64),
+        (words(&["-"]), "# syntax=docker/dockerfile:1\n", 64),
+        (words(&["-"]), "some notes\n", 4),
+        (words(&["-"]), "", 4),
+        (words(&["notes.txt"]), "", 4),
+        (words(&["--copy", "prod.Dockerfile"]), "", 0),
+    ] {
+        let run = sandbox.run_with_input(&words, input.as_bytes());
+        assert_eq!(run.code, Some(code), "{words:?}: {run}");
+        assert_eq!(run.stderr.contains("reads like a Dockerfile"), code == 64, "{words:?}: {run}");
+    }
+}
+
+#[test]
 fn flags_of_other_builders_get_an_answer() {
     let sandbox = Sandbox::new();
     sandbox.file("app/file", "x");

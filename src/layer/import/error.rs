@@ -20,6 +20,9 @@ pub enum ForeignError {
     /// The stream is compressed in a way that we do not undo.
     #[error("the tar stream is compressed with {0}")]
     Compression(&'static str),
+    /// The stream is no archive, but reads like a Dockerfile.
+    #[error("it reads like a Dockerfile")]
+    IsDockerfile,
     /// A name that nothing in an image can have.
     #[error("the archive's entry `{path}` {why}")]
     Name {

@@ -20,11 +20,12 @@ use super::source::{CopyError, copy_exactly};
 use super::tar::entry::TarWriter;
 use super::tar::read::{EntryKind, TarEntry, TarReader};
 use super::{
-    Attributes, Below, Compressors, Decoder, Destination, Landing, LayerWriter, MARK_BYTES, Monitor, Owner, Packed,
-    Style, Thing, detect,
+    Attributes, Below, Compressors, Decoder, Destination, Format, Landing, LayerWriter, MARK_BYTES, Monitor, Owner,
+    Packed, Style, Thing, detect,
 };
 use crate::context::{
-    DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, suspicion,
+    DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, read_head,
+    reads_like_dockerfile, suspicion,
 };
 use crate::image::Digest;
 
@@ -112,6 +113,12 @@ fn decoded<R: Read>(source: R) -> Result<Decoded<R>, ForeignError> {
     let mut start = Vec::new();
     (&mut source).take(MARK_BYTES as u64).read_to_end(&mut start).map_err(ForeignError::reading)?;
     let format = detect(&start).map_err(ForeignError::Compression)?;
+    if format == Format::None {
+        read_head(&mut source, &mut start).map_err(ForeignError::reading)?;
+        if reads_like_dockerfile(&start) {
+            return Err(ForeignError::IsDockerfile);
+        }
+    }
     Decoder::new(format, Cursor::new(start).chain(source)).map_err(ForeignError::reading)
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::layers;
 use super::{BuildError, Counts, LayerOutcome};
-use crate::context::IgnoreRules;
+use crate::context::{ContextError, IgnoreRules};
 use crate::image::Descriptor;
 use crate::layer::{
     Below, Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, Monitor, Owner,
@@ -135,6 +135,7 @@ impl Importing<'_> {
                 ForeignError::Write(source) => BuildError::Store(unwritten(source)),
                 ForeignError::Interrupted => BuildError::Interrupted,
                 ForeignError::Dockerfile(name) => BuildError::Dockerfile(name.into()),
+                ForeignError::IsDockerfile => ContextError::IsDockerfile { path: shown }.into(),
                 source => BuildError::Archive { path: shown, source: Box::new(source) },
             })?;
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;

@@ -234,9 +234,20 @@ impl From<BaseError> for Failure {
 impl From<ContextError> for Failure {
     fn from(error: ContextError) -> Self {
         let (kind, hint) = match &error {
+            ContextError::IsDockerfile { .. } => {
+                return Self::new(Kind::Usage, error)
+                    .hint("name the directory to pack, with --no-dockerfile if a Dockerfile is in it; or pipe a tar archive")
+                    .hint(
+                        "for the Dockerfile's own result, build it with docker or podman: `docker save IMAGE | \
+                         idpbuilder-load` takes the image over",
+                    );
+            }
             ContextError::Interrupted => (Kind::Interrupted, None),
             ContextError::NotFound { .. } => (Kind::Image, Some("name a directory that exists")),
-            ContextError::NotADirectory { .. } => (Kind::Image, Some("name the directory it is in")),
+            ContextError::NotADirectory { .. } => (
+                Kind::Image,
+                Some("name the directory it is in, or pipe a tar archive: idpbuilder-build - -t NAME < FILE"),
+            ),
             ContextError::Unreadable { .. } => {
                 (Kind::Image, Some("make it readable, or leave it out with --exclude PATTERN or in .dockerignore"))
             }
