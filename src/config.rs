@@ -147,7 +147,7 @@ pub enum ConfigError {
 
 /// What flags and environment say; `None` where they say nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct ConfigInputs {
     /// The program's directory: `IDPBUILDER_HOME`.
     pub home: Option<PathBuf>,
     /// The user's home directory, or why there is none; not asked for where `home` is given.
@@ -175,7 +175,7 @@ pub struct Settings {
 
 impl Settings {
     /// Layers flag over environment over file over default.
-    pub fn resolve(given: Given) -> Result<Self, ConfigError> {
+    pub fn resolve(given: ConfigInputs) -> Result<Self, ConfigError> {
         let home = match (given.home, given.user_home) {
             (Some(home), _) => Setting::new(home, Source::Environment("IDPBUILDER_HOME")),
             (None, Some(user)) => Setting::new(user?.join(".idpbuilder"), Source::Default),
@@ -224,7 +224,7 @@ mod tests {
     fn the_nearer_layer_wins() {
         let dir = tempfile::tempdir().expect("a directory");
         let home = dir.path().to_owned();
-        let given = || Given { home: Some(home.clone()), ..Given::default() };
+        let given = || ConfigInputs { home: Some(home.clone()), ..ConfigInputs::default() };
         let plain = Settings::resolve(given()).expect("no file");
         assert_eq!(plain.store, Setting::new(home.join("images"), Source::Default));
         assert_eq!(plain.default_registry, None);
@@ -238,12 +238,12 @@ mod tests {
         assert_eq!(from_file.default_registry, Some(Setting::new("reg:5000".into(), source)));
 
         let variables =
-            Given { store_variable: Some("/env".into()), registry_variable: Some("env:1".into()), ..given() };
+            ConfigInputs { store_variable: Some("/env".into()), registry_variable: Some("env:1".into()), ..given() };
         let from_variables = Settings::resolve(variables.clone()).expect("variables");
         assert_eq!(from_variables.store.value, PathBuf::from("/env"));
         assert_eq!(from_variables.default_registry.expect("set").source.to_string(), "$IDPBUILDER_REGISTRY");
 
-        let flags = Given { store_flag: Some("/flag".into()), ..variables };
+        let flags = ConfigInputs { store_flag: Some("/flag".into()), ..variables };
         assert_eq!(Settings::resolve(flags).expect("flags").store.source.to_string(), "--store");
     }
 
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn without_a_home_directory_there_are_no_settings() {
         let resolve = |home: Option<&str>, user_home| {
-            let given = Given { home: home.map(PathBuf::from), user_home, ..Given::default() };
+            let given = ConfigInputs { home: home.map(PathBuf::from), user_home, ..ConfigInputs::default() };
             Settings::resolve(given).map(|settings| settings.home.value)
         };
         let found = resolve(None, Some(Ok("/nowhere/u".into()))).expect("a home");
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn the_credential_store_is_one_of_three() {
         let dir = tempfile::tempdir().expect("a directory");
-        let given = || Given { home: Some(dir.path().to_owned()), ..Given::default() };
+        let given = || ConfigInputs { home: Some(dir.path().to_owned()), ..ConfigInputs::default() };
         for kind in [StoreKind::Auto, StoreKind::Keyring, StoreKind::File] {
             std::fs::write(dir.path().join("config.toml"), format!("credential_store = \"{kind}\"\n"))
                 .expect("written");
@@ -304,7 +304,7 @@ mod tests {
     fn mistakes_in_the_file_are_named() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("config.toml"), "stroe = 1\n").expect("written");
-        let given = || Given { home: Some(dir.path().to_owned()), ..Given::default() };
+        let given = || ConfigInputs { home: Some(dir.path().to_owned()), ..ConfigInputs::default() };
         let Err(ConfigError::Syntax { source, .. }) = Settings::resolve(given()) else { panic!("accepted") };
         assert!(source.to_string().contains("stroe"), "{source}");
         std::fs::write(dir.path().join("config.toml"), "credential_store = \"vault\"\n").expect("written");
@@ -317,7 +317,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("config.toml");
         let resolve = || {
-            let given = Given { home: Some(dir.path().to_owned()), ..Given::default() };
+            let given = ConfigInputs { home: Some(dir.path().to_owned()), ..ConfigInputs::default() };
             let (done, outcome) = std::sync::mpsc::channel();
             std::thread::spawn(move || {
                 let _ = done.send(Settings::resolve(given));

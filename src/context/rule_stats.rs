@@ -21,7 +21,7 @@ pub struct Decided {
 impl Context {
     /// Walks through everything, also where the rules look no further, and counts what each rule decides, in the order of
     /// [`IgnoreRules::rules`]. `skip` is left out of the count.
-    pub fn census(
+    pub fn rule_stats(
         &self,
         rules: &IgnoreRules,
         skip: &[PathBuf],
@@ -82,7 +82,7 @@ mod tests {
         let patterns = ["a", "*.tmp", "!a/back", "missing"].map(str::to_owned);
         let rules = context.rules(None, &patterns).expect("patterns");
         let count = |skip: &[PathBuf]| {
-            let counted = context.census(&rules, skip, &Interrupt::default()).expect("walked");
+            let counted = context.rule_stats(&rules, skip, &Interrupt::default()).expect("walked");
             counted.into_iter().map(|Decided { entries, bytes }| (entries, bytes)).collect::<Vec<_>>()
         };
         assert_eq!(count(&[]), [(3, 15), (1, 7), (1, 1), (0, 0)]);

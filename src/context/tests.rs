@@ -319,7 +319,7 @@ fn what_is_behind_a_link_is_not_in_the_context() {
     }
     // Neither does the count of what rules decide follow one: both links, the file.
     let rules = context.rules(None, &["**".to_owned()]).expect("a pattern");
-    let counted = context.census(&rules, &[], &Interrupt::default()).expect("walked");
+    let counted = context.rule_stats(&rules, &[], &Interrupt::default()).expect("walked");
     assert_eq!(counted, [Decided { entries: 3, bytes: 14 }]);
 }
 
@@ -345,7 +345,7 @@ fn paths_longer_than_the_system_takes_are_listed_and_opened() {
     context.open_file(last).expect("opened");
     assert!(context.has(last.relative()));
     let rules = context.rules(None, &["**/file".to_owned()]).expect("a pattern");
-    assert_eq!(context.census(&rules, &[], &Interrupt::default()).expect("walked")[0].entries, 1);
+    assert_eq!(context.rule_stats(&rules, &[], &Interrupt::default()).expect("walked")[0].entries, 1);
 }
 
 #[test]

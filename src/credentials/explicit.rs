@@ -4,7 +4,7 @@ use super::{Answer, Credential, CredentialSource, Secret, SecretOrigin};
 
 /// A user name and a secret from flags.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct ExplicitCredential {
     /// `--username`, or the part of `--creds` before the first colon.
     pub username: String,
     /// `--password`, `--password-stdin`, or the rest of `--creds`.
@@ -13,7 +13,7 @@ pub struct Given {
     pub for_base: bool,
 }
 
-impl CredentialSource for Given {
+impl CredentialSource for ExplicitCredential {
     fn name(&self) -> String {
         if self.for_base { "--from-creds".into() } else { "the command line".into() }
     }
@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn flags_for_bases_are_another_origin() {
-        let given = |for_base| Given { username: "u".into(), secret: Secret::new("p:@ /".into()), for_base };
+        let given =
+            |for_base| ExplicitCredential { username: "u".into(), secret: Secret::new("p:@ /".into()), for_base };
         let Answer::Found(Credential::Basic { username, secret }) = given(false).find("r", "") else {
             panic!("found");
         };

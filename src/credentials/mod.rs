@@ -25,12 +25,12 @@ pub use chain::{CredentialChain, Resolution};
 pub use docker_config::{DockerConfig, MAX_CONFIG_BYTES};
 pub use environment::{ANY_USERNAME, Environment, SECRET_VARIABLES};
 pub use error::CredentialError;
-pub use explicit::Given;
+pub use explicit::ExplicitCredential;
 pub use helper::{HELPER_LIMIT, Helpers, MAX_ANSWER_BYTES, OWN_HELPER};
 pub use host::{HostKey, InvalidHostKey};
 pub use secret::Secret;
 pub use store::{
-    EntriesError, Item, KEYRING_LIMIT, Kept, Keyring, KeyringError, MAX_FIELD_BYTES, OwnEntries, OwnEntry,
+    CredentialStore, EntriesError, Item, KEYRING_LIMIT, Kept, Keyring, KeyringError, MAX_FIELD_BYTES, OwnEntry,
     SystemKeyring,
 };
 

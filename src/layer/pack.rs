@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::overlay::placement::Item;
 use super::source::{CopyError, Source};
 use super::tar::entry::TarWriter;
-use super::{Compressors, Followed, Landing, LayerError, LayerWriter, Packed, Style};
+use super::{Compressors, FollowedSymlink, LayerError, LayerWriter, Packed, Placement, Style};
 use crate::context::{Context, Entry, Kind};
 use crate::progress::{Event, Interrupt, Progress};
 
@@ -23,7 +23,7 @@ pub struct LayerPlan<'a> {
     /// The entries, parents before children.
     pub entries: &'a [&'a Entry],
     /// Where in the image they land.
-    pub landing: &'a Landing,
+    pub landing: &'a Placement,
     /// What all have in common.
     pub style: Style,
 }
@@ -62,7 +62,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Says that a link was followed.
-    pub(super) fn warn(&self, followed: &Followed) {
+    pub(super) fn warn(&self, followed: &FollowedSymlink) {
         self.progress.emit(Event::Warning(&followed.to_string()));
     }
 

@@ -96,7 +96,7 @@ pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limi
     network.tls = match limits.step(registry.ping()).await {
         Step::Passed(()) => Step::Passed(registry.presented()),
         // An answer that refuses came over a good connection: the next step says what it means.
-        Step::Failed(error) if error.refusal().is_some() => Step::Passed(registry.presented()),
+        Step::Failed(error) if error.error_response().is_some() => Step::Passed(registry.presented()),
         Step::Failed(error) => Step::Failed(error),
         Step::Overdue(limit) => Step::Overdue(limit),
         Step::Skipped => Step::Skipped,
@@ -296,7 +296,7 @@ mod tests {
         (directory, store, layer)
     }
 
-    fn look(store: &ImageStore, deep: bool) -> Health {
+    fn inspect(store: &ImageStore, deep: bool) -> Health {
         store_health(store.root(), deep, None, &Interrupt::default()).expect("readable").expect("there")
     }
 
@@ -305,16 +305,18 @@ mod tests {
         let (_directory, store, layer) = store();
         let lease = store.lease().expect("a lease");
         store.put(&lease, "text/plain", b"nobody's").expect("stored");
-        let whole = look(&store, true);
+        let whole = inspect(&store, true);
         assert_eq!((whole.unreferenced.blobs, whole.unreferenced.bytes), (1, 8));
         assert_eq!((whole.images, whole.blobs, whole.left, whole.damaged.len()), (1, 3, 0, 0));
         std::fs::write(store.blob_path(layer.digest), b"LAYER").expect("written");
-        assert!(look(&store, false).damaged.is_empty());
-        assert!(matches!(&look(&store, true).damaged[..], [(name, StoreError::BlobDigest { .. })] if name == "app:v1"));
+        assert!(inspect(&store, false).damaged.is_empty());
+        assert!(
+            matches!(&inspect(&store, true).damaged[..], [(name, StoreError::BlobDigest { .. })] if name == "app:v1")
+        );
         std::fs::write(store.blob_path(layer.digest), b"cut").expect("written");
-        assert!(matches!(&look(&store, false).damaged[..], [(_, StoreError::BlobSize { .. })]));
+        assert!(matches!(&inspect(&store, false).damaged[..], [(_, StoreError::BlobSize { .. })]));
         std::fs::remove_file(store.blob_path(layer.digest)).expect("removed");
-        assert!(matches!(&look(&store, false).damaged[..], [(_, StoreError::MissingBlob(_))]));
+        assert!(matches!(&inspect(&store, false).damaged[..], [(_, StoreError::MissingBlob(_))]));
     }
 
     #[test]

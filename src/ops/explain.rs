@@ -128,7 +128,7 @@ pub fn contents(config: &ExplainConfig, interrupt: &Interrupt) -> Result<Content
     let file = context.ignore_file(config.ignore_file.as_deref())?;
     let rules = context.rules(file.as_deref(), &config.exclude)?;
     let private = real(&config.private);
-    let counted = context.census(&rules, &private, interrupt)?;
+    let counted = context.rule_stats(&rules, &private, interrupt)?;
     let decided = rules.rules().iter().zip(counted).map(|(rule, decided)| DecidedBy {
         origin: rule.origin.to_string(),
         written: rule.written.clone(),

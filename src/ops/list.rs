@@ -66,7 +66,7 @@ pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> 
     let mut found = Vec::new();
     let mut damaged = Vec::new();
     for entry in store.entries()? {
-        match look(store, &entry) {
+        match describe(store, &entry) {
             Ok((line, documents)) => found.push((entry, line, documents)),
             Err(error) => damaged.push((entry, error)),
         }
@@ -102,7 +102,7 @@ fn shown_elsewhere(found: &[(Entry, Listed, Vec<Digest>)]) -> BTreeSet<Digest> {
 }
 
 /// What is listed of an entry, and the digests of its manifest or index and of all that an index refers to.
-fn look(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), StoreError> {
+fn describe(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), StoreError> {
     let tree = store.stored_tree(&entry.descriptor)?;
     let several = tree.documents.len() > 1;
     let mut platforms = Vec::new();

@@ -16,7 +16,7 @@ use crate::image::{
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::registry::{
-    BlobHosts, Limits, Persistence, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy,
+    BlobHosts, Limits, Piece, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy,
     Target, Timeouts,
 };
 use crate::store::{BlobWriter, ImageStore, Lease, StoreError};
@@ -161,7 +161,7 @@ pub async fn pull(
         interrupt: interrupt.clone(),
     })
     .map_err(|source| failure(&reference, source))?
-    .persisting(Persistence { retry: config.retry, progress: Arc::clone(&progress), ..Persistence::default() })
+    .retrying(RetryContext { retry: config.retry, progress: Arc::clone(&progress), ..RetryContext::default() })
     .limited(config.rates)
     .taking_blobs_from(config.blob_hosts);
     let jobs = config.jobs.max(1);

@@ -55,7 +55,7 @@ impl Registry {
     /// Size in bytes of a blob the repository has; `None` when it has not, or does not say how much of it.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
-        let reply = self.persist(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
+        let reply = self.retry(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -79,7 +79,7 @@ impl Registry {
             let call = Call { headers: first_byte(), ..empty(Method::GET, uri.clone()) };
             self.call(Access::Push, repository, call).await
         };
-        let reply = self.persist(Operation::Ask, ask).await?;
+        let reply = self.retry(Operation::Ask, ask).await?;
         // Otherwise it is not there after all, or not to be had: sending it is understood by everybody.
         Ok(size(&reply).filter(|_| matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)))
     }
@@ -92,7 +92,7 @@ impl Registry {
     ) -> Result<Option<ManifestHead>, RegistryError> {
         let uri = self.uri(&format!("{repository}/manifests/{target}"))?;
         let ask = async || self.head(repository, Call { headers: accept_manifests(), ..head(&uri) }).await;
-        let reply = self.persist(Operation::Ask, ask).await?;
+        let reply = self.retry(Operation::Ask, ask).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl Registry {
             Err(error) => error,
         };
         let hurts = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
-        if error.refusal().is_none_or(|refused| hurts(refused.refusal.status)) {
+        if error.error_response().is_none_or(|refused| hurts(refused.response.status)) {
             return Err(error);
         }
         if uri.path().contains("/blobs/") {
@@ -152,17 +152,17 @@ impl Registry {
                 Ok(reply)
             }
             // Another refusal than before explains nothing: the fault has passed.
-            Ok(mut reply) if Some(reply.status) == error.refusal().map(|refused| refused.refusal.status) => {
+            Ok(mut reply) if Some(reply.status) == error.error_response().map(|refused| refused.response.status) => {
                 Err(self.refused(&mut reply).await)
             }
-            Err(explained) if explained.refusal().is_some() => Err(explained),
+            Err(explained) if explained.error_response().is_some() => Err(explained),
             _ => Err(error),
         }
     }
 
     /// Receives a manifest or index; its digest is checked against the target's or the registry's.
     pub async fn get_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
-        self.persist(Operation::Ask, async || self.fetch_manifest(repository, target).await).await
+        self.retry(Operation::Ask, async || self.fetch_manifest(repository, target).await).await
     }
 
     async fn fetch_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
@@ -212,7 +212,7 @@ impl Registry {
             reply.discard().await;
             Ok(Stored { knows_subject })
         };
-        self.persist(Operation::Name, put).await
+        self.retry(Operation::Name, put).await
     }
 }
 

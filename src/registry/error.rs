@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode, Uri};
 use oci_client::errors::OciErrorCode;
 
-use super::http::error_response::Refusal;
+use super::http::error_response::ErrorResponse;
 use super::http::origin::{Misdirection, Origin};
 use super::http::proxy::ProxyAddressError;
 use super::retry::outage::Absence;
@@ -79,7 +79,7 @@ pub struct Refused {
     /// What was asked.
     pub request: RequestFacts,
     /// What was said.
-    pub refusal: Refusal,
+    pub response: ErrorResponse,
 }
 
 #[cfg(test)]
@@ -92,17 +92,17 @@ impl Refused {
         };
         let headers = headers.iter().map(header).collect();
         let status = StatusCode::from_u16(status).expect("a status");
-        let refusal = Refusal::read(status, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+        let response = ErrorResponse::read(status, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
         let method = method.parse().expect("a method");
-        Self { request: RequestFacts::of(&method, &uri), refusal }
+        Self { request: RequestFacts::of(&method, &uri), response }
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.request, self.refusal)?;
+        write!(f, "{}: {}", self.request, self.response)?;
         // An answer to HEAD cannot explain itself.
-        if self.refusal.is_mute() && self.request.method() != Method::HEAD {
+        if self.response.is_mute() && self.request.method() != Method::HEAD {
             f.write_str(", without explanation")?;
         }
         Ok(())
@@ -336,7 +336,7 @@ pub enum RegistryError {
     /// 408 and 5xx.
     #[error("the registry is not able to do it now ({0})")]
     Unavailable(Box<Refused>),
-    /// Any other refusal.
+    /// Any other response.
     #[error("the registry refused ({0})")]
     Refused(Box<Refused>),
     /// An answer against the specification.
@@ -464,9 +464,9 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// The error an answer with a refusing status stands for.
-    pub(super) fn refused(request: RequestFacts, refusal: Refusal, credentials: bool) -> Self {
-        let status = refusal.status;
-        let refused = Box::new(Refused { request, refusal });
+    pub(super) fn refused(request: RequestFacts, response: ErrorResponse, credentials: bool) -> Self {
+        let status = response.status;
+        let refused = Box::new(Refused { request, response });
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized { refused, credentials },
             StatusCode::FORBIDDEN => Self::Denied(refused),
@@ -484,8 +484,8 @@ impl RegistryError {
         Self::Protocol { request: RequestFacts::of(method, uri), violation }
     }
 
-    /// The refusal, when there was an answer.
-    pub fn refusal(&self) -> Option<&Refused> {
+    /// The response, when there was an answer.
+    pub fn error_response(&self) -> Option<&Refused> {
         match self {
             Self::Unauthorized { refused, .. }
             | Self::UnknownScheme { refused, .. }
@@ -504,7 +504,7 @@ impl RegistryError {
         let request = match &self {
             Self::Network { fault: NetworkFault::Stale, .. } => None,
             Self::Network { request, .. } | Self::Protocol { request, .. } => Some(request),
-            other => other.refusal().map(|refused| &refused.request),
+            other => other.error_response().map(|refused| &refused.request),
         };
         match request.and_then(RequestFacts::origin).filter(|to| to.lost_the_port_of(own)) {
             Some(to) => Self::LostPort { from: own.clone(), to, by, source: Box::new(self) },
@@ -520,12 +520,12 @@ impl RegistryError {
     /// Whether a manifest was refused because of what it names.
     pub fn misses_content(&self) -> bool {
         let codes = [OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown];
-        self.refusal().is_some_and(|refused| codes.iter().any(|code| refused.refusal.names(code)))
+        self.error_response().is_some_and(|refused| codes.iter().any(|code| refused.response.names(code)))
     }
 
     /// How long the registry asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.refusal()?.refusal.retry_after
+        self.error_response()?.response.retry_after
     }
 }
 
@@ -570,8 +570,8 @@ mod tests {
     fn statuses_become_types() {
         let kind = |status: u16| {
             let status = StatusCode::from_u16(status).expect("a status");
-            let refusal = Refusal::read(status, &HeaderMap::new(), b"", jiff::Timestamp::UNIX_EPOCH);
-            let error = RegistryError::refused(request(), refusal, true);
+            let response = ErrorResponse::read(status, &HeaderMap::new(), b"", jiff::Timestamp::UNIX_EPOCH);
+            let error = RegistryError::refused(request(), response, true);
             let name = format!("{error:?}");
             name.split(['(', ' ']).next().unwrap_or_default().to_owned()
         };

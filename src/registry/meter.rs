@@ -10,12 +10,12 @@ use crate::progress::{Event, Progress};
 pub struct Meter {
     progress: Arc<dyn Progress>,
     key: Arc<str>,
-    places: Arc<Places>,
+    places: Arc<Positions>,
 }
 
 /// Where a transfer is.
 #[derive(Default)]
-struct Places {
+struct Positions {
     /// By what was handed to the connection.
     handed: AtomicU64,
     /// By what was reported.

@@ -25,13 +25,13 @@ pub use blobs::hosts::BlobHosts;
 pub use contents::{ManifestHead, Stored, Target};
 pub use error::{AskedScheme, LedBy, NetworkFault, Refused, RegistryError, RequestFacts, Violation, Wait};
 pub use http::body::BlobSource;
-pub use http::error_response::{OciFault, Refusal};
+pub use http::error_response::{ErrorResponse, OciFault};
 pub use http::origin::{Misdirection, Origin, is_internal, is_loopback_name};
 pub use http::proxy::{ProxyAddressError, ProxyProblem};
 pub use meter::Meter;
 pub use oci_client::errors::OciErrorCode;
 pub use probe::{GiteaVersion, LATE_LIMIT, Resolved};
-pub use retry::Persistence;
+pub use retry::RetryContext;
 pub use retry::clock::{Clock, SystemClock};
 pub use retry::outage::Absence;
 pub use retry::policy::{DEFAULT_OUTAGE, RetryPolicy};
@@ -42,16 +42,16 @@ pub use self::http::Traffic;
 use self::http::{Call, Reply, Transport};
 use auth::decision::{AuthDecision, SentAuth};
 use auth::{Authenticator, PasswordTurn};
-use cache::blob_info::Places;
-use cache::capabilities::Memory;
+use cache::blob_info::BlobInfoCache;
+use cache::capabilities::CapabilityCache;
 use http::body::Payload;
 use http::encoding::Encoding;
 use http::origin::Carried;
 use retry::circuit_breaker::CircuitBreaker;
 use upload::commit_gate::Commits;
 use upload::journal::Journal;
-use upload::single_flight::Flights;
-use upload::{Learned, Pace};
+use upload::single_flight::SingleFlight;
+use upload::{Capabilities, RequestSizing};
 
 use crate::credentials::Credential;
 use crate::image::{Descriptor, Digest};
@@ -139,18 +139,18 @@ pub struct Registry {
     transport: Transport,
     auth: Authenticator,
     greeted: tokio::sync::OnceCell<()>,
-    pace: Mutex<Pace>,
-    memory: Mutex<Option<Memory>>,
-    places: Mutex<Places>,
+    sizing: Mutex<RequestSizing>,
+    capability_cache: Mutex<Option<CapabilityCache>>,
+    places: Mutex<BlobInfoCache>,
     journal: OnceLock<Journal>,
     /// Whether a blob was sent without a session, to see whether that works.
     probed: AtomicBool,
-    flights: Flights,
+    uploads_in_flight: SingleFlight,
     commits: Commits,
     abandoned: Interrupt,
     /// Whether an upload of this run met a storage that is full.
     starved: AtomicBool,
-    persistence: Persistence,
+    retry_context: RetryContext,
     breaker: CircuitBreaker,
     /// Whether it ever answered.
     met: AtomicBool,
@@ -167,7 +167,7 @@ impl Registry {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
             _ => config.host.as_str(),
         };
-        let known = Learned::of_host(host);
+        let known = Capabilities::of_host(host);
         let authority: Authority = host.parse().map_err(|_| address())?;
         if authority.as_str().contains('@') {
             return Err(RegistryError::Address("(with user name)".to_owned()));
@@ -187,17 +187,17 @@ impl Registry {
             auth: Authenticator::new(own.clone(), config.credential),
             own,
             greeted: tokio::sync::OnceCell::new(),
-            pace: Mutex::new(Pace::new(config.limits, known)),
-            memory: Mutex::default(),
+            sizing: Mutex::new(RequestSizing::new(config.limits, known)),
+            capability_cache: Mutex::default(),
             places: Mutex::default(),
             journal: OnceLock::new(),
             probed: AtomicBool::new(false),
-            flights: Flights::default(),
+            uploads_in_flight: SingleFlight::default(),
             commits: Commits::default(),
             abandoned,
             starved: AtomicBool::new(false),
             breaker: CircuitBreaker::default(),
-            persistence: Persistence::default(),
+            retry_context: RetryContext::default(),
             met: AtomicBool::new(false),
             told: Mutex::default(),
         })
@@ -205,16 +205,17 @@ impl Registry {
 
     /// The same registry, which goes on after faults that may pass.
     #[must_use]
-    pub fn persisting(mut self, persistence: Persistence) -> Self {
-        let memory = persistence.state.as_deref().map(|state| Memory::open(state, &self.key, jiff::Timestamp::now()));
-        if let Some(memory) = &memory {
-            let pace = self.pace.get_mut().unwrap_or_else(PoisonError::into_inner);
-            *pace = pace.knowing(memory.learned());
+    pub fn retrying(mut self, retry_context: RetryContext) -> Self {
+        let capability_cache =
+            retry_context.state.as_deref().map(|state| CapabilityCache::open(state, &self.key, jiff::Timestamp::now()));
+        if let Some(capability_cache) = &capability_cache {
+            let sizing = self.sizing.get_mut().unwrap_or_else(PoisonError::into_inner);
+            *sizing = sizing.knowing(capability_cache.capabilities());
         }
-        self.memory = Mutex::new(memory);
-        self.transport.tell(std::sync::Arc::clone(&persistence.progress));
-        self.places = Mutex::new(Places::new(persistence.state.as_deref(), &self.key));
-        self.persistence = persistence;
+        self.capability_cache = Mutex::new(capability_cache);
+        self.transport.report_to(std::sync::Arc::clone(&retry_context.progress));
+        self.places = Mutex::new(BlobInfoCache::new(retry_context.state.as_deref(), &self.key));
+        self.retry_context = retry_context;
         self
     }
 
@@ -246,27 +247,27 @@ impl Registry {
     /// A repository was found to have a blob: a mount can come from there, and an upload of it that an earlier run
     /// left open is of no use any more.
     pub fn has(&self, repository: &str, blob: &Descriptor) {
-        self.places().add(repository, blob.digest);
+        self.blob_info().add(repository, blob.digest);
         self.settle(repository, blob);
     }
 
     /// Another repository that has the blob, as far as earlier runs know and the registry confirms.
     pub async fn mountable(&self, repository: &str, blob: &Descriptor) -> Result<Option<String>, RegistryError> {
-        let Some(from) = self.places().elsewhere(repository, blob.digest) else { return Ok(None) };
+        let Some(from) = self.blob_info().elsewhere(repository, blob.digest) else { return Ok(None) };
         match self.head_blob(&from, blob.digest).await {
             Ok(size) => Ok((size == Some(blob.size)).then_some(from)),
             // Not permitted to look there, which a push would find out as well and survive.
-            Err(error) if error.refusal().is_some() => Ok(None),
+            Err(error) if error.error_response().is_some() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Writes down which repositories were seen to have which blobs, for mounts in later runs.
     pub fn keep_places(&self) {
-        self.places().save();
+        self.blob_info().save();
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
+    fn blob_info(&self) -> MutexGuard<'_, BlobInfoCache> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -320,7 +321,7 @@ impl Registry {
             let greet = || {
                 Box::pin(async {
                     match self.ping().await {
-                        Err(error) if error.refusal().is_some() => Ok(()),
+                        Err(error) if error.error_response().is_some() => Ok(()),
                         other => other,
                     }
                 })
@@ -351,10 +352,10 @@ impl Registry {
             if reply.status != StatusCode::UNAUTHORIZED || !is_own(&reply.uri) {
                 return Ok(reply);
             }
-            let refusal = auth::refusal(&mut reply).await;
+            let response = auth::error_response(&mut reply).await;
             let decision = self
                 .auth
-                .decide((carried, again), scope, &reply.uri, &reply.headers, &refusal)
+                .decide((carried, again), scope, &reply.uri, &reply.headers, &response)
                 .await
                 .map_err(|violation| RegistryError::Protocol { request: reply.facts(), violation })?;
             again |= carried.is_fresh_token();
@@ -362,21 +363,21 @@ impl Registry {
             match decision {
                 AuthDecision::Retry | AuthDecision::Renew if sent < MAX_AUTHORIZATIONS => {
                     if let Payload::Part(part) = &call.payload {
-                        let error = RegistryError::refused(reply.facts(), refusal, credentials);
+                        let error = RegistryError::refused(reply.facts(), response, credentials);
                         self.sent_for_nothing(part, &error, sent);
                     }
                 }
                 AuthDecision::Denied | AuthDecision::DeniedForGood if credentials => {
-                    return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), refusal })));
+                    return Err(RegistryError::Denied(Box::new(Refused { request: reply.facts(), response })));
                 }
                 AuthDecision::Unauthorized if carried == SentAuth::Password && self.turn_to_password(password) => {}
                 _ if carried == SentAuth::Nothing
                     && let Some(asked) = self.auth.unanswerable(&reply.headers) =>
                 {
-                    let refused = Box::new(Refused { request: reply.facts(), refusal });
+                    let refused = Box::new(Refused { request: reply.facts(), response });
                     return Err(RegistryError::UnknownScheme { refused, asked });
                 }
-                _ => return Err(RegistryError::refused(reply.facts(), refusal, credentials)),
+                _ => return Err(RegistryError::refused(reply.facts(), response, credentials)),
             }
         }
     }
@@ -385,7 +386,7 @@ impl Registry {
     fn turn_to_password(&self, already: bool) -> bool {
         let turn = self.auth.turn_to_password(already);
         if let PasswordTurn::First(place) = turn {
-            self.persistence.progress.emit(Event::Warning(&format!(
+            self.retry_context.progress.emit(Event::Warning(&format!(
                 "{} does not accept the token of {place}; the password there is used instead",
                 self.host
             )));

@@ -51,7 +51,9 @@ impl Registry {
 fn is_absent(error: &RegistryError) -> bool {
     let unknown = |code: &OciErrorCode| matches!(code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown);
     matches!(error, RegistryError::NotFound(_))
-        || error.refusal().is_some_and(|refused| refused.refusal.errors.iter().any(|error| unknown(&error.code)))
+        || error
+            .error_response()
+            .is_some_and(|refused| refused.response.errors.iter().any(|error| unknown(&error.code)))
 }
 
 fn lost(repository: &str, tag: &str, why: &'static str) -> RegistryError {

@@ -10,15 +10,15 @@ use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
+use super::error_response::{Code, ErrorResponse};
 use super::range::{self, Wanted};
-use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request, fault};
 use super::reply::{self, Content, Reply};
 use crate::image::Digest;
 use crate::store::StoreError;
 
 impl Registry {
-    pub(super) async fn get_blob(self: &Arc<Self>, request: &Request, digest: Digest) -> Result<Reply, Refusal> {
+    pub(super) async fn get_blob(self: &Arc<Self>, request: &Request, digest: Digest) -> Result<Reply, ErrorResponse> {
         let head = request.method == Method::HEAD;
         let current = request.header(IF_RANGE.as_str()).is_none_or(|tag| tag == reply::entity_tag(digest));
         let range = request.header(RANGE.as_str()).filter(|_| !head && current).map(str::to_owned);
@@ -26,7 +26,7 @@ impl Registry {
             let path = registry.store.blob_path(digest);
             let failed = |source| fault(StoreError::io("read", &path, source));
             let Some(mut file) = registry.store.open_blob(digest).map_err(fault)? else {
-                return Err(Refusal::not_found(Code::BlobUnknown, "the blob is not stored")
+                return Err(ErrorResponse::not_found(Code::BlobUnknown, "the blob is not stored")
                     .with_detail(&json!({ "digest": digest })));
             };
             let size = file.metadata().map_err(failed)?.len();
@@ -35,7 +35,7 @@ impl Registry {
                 Wanted::Whole => (StatusCode::OK, 0, size),
                 Wanted::Part { start, length } => (StatusCode::PARTIAL_CONTENT, start, length),
                 Wanted::Nothing => {
-                    return Err(Refusal::new(
+                    return Err(ErrorResponse::new(
                         StatusCode::RANGE_NOT_SATISFIABLE,
                         Code::RangeInvalid,
                         "the range lies outside of the blob",

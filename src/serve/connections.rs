@@ -13,7 +13,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The connections of a server.
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     free: Arc<Semaphore>,
     taken: Mutex<Taken>,
     /// A connection began to wait for its client.
@@ -45,7 +45,7 @@ enum State {
 
 /// A connection's place, until dropped.
 pub(super) struct Place {
-    places: Arc<Places>,
+    places: Arc<ConnectionSlots>,
     id: u64,
     writing: Arc<AtomicBool>,
     leave: Arc<Notify>,
@@ -55,7 +55,7 @@ pub(super) struct Place {
 /// A request is being answered, until dropped.
 pub(super) struct Busy(Arc<Place>);
 
-impl Places {
+impl ConnectionSlots {
     pub(super) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self { free: Arc::new(Semaphore::new(count)), taken: Mutex::default(), waits: Notify::new() })
     }
@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_one_that_waited_longest_makes_room() {
-        let places = Places::new(3);
+        let places = ConnectionSlots::new(3);
         let mut taken = Vec::new();
         for _ in 0..3 {
             taken.push(Arc::new(places.take().await));
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_ends_makes_room() {
-        let places = Places::new(1);
+        let places = ConnectionSlots::new(1);
         let first = Arc::new(places.take().await);
         let busy = first.begin().expect("it may stay");
         let next = tokio::spawn({

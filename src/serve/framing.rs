@@ -12,7 +12,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use super::refusal::{Code, Refusal};
+use super::error_response::{Code, ErrorResponse};
 
 /// Headers that say one thing; of two, another server may take the other.
 const SINGLE: [HeaderName; 8] =
@@ -21,7 +21,7 @@ const SINGLE: [HeaderName; 8] =
 /// Refuses a request whose head can be read in more than one way, or asks for what is not offered.
 ///
 /// The connection must be closed behind a refusal: where the body ends is then not known for certain.
-pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     for name in SINGLE {
         if headers.get_all(&name).iter().count() > 1 {
             return Err(bad(format!("the request has more than one {name} header")));
@@ -34,20 +34,20 @@ pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &Head
     }
     if headers.get(EXPECT).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         let message = "the only expectation supported is 100-continue";
-        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, Code::Unsupported, message));
+        return Err(ErrorResponse::new(StatusCode::EXPECTATION_FAILED, Code::Unsupported, message));
     }
     let stores = [Method::POST, Method::PUT, Method::PATCH].contains(method);
     let coded = headers.get_all(CONTENT_ENCODING).iter().any(|value| !is(value, b"identity"));
     if stores && coded {
         // Stored as it came, the content would have another digest than the client means.
         let message = "content codings are not decoded; send the content without content-encoding";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unsupported, message));
+        return Err(ErrorResponse::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unsupported, message));
     }
     Ok(())
 }
 
 /// A request target with an address counts before the Host header (RFC 9112 section 3.2.2).
-fn check_host(uri: &Uri, version: Version, host: Option<&HeaderValue>) -> Result<(), Refusal> {
+fn check_host(uri: &Uri, version: Version, host: Option<&HeaderValue>) -> Result<(), ErrorResponse> {
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(bad("the request target has a user name"));
     }
@@ -60,7 +60,7 @@ fn check_host(uri: &Uri, version: Version, host: Option<&HeaderValue>) -> Result
     if valid { Ok(()) } else { Err(bad("the host header is not valid")) }
 }
 
-fn check_transfer(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_transfer(headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let fields = || headers.get_all(TRANSFER_ENCODING).iter();
     let codings = || fields().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     if fields().next().is_none() {
@@ -69,7 +69,7 @@ fn check_transfer(headers: &HeaderMap) -> Result<(), Refusal> {
     let other = codings().map(<[u8]>::trim_ascii).any(|coding| !coding.eq_ignore_ascii_case(b"chunked"));
     if other {
         let message = "the only transfer coding that is decoded is chunked";
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, Code::Unsupported, message));
+        return Err(ErrorResponse::new(StatusCode::NOT_IMPLEMENTED, Code::Unsupported, message));
     }
     if codings().count() > 1 {
         return Err(bad("the request is chunked more than once"));
@@ -81,8 +81,8 @@ fn is(value: &HeaderValue, expected: &[u8]) -> bool {
     value.as_bytes().trim_ascii().eq_ignore_ascii_case(expected)
 }
 
-fn bad(message: impl Into<String>) -> Refusal {
-    Refusal::bad(Code::Unsupported, message)
+fn bad(message: impl Into<String>) -> ErrorResponse {
+    ErrorResponse::bad(Code::Unsupported, message)
 }
 
 #[cfg(test)]

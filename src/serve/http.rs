@@ -28,11 +28,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::access::AccessLine;
 use super::connections::{Busy, Place};
+use super::error_response::{Code, ErrorResponse};
 use super::framing;
 use super::limits::{Limits, SMALL_DOCUMENT};
-use super::pace::Pace;
+use super::pace::MinimumRate;
 use super::query::Query;
-use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request};
 use super::reply::{Content, Reply};
 use super::stream::Patient;
@@ -65,7 +65,7 @@ const API_VERSION: (HeaderName, HeaderValue) =
 /// The body of a request.
 pub(super) struct Body {
     incoming: Incoming,
-    pace: Pace,
+    pace: MinimumRate,
     received: Arc<AtomicU64>,
 }
 
@@ -80,10 +80,10 @@ pub(super) enum BodyError {
 
 impl BodyError {
     /// The answer, for clients that are still there to read it.
-    pub(super) fn refusal(self, code: Code) -> Refusal {
+    pub(super) fn refusal(self, code: Code) -> ErrorResponse {
         match self {
-            Self::Idle => Refusal::new(StatusCode::REQUEST_TIMEOUT, code, "the request's body stalled"),
-            Self::Broken => Refusal::bad(code, "the request's body broke off"),
+            Self::Idle => ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, code, "the request's body stalled"),
+            Self::Broken => ErrorResponse::bad(code, "the request's body broke off"),
         }
     }
 }
@@ -114,9 +114,9 @@ impl Body {
         limit: u64,
         turns: &Arc<Semaphore>,
         deadline: tokio::time::Instant,
-    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ErrorResponse> {
         let too_large = || {
-            Refusal::new(
+            ErrorResponse::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Code::SizeInvalid,
                 format!("a manifest may have {limit} bytes at most"),
@@ -147,10 +147,10 @@ impl Body {
 pub(super) async fn take_turn(
     turns: &Arc<Semaphore>,
     deadline: tokio::time::Instant,
-) -> Result<OwnedSemaphorePermit, Refusal> {
+) -> Result<OwnedSemaphorePermit, ErrorResponse> {
     match tokio::time::timeout_at(deadline, Arc::clone(turns).acquire_owned()).await {
         Ok(Ok(turn)) => Ok(turn),
-        _ => Err(Refusal::busy("too many large manifests are on their way")),
+        _ => Err(ErrorResponse::busy("too many large manifests are on their way")),
     }
 }
 
@@ -252,12 +252,12 @@ impl Connections {
             authority: head.uri.authority().map(ToString::to_string),
             method: head.method,
             headers: head.headers,
-            body: Body { incoming, pace: Pace::new(self.limits.idle, self.limits.least), received },
+            body: Body { incoming, pace: MinimumRate::new(self.limits.idle, self.limits.least), received },
         };
         // In a task of its own, so that a client that leaves cannot stop it between taking an
         // upload's file and putting it back, and a bug costs one request.
         let reply = tokio::spawn(Arc::clone(&self.registry).answer(request)).await;
-        let reply: Reply = reply.unwrap_or_else(|error| Refusal::fault(&error).into());
+        let reply: Reply = reply.unwrap_or_else(|error| ErrorResponse::fault(&error).into());
         response(reply, account)
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::json;
 
+use super::error_response::{Code, ErrorResponse};
 use super::http::take_turn;
 use super::limits::SMALL_DOCUMENT;
 use super::names::{self, Repository};
-use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request, fault};
 use super::reply::{Content, Reply};
 use super::route::ManifestReference;
@@ -31,7 +31,7 @@ impl Registry {
         request: &Request,
         repository: String,
         reference: ManifestReference,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         let host = request.host().map(str::to_owned);
         let head = request.method == http::Method::HEAD;
         let missing = unknown(&repository, &reference);
@@ -60,7 +60,7 @@ impl Registry {
 
     /// Reads a manifest and checks its digest; `None` when it is not stored. The content of a large one is its file,
     /// which needs no memory however slowly the client takes it.
-    fn read(&self, descriptor: &Descriptor) -> Result<Option<Content>, Refusal> {
+    fn read(&self, descriptor: &Descriptor) -> Result<Option<Content>, ErrorResponse> {
         let bytes = match self.store.read_document(descriptor) {
             Ok(bytes) => bytes,
             Err(StoreError::MissingBlob(_)) => return Ok(None),
@@ -78,7 +78,7 @@ impl Registry {
         repository: &str,
         reference: &ManifestReference,
         host: Option<&str>,
-    ) -> Result<Option<Descriptor>, Refusal> {
+    ) -> Result<Option<Descriptor>, ErrorResponse> {
         let entries = self.entries()?;
         let found = Repository::find(&entries, repository, host).unwrap_or_default();
         match reference {
@@ -89,7 +89,7 @@ impl Registry {
     }
 
     /// The descriptor of `digest` among `level` or in the indexes there.
-    fn below(&self, mut level: Vec<Descriptor>, digest: Digest) -> Result<Option<Descriptor>, Refusal> {
+    fn below(&self, mut level: Vec<Descriptor>, digest: Digest) -> Result<Option<Descriptor>, ErrorResponse> {
         for _ in 0..=MAX_NESTING {
             if let Some(found) = level.iter().find(|descriptor| descriptor.digest == digest) {
                 return Ok(Some(found.clone()));
@@ -115,11 +115,10 @@ impl Registry {
         mut request: Request,
         repository: String,
         reference: ManifestReference,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         if let ManifestReference::Invalid(tag) = &reference {
-            return Err(
-                Refusal::bad(Code::ManifestInvalid, "this is not a valid tag").with_detail(&json!({ "tag": tag }))
-            );
+            return Err(ErrorResponse::bad(Code::ManifestInvalid, "this is not a valid tag")
+                .with_detail(&json!({ "tag": tag })));
         }
         let deadline = tokio::time::Instant::now() + self.limits.document_time;
         let (bytes, turn) = request.body.whole(MAX_DOCUMENT_BYTES, &self.turns, deadline).await?;
@@ -136,14 +135,14 @@ impl Registry {
         reference: &ManifestReference,
         declared: Option<&str>,
         bytes: Vec<u8>,
-    ) -> Result<(Digest, String), Refusal> {
+    ) -> Result<(Digest, String), ErrorResponse> {
         let lease = self.lease()?;
         let document = parse(declared, bytes)?;
         let digest = document.digest();
         if let ManifestReference::Digest(wanted) = reference
             && *wanted != digest
         {
-            return Err(Refusal::bad(Code::DigestInvalid, "the manifest has another digest than its URL says")
+            return Err(ErrorResponse::bad(Code::DigestInvalid, "the manifest has another digest than its URL says")
                 .with_detail(&json!({ "expected": wanted, "found": digest })));
         }
         let mut missing = Vec::new();
@@ -152,21 +151,24 @@ impl Registry {
                 Ok(()) => {}
                 Err(StoreError::MissingBlob(digest)) => missing.push(digest),
                 Err(StoreError::BlobSize { digest, expected, found }) => {
-                    return Err(Refusal::bad(Code::SizeInvalid, "the manifest gives a blob another size than it has")
-                        .with_detail(&json!({ "digest": digest, "expected": expected, "found": found })));
+                    return Err(ErrorResponse::bad(
+                        Code::SizeInvalid,
+                        "the manifest gives a blob another size than it has",
+                    )
+                    .with_detail(&json!({ "digest": digest, "expected": expected, "found": found })));
                 }
                 Err(error) => return Err(fault(error)),
             }
         }
         if !missing.is_empty() {
             missing.truncate(MAX_NAMED);
-            return Err(Refusal::missing(&missing));
+            return Err(ErrorResponse::missing(&missing));
         }
         // A client can send a configuration or a manifest as a blob, which nothing has read so far.
         self.store.check_documents([&document]).map_err(|error| match error {
             StoreError::Document { digest, source } => invalid(Some(digest), &source),
             error @ (StoreError::Nesting(_) | StoreError::DocumentSize { .. }) => {
-                Refusal::bad(Code::ManifestInvalid, error.to_string())
+                ErrorResponse::bad(Code::ManifestInvalid, error.to_string())
             }
             error => fault(error),
         })?;
@@ -174,7 +176,7 @@ impl Registry {
         let (name, place) = match reference {
             ManifestReference::Tag(tag) => {
                 let name = names::stored(repository, tag)
-                    .map_err(|error| Refusal::bad(Code::NameInvalid, error.to_string()))?;
+                    .map_err(|error| ErrorResponse::bad(Code::NameInvalid, error.to_string()))?;
                 (Some(name), tag.clone())
             }
             ManifestReference::Digest(_) | ManifestReference::Invalid(_) => (None, digest.to_string()),
@@ -188,13 +190,13 @@ impl Registry {
         request: &Request,
         repository: String,
         reference: ManifestReference,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         let host = request.host().map(str::to_owned);
         self.work(move |registry| registry.forget(&repository, &reference, host.as_deref())).await?;
         Ok(Reply::new(StatusCode::ACCEPTED))
     }
 
-    fn forget(&self, repository: &str, reference: &ManifestReference, host: Option<&str>) -> Result<(), Refusal> {
+    fn forget(&self, repository: &str, reference: &ManifestReference, host: Option<&str>) -> Result<(), ErrorResponse> {
         let entries = self.entries()?;
         let found = Repository::find(&entries, repository, host).unwrap_or_default();
         let removed = match reference {
@@ -206,21 +208,24 @@ impl Registry {
             return Ok(());
         }
         if self.find(repository, reference, host)?.is_some() {
-            return Err(Refusal::not_allowed("GET, HEAD, PUT", "the manifest is part of an index; delete the index"));
+            return Err(ErrorResponse::not_allowed(
+                "GET, HEAD, PUT",
+                "the manifest is part of an index; delete the index",
+            ));
         }
         Err(unknown(repository, reference))
     }
 }
 
 /// Parses a pushed manifest, which must be of the type that it is declared to be.
-fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, Refusal> {
+fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, ErrorResponse> {
     // Parameters such as a charset say nothing about the type.
     let declared = declared.map(|text| text.split(';').next().unwrap_or_default().trim());
     let own = Document::parse(None, bytes).map_err(|error| invalid(None, &error))?;
     let kind = &own.descriptor.media_type;
     let known = |text: &&str| media_type::is_index(text) || media_type::is_manifest(text);
     match declared.filter(known) {
-        Some(declared) if declared != kind => Err(Refusal::bad(
+        Some(declared) if declared != kind => Err(ErrorResponse::bad(
             Code::ManifestInvalid,
             format!("the content type is `{declared}`, the manifest's own is `{kind}`"),
         )),
@@ -229,21 +234,21 @@ fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, Refusal> {
 }
 
 /// Refuses a manifest because of what it says, or because of what a document that it needs says.
-fn invalid(document: Option<Digest>, error: &DocumentError) -> Refusal {
+fn invalid(document: Option<Digest>, error: &DocumentError) -> ErrorResponse {
     let reason = std::error::Error::source(error).map(ToString::to_string);
     let detail = match document {
         Some(digest) => json!({ "digest": digest, "reason": reason }),
         None => json!({ "reason": reason }),
     };
-    Refusal::bad(Code::ManifestInvalid, error.to_string()).with_detail(&detail)
+    ErrorResponse::bad(Code::ManifestInvalid, error.to_string()).with_detail(&detail)
 }
 
-fn unknown(repository: &str, reference: &ManifestReference) -> Refusal {
+fn unknown(repository: &str, reference: &ManifestReference) -> ErrorResponse {
     let reference = match reference {
         ManifestReference::Tag(text) | ManifestReference::Invalid(text) => text.clone(),
         ManifestReference::Digest(digest) => digest.to_string(),
     };
-    Refusal::not_found(Code::ManifestUnknown, "there is no such manifest")
+    ErrorResponse::not_found(Code::ManifestUnknown, "there is no such manifest")
         .with_detail(&json!({ "name": repository, "reference": reference }))
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 ///
 /// Only time spent waiting for the client counts, not what the disk or a busy machine takes.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(super) struct MinimumRate {
     idle: Duration,
     least: u64,
     waited: Duration,
     came: u64,
 }
 
-impl Pace {
+impl MinimumRate {
     pub(super) fn new(idle: Duration, least: u64) -> Self {
         Self { idle, least, waited: Duration::ZERO, came: 0 }
     }
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn the_time_is_for_a_number_of_bytes_and_not_for_each() {
         let second = Duration::from_secs(1);
-        let mut pace = Pace::new(30 * second, 1000);
+        let mut pace = MinimumRate::new(30 * second, 1000);
         assert_eq!(pace.left(), 30 * second);
         pace.note(1, 20 * second);
         pace.note(998, 9 * second);

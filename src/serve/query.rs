@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::refusal::{Code, Refusal};
+use super::error_response::{Code, ErrorResponse};
 
 /// More parameters than any endpoint has; the rest is not read.
 const MAX_PARAMETERS: usize = 32;
@@ -44,7 +44,7 @@ pub(super) struct Page {
 
 impl Page {
     /// Reads `n` and `last`; `n` is cut to `limit`, which is also the size without one.
-    pub(super) fn of(query: &Query, limit: usize) -> Result<Self, Refusal> {
+    pub(super) fn of(query: &Query, limit: usize) -> Result<Self, ErrorResponse> {
         let size = match query.get("n") {
             None => limit,
             Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
@@ -53,7 +53,7 @@ impl Page {
             }
             Some(_) => {
                 let message = "`n` is not a number of entries";
-                return Err(Refusal::bad(Code::PaginationNumberInvalid, message));
+                return Err(ErrorResponse::bad(Code::PaginationNumberInvalid, message));
             }
         };
         Ok(Self { size, last: query.get("last").map(str::to_owned) })

@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::error_response::{Code, ErrorResponse};
 use super::http::Body;
 use super::limits::Limits;
 use super::login::{Basic, Login, Users};
 use super::names::{self, Repository};
 use super::query::{Page, Query};
-use super::refusal::{Code, Refusal};
 use super::reply::Reply;
 use super::route::Route;
 use super::sessions::Sessions;
@@ -70,7 +70,7 @@ impl Registry {
         Reply { user, ..reply }
     }
 
-    async fn admit(&self, request: &Request) -> Result<Option<String>, Refusal> {
+    async fn admit(&self, request: &Request) -> Result<Option<String>, ErrorResponse> {
         let Some(users) = &self.users else { return Ok(None) };
         let header = request.headers.get(http::header::AUTHORIZATION);
         if let Some(basic) = header.and_then(|value| Basic::parse(value.as_bytes())) {
@@ -78,20 +78,20 @@ impl Registry {
             match users.admit(basic).await {
                 Login::Admitted => return Ok(Some(user)),
                 Login::Refused => {}
-                Login::Busy => return Err(Refusal::busy("too many logins are being checked")),
+                Login::Busy => return Err(ErrorResponse::busy("too many logins are being checked")),
             }
         }
         let message = if header.is_some() { "user or password is wrong" } else { "authentication is required" };
-        Err(Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message)
+        Err(ErrorResponse::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message)
             .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"idpbuilder\"")))
     }
 
-    async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Reply, Refusal> {
+    async fn dispatch(self: &Arc<Self>, request: Request) -> Result<Reply, ErrorResponse> {
         let route = Route::parse(&request.path)?;
         let method = request.method.clone();
         let read = matches!(method, Method::GET | Method::HEAD);
         if !read && self.lease.is_none() {
-            return Err(Refusal::not_allowed(READ, "this registry is read-only"));
+            return Err(ErrorResponse::not_allowed(READ, "this registry is read-only"));
         }
         match route {
             Route::Base if read => Ok(Reply::json(&json!({}))),
@@ -99,38 +99,38 @@ impl Registry {
             Route::Tags { repository } if read => self.tags(&request, repository).await,
             Route::Referrers if read => {
                 // The specification's sign for clients to look for the fallback tag instead.
-                Err(Refusal::not_found(Code::Unsupported, "the referrers API is not supported"))
+                Err(ErrorResponse::not_found(Code::Unsupported, "the referrers API is not supported"))
             }
-            Route::Base | Route::Catalog | Route::Tags { .. } | Route::Referrers => Err(Refusal::method(READ)),
+            Route::Base | Route::Catalog | Route::Tags { .. } | Route::Referrers => Err(ErrorResponse::method(READ)),
             Route::Manifest { repository, reference } => match method {
                 Method::GET | Method::HEAD => self.get_manifest(&request, repository, reference).await,
                 Method::PUT => self.put_manifest(request, repository, reference).await,
                 Method::DELETE => self.delete_manifest(&request, repository, reference).await,
-                _ => Err(Refusal::method(MANIFEST)),
+                _ => Err(ErrorResponse::method(MANIFEST)),
             },
             Route::Blob { digest, .. } => match method {
                 Method::GET | Method::HEAD => self.get_blob(&request, digest).await,
-                Method::DELETE => Err(Refusal::not_allowed(
+                Method::DELETE => Err(ErrorResponse::not_allowed(
                     BLOB,
                     "blobs are not deleted one by one; delete the manifest and prune the store",
                 )),
-                _ => Err(Refusal::method(BLOB)),
+                _ => Err(ErrorResponse::method(BLOB)),
             },
             Route::Uploads { repository } => match method {
                 Method::POST => self.start_upload(request, repository).await,
-                _ => Err(Refusal::method(UPLOADS)),
+                _ => Err(ErrorResponse::method(UPLOADS)),
             },
             Route::Upload { repository, id } => match method {
                 Method::GET | Method::HEAD => self.upload_status(&repository, &id),
                 Method::PATCH => self.continue_upload(request, &repository, &id).await,
                 Method::PUT => self.finish_upload(request, &repository, &id).await,
                 Method::DELETE => self.cancel_upload(&repository, &id).await,
-                _ => Err(Refusal::method(UPLOAD)),
+                _ => Err(ErrorResponse::method(UPLOAD)),
             },
         }
     }
 
-    async fn catalog(self: &Arc<Self>, request: &Request) -> Result<Reply, Refusal> {
+    async fn catalog(self: &Arc<Self>, request: &Request) -> Result<Reply, ErrorResponse> {
         let page = Page::of(&request.query, self.limits.page)?;
         let host = request.host().map(str::to_owned);
         let names = self.work(move |registry| Ok(names::catalog(&registry.entries()?, host.as_deref()))).await?;
@@ -138,7 +138,7 @@ impl Registry {
         Ok(linked(Reply::json(&json!({ "repositories": names })), link))
     }
 
-    async fn tags(self: &Arc<Self>, request: &Request, repository: String) -> Result<Reply, Refusal> {
+    async fn tags(self: &Arc<Self>, request: &Request, repository: String) -> Result<Reply, ErrorResponse> {
         let page = Page::of(&request.query, self.limits.page)?;
         let host = request.host().map(str::to_owned);
         let name = repository.clone();
@@ -147,7 +147,7 @@ impl Registry {
                 let entries = registry.entries()?;
                 let found = Repository::find(&entries, &name, host.as_deref());
                 let found = found.ok_or_else(|| {
-                    Refusal::not_found(Code::NameUnknown, "there is no such repository")
+                    ErrorResponse::not_found(Code::NameUnknown, "there is no such repository")
                         .with_detail(&json!({ "name": name }))
                 })?;
                 Ok(found.tags.into_keys().collect::<Vec<_>>())
@@ -160,29 +160,29 @@ impl Registry {
     /// Runs what waits for the disk away from the threads that serve connections.
     pub(super) async fn work<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Self) -> Result<T, ErrorResponse> + Send + 'static,
+    ) -> Result<T, ErrorResponse> {
         let registry = Arc::clone(self);
         match tokio::task::spawn_blocking(move || work(&registry)).await {
             Ok(result) => result,
-            Err(error) => Err(Refusal::fault(&error)),
+            Err(error) => Err(ErrorResponse::fault(&error)),
         }
     }
 
-    pub(super) fn entries(&self) -> Result<Vec<crate::store::Entry>, Refusal> {
-        self.store.entries().map_err(|error| Refusal::fault(&error))
+    pub(super) fn entries(&self) -> Result<Vec<crate::store::Entry>, ErrorResponse> {
+        self.store.entries().map_err(|error| ErrorResponse::fault(&error))
     }
 
     /// The lease that every write needs; requests that write are refused before without one.
-    pub(super) fn lease(&self) -> Result<&Lease, Refusal> {
-        self.lease.as_deref().ok_or_else(|| Refusal::not_allowed(READ, "this registry is read-only"))
+    pub(super) fn lease(&self) -> Result<&Lease, ErrorResponse> {
+        self.lease.as_deref().ok_or_else(|| ErrorResponse::not_allowed(READ, "this registry is read-only"))
     }
 }
 
 /// An error of the store, where nothing the client did explains it.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-pub(super) fn fault(error: StoreError) -> Refusal {
-    Refusal::fault(&error)
+pub(super) fn fault(error: StoreError) -> ErrorResponse {
+    ErrorResponse::fault(&error)
 }
 
 fn linked(reply: Reply, link: Option<HeaderValue>) -> Reply {

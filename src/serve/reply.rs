@@ -5,7 +5,7 @@ use std::fs::File;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IntoHeaderName, LOCATION, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::refusal::Refusal;
+use super::error_response::ErrorResponse;
 use crate::image::Digest;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -80,8 +80,8 @@ impl Reply {
     }
 }
 
-impl From<Refusal> for Reply {
-    fn from(mut refusal: Refusal) -> Self {
+impl From<ErrorResponse> for Reply {
+    fn from(mut refusal: ErrorResponse) -> Self {
         let body = refusal.body();
         let length = body.len() as u64;
         let mut reply = Self::new(refusal.status).with_content("application/json", length, Content::Bytes(body));

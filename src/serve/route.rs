@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::refusal::{Code, Refusal};
+use super::error_response::{Code, ErrorResponse};
 use crate::image::{Digest, Reference};
 
 /// Longer paths hold no repository name we accept.
@@ -31,10 +31,10 @@ pub(super) enum ManifestReference {
 }
 
 impl Route {
-    pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
-        let unknown = || Refusal::not_found(Code::Unsupported, "there is no such endpoint");
+    pub(super) fn parse(path: &str) -> Result<Self, ErrorResponse> {
+        let unknown = || ErrorResponse::not_found(Code::Unsupported, "there is no such endpoint");
         if path.len() > MAX_PATH_BYTES {
-            return Err(Refusal::new(http::StatusCode::URI_TOO_LONG, Code::NameInvalid, "the path is too long"));
+            return Err(ErrorResponse::new(http::StatusCode::URI_TOO_LONG, Code::NameInvalid, "the path is too long"));
         }
         let rest = match path.strip_prefix("/v2") {
             Some("" | "/") => return Ok(Self::Base),
@@ -44,7 +44,7 @@ impl Route {
         let mut segments = Vec::new();
         for segment in rest.split('/') {
             let decoded = percent_decode_str(segment).decode_utf8().ok().filter(|text| !text.contains('/'));
-            segments.push(decoded.ok_or_else(|| Refusal::bad(Code::NameInvalid, "the path is not valid"))?);
+            segments.push(decoded.ok_or_else(|| ErrorResponse::bad(Code::NameInvalid, "the path is not valid"))?);
         }
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match segments.as_slice() {
@@ -71,19 +71,19 @@ impl Route {
 }
 
 /// A digest as a client wrote it.
-pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
-    text.parse().map_err(|error: crate::image::DigestError| Refusal::bad(Code::DigestInvalid, error.to_string()))
+pub(super) fn digest(text: &str) -> Result<Digest, ErrorResponse> {
+    text.parse().map_err(|error: crate::image::DigestError| ErrorResponse::bad(Code::DigestInvalid, error.to_string()))
 }
 
-fn repository(segments: &[&str]) -> Result<String, Refusal> {
+fn repository(segments: &[&str]) -> Result<String, ErrorResponse> {
     let name = segments.join("/");
     match Reference::from_parts(None, &name, None) {
         Ok(_) => Ok(name),
-        Err(error) => Err(Refusal::bad(Code::NameInvalid, error.to_string())),
+        Err(error) => Err(ErrorResponse::bad(Code::NameInvalid, error.to_string())),
     }
 }
 
-fn manifest_reference(text: &str) -> Result<ManifestReference, Refusal> {
+fn manifest_reference(text: &str) -> Result<ManifestReference, ErrorResponse> {
     if text.contains(':') {
         return Ok(ManifestReference::Digest(digest(text)?));
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::access::AccessLine;
 use super::certificate::{CertificateError, Identity};
-use super::connections::Places;
+use super::connections::ConnectionSlots;
 use super::htpasswd::{self, Htpasswd, HtpasswdError};
 use super::http::{Connections, Stop};
 use super::limits::Limits;
@@ -166,7 +166,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let Self { listener, identity, registry, .. } = self;
         let limits = registry.limits.clone();
-        let places = Places::new(limits.connections);
+        let places = ConnectionSlots::new(limits.connections);
         let grace = limits.grace;
         let tls = identity.map(|identity| identity.config);
         let connections = Arc::new(Connections::new(Arc::clone(&registry), tls, log, limits));

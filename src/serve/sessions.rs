@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustls::crypto::SecureRandom;
 use tokio::sync::{OwnedMutexGuard, watch};
 
+use super::error_response::{Code, ErrorResponse};
 use super::limits::Limits;
-use super::refusal::{Code, Refusal};
 use crate::store::BlobWriter;
 
 /// The open sessions of a server.
@@ -69,7 +69,7 @@ impl Session {
     }
 
     /// Takes the session over from whichever request has it.
-    pub(super) async fn claim(&self) -> Result<Claim, Refusal> {
+    pub(super) async fn claim(&self) -> Result<Claim, ErrorResponse> {
         let mut number = 0;
         self.claims.send_modify(|newest| {
             *newest += 1;
@@ -100,10 +100,10 @@ impl Sessions {
         repository: &str,
         writer: BlobWriter,
         now: Instant,
-    ) -> Result<(String, Option<Arc<Session>>), Refusal> {
+    ) -> Result<(String, Option<Arc<Session>>), ErrorResponse> {
         let mut bytes = [0; 16];
         if self.random.fill(&mut bytes).is_err() {
-            return Err(Refusal::fault(&std::io::Error::other("no random numbers")));
+            return Err(ErrorResponse::fault(&std::io::Error::other("no random numbers")));
         }
         let id = bytes.iter().fold(String::with_capacity(32), |mut id, byte| {
             let _ = write!(id, "{byte:02x}");
@@ -122,7 +122,7 @@ impl Sessions {
             let longest = longest_idle(&open, now, self.spared);
             evicted = longest.and_then(|id| open.remove(&id));
             if evicted.is_none() {
-                return Err(Refusal::busy("too many uploads are open"));
+                return Err(ErrorResponse::busy("too many uploads are open"));
             }
         }
         open.insert(id.clone(), Arc::new(session));
@@ -130,7 +130,7 @@ impl Sessions {
     }
 
     /// The session `id` of `repository`.
-    pub(super) fn find(&self, repository: &str, id: &str) -> Result<Arc<Session>, Refusal> {
+    pub(super) fn find(&self, repository: &str, id: &str) -> Result<Arc<Session>, ErrorResponse> {
         let open = lock(&self.open);
         let session = open.get(id).filter(|session| session.repository == repository).ok_or_else(unknown)?;
         *lock(&session.used) = Instant::now();
@@ -160,12 +160,15 @@ fn longest_idle(open: &HashMap<String, Arc<Session>>, now: Instant, spared: Dura
     idle.min().map(|(_, id)| id.clone())
 }
 
-pub(super) fn superseded() -> Refusal {
-    Refusal::bad(Code::BlobUploadInvalid, "another request has taken the upload over")
+pub(super) fn superseded() -> ErrorResponse {
+    ErrorResponse::bad(Code::BlobUploadInvalid, "another request has taken the upload over")
 }
 
-fn unknown() -> Refusal {
-    Refusal::not_found(Code::BlobUploadUnknown, "there is no such upload; it was finished, cancelled or has expired")
+fn unknown() -> ErrorResponse {
+    ErrorResponse::not_found(
+        Code::BlobUploadUnknown,
+        "there is no such upload; it was finished, cancelled or has expired",
+    )
 }
 
 /// No invariant of ours can break half-way in a critical section, so a poisoned lock is a lock.

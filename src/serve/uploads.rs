@@ -9,9 +9,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use super::error_response::{Code, ErrorResponse};
 use super::http::{Body, BodyError};
 use super::range::{self, Chunk};
-use super::refusal::{Code, Refusal};
 use super::registry::{Registry, Request, fault};
 use super::reply::{self, Reply};
 use super::route;
@@ -38,7 +38,7 @@ impl Registry {
         self: &Arc<Self>,
         mut request: Request,
         repository: String,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         if let Some(mount) = request.query.get("mount") {
             let digest = route::digest(mount)?;
             // Every repository shares one store, so `from` has nothing to add.
@@ -62,7 +62,7 @@ impl Registry {
         Ok(progress(StatusCode::ACCEPTED, &repository, &id, 0))
     }
 
-    pub(super) fn upload_status(&self, repository: &str, id: &str) -> Result<Reply, Refusal> {
+    pub(super) fn upload_status(&self, repository: &str, id: &str) -> Result<Reply, ErrorResponse> {
         let session = self.sessions.find(repository, id)?;
         Ok(progress(StatusCode::NO_CONTENT, repository, id, session.offset()))
     }
@@ -72,7 +72,7 @@ impl Registry {
         request: Request,
         repository: &str,
         id: &str,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         let session = self.sessions.find(repository, id)?;
         let writer = self.append(request, repository, id, &session).await?;
         drop(writer);
@@ -84,15 +84,15 @@ impl Registry {
         request: Request,
         repository: &str,
         id: &str,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ErrorResponse> {
         let session = self.sessions.find(repository, id)?;
         let digest = request.query.get("digest").map(route::digest).transpose()?;
         let Some(digest) = digest else {
-            return Err(Refusal::bad(Code::DigestInvalid, "the upload's digest is missing"));
+            return Err(ErrorResponse::bad(Code::DigestInvalid, "the upload's digest is missing"));
         };
         let mut claim = self.append(request, repository, id, &session).await?;
         let Some(writer) = claim.writer.take() else {
-            return Err(Refusal::fault(&std::io::Error::other("an upload lost its file")));
+            return Err(ErrorResponse::fault(&std::io::Error::other("an upload lost its file")));
         };
         // Until here a failure leaves the session as it was; from here it is over either way.
         let committed = self.commit(writer, digest).await;
@@ -101,7 +101,7 @@ impl Registry {
         Ok(created(repository, digest))
     }
 
-    pub(super) async fn cancel_upload(self: &Arc<Self>, repository: &str, id: &str) -> Result<Reply, Refusal> {
+    pub(super) async fn cancel_upload(self: &Arc<Self>, repository: &str, id: &str) -> Result<Reply, ErrorResponse> {
         let session = self.sessions.find(repository, id)?;
         let mut claim = session.claim().await?;
         let writer = claim.writer.take();
@@ -110,7 +110,7 @@ impl Registry {
     }
 
     /// Drops what has a file, where waiting for the disk is allowed.
-    async fn discard(self: &Arc<Self>, files: impl Send + 'static) -> Result<(), Refusal> {
+    async fn discard(self: &Arc<Self>, files: impl Send + 'static) -> Result<(), ErrorResponse> {
         self.work(move |_| {
             drop(files);
             Ok(())
@@ -125,11 +125,11 @@ impl Registry {
         repository: &str,
         id: &str,
         session: &Session,
-    ) -> Result<sessions::Claim, Refusal> {
+    ) -> Result<sessions::Claim, ErrorResponse> {
         let chunk = announced(&request)?;
         let mut claim = session.claim().await?;
         let Some(writer) = claim.writer.take() else {
-            return Err(Refusal::fault(&std::io::Error::other("an upload lost its file")));
+            return Err(ErrorResponse::fault(&std::io::Error::other("an upload lost its file")));
         };
         let start = writer.written();
         if let Some(chunk) = chunk
@@ -137,7 +137,7 @@ impl Registry {
         {
             *claim.writer = Some(writer);
             let message = "the chunk does not start where the upload stands";
-            return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
+            return Err(ErrorResponse::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, message)
                 .with_detail(&json!({ "offset": start, "start": chunk.start }))
                 .with_header(http::header::RANGE, reply::held(start))
                 .with_header(http::header::LOCATION, reply::text(&location(repository, id))));
@@ -161,17 +161,19 @@ impl Registry {
         received.map_err(|torn| refuse(torn, Some(offset)))?;
         if limit.is_some_and(|limit| offset - start != limit) {
             let message = "the body is shorter than its content range says";
-            return Err(Refusal::bad(Code::SizeInvalid, message).with_header(http::header::RANGE, reply::held(offset)));
+            return Err(
+                ErrorResponse::bad(Code::SizeInvalid, message).with_header(http::header::RANGE, reply::held(offset))
+            );
         }
         Ok(claim)
     }
 
-    async fn commit(self: &Arc<Self>, writer: BlobWriter, digest: Digest) -> Result<(), Refusal> {
+    async fn commit(self: &Arc<Self>, writer: BlobWriter, digest: Digest) -> Result<(), ErrorResponse> {
         self.work(move |_| {
             let expected = Descriptor::new("application/octet-stream", digest, writer.written());
             writer.commit_as(&expected).map_err(|error| match error {
                 StoreError::BlobDigest { expected, found } => {
-                    Refusal::bad(Code::DigestInvalid, "the upload has another digest than its URL says")
+                    ErrorResponse::bad(Code::DigestInvalid, "the upload has another digest than its URL says")
                         .with_detail(&json!({ "expected": expected, "found": found }))
                 }
                 error => fault(error),
@@ -182,13 +184,14 @@ impl Registry {
 }
 
 /// The chunk that the headers announce; `None` when they leave it open.
-fn announced(request: &Request) -> Result<Option<Chunk>, Refusal> {
+fn announced(request: &Request) -> Result<Option<Chunk>, ErrorResponse> {
     let Some(header) = request.headers.get(CONTENT_RANGE) else { return Ok(None) };
     let chunk = header.to_str().ok().and_then(range::chunk);
-    let chunk = chunk.ok_or_else(|| Refusal::bad(Code::BlobUploadInvalid, "the content range is not `start-end`"))?;
+    let chunk =
+        chunk.ok_or_else(|| ErrorResponse::bad(Code::BlobUploadInvalid, "the content range is not `start-end`"))?;
     let length = request.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse::<u64>().ok());
     if length.is_some_and(|length| length != chunk.length) {
-        return Err(Refusal::bad(Code::SizeInvalid, "content length and content range differ")
+        return Err(ErrorResponse::bad(Code::SizeInvalid, "content length and content range differ")
             .with_detail(&json!({ "length": length, "range": chunk.length })));
     }
     Ok(Some(chunk))
@@ -204,7 +207,7 @@ async fn receive(
     limit: Option<u64>,
     advance: impl Fn(u64),
     stop: impl Future<Output = ()>,
-) -> (Result<BlobWriter, Refusal>, Result<(), Torn>) {
+) -> (Result<BlobWriter, ErrorResponse>, Result<(), Torn>) {
     let mut stop = std::pin::pin!(stop);
     let mut writer = writer;
     let mut room = limit.unwrap_or(u64::MAX);
@@ -244,18 +247,18 @@ async fn receive(
                     return (Ok(writer), Err(Torn::Write(error)));
                 }
             }
-            Err(error) => return (Err(Refusal::fault(&error)), Ok(())),
+            Err(error) => return (Err(ErrorResponse::fault(&error)), Ok(())),
         }
     }
     (Ok(writer), end.unwrap_or(Ok(())))
 }
 
-fn refuse(torn: Torn, offset: Option<u64>) -> Refusal {
+fn refuse(torn: Torn, offset: Option<u64>) -> ErrorResponse {
     let refusal = match torn {
         Torn::Body(error) => error.refusal(Code::BlobUploadInvalid),
         Torn::Superseded => sessions::superseded(),
-        Torn::TooLong => Refusal::bad(Code::SizeInvalid, "the body is longer than its content range says"),
-        Torn::Write(error) => Refusal::fault(&error),
+        Torn::TooLong => ErrorResponse::bad(Code::SizeInvalid, "the body is longer than its content range says"),
+        Torn::Write(error) => ErrorResponse::fault(&error),
     };
     match offset {
         Some(offset) => refusal.with_header(http::header::RANGE, reply::held(offset)),

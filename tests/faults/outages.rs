@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use idpbuilder_oci::image::{Descriptor, Digest};
 use idpbuilder_oci::registry::{
-    Absence, Clock, Limits, Meter, NetworkFault, Persistence, Registry, RegistryConfig, RegistryError, RetryPolicy,
+    Absence, Clock, Limits, Meter, NetworkFault, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy,
     Target,
 };
 
@@ -75,13 +75,13 @@ fn policy(away: Option<Duration>) -> RetryPolicy {
 fn client(host: &str, clock: FakeClock, away: Option<Duration>) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
     let config = RegistryConfig { limits: Limits::chunks_of(CHUNK), ..registry_config(host, None) };
-    let persistence = Persistence {
+    let retry = RetryContext {
         retry: policy(away),
         progress: Arc::clone(&told) as _,
         clock: Arc::new(clock),
-        ..Persistence::default()
+        ..RetryContext::default()
     };
-    (Registry::open(config).expect("an address").persisting(persistence), told)
+    (Registry::open(config).expect("an address").retrying(retry), told)
 }
 
 impl Away {

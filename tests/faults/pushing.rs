@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use idpbuilder_oci::credentials::Credential;
 use idpbuilder_oci::image::Document;
-use idpbuilder_oci::ops::push::{Incomplete, PushConfig, PushError, PushOutcome, push};
+use idpbuilder_oci::ops::push::{PartialPush, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::progress::{Interrupt, Progress};
 use idpbuilder_oci::registry::{Limits, RegistryError};
 
@@ -92,7 +92,7 @@ impl Pushing {
         let told = Arc::new(Told::default());
         let (progress, interrupt) = (Arc::clone(&told) as Arc<dyn Progress>, Interrupt::default());
         let result =
-            Box::pin(push(config, &self.local.store, progress, &interrupt)).await.map_err(Incomplete::into_first);
+            Box::pin(push(config, &self.local.store, progress, &interrupt)).await.map_err(PartialPush::into_first);
         (result, told.lines())
     }
 

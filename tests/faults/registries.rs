@@ -168,7 +168,7 @@ async fn harbor() {
     let script = [script::always(Op::PutManifest, Fault::Refuse(Answer::json(412, "PRECONDITION")))];
     let pushing = Pushing::of(Setup::of(profile::HARBOR).script(script), &[KIB]);
     let error = pushing.fails().await;
-    let status = error.refusal().map(|refused| refused.refusal.status.as_u16());
+    let status = error.error_response().map(|refused| refused.response.status.as_u16());
     assert_eq!((status, pushing.of_op(Op::PutManifest).len()), (Some(412), 1));
 }
 

@@ -103,7 +103,7 @@ async fn a_good_token_without_the_right_is_denied_at_once() {
     let error =
         registry.get_manifest("team/app", idpbuilder_oci::registry::Target::Tag("v1")).await.expect_err("denied");
     let RegistryError::Denied(refused) = &error else { panic!("{error:?}") };
-    assert_eq!(refused.refusal.text.as_deref(), Some("reqPackageAccess"));
+    assert_eq!(refused.response.text.as_deref(), Some("reqPackageAccess"));
     assert_eq!(tokens_fetched(&server), 1);
 }
 
@@ -124,7 +124,7 @@ async fn a_wrong_password_is_told_from_no_password() {
     let wrong = registry(&server.host(), Some(login("giteaAdmin", "wr0ng-secret")));
     let error = wrong.head_blob("team/app", Digest::of(b"")).await.expect_err("wrong");
     let RegistryError::Unauthorized { refused, credentials: true } = &error else { panic!("{error:?}") };
-    assert_eq!((refused.request.path(), refused.refusal.text.as_deref()), (TOKEN_PATH, Some("authGroup.Verify")));
+    assert_eq!((refused.request.path(), refused.response.text.as_deref()), (TOKEN_PATH, Some("authGroup.Verify")));
     let text = format!("{error} {error:?}");
     assert!(!text.contains("wr0ng-secret") && !text.contains(&STANDARD.encode("giteaAdmin:wr0ng-secret")));
 }

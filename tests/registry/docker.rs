@@ -154,7 +154,7 @@ async fn what_is_not_there_is_not_found() {
     let error = local.pull(pull_config(&format!("{}/team/none:v1", server.host()), "x")).await.expect_err("absent");
     assert!(
         matches!(&error, PullError::Registry { source: RegistryError::NotFound(refused), .. }
-        if refused.refusal.names(&oci_client::errors::OciErrorCode::ManifestUnknown)),
+        if refused.response.names(&oci_client::errors::OciErrorCode::ManifestUnknown)),
         "{error:?}"
     );
 }

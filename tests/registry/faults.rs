@@ -43,7 +43,7 @@ async fn manifest_error(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Re
 #[tokio::test]
 async fn every_kind_of_body_is_told() {
     let error = manifest_error(|| html(502, "<html><h1>502 Bad Gateway</h1></html>")).await;
-    assert!(matches!(&error, RegistryError::Unavailable(refused) if refused.refusal.by_proxy), "{error:?}");
+    assert!(matches!(&error, RegistryError::Unavailable(refused) if refused.response.by_proxy), "{error:?}");
     assert!(error.to_string().contains("502 Bad Gateway (answered by a proxy, nginx, not by the registry)"), "{error}");
 
     let error = manifest_error(|| answer(403, "reqToken")).await;
@@ -332,7 +332,7 @@ async fn a_refusal_that_drips_is_not_heard_out() {
     let registry = impatient(&server.host());
     let asked = registry.get_manifest("a/b", Target::Tag("v1"));
     let error = tokio::time::timeout(DEADLINE, asked).await.expect("it comes to an end").expect_err("refused");
-    let text = error.refusal().and_then(|refused| refused.refusal.text.clone());
+    let text = error.error_response().and_then(|refused| refused.response.text.clone());
     assert!(text.is_some_and(|text| text.starts_with('x')), "{error:?}");
 
     // What nobody wants to read is not waited for either.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Index, Manifest, media_type};
 use idpbuilder_oci::ops::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::ops::push::{DEFAULT_JOBS, Destination, Incomplete, PushConfig, PushError, PushOutcome, push};
+use idpbuilder_oci::ops::push::{DEFAULT_JOBS, Destination, PartialPush, PushConfig, PushError, PushOutcome, push};
 use idpbuilder_oci::progress::{Event, Interrupt, Progress, Silent};
 use idpbuilder_oci::registry::{
-    BlobHosts, BlobSource, Limits, Meter, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError,
+    BlobHosts, BlobSource, Limits, Meter, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryContext,
     RetryPolicy, Timeouts, Uploaded,
 };
 use idpbuilder_oci::store::ImageStore;
@@ -88,7 +88,7 @@ impl TestStore {
     }
 
     pub(crate) async fn push(&self, config: PushConfig) -> Result<Vec<PushOutcome>, PushError> {
-        push(config, &self.store, Arc::new(Silent), &Interrupt::default()).await.map_err(Incomplete::into_first)
+        push(config, &self.store, Arc::new(Silent), &Interrupt::default()).await.map_err(PartialPush::into_first)
     }
 
     pub(crate) async fn pull(&self, config: PullConfig) -> Result<PullOutcome, PullError> {
@@ -197,8 +197,8 @@ impl Progress for Told {
 /// One that is asked again, and who hears of it.
 pub(crate) fn persistent(host: &str) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
-    let persistence = Persistence { retry: eager(), progress: Arc::clone(&told) as _, ..Persistence::default() };
-    (registry(host, None).persisting(persistence), told)
+    let retry = RetryContext { retry: eager(), progress: Arc::clone(&told) as _, ..RetryContext::default() };
+    (registry(host, None).retrying(retry), told)
 }
 
 pub(crate) fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::registry::{Persistence, Registry, RegistryConfig};
+use idpbuilder_oci::registry::{Registry, RegistryConfig, RetryContext};
 use idpbuilder_oci::tls::TlsPolicy;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::Notify;
@@ -146,8 +146,8 @@ async fn many_requests_at_once_survive_connections_that_end_in_order() {
 async fn refused_streams_are_sent_again_untold() {
     let (address, answered, _) = start(Manner::RefusesStreams).await;
     let told = Arc::new(Told::default());
-    let persistence = Persistence { retry: eager(), progress: Arc::clone(&told) as _, ..Persistence::default() };
-    for registry in [client(address), client(address).persisting(persistence)] {
+    let retry = RetryContext { retry: eager(), progress: Arc::clone(&told) as _, ..RetryContext::default() };
+    for registry in [client(address), client(address).retrying(retry)] {
         for number in 0..9u8 {
             let size = registry.head_blob("a/b", Digest::of(&[number])).await;
             assert_eq!(size.expect("an answer"), Some(5), "{number}");

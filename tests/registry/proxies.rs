@@ -2,7 +2,7 @@
 
 use idpbuilder_oci::image::Digest;
 use idpbuilder_oci::registry::{
-    NetworkFault, Persistence, Proxies, ProxyProblem, Registry, RegistryConfig, RegistryError,
+    NetworkFault, Proxies, ProxyProblem, Registry, RegistryConfig, RegistryError, RetryContext,
 };
 use idpbuilder_oci::tls::TlsPolicy;
 
@@ -13,7 +13,7 @@ use crate::scripted::{Scripted, answer, with};
 fn client(host: &str, proxy: &str, no_proxy: &str, policy: TlsPolicy) -> Registry {
     let proxies = Proxies { http: Some(proxy.into()), https: Some(proxy.into()), no: Some(no_proxy.into()) };
     let config = RegistryConfig { policy, proxies, ..registry_config(host, None) };
-    Registry::open(config).expect("an address").persisting(Persistence { retry: eager(), ..Persistence::default() })
+    Registry::open(config).expect("an address").retrying(RetryContext { retry: eager(), ..RetryContext::default() })
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
 use idpbuilder_oci::registry::{
-    LedBy, Limits, Misdirection, Persistence, Piece, Registry, RegistryError, Target, Violation,
+    LedBy, Limits, Misdirection, Piece, Registry, RegistryError, RetryContext, Target, Violation,
 };
 
 use crate::fixture::{eager, login, noise, registry, registry_config, upload};
@@ -173,7 +173,7 @@ async fn a_blob_that_breaks_elsewhere_is_asked_for_at_the_registry_again() {
         with(307, "Location", format!("http://{host}/bucket?signature={number}"))
     });
     let registry = registry(&server.host(), Some(login("u", "hunter2")))
-        .persisting(Persistence { retry: eager(), ..Persistence::default() });
+        .retrying(RetryContext { retry: eager(), ..RetryContext::default() });
     let mut download = registry.get_blob("team/app", &blob).await.expect("found");
     let mut bytes = Vec::new();
     while let Some(piece) = download.next().await.expect("goes on") {
@@ -203,7 +203,7 @@ async fn a_registry_that_does_not_know_its_port_is_told_with_where_it_led() {
     let realm = Scripted::start(|_| with(401, "WWW-Authenticate", "Bearer realm=\"http://127.0.0.1/v2/token\""));
     for (server, by) in [(&location, LedBy::Location), (&realm, LedBy::Realm)] {
         let client =
-            registry(&server.host(), None).persisting(Persistence { retry: eager(), ..Persistence::default() });
+            registry(&server.host(), None).retrying(RetryContext { retry: eager(), ..RetryContext::default() });
         let error = upload(&client, &noise(1, 9000)).await.expect_err("nothing there");
         let RegistryError::LostPort { from, to, by: found, source } = &error else { panic!("{error:?}") };
         assert_eq!(

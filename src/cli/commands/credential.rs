@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::Event;
 use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::entries::{kept, own_entries};
+use crate::cli::connect::entries::{credential_store, kept};
 use crate::cli::failure::Failure;
 use crate::cli::failure::advice::cluster;
 use crate::cli::terminal::Ui;
@@ -119,7 +119,7 @@ fn not_found<T>() -> Result<T, String> {
 
 /// Tells why there is nothing, where the protocol lets a person see it.
 fn explain(ui: &Ui, failure: &Failure) {
-    ui.warn(&format!("{NAME}: {}", failure.told()));
+    ui.warn(&format!("{NAME}: {}", failure.summary()));
     for hint in failure.hints() {
         ui.advise(hint);
     }
@@ -163,14 +163,14 @@ fn get(ui: &Ui, stdin: impl Read) -> Answer {
         }
     };
     if let Err(failure) = ui.audit(Event::Credential, &key.to_string(), Some(&source), None) {
-        ui.warn(&failure.told());
+        ui.warn(&failure.summary());
     }
     let given = Given { server, username, secret: secret.expose() };
     Ok(serde_json::to_string(&given).expect("a credential has only strings"))
 }
 
 fn stored(ui: &Ui, key: &HostKey) -> Result<Option<Credential>, Failure> {
-    Ok(own_entries(ui)?.get(key)?)
+    Ok(credential_store(ui)?.get(key)?)
 }
 
 /// The credential of the cluster whose registry it is, and where it came from.
@@ -205,7 +205,7 @@ fn of_cluster(ui: &Ui, key: &HostKey) -> Option<(Credential, String)> {
             }
         }
     }
-    cluster.tell_use(ui, found, name);
+    cluster.print_use(ui, found, name);
     match &found.login {
         Ok(login) => Some((found.credential()?, format!("cluster {} ({})", found.context, login.origin))),
         Err(error) => {
@@ -239,13 +239,13 @@ fn store(ui: &Ui, stdin: impl Read) -> Answer {
     if given.username.is_empty() {
         return Err(NO_USERNAME.to_owned());
     }
-    let key: HostKey = server.parse().map_err(|error| Failure::from(error).told())?;
+    let key: HostKey = server.parse().map_err(|error| Failure::from(error).summary())?;
     let secret = Secret::new(std::mem::take(&mut *given.secret));
     let credential = match given.username.as_str() {
         TOKEN_USERNAME => Credential::IdentityToken { username: String::new(), token: secret },
         _ => Credential::Basic { username: given.username.clone(), secret },
     };
-    let put = own_entries(ui).and_then(|entries| Ok(entries.put(&key, server, &credential)?));
+    let put = credential_store(ui).and_then(|entries| Ok(entries.put(&key, server, &credential)?));
     match put {
         Ok(place) => {
             kept(ui, &place);
@@ -253,7 +253,7 @@ fn store(ui: &Ui, stdin: impl Read) -> Answer {
         }
         Err(failure) => {
             explain(ui, &failure);
-            Err(failure.told())
+            Err(failure.summary())
         }
     }
 }
@@ -263,7 +263,7 @@ fn erase(ui: &Ui, stdin: impl Read) -> String {
     let bytes = input(stdin, MAX_SERVER_BYTES);
     let key = bytes.as_ref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse::<HostKey>().ok());
     if let Some(key) = key {
-        let erased = own_entries(ui).and_then(|entries| Ok(entries.erase(&key)?));
+        let erased = credential_store(ui).and_then(|entries| Ok(entries.erase(&key)?));
         if let Err(failure) = erased {
             explain(ui, &failure);
         }
@@ -275,7 +275,7 @@ fn erase(ui: &Ui, stdin: impl Read) -> String {
 fn list(ui: &Ui) -> String {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut keys: Vec<HostKey> = Vec::new();
-    match own_entries(ui).and_then(|entries| Ok(entries.list()?)) {
+    match credential_store(ui).and_then(|entries| Ok(entries.list()?)) {
         Ok(entries) => {
             for entry in entries {
                 let username = if entry.username.is_empty() { TOKEN_USERNAME.to_owned() } else { entry.username };

@@ -80,17 +80,17 @@ impl Run for Args {
             Verb::Add { images, .. } => add(&store, &name, images, &now())?,
             Verb::Rm { wanted, .. } => remove(&store, &name, wanted, &now())?,
         };
-        tell(ui, &outcome)
+        print_report(ui, &outcome)
     }
 }
 
-fn tell(ui: &Ui, outcome: &IndexOutcome) -> Outcome {
+fn print_report(ui: &Ui, outcome: &IndexOutcome) -> Outcome {
     for (word, images) in [("Added", &outcome.added), ("Removed", &outcome.removed)] {
         for image in images {
             ui.status(&format!("{word} {} ({})", platform(image), image.digest));
         }
     }
-    super::build::tell_replaced(ui, &outcome.replaced);
+    super::build::print_replaced(ui, &outcome.replaced);
     ui.status(&format!("Index saved to local store: {}", outcome.name));
     ui.data(&outcome.document.digest().to_string())
 }

@@ -57,7 +57,7 @@ impl Run for Args {
             Ok(load(&store, reader, &now(), platform.as_ref(), progress.as_ref(), interrupt)?)
         })?;
         for note in &outcome.notes {
-            ui.warn(&told(note));
+            ui.warn(&summary(note));
         }
         for (name, digest) in &outcome.images {
             ui.data(&match name {
@@ -76,7 +76,7 @@ fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
 }
 
 /// What the store has otherwise than the archive, as a sentence.
-fn told(note: &LoadNote) -> String {
+fn summary(note: &LoadNote) -> String {
     match note {
         LoadNote::Unusable { name, digest } if name.is_empty() => {
             format!("the archive gives {digest} an empty name; it is loaded without one")

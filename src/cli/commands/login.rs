@@ -3,10 +3,10 @@
 use crate::audit::Event;
 use crate::cli::applet::Run;
 use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::entries::{kept, own_entries};
+use crate::cli::connect::entries::{credential_store, kept};
 use crate::cli::connect::registry::{RegistryArgs, bare_registry, proxies};
 use crate::cli::connect::sources::{before_stored, chain, resolve};
-use crate::cli::failure::advice::cluster::{advise, failure, told};
+use crate::cli::failure::advice::cluster::{advise, failure, summary};
 use crate::cli::failure::advice::registry::explain;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
@@ -57,9 +57,9 @@ impl Run for Args {
         let (username, secret) = self.login(ui, &registry)?;
         let credential = Credential::Basic { username: username.clone(), secret };
         self.check(ui, &registry, &credential)?;
-        let place = kept(ui, &ui.run_blocking(|_| Ok(own_entries(ui)?.put(&key, &registry, &credential)?))?);
+        let place = kept(ui, &ui.run_blocking(|_| Ok(credential_store(ui)?.put(&key, &registry, &credential)?))?);
         written_down(ui, Event::Login, &key, &place);
-        self.tell_if_unused(ui, &registry)?;
+        self.print_if_unused(ui, &registry)?;
         ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))
     }
 }
@@ -84,12 +84,12 @@ impl Args {
     }
 
     /// Warns where another source goes before what was just stored.
-    fn tell_if_unused(&self, ui: &Ui, registry: &str) -> Outcome {
+    fn print_if_unused(&self, ui: &Ui, registry: &str) -> Outcome {
         self.registry.note_only(registry);
         let roles = self.registry.roles(ui, registry, false)?;
         let chain = chain(ui, Vec::new(), self.registry.authfile.as_deref())?;
         let resolution = resolve(ui, &chain, registry, "", roles)?;
-        if let Some(why) = before_stored(&resolution, &own_entries(ui)?.name()) {
+        if let Some(why) = before_stored(&resolution, &credential_store(ui)?.name()) {
             ui.warn(&format!("this login will not be used: {why}"));
         }
         Ok(())
@@ -128,7 +128,7 @@ impl Args {
 
 impl Run for LogoutArgs {
     fn run(self, ui: &mut Ui) -> Outcome {
-        let entries = own_entries(ui)?;
+        let entries = credential_store(ui)?;
         let keys: Vec<HostKey> = if self.all {
             entries.list()?.into_iter().map(|entry| entry.key).collect()
         } else {
@@ -178,13 +178,13 @@ fn registry(ui: &Ui, named: Option<(String, Option<String>)>, cluster: &ClusterA
     match cluster.find(ui)? {
         Ok(found) => {
             cluster.admit(ui, found)?;
-            cluster.tell_use(ui, found, found.registry());
+            cluster.print_use(ui, found, found.registry());
             Ok(found.registry().to_owned())
         }
         Err(error) if cluster.is_given() => Err(failure(error)),
         Err(error) => {
             let (kind, hints) = advise(error);
-            let failure = Failure::new(kind, format!("nobody says which registry: {}", told(error)));
+            let failure = Failure::new(kind, format!("nobody says which registry: {}", summary(error)));
             if kind == Kind::Interrupted {
                 return Err(failure);
             }
@@ -201,6 +201,6 @@ fn nobody_to_ask(registry: &str) -> Failure {
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.
 fn written_down(ui: &Ui, event: Event, key: &HostKey, place: &str) {
     if let Err(failure) = ui.audit(event, &key.to_string(), Some(place), None) {
-        ui.warn(&failure.told());
+        ui.warn(&failure.summary());
     }
 }

@@ -93,7 +93,7 @@ impl Run for Args {
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };
             let outcome = ui.block_on(pulling)?;
             result_files::write(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
-            self.registry.tell_end(ui, &target.reference, outcome.certificate.as_ref());
+            self.registry.print_expiry(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
             ui.data(&target.reference.pinned(outcome.descriptor.digest))?;
         }

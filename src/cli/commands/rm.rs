@@ -55,12 +55,12 @@ impl Run for Args {
                     }
                 }
             }
-            printed = self.tell(ui, &remove_all(&store)?);
+            printed = self.print_report(ui, &remove_all(&store)?);
         }
         for image in &self.images {
             match remove(&store, image, self.force) {
                 // What is removed is removed, whether or not its reader stayed.
-                Ok(removed) => printed = printed.and(self.tell(ui, &removed)),
+                Ok(removed) => printed = printed.and(self.print_report(ui, &removed)),
                 Err(RemoveError::Store(StoreError::NotFound { .. })) if self.force => {}
                 // The other images are removed all the same; the first error is reported at the end.
                 Err(error) => {
@@ -88,7 +88,7 @@ impl Run for Args {
 }
 
 impl Args {
-    fn tell(&self, ui: &Ui, removed: &[Entry]) -> Outcome {
+    fn print_report(&self, ui: &Ui, removed: &[Entry]) -> Outcome {
         for entry in removed {
             if !self.quiet {
                 let digest = entry.descriptor.digest;

@@ -70,7 +70,7 @@ impl Run for Args {
                 let saved =
                     save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
                 out.flush().map_err(Failure::of_output)?;
-                tell_unnamed(ui, &saved);
+                print_unnamed(ui, &saved);
                 Ok(())
             });
         };
@@ -85,7 +85,7 @@ impl Run for Args {
                 let saved =
                     save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
                 out.flush().map_err(failed)?;
-                tell_unnamed(ui, &saved);
+                print_unnamed(ui, &saved);
             }
             file.commit().map_err(failed)
         })?;
@@ -95,7 +95,7 @@ impl Run for Args {
 }
 
 /// Says which images are in the archive without the name they were asked for by.
-fn tell_unnamed(ui: &Ui, saved: &SaveOutcome) {
+fn print_unnamed(ui: &Ui, saved: &SaveOutcome) {
     for name in &saved.unnamed {
         ui.warn(&format!("a docker-archive cannot keep the name `{}`; its image is in it without", escaped(name)));
     }

@@ -33,7 +33,7 @@ impl Run for Args {
         for name in &outcome.names {
             ui.status(&format!("{name} is {}", outcome.digest));
         }
-        super::build::tell_replaced(ui, &outcome.replaced);
+        super::build::print_replaced(ui, &outcome.replaced);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::sources::variable;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
 use crate::cli::terminal::prompt::{Echo, ask};
-use crate::credentials::{Environment, Given, HostKey, Secret, SecretOrigin};
+use crate::credentials::{Environment, ExplicitCredential, HostKey, Secret, SecretOrigin};
 
 /// What a command uses a registry for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Audience {
     destination: RefCell<Option<String>>,
     base: RefCell<Option<String>>,
     /// The flags for bases, read once.
-    for_base: OnceCell<Option<Given>>,
+    for_base: OnceCell<Option<ExplicitCredential>>,
 }
 
 impl Audience {
@@ -47,7 +47,7 @@ impl Audience {
 
     /// Returns the credential of `--from-creds`. A password that the flag does not have comes from
     /// `IDPBUILDER_FROM_PASSWORD` or `IDPBUILDER_FROM_TOKEN`, or is asked for on the terminal, once.
-    pub(crate) fn for_base(&self, ui: &Ui, flag: Option<&str>) -> Result<Option<Given>, Failure> {
+    pub(crate) fn for_base(&self, ui: &Ui, flag: Option<&str>) -> Result<Option<ExplicitCredential>, Failure> {
         if let Some(given) = self.for_base.get() {
             return Ok(given.clone());
         }
@@ -59,7 +59,7 @@ impl Audience {
     }
 }
 
-fn from_flag(ui: &Ui, flag: &str) -> Result<Given, Failure> {
+fn from_flag(ui: &Ui, flag: &str) -> Result<ExplicitCredential, Failure> {
     let usage = || Failure::usage("--from-creds takes NAME:PASSWORD, or NAME alone");
     let (username, password) = match flag.split_once(':') {
         Some((_, "")) => return Err(usage()),
@@ -81,7 +81,7 @@ fn from_flag(ui: &Ui, flag: &str) -> Result<Given, Failure> {
             }
         },
     };
-    Ok(Given { username: username.to_owned(), secret, for_base: true })
+    Ok(ExplicitCredential { username: username.to_owned(), secret, for_base: true })
 }
 
 /// Returns an error if a credential from flags would be for several registries.

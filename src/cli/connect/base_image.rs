@@ -172,7 +172,7 @@ impl Bases<'_> {
         };
         let progress = std::sync::Arc::clone(&self.progress);
         let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
-        self.registry.tell_end(self.ui, &reference, outcome.certificate.as_ref());
+        self.registry.print_expiry(self.ui, &reference, outcome.certificate.as_ref());
         let text = name.to_string();
         Ok(self.read(&text, Some(name), &outcome.descriptor, platform)?)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 
 use super::registry::address;
-use crate::cli::failure::advice::cluster::{self, NoOwner, NoRegistry, NotAdmitted, told};
+use crate::cli::failure::advice::cluster::{self, NoOwner, NoRegistry, NotAdmitted, summary};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
 use crate::cluster::{
@@ -130,7 +130,7 @@ impl ClusterArgs {
         let Some(name) = cluster.name_of(registry) else { return Ok(false) };
         let admitted = self.admits(ui, cluster, name)?;
         if admitted {
-            self.tell_use(ui, cluster, name);
+            self.print_use(ui, cluster, name);
         } else {
             self.warn_once(ui, &NotAdmitted::new(cluster, name).in_one_line());
         }
@@ -216,7 +216,7 @@ impl ClusterArgs {
         };
         self.admit(ui, cluster)?;
         let located = reference.at_registry(cluster.registry())?;
-        self.tell_use(ui, cluster, cluster.registry());
+        self.print_use(ui, cluster, cluster.registry());
         Ok(located)
     }
 
@@ -238,7 +238,7 @@ impl ClusterArgs {
                 Ok(None)
             }
             Err(error) => {
-                let text = format!("nothing from a cluster: {}", told(error.as_ref()));
+                let text = format!("nothing from a cluster: {}", summary(error.as_ref()));
                 if self.is_given() {
                     self.warn_once(ui, &text);
                 } else {
@@ -273,7 +273,7 @@ impl ClusterArgs {
                     resolution.take(format!("{source} ({})", login.origin), SecretOrigin::ClusterSecret, credential);
                 }
                 (Ok(_), None) => {}
-                (Err(error), _) => missing = Some(format!("no credential from {source}: {}", told(error))),
+                (Err(error), _) => missing = Some(format!("no credential from {source}: {}", summary(error))),
             }
         }
         resolution.close();
@@ -305,7 +305,7 @@ impl ClusterArgs {
         let certificate = match &cluster.certificate {
             Ok(certificate) => certificate,
             Err(error) => {
-                self.warn_of_lack(ui, &format!("no certificate from cluster {}: {}", cluster.context, told(error)));
+                self.warn_of_lack(ui, &format!("no certificate from cluster {}: {}", cluster.context, summary(error)));
                 return Ok(TlsPolicy::Verify(trust));
             }
         };
@@ -390,7 +390,7 @@ impl ClusterArgs {
     }
 
     /// Says that the word of a cluster is used for a registry, also when quiet: once a command.
-    pub(crate) fn tell_use(&self, ui: &Ui, cluster: &ClusterRegistry, name: &str) {
+    pub(crate) fn print_use(&self, ui: &Ui, cluster: &ClusterRegistry, name: &str) {
         let text = format!("Using registry {name} (cluster {})", cluster.context);
         if !self.diagnosed.get() && self.is_news(&text) {
             ui.notice(&text);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
-use crate::credentials::{EntriesError, InvalidHostKey, Kept, KeyringError, OwnEntries, SystemKeyring};
+use crate::credentials::{CredentialStore, EntriesError, InvalidHostKey, Kept, KeyringError, SystemKeyring};
 use crate::fs::LockError;
 
 /// The entries in the program's directory and the system's keyring.
-pub(crate) fn own_entries(ui: &Ui) -> Result<OwnEntries, Failure> {
+pub(crate) fn credential_store(ui: &Ui) -> Result<CredentialStore, Failure> {
     let settings = ui.settings(None)?;
-    let entries = OwnEntries::open(settings.credential_store.value, &settings.home.value, Arc::new(SystemKeyring));
+    let entries = CredentialStore::open(settings.credential_store.value, &settings.home.value, Arc::new(SystemKeyring));
     Ok(entries.with_interrupt(ui.interrupt.clone()))
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::audience::{Audience, Use, check_one_registry, has_variable, same_registry};
 use super::cluster::ClusterArgs;
-use super::sources::{chain, password_from_stdin, resolve, tell};
+use super::sources::{chain, password_from_stdin, print_report, resolve};
 use crate::audit::Event;
 use crate::cli::args::size::time;
 use crate::cli::commands::trust::{ends_soon, in_one_line};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
-use crate::credentials::{Credential, Given, RegistryRoles, Secret, SecretOrigin};
+use crate::credentials::{Credential, ExplicitCredential, RegistryRoles, Secret, SecretOrigin};
 use crate::image::{Reference, ReferenceError};
 use crate::ops::trust::ask;
 use crate::registry::{BlobHosts, Proxies, Timeouts};
@@ -209,13 +209,19 @@ impl RegistryArgs {
         self.target(ui, reference, given, true)
     }
 
-    fn target(&self, ui: &Ui, reference: Reference, for_base: Option<Given>, ask: bool) -> Result<Target, Failure> {
+    fn target(
+        &self,
+        ui: &Ui,
+        reference: Reference,
+        for_base: Option<ExplicitCredential>,
+        ask: bool,
+    ) -> Result<Target, Failure> {
         let registry = reference.registry().unwrap_or_default().to_owned();
         if ask {
             self.confirm(ui, &registry)?;
         }
         let mut policy = self.policy(ui, &registry)?;
-        let given: Vec<Given> = for_base.into_iter().chain(self.given_source(ui)?).collect();
+        let given: Vec<ExplicitCredential> = for_base.into_iter().chain(self.given_source(ui)?).collect();
         let roles = self.roles(ui, &registry, given.iter().any(|given| !given.for_base))?;
         let chain = chain(ui, given, self.authfile.as_deref())?;
         let mut resolution = resolve(ui, &chain, &registry, reference.repository(), roles)?;
@@ -224,7 +230,7 @@ impl RegistryArgs {
             (reference, policy) = self.cluster.apply(ui, cluster, &reference, policy, &mut resolution)?;
         }
         resolution.close();
-        tell(ui, &registry, &resolution, roles.destination);
+        print_report(ui, &registry, &resolution, roles.destination);
         if let Some(path) = &resolution.exposed {
             self.cluster.warn_once(ui, &exposed(path));
         }
@@ -258,12 +264,12 @@ impl RegistryArgs {
     }
 
     /// The flags as a source of credentials.
-    pub(crate) fn given_source(&self, ui: &Ui) -> Result<Option<Given>, Failure> {
-        Ok(self.given(ui)?.map(|(username, secret)| Given { username, secret, for_base: false }))
+    pub(crate) fn given_source(&self, ui: &Ui) -> Result<Option<ExplicitCredential>, Failure> {
+        Ok(self.given(ui)?.map(|(username, secret)| ExplicitCredential { username, secret, for_base: false }))
     }
 
     /// Warns of the end of the certificate that a registry showed, unless that was done.
-    pub(crate) fn tell_end(&self, ui: &Ui, reference: &Reference, shown: Option<&CertificateFacts>) {
+    pub(crate) fn print_expiry(&self, ui: &Ui, reference: &Reference, shown: Option<&CertificateFacts>) {
         let registry = reference.registry().unwrap_or_default();
         let (Some(facts), Ok(host)) = (shown, registry.parse::<RegistryHost>()) else { return };
         let told = self.ending.borrow().contains(&host) || self.skips_verification(registry).is_some();

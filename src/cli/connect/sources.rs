@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::entries::own_entries;
+use super::entries::credential_store;
 use crate::cli::commands::trust::in_one_line;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
 use crate::credentials::{
-    AuthPlaces, CredentialChain, CredentialError, DockerConfig, Environment, Given, Helpers, RegistryRoles, Resolution,
-    Secret, SecretOrigin, auth_files,
+    AuthPlaces, CredentialChain, CredentialError, DockerConfig, Environment, ExplicitCredential, Helpers,
+    RegistryRoles, Resolution, Secret, SecretOrigin, auth_files,
 };
 
 /// The most we read from standard input as a password.
@@ -35,7 +35,11 @@ pub(crate) fn password_from_stdin() -> Result<Secret, Failure> {
 }
 
 /// The sources of credentials in their order.
-pub(crate) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Result<CredentialChain, Failure> {
+pub(crate) fn chain(
+    ui: &Ui,
+    given: Vec<ExplicitCredential>,
+    authfile: Option<&Path>,
+) -> Result<CredentialChain, Failure> {
     let mut chain = CredentialChain::new();
     for given in given {
         chain = chain.with(given);
@@ -56,7 +60,7 @@ pub(crate) fn chain(ui: &Ui, given: Vec<Given>, authfile: Option<&Path>) -> Resu
     for file in docker_config(ui).into_iter().chain(auth_files(&places(ui))) {
         chain = chain.with(DockerConfig::file(file, helpers.clone()));
     }
-    Ok(chain.with_own(own_entries(ui)?))
+    Ok(chain.with_own(credential_store(ui)?))
 }
 
 /// A variable's value, also where it is empty.
@@ -123,7 +127,7 @@ pub(crate) fn before_stored(resolution: &Resolution, stored: &str) -> Option<Str
 
 /// Names the winner in verbose output, with the sources that were withheld, and what went wrong before it in any.
 /// `asked_for` says that the credential of a withheld source was probably meant for this registry.
-pub(crate) fn tell(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
+pub(crate) fn print_report(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
     for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
         let reason = in_one_line(error);
         let from = if reason.contains(source.as_str()) { String::new() } else { format!(" from {source}") };

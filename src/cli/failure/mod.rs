@@ -139,7 +139,7 @@ impl Failure {
     }
 
     /// What went wrong and why, in one line.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut text = words(self.source.as_ref());
         let mut cause = self.source.source();
         while let Some(error) = cause {

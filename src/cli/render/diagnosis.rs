@@ -69,7 +69,7 @@ impl Line {
 
     /// What failed; `fallback` is the fix where the failure itself knows none.
     pub(crate) fn fail(check: &'static str, failure: &Failure, fallback: &str) -> Self {
-        let mut line = Self::new(check, Status::Fail, failure.told());
+        let mut line = Self::new(check, Status::Fail, failure.summary());
         line.fix = failure.hints().to_vec();
         line.kind = failure.kind();
         if line.fix.is_empty() {

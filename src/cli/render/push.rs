@@ -53,7 +53,7 @@ struct Destination<'a> {
 
 /// A destination that failed.
 #[derive(Serialize)]
-struct Undone<'a> {
+struct FailedRow<'a> {
     version: u32,
     reference: String,
     dry_run: bool,
@@ -64,7 +64,7 @@ struct Undone<'a> {
 #[serde(untagged)]
 enum Row<'a> {
     Done(Destination<'a>),
-    Undone(Undone<'a>),
+    FailedRow(FailedRow<'a>),
 }
 
 /// What was done and what not, as JSON.
@@ -75,7 +75,7 @@ pub(crate) fn report_as_json(report: &Report) -> String {
 fn rows<'a, T>(report: &'a Report<T>, dry_run: bool, done: impl Fn(&'a T) -> Destination<'a>) -> String {
     let done = report.done.iter().map(|outcome| Row::Done(done(outcome)));
     let undone = report.undone.iter().map(|(reference, error)| {
-        Row::Undone(Undone { version: VERSION, reference: reference.to_string(), dry_run, error })
+        Row::FailedRow(FailedRow { version: VERSION, reference: reference.to_string(), dry_run, error })
     });
     json(&done.chain(undone).collect::<Vec<_>>())
 }

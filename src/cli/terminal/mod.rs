@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, Paint};
 use crate::audit::{AuditLog, Event, Record};
-use crate::config::{Given, NoHome, Settings, Source, home_of};
+use crate::config::{ConfigInputs, NoHome, Settings, Source, home_of};
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
@@ -238,7 +238,7 @@ impl Ui {
     }
 
     pub(crate) fn settings(&self, store_flag: Option<&Path>) -> Result<Settings, Failure> {
-        let given = Given {
+        let given = ConfigInputs {
             home: self.env.os("IDPBUILDER_HOME").map(|path| self.absolute(Path::new(path))),
             user_home: Some(self.home()),
             store_flag: store_flag.map(|path| self.absolute(path)),

@@ -122,7 +122,7 @@ pub enum EntriesError {
 }
 
 /// A person's own entries. Calls block, for at most [`KEYRING_LIMIT`] and the wait for a lock.
-pub struct OwnEntries {
+pub struct CredentialStore {
     kind: StoreKind,
     index: Index,
     keyring: Arc<dyn Keyring>,
@@ -130,7 +130,7 @@ pub struct OwnEntries {
     interrupt: Interrupt,
 }
 
-impl std::fmt::Debug for OwnEntries {
+impl std::fmt::Debug for CredentialStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OwnEntries").field("kind", &self.kind).field("index", &self.index).finish_non_exhaustive()
     }
@@ -145,7 +145,7 @@ enum Kind {
     RegistryToken { secret: Zeroizing<String> },
 }
 
-impl OwnEntries {
+impl CredentialStore {
     /// The entries below `home` (`~/.idpbuilder`). Nothing is read, created or asked yet.
     pub fn open(kind: StoreKind, home: &Path, keyring: Arc<dyn Keyring>) -> Self {
         Self { kind, index: Index::new(home), keyring, patience: KEYRING_LIMIT, interrupt: Interrupt::default() }

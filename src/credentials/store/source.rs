@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{EntriesError, OwnEntries};
+use super::{CredentialStore, EntriesError};
 use crate::credentials::docker_config::is_readable_by_others;
 use crate::credentials::{Answer, CredentialSource};
 
-impl CredentialSource for OwnEntries {
+impl CredentialSource for CredentialStore {
     fn name(&self) -> String {
         "the stored credentials".into()
     }
@@ -45,7 +45,7 @@ mod tests {
     fn an_entry_is_found_by_any_spelling_and_damage_is_a_failure() {
         let home = tempfile::tempdir().expect("a directory");
         let keyring: Arc<dyn Keyring> = Arc::new(super::super::keyring::tests::Fake::default());
-        let entries = OwnEntries::open(StoreKind::File, home.path(), keyring);
+        let entries = CredentialStore::open(StoreKind::File, home.path(), keyring);
         assert!(matches!(entries.find("r.example", "team/app"), Answer::NotFound));
         let credential = Credential::Basic { username: "u".into(), secret: Secret::new("hunter2".into()) };
         entries.put(&"r.example".parse().expect("an address"), "r.example", &credential).expect("kept");

@@ -15,9 +15,9 @@ impl Place {
         Self { home: tempfile::tempdir().expect("a directory"), keyring: Arc::default() }
     }
 
-    fn entries(&self, kind: StoreKind) -> OwnEntries {
+    fn entries(&self, kind: StoreKind) -> CredentialStore {
         let keyring: Arc<dyn Keyring> = self.keyring.clone();
-        OwnEntries::open(kind, &self.home.path().join("home"), keyring).with_patience(Duration::from_millis(50))
+        CredentialStore::open(kind, &self.home.path().join("home"), keyring).with_patience(Duration::from_millis(50))
     }
 
     /// Every byte that is on disk.

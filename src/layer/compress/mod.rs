@@ -17,7 +17,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use zstd::zstd_safe::CParameter;
 
 use crate::image::media_type;
-use fast_deflate::Quick;
+use fast_deflate::FastDeflate;
 use repetition::Seen;
 
 /// How a layer is compressed.
@@ -178,7 +178,7 @@ fn make_room(output: &mut Vec<u8>, bytes: usize) {
 pub(super) struct Gzip {
     seen: Seen,
     /// For blocks in which little repeats.
-    quick: Quick,
+    quick: FastDeflate,
     /// Less repetitions than these are little.
     little_percent: usize,
     /// At the level asked for.
@@ -187,7 +187,7 @@ pub(super) struct Gzip {
     harder: Option<Compressor>,
 }
 
-/// Where less repeats, the fastest level takes twice as long as [`Quick`] or more, for two percent at most.
+/// Where less repeats, the fastest level takes twice as long as [`FastDeflate`] or more, for two percent at most.
 const LITTLE_PERCENT: usize = 25;
 
 /// From this many repetitions on, the fastest level loses most beside others, and the others take the least time.
@@ -201,7 +201,7 @@ impl Gzip {
         let is_fastest = level == 1;
         Self {
             seen: Seen::default(),
-            quick: Quick::default(),
+            quick: FastDeflate::default(),
             // Who asks for more has it wherever there is something to find.
             little_percent: if is_fastest { LITTLE_PERCENT } else { 1 },
             usual: deflate(level),
@@ -212,7 +212,7 @@ impl Gzip {
     fn encode(&mut self, block: &[u8], output: &mut Vec<u8>) -> io::Result<usize> {
         let percent = self.seen.percent(block);
         if percent < self.little_percent {
-            make_room(output, Quick::bound(block.len()));
+            make_room(output, FastDeflate::bound(block.len()));
             return Ok(self.quick.gzip(block, output));
         }
         let compressor = match &mut self.harder {

@@ -5,7 +5,7 @@ use std::io;
 use super::names::shown;
 use crate::layer::overlay::lower_tree::MAX_DEPTH;
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError};
-use crate::layer::{LandingError, REMOVES};
+use crate::layer::{PlacementError, REMOVES};
 
 /// Why a tar stream did not become a layer. Names are as in the stream, what cannot be printed replaced, cut to a length
 /// fit for a message.
@@ -36,7 +36,7 @@ pub enum ForeignError {
     Dockerfile(&'static str),
     /// It cannot land where it should.
     #[error(transparent)]
-    Landing(#[from] LandingError),
+    Placement(#[from] PlacementError),
     /// A link to nothing, or to something that is not before it in the archive.
     #[error("the archive's entry `{path}` is a link to `{target}`, which is not a file before it in the archive")]
     Link {

@@ -20,8 +20,8 @@ use super::source::{CopyError, copy_exactly};
 use super::tar::entry::TarWriter;
 use super::tar::read::{EntryKind, TarEntry, TarReader};
 use super::{
-    Attributes, Below, Compressors, Decoder, Destination, Format, Landing, LayerWriter, MARK_BYTES, Monitor, Owner,
-    Packed, Style, Thing, detect,
+    Attributes, Compressors, Decoder, Destination, Format, LayerWriter, LowerTree, MARK_BYTES, Monitor, Owner, Packed,
+    Placement, Style, Thing, detect,
 };
 use crate::context::{
     DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, read_head,
@@ -81,9 +81,9 @@ pub fn import<R: Read, W: Write + Send + 'static>(
     compressors: &Arc<Compressors>,
     sink: W,
     monitor: &mut Monitor<'_>,
-    below: &mut Below,
+    below: &mut LowerTree,
 ) -> Result<(Packed<W>, Imported), ForeignError> {
-    let landing = Landing::new(plan.destination, plan.style, below)?;
+    let landing = Placement::new(plan.destination, plan.style, below)?;
     let writer = LayerWriter::new(sink, compressors);
     let importer = Importer {
         reader: TarReader::new(decoded(source)?),
@@ -126,7 +126,7 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     reader: TarReader<Decoded<R>>,
     tar: TarWriter<LayerWriter<W>>,
     plan: &'a ForeignPlan<'a>,
-    landing: Landing,
+    landing: Placement,
     names: Names,
     /// Directories that are below and that the archive has something in, without having had them so far.
     implied: BTreeMap<Vec<u8>, Attributes>,
@@ -147,7 +147,7 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     /// Bytes of the names of those that wait, are implied or were made.
     held: usize,
     imported: Imported,
-    below: &'a mut Below,
+    below: &'a mut LowerTree,
 }
 
 impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {

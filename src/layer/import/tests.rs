@@ -64,10 +64,10 @@ struct Plan {
 const PLAIN: Plan = Plan { destination: "/", keep: false, mode: None, exclude: &[] };
 
 fn pack(bytes: &[u8], plan: &Plan) -> Result<(Packed<Vec<u8>>, Imported), ForeignError> {
-    pack_over(bytes, plan, &mut Below::default())
+    pack_over(bytes, plan, &mut LowerTree::default())
 }
 
-fn pack_over(bytes: &[u8], plan: &Plan, below: &mut Below) -> Result<(Packed<Vec<u8>>, Imported), ForeignError> {
+fn pack_over(bytes: &[u8], plan: &Plan, below: &mut LowerTree) -> Result<(Packed<Vec<u8>>, Imported), ForeignError> {
     let patterns: Vec<String> = plan.exclude.iter().map(|&pattern| pattern.to_owned()).collect();
     let rules = rules(None, &patterns).expect("patterns");
     let destination = Destination::parse(plan.destination).expect("valid");
@@ -274,7 +274,7 @@ fn deep(names: usize, depth: usize) -> Vec<u8> {
 #[test]
 fn twice_the_names_are_twice_the_work() {
     let below = || {
-        let mut below = Below::default();
+        let mut below = LowerTree::default();
         // Links on the way, to directories with links.
         for depth in 0..50 {
             let name = format!("a/{}", "d/".repeat(depth));
@@ -370,7 +370,7 @@ fn interrupts_and_full_disks_are_told_apart() {
     let interrupt = Interrupt::default();
     let run = || {
         let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
-        import(&bytes[..], &plan, &compressors, Full, &mut monitor, &mut Below::default()).map(drop)
+        import(&bytes[..], &plan, &compressors, Full, &mut monitor, &mut LowerTree::default()).map(drop)
     };
     assert!(matches!(run(), Err(ForeignError::Write(error)) if error.kind() == io::ErrorKind::StorageFull));
     interrupt.request();
@@ -447,7 +447,7 @@ fn a_dockerfile_at_the_root_is_refused_where_none_is_taken() {
         let compressors = Compressors::new(Compression::new(Format::None, None).expect("there")).expect("threads");
         let interrupt = Interrupt::default();
         let mut monitor = Monitor::new(&Silent, "archive", &interrupt);
-        import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut Below::default()).map(|_| ())
+        import(bytes, &plan, &compressors, Vec::new(), &mut monitor, &mut LowerTree::default()).map(|_| ())
     };
     for (name, refused) in [
         ("Dockerfile", true),
@@ -481,7 +481,7 @@ fn directories_that_nobody_has_are_made_where_a_packed_directory_has_them() {
         assert_eq!((imported.directories, imported.files), (3, 3));
     }
     // What the layers below have, or the archive itself later on, counts.
-    let mut below = Below::default();
+    let mut below = LowerTree::default();
     let attributes = Attributes { mode: 0o1777, owner: Owner { uid: 1, gid: 1 }, modified: 3 };
     below.put(b"a", Thing::Directory(attributes));
     let bytes = stream(&[file("a/b/one", b"1"), entry(EntryType::Directory, "a/b", 0o700, "", b"")]);

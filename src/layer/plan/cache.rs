@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs;
 use crate::image::{Digest, Hasher};
-use crate::layer::Outline;
+use crate::layer::LayerToc;
 use crate::layer::overlay::toc::MAX_OUTLINE_BYTES;
 
 /// What nobody asked for in this time is forgotten.
@@ -42,7 +42,7 @@ pub struct LayerCache(Files);
 
 /// The outlines of layers that one person's builds were built on.
 #[derive(Debug, Clone)]
-pub struct OutlineCache(Files);
+pub struct TocCache(Files);
 
 /// A layer that was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,14 +96,14 @@ impl LayerCache {
     }
 }
 
-impl OutlineCache {
+impl TocCache {
     /// The cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
         Self(Files { directory: state.join("cache/trees"), limit: MAX_OUTLINE_BYTES as u64 + 32 })
     }
 
     /// The outline of the layer that has this digest, if it is known and was read as having this `diff_id`.
-    pub fn find(&self, layer: Digest, diff_id: Digest) -> Option<Outline> {
+    pub fn find(&self, layer: Digest, diff_id: Digest) -> Option<LayerToc> {
         let mut bytes = self.0.read(layer)?;
         if bytes.len() < 32 {
             return None;
@@ -112,11 +112,11 @@ impl OutlineCache {
         if bytes != outline_check(layer, diff_id, &outline).bytes() {
             return None;
         }
-        Outline::from_bytes(outline)
+        LayerToc::from_bytes(outline)
     }
 
     /// Keeps the outline of a layer whose content has this `diff_id`. What cannot be kept is read again, and that is all.
-    pub fn keep(&self, layer: Digest, diff_id: Digest, outline: &Outline) {
+    pub fn keep(&self, layer: Digest, diff_id: Digest, outline: &LayerToc) {
         let bytes = outline.as_bytes();
         self.0.write(layer, &[outline_check(layer, diff_id, bytes).bytes(), bytes].concat());
     }
@@ -294,15 +294,15 @@ mod tests {
     #[test]
     fn outlines_prove_themselves() {
         let state = tempfile::tempdir().expect("a directory");
-        let cache = OutlineCache::new(state.path());
-        let outline = Outline::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
+        let cache = TocCache::new(state.path());
+        let outline = LayerToc::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
         let (one, other, content) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"content"));
         assert_eq!(cache.find(one, content), None);
         cache.keep(one, content, &outline);
-        cache.keep(other, content, &Outline::default());
+        cache.keep(other, content, &LayerToc::default());
         assert_eq!(
             (cache.find(one, content), cache.find(other, content)),
-            (Some(outline.clone()), Some(Outline::default()))
+            (Some(outline.clone()), Some(LayerToc::default()))
         );
         assert_eq!(cache.find(one, other), None, "verified against something else");
         let whole = std::fs::read(cache.0.path(one)).expect("kept");

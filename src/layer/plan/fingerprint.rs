@@ -102,7 +102,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::context::{Context, Stamp};
-    use crate::layer::{Below, Destination, Landing, Owner, Style, Thing};
+    use crate::layer::{Destination, LowerTree, Owner, Placement, Style, Thing};
 
     fn file(path: &str, stamp: Stamp) -> Entry {
         Entry { path: path.as_bytes().into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } }
@@ -116,8 +116,8 @@ mod tests {
     fn everything_that_shows_in_a_layer_shows_in_its_fingerprint() {
         let dir = tempfile::tempdir().expect("a directory");
         let context = Context::open(dir.path()).expect("there");
-        let over = |below: &Below, entries: &[Entry], destination: &Destination, style: Style| {
-            let mut landing = Landing::new(destination, style, below).expect("lands");
+        let over = |below: &LowerTree, entries: &[Entry], destination: &Destination, style: Style| {
+            let mut landing = Placement::new(destination, style, below).expect("lands");
             landing.follow(entries, below).expect("lands");
             let entries: Vec<Entry> = entries.to_vec();
             let context = &context;
@@ -127,7 +127,7 @@ mod tests {
             }
         };
         let at = |entries: &[Entry], destination: &Destination, style: Style, compression: Compression, user: u32| {
-            over(&Below::default(), entries, destination, style)(compression, user)
+            over(&LowerTree::default(), entries, destination, style)(compression, user)
         };
         let of = |entries: &[Entry], destination: &str, style: Style, compression: Compression, user: u32| {
             at(entries, &Destination::parse(destination).expect("valid"), style, compression, user)
@@ -160,7 +160,7 @@ mod tests {
         seen.push(of(&base, "/srv", style, compression, 0));
         seen.push(of(&base, "/", style, compression, 1));
         let below = |things: &[(&[u8], Thing<'_>)]| {
-            let mut below = Below::default();
+            let mut below = LowerTree::default();
             for (path, thing) in things {
                 below.put(path, *thing);
             }
@@ -235,8 +235,8 @@ mod tests {
             kind: Kind::Symlink { target: target.into() },
         };
         let of = |entries: &[Entry]| {
-            let (below, style) = (Below::default(), Style::default());
-            let mut landing = Landing::new(&Destination::default(), style, &below).expect("lands");
+            let (below, style) = (LowerTree::default(), Style::default());
+            let mut landing = Placement::new(&Destination::default(), style, &below).expect("lands");
             landing.follow(entries, &below).expect("lands");
             let entries: Vec<&Entry> = entries.iter().collect();
             let plan = LayerPlan { context: &context, entries: &entries, landing: &landing, style };

@@ -9,7 +9,7 @@ use crate::fs;
 /// How long a file must have been left alone before it is read for its layer to be kept: longer than a tick of the
 /// clock that its file system takes times from. What is written within the same tick would look the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settling {
+pub struct RacyWindow {
     /// Where nothing is known of the clock.
     pub coarse: Duration,
     /// On the local file systems that keep fractions of a second.
@@ -20,7 +20,7 @@ pub struct Settling {
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 /// FAT keeps every other second. Linux' clock ticks a hundred times a second at least.
-impl Default for Settling {
+impl Default for RacyWindow {
     fn default() -> Self {
         Self { coarse: Duration::from_secs(2), fine: LONGEST_WAIT }
     }
@@ -28,15 +28,15 @@ impl Default for Settling {
 
 /// How long files of one directory have to be left alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Settled {
-    settling: Settling,
+pub struct RacyTimestamps {
+    settling: RacyWindow,
     /// The device whose files are known to have fine times.
     fine: Option<u64>,
 }
 
-impl Settled {
+impl RacyTimestamps {
     /// For the files below `root`, as far as no other file system is mounted there.
-    pub fn below(root: BorrowedFd<'_>, settling: Settling) -> Self {
+    pub fn below(root: BorrowedFd<'_>, settling: RacyWindow) -> Self {
         Self { settling, fine: device_with_fine_times(root) }
     }
 
@@ -88,7 +88,7 @@ mod tests {
         Stamp { identity: (1, 2), size: 3, modified: (100, 5_000_000), changed: (200, 7_000_000) }
     }
 
-    fn wait(settled: Settled, stamp: Stamp, now: SystemTime) -> Option<Duration> {
+    fn wait(settled: RacyTimestamps, stamp: Stamp, now: SystemTime) -> Option<Duration> {
         let file = Entry { path: (*b"a").into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } };
         let directory = Entry { path: (*b"d").into(), mode: 0o755, kind: Kind::Directory };
         settled.wait(&[&directory, &file], now)
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn files_are_settled_when_nothing_happened_to_them_for_long_enough() {
-        let of = |stamp, now| wait(Settled { settling: Settling::default(), fine: None }, stamp, now);
+        let of = |stamp, now| wait(RacyTimestamps { settling: RacyWindow::default(), fine: None }, stamp, now);
         assert_eq!(of(stamp(), at(202, 7)), Some(Duration::ZERO));
         // A tick of a fine clock is worth to wait for, whatever the file's own is.
         assert_eq!(of(stamp(), at(202, 0)), Some(Duration::from_millis(7)));
@@ -117,7 +117,9 @@ mod tests {
 
     #[test]
     fn fine_times_settle_sooner() {
-        let of = |device, stamp, now| wait(Settled { settling: Settling::default(), fine: Some(device) }, stamp, now);
+        let of = |device, stamp, now| {
+            wait(RacyTimestamps { settling: RacyWindow::default(), fine: Some(device) }, stamp, now)
+        };
         let fine = Stamp { changed: (200, 7_000_001), ..stamp() };
         assert_eq!(of(1, fine, at(200, 28)), Some(Duration::ZERO));
         assert_eq!(of(1, fine, at(200, 8)), Some(Duration::from_millis(19) + Duration::from_nanos(1)));
@@ -132,7 +134,7 @@ mod tests {
     fn the_file_system_below_a_directory_is_asked() {
         let of = |path: &str| {
             let directory = std::fs::File::open(path).expect("there");
-            Settled::below(directory.as_fd(), Settling::default()).fine
+            RacyTimestamps::below(directory.as_fd(), RacyWindow::default()).fine
         };
         assert_eq!(of("/proc"), None);
         let here = tempfile::tempdir().expect("a directory");

@@ -278,10 +278,10 @@ impl<W: Write> Output<'_, W> {
         match content {
             Content::Bytes(bytes) => self.write(bytes)?,
             Content::Blob(descriptor) => {
-                self.told(descriptor.digest, size, |output, key| output.blob(store, descriptor, key))?;
+                self.described(descriptor.digest, size, |output, key| output.blob(store, descriptor, key))?;
             }
             Content::Unpacked(unpacked) => {
-                self.told(unpacked.layer.digest, size, |output, key| {
+                self.described(unpacked.layer.digest, size, |output, key| {
                     let interrupt = output.interrupt;
                     unpacked.copy(store, interrupt, |bytes| output.advance(bytes, key))
                 })?;
@@ -292,7 +292,7 @@ impl<W: Write> Output<'_, W> {
     }
 
     /// Copies a blob, with its beginning and end told.
-    fn told(
+    fn described(
         &mut self,
         digest: Digest,
         size: u64,

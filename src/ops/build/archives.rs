@@ -11,7 +11,7 @@ use super::{BuildError, Counts, LayerOutcome};
 use crate::context::{ContextError, IgnoreRules};
 use crate::image::Descriptor;
 use crate::layer::{
-    Below, Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, Monitor, Owner,
+    Compression, Compressors, Destination, ForeignError, ForeignPlan, Imported, LayerError, LowerTree, Monitor, Owner,
     Packed, Style, import,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
@@ -109,7 +109,7 @@ pub(super) struct Importing<'a> {
 
 impl Importing<'_> {
     /// Stores the archive's layer over those of `below`, and what it has in there.
-    pub(super) fn put(&self, archive: Opened, below: &mut Below) -> Result<(LayerOutcome, Imported), BuildError> {
+    pub(super) fn put(&self, archive: Opened, below: &mut LowerTree) -> Result<(LayerOutcome, Imported), BuildError> {
         let label = archive.shown.display().to_string();
         let key = archive.key.clone();
         self.progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Pack, total: None });
@@ -119,7 +119,7 @@ impl Importing<'_> {
         imported
     }
 
-    fn import(&self, archive: Opened, below: &mut Below) -> Result<(LayerOutcome, Imported), BuildError> {
+    fn import(&self, archive: Opened, below: &mut LowerTree) -> Result<(LayerOutcome, Imported), BuildError> {
         let Opened { key, shown, reader, destination, style, keep, takes_dockerfile, rules, .. } = archive;
         let plan = ForeignPlan { destination: &destination, style, keep, takes_dockerfile, rules: &rules };
         let unwritten = |source| StoreError::io("write a blob in", self.store.root(), source);
@@ -141,7 +141,7 @@ impl Importing<'_> {
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;
         inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
-        layers::tell(self.progress, &descriptor);
+        layers::report(self.progress, &descriptor);
         Ok((LayerOutcome { descriptor, diff_id, uncompressed, reused: false }, imported))
     }
 }

@@ -10,8 +10,8 @@ use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::fingerprint;
 use crate::layer::{
-    Compression, Compressors, KnownLayer, Landing, LayerCache, LayerError, LayerPlan, Monitor, Packed, Settled, Style,
-    pack,
+    Compression, Compressors, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Placement,
+    RacyTimestamps, Style, pack,
 };
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
 use crate::store::{ImageStore, Lease, StoreError};
@@ -23,7 +23,7 @@ pub(super) struct Layering<'a> {
     pub(super) key: &'a str,
     pub(super) label: &'a str,
     pub(super) context: &'a Context,
-    pub(super) landing: &'a Landing,
+    pub(super) landing: &'a Placement,
     pub(super) style: Style,
     pub(super) compression: Compression,
     pub(super) store: &'a ImageStore,
@@ -49,7 +49,7 @@ impl Layering<'_> {
     pub(super) fn put(&self, plans: &[Vec<&Entry>]) -> Result<Vec<LayerOutcome>, BuildError> {
         let mut layers: Vec<Option<LayerOutcome>> = Vec::with_capacity(plans.len());
         let mut missing = Vec::new();
-        let settled = self.cache.map(|config| Settled::below(self.context.handle(), config.settling));
+        let settled = self.cache.map(|config| RacyTimestamps::below(self.context.handle(), config.settling));
         let now = SystemTime::now();
         let mut tick = Duration::ZERO;
         for (number, entries) in plans.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Layering<'_> {
                 missing.push(Missing { number, entries, fingerprint });
             }
             if let Some(found) = &found {
-                tell(self.progress, &found.descriptor);
+                report(self.progress, &found.descriptor);
             }
             layers.push(found);
         }
@@ -183,13 +183,13 @@ impl Layering<'_> {
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;
         inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
-        tell(self.progress, &descriptor);
+        report(self.progress, &descriptor);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })
     }
 }
 
 /// Whoever wants to do something with a layer need not wait for the others.
-pub(super) fn tell(progress: &dyn Progress, layer: &Descriptor) {
+pub(super) fn report(progress: &dyn Progress, layer: &Descriptor) {
     let Descriptor { digest, size, ref media_type, .. } = *layer;
     progress.emit(Event::Stored(&Stored { digest: digest.to_string(), size, media_type: media_type.clone() }));
 }

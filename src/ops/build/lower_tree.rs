@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::{Base, BuildError, CacheConfig};
 use crate::image::{Descriptor, Digest, Hasher};
 use crate::layer::tar::read::TarError;
-use crate::layer::{Below, Decoder, Format, MAX_NAMES, Outline, OutlineCache, OutlineError};
+use crate::layer::{Decoder, Format, LayerToc, LowerTree, MAX_NAMES, TocCache, TocError};
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{BlobReader, ImageStore, StoreError};
 
@@ -17,9 +17,9 @@ pub(super) fn of_base(
     cache: Option<&CacheConfig>,
     progress: &dyn Progress,
     interrupt: &Interrupt,
-) -> Result<Below, BuildError> {
-    let kept = cache.map(|config| (OutlineCache::new(&config.state), config.reuse));
-    let mut below = Below::default();
+) -> Result<LowerTree, BuildError> {
+    let kept = cache.map(|config| (TocCache::new(&config.state), config.reuse));
+    let mut below = LowerTree::default();
     let mut names = 0;
     let mut read = false;
     for (layer, diff_id) in base.layers.iter().zip(&base.config.rootfs.diff_ids) {
@@ -40,7 +40,7 @@ pub(super) fn of_base(
         };
         names += outline.names();
         if names > MAX_NAMES {
-            return Err(BuildError::BaseLayer { digest: layer.digest, source: OutlineError::TooLarge });
+            return Err(BuildError::BaseLayer { digest: layer.digest, source: TocError::TooLarge });
         }
         outline.lay_over(&mut below);
     }
@@ -56,7 +56,7 @@ fn outline(
     store: &ImageStore,
     progress: &dyn Progress,
     interrupt: &Interrupt,
-) -> Result<Outline, BuildError> {
+) -> Result<LayerToc, BuildError> {
     let key = format!("base {}", layer.digest);
     let label = format!("layer {}", layer.digest.short());
     progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Read, total: Some(layer.size) });
@@ -65,7 +65,7 @@ fn outline(
         let read = Decoder::detecting(watched).map_err(|error| TarError::Read(error).into());
         let read = read.and_then(|decoder| {
             let mut hashed = Hashed { inner: decoder, hasher: Hasher::default() };
-            Ok((Outline::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))
+            Ok((LayerToc::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))
         });
         let (outline, found) = read.map_err(|error| explained(error, layer, interrupt))?;
         if found == diff_id {
@@ -80,12 +80,12 @@ fn outline(
 }
 
 /// A damaged blob is the store's error, a broken stream the layer's.
-fn explained(error: OutlineError, layer: &Descriptor, interrupt: &Interrupt) -> BuildError {
+fn explained(error: TocError, layer: &Descriptor, interrupt: &Interrupt) -> BuildError {
     let digest = layer.digest;
     match error {
-        OutlineError::Interrupted => BuildError::Interrupted,
-        OutlineError::Tar(TarError::Read(_)) if interrupt.requested() => BuildError::Interrupted,
-        OutlineError::Tar(TarError::Read(source)) => match source.downcast::<StoreError>() {
+        TocError::Interrupted => BuildError::Interrupted,
+        TocError::Tar(TarError::Read(_)) if interrupt.requested() => BuildError::Interrupted,
+        TocError::Tar(TarError::Read(source)) => match source.downcast::<StoreError>() {
             Ok(error) => BuildError::Store(error),
             Err(source) => BuildError::BaseLayer { digest, source: TarError::Read(source).into() },
         },

@@ -29,10 +29,10 @@ pub use reproduce::{Conditions, build_again};
 pub use sources::{ContextSource, CopySource, Sources};
 
 pub use crate::layer::ForeignError;
-pub use crate::layer::LandingError;
+pub use crate::layer::PlacementError;
 pub use crate::layer::{Compression, Format, LevelError, Owner};
-use crate::layer::{Destination, DestinationError, LayerError, OutlineError, Style};
-pub use crate::layer::{Layers, MAX_LAYERS, Settling};
+use crate::layer::{Destination, DestinationError, LayerError, Style, TocError};
+pub use crate::layer::{Layers, MAX_LAYERS, RacyWindow};
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 
@@ -49,7 +49,7 @@ pub struct CacheConfig {
     /// Whether layers of earlier builds are used. What this one packs is kept in any case.
     pub reuse: bool,
     /// How long a file must have been left alone.
-    pub settling: Settling,
+    pub settling: RacyWindow,
 }
 
 /// What to build.
@@ -168,14 +168,14 @@ pub enum BuildError {
     },
     /// A source cannot land there on the layers below.
     #[error("cannot put `{label}` at `{destination}` of the image")]
-    Landing {
+    Placement {
         /// The source.
         label: String,
         /// Where it should land.
         destination: String,
         /// Why not.
         #[source]
-        source: LandingError,
+        source: PlacementError,
     },
     /// A layer of the base is damaged.
     #[error("layer {digest} of the base cannot be read")]
@@ -184,7 +184,7 @@ pub enum BuildError {
         digest: Digest,
         /// Why.
         #[source]
-        source: OutlineError,
+        source: TocError,
     },
     /// A layer of the base is not the one that the base's configuration has.
     #[error(

@@ -16,7 +16,7 @@ use super::warnings::warnings;
 use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root};
 use crate::context::{Context, ContextError, Entry, IgnoreRules, Kind, LeaveOut, Listing, SecretFiles, real, rules};
 use crate::layer::split;
-use crate::layer::{Below, Destination, Imported, Landing, Owner, Style};
+use crate::layer::{Destination, Imported, LowerTree, Owner, Placement, Style};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 
@@ -121,7 +121,7 @@ pub(super) fn gather(
     let archives =
         archives.map(|(number, archive)| look.archive(number + 1, archive)).collect::<Result<Vec<_>, _>>()?;
     for layer in config.base.iter().flat_map(|base| &base.layers) {
-        layers::tell(progress, layer);
+        layers::report(progress, layer);
     }
     let needs_below = first.is_some() || !archives.is_empty() || sources.iter().any(Found::needs_below);
     let mut below = match &config.base {
@@ -130,7 +130,7 @@ pub(super) fn gather(
             let store = conditions.map_or(store, |conditions| &conditions.store);
             lower_tree::of_base(base, store, cache, progress, interrupt)?
         }
-        _ => Below::default(),
+        _ => LowerTree::default(),
     };
     let importing = Importing { compression: request.compression, threads, store, lease, progress, interrupt };
     if let Some(archive) = first {
@@ -185,7 +185,7 @@ impl Gathered {
         archive: Opened,
         how: LeaveOut<'_>,
         importing: &Importing<'_>,
-        below: &mut Below,
+        below: &mut LowerTree,
     ) -> Result<Imported, BuildError> {
         let step = archive.step.clone();
         let shown = format!("`{}`", archive.shown.display());
@@ -219,13 +219,13 @@ impl Found {
     }
 
     /// Where it lands over the layers below.
-    fn landing(&self, below: &Below, progress: &dyn Progress) -> Result<Landing, BuildError> {
-        let refused = |source| BuildError::Landing {
+    fn landing(&self, below: &LowerTree, progress: &dyn Progress) -> Result<Placement, BuildError> {
+        let refused = |source| BuildError::Placement {
             label: self.label.clone(),
             destination: self.destination.to_string(),
             source,
         };
-        let mut landing = Landing::new(&self.destination, self.style, below).map_err(refused)?;
+        let mut landing = Placement::new(&self.destination, self.style, below).map_err(refused)?;
         for followed in landing.follow(&self.entries, below).map_err(refused)? {
             progress.emit(Event::Warning(&followed.to_string()));
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 use zeroize::Zeroizing;
 
-use super::WiringError;
+use super::CredHelperError;
 use super::document::Document;
 use crate::credentials::MAX_CONFIG_BYTES;
 use crate::fs::{Links, Unreadable, parent, read_regular};
@@ -21,8 +21,8 @@ pub(super) type Content = Option<Zeroizing<Vec<u8>>>;
 
 /// The file behind a name: a link leads to it, also where it is not there yet. Its directory has one spelling, so that
 /// two names of the same file are seen to be.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf, WiringError> {
-    let failed = |source| WiringError::Io { action: "read", path: path.to_owned(), source };
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, CredHelperError> {
+    let failed = |source| CredHelperError::Io { action: "read", path: path.to_owned(), source };
     let mut target = path.to_owned();
     for _ in 0..MAX_LINKS {
         if let Ok(directory) = parent(&target).canonicalize() {
@@ -37,13 +37,13 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WiringError> {
 }
 
 /// The content of a file of bounded size.
-pub(super) fn read(target: &Path) -> Result<Content, WiringError> {
+pub(super) fn read(target: &Path) -> Result<Content, CredHelperError> {
     match read_regular(target, MAX_CONFIG_BYTES, Links::Follow) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => match Unreadable::of(&source) {
-            Some(Unreadable::TooLarge { .. }) => Err(WiringError::TooLarge(target.to_owned())),
-            _ => Err(WiringError::Io { action: "read", path: target.to_owned(), source }),
+            Some(Unreadable::TooLarge { .. }) => Err(CredHelperError::TooLarge(target.to_owned())),
+            _ => Err(CredHelperError::Io { action: "read", path: target.to_owned(), source }),
         },
     }
 }
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(resolve(&at("home/../home/.docker/config.json")).expect("resolved"), real);
         assert_eq!(resolve(&at("no/such/file")).expect("resolved"), at("no/such/file"));
         symlink("loop", at("loop")).expect("linked");
-        assert!(matches!(resolve(&at("loop")), Err(WiringError::Io { .. })));
+        assert!(matches!(resolve(&at("loop")), Err(CredHelperError::Io { .. })));
         assert_eq!(missing_directories(&at("no/such/file")), [at("no"), at("no/such")]);
         assert_eq!(missing_directories(&real), [""; 0].map(PathBuf::from));
     }
@@ -99,8 +99,8 @@ mod tests {
         std::fs::write(&path, "x").expect("written");
         assert_eq!(read(&path).expect("read").expect("there").as_slice(), b"x");
         std::fs::write(&path, vec![b' '; usize::try_from(MAX_CONFIG_BYTES).expect("fits") + 1]).expect("written");
-        assert!(matches!(read(&path), Err(WiringError::TooLarge(told)) if told == path));
-        assert!(matches!(read(dir.path()), Err(WiringError::Io { action: "read", .. })));
+        assert!(matches!(read(&path), Err(CredHelperError::TooLarge(told)) if told == path));
+        assert!(matches!(read(dir.path()), Err(CredHelperError::Io { action: "read", .. })));
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub struct Foreign {
 
 /// Why files were not changed, or not all of them.
 #[derive(Debug, thiserror::Error)]
-pub enum WiringError {
+pub enum CredHelperError {
     /// A file or directory cannot be used.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -148,7 +148,7 @@ pub enum WiringError {
 }
 
 /// The files that name our helper because of us.
-pub fn wired(home: &Path) -> Result<Vec<PathBuf>, WiringError> {
+pub fn wired(home: &Path) -> Result<Vec<PathBuf>, CredHelperError> {
     Ok(Records::load(home)?.files.into_iter().map(|record| record.path).collect())
 }
 
@@ -159,18 +159,22 @@ impl Plan {
     }
 
     /// Carries the plan out. `home` is the one that it was made for.
-    pub fn carry_out(&self, home: &Path) -> Result<(), WiringError> {
+    pub fn carry_out(&self, home: &Path) -> Result<(), CredHelperError> {
         if self.kept == self.found && self.steps.iter().all(|step| step.change == Change::Keep) {
             return Ok(());
         }
-        create_private_dir(home).map_err(|source| WiringError::Io { action: "make", path: home.to_owned(), source })?;
+        create_private_dir(home).map_err(|source| CredHelperError::Io {
+            action: "make",
+            path: home.to_owned(),
+            source,
+        })?;
         let _lock = FileLock::acquire(&home.join(".wiring.lock"), Hold::Exclusive, PATIENCE)?;
         if Records::load(home)? != self.found {
-            return Err(WiringError::Changed(Records::path(home)));
+            return Err(CredHelperError::Changed(Records::path(home)));
         }
         for step in &self.steps {
             if read(&step.target)? != step.before {
-                return Err(WiringError::Changed(step.path.clone()));
+                return Err(CredHelperError::Changed(step.path.clone()));
             }
         }
         // Until all is done the record has what was and what will be, so that a crash loses neither.
@@ -185,8 +189,8 @@ impl Plan {
 }
 
 impl Step {
-    fn carry_out(&self) -> Result<(), WiringError> {
-        let failed = |action, path: &Path, source| WiringError::Io { action, path: path.to_owned(), source };
+    fn carry_out(&self) -> Result<(), CredHelperError> {
+        let failed = |action, path: &Path, source| CredHelperError::Io { action, path: path.to_owned(), source };
         let action = match self.change {
             Change::Keep => return Ok(()),
             Change::Create | Change::Write => {
@@ -200,7 +204,7 @@ impl Step {
         let exchanged = exchange(&self.target, before.map(Vec::as_slice), after.map(Vec::as_slice), MAX_CONFIG_BYTES)
             .map_err(|source| failed(action, &self.path, source))?;
         if exchanged == Exchanged::Lost {
-            return Err(WiringError::Changed(self.path.clone()));
+            return Err(CredHelperError::Changed(self.path.clone()));
         }
         for directory in self.directories.iter().rev() {
             // A directory with content belongs to another program by now.

@@ -7,12 +7,17 @@ use zeroize::Zeroizing;
 use super::document::Document;
 use super::files::{Content, diff, missing_directories, read, resolve};
 use super::record::{Edit, Entry, Record, Records};
-use super::{Change, Foreign, Place, Plan, Reader, Step, WiringError};
+use super::{Change, CredHelperError, Foreign, Place, Plan, Reader, Step};
 use crate::credentials::OWN_HELPER;
 
 /// Plans to name our helper for `registries` in each file. Another helper for one of them is only replaced with
 /// `force`. `home` is the program's directory.
-pub fn plan_install(home: &Path, places: &[Place], registries: &[String], force: bool) -> Result<Plan, WiringError> {
+pub fn plan_install(
+    home: &Path,
+    places: &[Place],
+    registries: &[String],
+    force: bool,
+) -> Result<Plan, CredHelperError> {
     let found = Records::load(home)?;
     let mut kept = found.clone();
     let mut steps: Vec<Step> = Vec::new();
@@ -20,7 +25,7 @@ pub fn plan_install(home: &Path, places: &[Place], registries: &[String], force:
     for Place { reader, path } in places {
         let target = resolve(path)?;
         if !steps.iter().any(|step| step.target == target) {
-            let file = File::look(path, target.clone())?;
+            let file = File::examine(path, target.clone())?;
             let (step, record) = file.install(found.of(&target), registries, force, &mut foreign)?;
             steps.push(step);
             if let Some(record) = record {
@@ -30,12 +35,12 @@ pub fn plan_install(home: &Path, places: &[Place], registries: &[String], force:
         // Two programs may share the file.
         kept.share(&target, *reader);
     }
-    if foreign.is_empty() { Ok(Plan { steps, found, kept }) } else { Err(WiringError::Foreign(foreign)) }
+    if foreign.is_empty() { Ok(Plan { steps, found, kept }) } else { Err(CredHelperError::Foreign(foreign)) }
 }
 
 /// Plans to take back what [`plan_install`] planned for these readers, wherever that was, and to remove our helper from
 /// the `places` where there is no record of it.
-pub fn plan_uninstall(home: &Path, readers: &[Reader], places: &[Place]) -> Result<Plan, WiringError> {
+pub fn plan_uninstall(home: &Path, readers: &[Reader], places: &[Place]) -> Result<Plan, CredHelperError> {
     let found = Records::load(home)?;
     let mut kept = found.clone();
     let mut steps: Vec<Step> = Vec::new();
@@ -43,7 +48,7 @@ pub fn plan_uninstall(home: &Path, readers: &[Reader], places: &[Place]) -> Resu
         let left: Vec<Reader> = record.readers.iter().filter(|reader| !readers.contains(reader)).copied().collect();
         if left.is_empty() {
             kept.drop_of(&record.target);
-            steps.extend(File::look(&record.path, record.target.clone())?.undo(record)?);
+            steps.extend(File::examine(&record.path, record.target.clone())?.undo(record)?);
         } else if left != record.readers {
             kept.put(Record { readers: left, ..record.clone() });
         }
@@ -51,7 +56,7 @@ pub fn plan_uninstall(home: &Path, readers: &[Reader], places: &[Place]) -> Resu
     for Place { path, .. } in places {
         let target = resolve(path)?;
         if found.of(&target).is_none() && !steps.iter().any(|step| step.target == target) {
-            steps.extend(File::look(path, target)?.forget());
+            steps.extend(File::examine(path, target)?.forget());
         }
     }
     Ok(Plan { steps, found, kept })
@@ -66,7 +71,7 @@ struct File {
 }
 
 impl File {
-    fn look(path: &Path, target: PathBuf) -> Result<Self, WiringError> {
+    fn examine(path: &Path, target: PathBuf) -> Result<Self, CredHelperError> {
         let content = read(&target)?;
         let document = parse(content.as_ref().map_or(b"", |bytes| bytes), path)?;
         Ok(Self { path: path.to_owned(), target, content, document })
@@ -79,7 +84,7 @@ impl File {
         registries: &[String],
         force: bool,
         foreign: &mut Vec<Foreign>,
-    ) -> Result<(Step, Option<Record>), WiringError> {
+    ) -> Result<(Step, Option<Record>), CredHelperError> {
         // Where nobody was here since, the change is made anew, so that there is one to take back.
         let former = record.and_then(|record| record.edit.undone(self.document.as_str()));
         let base =
@@ -140,7 +145,7 @@ impl File {
     }
 
     /// Takes back what the record says; nothing where nothing of it is left.
-    fn undo(self, record: &Record) -> Result<Option<Step>, WiringError> {
+    fn undo(self, record: &Record) -> Result<Option<Step>, CredHelperError> {
         if self.content.is_none() {
             return Ok(None);
         }
@@ -194,8 +199,8 @@ impl File {
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<Document, WiringError> {
-    Document::parse(bytes).map_err(|fault| WiringError::Content {
+fn parse(bytes: &[u8], path: &Path) -> Result<Document, CredHelperError> {
+    Document::parse(bytes).map_err(|fault| CredHelperError::Content {
         path: path.to_owned(),
         mistake: fault.mistake,
         line: fault.line,

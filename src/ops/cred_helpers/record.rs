@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::files::read;
-use super::{Reader, WiringError};
+use super::{CredHelperError, Reader};
 use crate::credentials::MAX_CONFIG_BYTES;
 use crate::fs::{check_limit, replace_file};
 use crate::image::Digest;
@@ -104,17 +104,17 @@ impl Records {
     }
 
     /// Reads what is kept in the program's directory.
-    pub(super) fn load(home: &Path) -> Result<Self, WiringError> {
+    pub(super) fn load(home: &Path) -> Result<Self, CredHelperError> {
         let path = Self::path(home);
         let Some(bytes) = read(&path)? else { return Ok(Self { version: VERSION, files: Vec::new() }) };
         let records: Option<Self> = serde_json::from_slice(&bytes).ok();
-        records.filter(|records| records.version == VERSION).ok_or(WiringError::Record(path))
+        records.filter(|records| records.version == VERSION).ok_or(CredHelperError::Record(path))
     }
 
     /// Writes them for the next command; with nothing to keep, nothing is kept.
-    pub(super) fn save(&self, home: &Path) -> Result<(), WiringError> {
+    pub(super) fn save(&self, home: &Path) -> Result<(), CredHelperError> {
         let path = Self::path(home);
-        let failed = |source| WiringError::Io { action: "write", path: path.clone(), source };
+        let failed = |source| CredHelperError::Io { action: "write", path: path.clone(), source };
         if self.files.is_empty() {
             return match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
@@ -190,7 +190,10 @@ mod tests {
         assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         for damaged in ["", "{}", "{\"version\":2,\"files\":[]}", "{\"version\":1,\"files\":[{}]}"] {
             std::fs::write(&file, damaged).expect("written");
-            assert!(matches!(Records::load(dir.path()), Err(WiringError::Record(path)) if path == file), "{damaged}");
+            assert!(
+                matches!(Records::load(dir.path()), Err(CredHelperError::Record(path)) if path == file),
+                "{damaged}"
+            );
         }
         records.drop_of(Path::new("/t"));
         records.save(dir.path()).expect("saved");

@@ -42,7 +42,7 @@ impl Home {
         self.at("idpbuilder")
     }
 
-    fn plan(&self, hosts: &[&str], force: bool) -> Result<Plan, WiringError> {
+    fn plan(&self, hosts: &[&str], force: bool) -> Result<Plan, CredHelperError> {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         plan_install(&self.program(), &[self.docker(), self.podman()], &hosts, force)
     }
@@ -51,7 +51,7 @@ impl Home {
         self.carried_out(&self.plan(hosts, false).expect("planned"))
     }
 
-    fn plan_uninstall(&self, readers: &[Reader]) -> Result<Plan, WiringError> {
+    fn plan_uninstall(&self, readers: &[Reader]) -> Result<Plan, CredHelperError> {
         let places = [self.docker(), self.podman()];
         let asked: Vec<Place> = places.into_iter().filter(|place| readers.contains(&place.reader)).collect();
         plan_uninstall(&self.program(), readers, &asked)
@@ -180,7 +180,7 @@ fn helpers_of_others_are_replaced_by_force_alone_and_come_back() {
     let content = "{ \"credHelpers\": { \"gitea.cnoe.localtest.me:8443\": \"pass\", \"x\": \"y\" } }\n";
     home.put("docker/config.json", content);
     let error = home.plan(&HOSTS, false).expect_err("somebody else's");
-    assert!(matches!(&error, WiringError::Foreign(foreign) if foreign.len() == 1 && foreign[0].helper == "pass"));
+    assert!(matches!(&error, CredHelperError::Foreign(foreign) if foreign.len() == 1 && foreign[0].helper == "pass"));
     assert!(error.to_string().starts_with("left alone what was there: \"pass\" for gitea.cnoe.localtest.me:8443 in `"));
     assert!(!home.program().exists() && !home.at("config").exists(), "nothing was changed");
     home.carried_out(&home.plan(&HOSTS, true).expect("forced"));
@@ -241,11 +241,11 @@ fn mistakes_change_nothing() {
     assert_eq!(error.to_string(), format!("`{}` is not valid JSON (line 2, column 12)", path.display()));
     assert!(!format!("{error:?}").contains("hunter2"));
     assert!(!home.at("docker").exists() && !home.program().exists());
-    assert!(matches!(home.plan_uninstall(&[Reader::Podman]), Err(WiringError::Content { line: 2, .. })));
+    assert!(matches!(home.plan_uninstall(&[Reader::Podman]), Err(CredHelperError::Content { line: 2, .. })));
     home.plan_uninstall(&[Reader::Docker]).expect("the other one is not looked at");
 
     home.put("idpbuilder/wiring.json", "{}");
-    assert!(matches!(home.plan(&HOSTS, true), Err(WiringError::Record(_))));
+    assert!(matches!(home.plan(&HOSTS, true), Err(CredHelperError::Record(_))));
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn what_was_planned_is_not_carried_out_on_something_else() {
     assert!(!plan.steps()[0].diff.contains("aHVudGVyMg"), "{}", plan.steps()[0].diff);
     home.put("docker/config.json", "{}");
     let error = plan.carry_out(&home.program()).expect_err("changed");
-    assert!(matches!(error, WiringError::Changed(path) if path == home.at("docker/config.json")));
+    assert!(matches!(error, CredHelperError::Changed(path) if path == home.at("docker/config.json")));
     assert_eq!(home.text("docker/config.json"), "{}");
     assert!(!home.at("config").exists());
     let plan = home.plan(&HOSTS, false).expect("planned");
     home.install(&["other:1"]);
     assert!(
-        matches!(plan.carry_out(&home.program()), Err(WiringError::Changed(path)) if path.ends_with("wiring.json"))
+        matches!(plan.carry_out(&home.program()), Err(CredHelperError::Changed(path)) if path.ends_with("wiring.json"))
     );
     assert!(!home.text("idpbuilder/wiring.json").contains("aHVudGVyMg"), "no content of others is kept");
 }

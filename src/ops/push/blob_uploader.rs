@@ -11,16 +11,16 @@ use crate::registry::{BlobSource, Meter, Registry, RegistryError, Uploaded};
 use crate::store::{ImageStore, StoreError};
 
 /// Where blobs come from and go to.
-pub(super) struct Courier<'a> {
+pub(super) struct BlobUploader<'a> {
     pub(super) registry: &'a Registry,
     pub(super) repository: &'a str,
     pub(super) store: &'a ImageStore,
     pub(super) progress: &'a Arc<dyn Progress>,
 }
 
-impl Courier<'_> {
+impl BlobUploader<'_> {
     /// Does what the plan says about a blob, which people see as `label`.
-    pub(super) async fn bring(
+    pub(super) async fn upload(
         &self,
         blob: &Descriptor,
         label: &str,

@@ -19,18 +19,18 @@ use crate::image::{Digest, Reference};
 use crate::progress::{Interrupt, Progress};
 pub use crate::registry::Uploaded;
 use crate::registry::{
-    Limits, Persistence, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryPolicy, Timeouts, Traffic,
+    Limits, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy, Timeouts, Traffic,
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
-use partial::Tally;
-pub use partial::{Incomplete, Undone};
+use partial::Outcomes;
+pub use partial::{FailedDestination, PartialPush};
 pub use plan::{BlobStep, PushPlan};
 use plan::{groups, groups_of};
 pub use preview::{Preview, preview};
 use run::{Run, references};
-use streaming::Ahead;
-pub use streaming::{Feed, push_ahead};
+use streaming::UploadedBlobs;
+pub use streaming::{LayerStream, push_while_building};
 
 /// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.
 pub const DEFAULT_JOBS: usize = 3;
@@ -227,9 +227,9 @@ pub async fn push(
     store: &ImageStore,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Vec<PushOutcome>, Incomplete> {
+) -> Result<Vec<PushOutcome>, PartialPush> {
     let clients = Clients { config: &config, interrupt, progress: &progress };
-    let nothing = |error| Incomplete::nothing(&config.destinations, error);
+    let nothing = |error| PartialPush::nothing(&config.destinations, error);
     let groups = groups_of(&config.destinations).map_err(nothing)?;
     let registries = clients.registries(&groups).map_err(nothing)?;
     Box::pin(everywhere(&clients, registries, store, BTreeMap::new())).await
@@ -241,35 +241,35 @@ async fn everywhere(
     clients: &Clients<'_>,
     mut registries: Registries<'_>,
     store: &ImageStore,
-    mut ahead: BTreeMap<String, Result<Ahead, PushError>>,
-) -> Result<Vec<PushOutcome>, Incomplete> {
+    mut ahead: BTreeMap<String, Result<UploadedBlobs, PushError>>,
+) -> Result<Vec<PushOutcome>, PartialPush> {
     let destinations = &clients.config.destinations;
-    let nothing = |error: PushError| Incomplete::nothing(destinations, error);
+    let nothing = |error: PushError| PartialPush::nothing(destinations, error);
     let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
     let tree = store
         .resolve(&clients.config.image)
         .and_then(|selection| store.tree(&selection.descriptor))
         .map_err(|error| nothing(error.into()))?;
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     let mut waiting = groups(destinations, tree.root().digest()).map_err(nothing)?.into_iter();
     for group in waiting.by_ref() {
-        let before = tally.failed.len();
-        match ahead.remove(&group[0].reference.name()).unwrap_or_else(|| Ok(Ahead::new())) {
+        let before = outcomes.failed.len();
+        match ahead.remove(&group[0].reference.name()).unwrap_or_else(|| Ok(UploadedBlobs::new())) {
             Ok(ahead) => {
                 let run = clients.run(client_of(&registries, &group), &group, store, &tree);
-                run.group(clients, &group, &ahead, &mut tally).await;
+                run.group(clients, &group, &ahead, &mut outcomes).await;
             }
-            Err(error) => tally.failed.push(Undone::new(references(&group), error)),
+            Err(error) => outcomes.failed.push(FailedDestination::new(references(&group), error)),
         }
-        if tally.is_over() {
+        if outcomes.is_over() {
             break;
         }
-        if tally.failed.len() > before {
+        if outcomes.failed.len() > before {
             // What failed may have ended everything that this client could do.
             clients.renew(&mut registries, group[0]);
         }
     }
-    tally.result(waiting.flat_map(|group| references(&group)))
+    outcomes.result(waiting.flat_map(|group| references(&group)))
 }
 
 async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
@@ -353,7 +353,7 @@ impl Clients<'_> {
             interrupt: self.interrupt.clone(),
         })?;
         let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
-        Ok(registry.persisting(Persistence { retry, state, progress, ..Persistence::default() }).limited(config.rates))
+        Ok(registry.retrying(RetryContext { retry, state, progress, ..RetryContext::default() }).limited(config.rates))
     }
 }
 

@@ -5,33 +5,33 @@ use crate::image::Reference;
 
 /// What became of a push, or of another question to all destinations, that failed somewhere.
 #[derive(Debug)]
-pub struct Incomplete<T = PushOutcome> {
+pub struct PartialPush<T = PushOutcome> {
     /// The destinations that stand, or answered.
     pub done: Vec<T>,
     /// The others, in the order in which they failed: at least one.
-    pub failed: Vec<Undone>,
+    pub failed: Vec<FailedDestination>,
 }
 
 /// Destinations that failed for one reason.
 #[derive(Debug)]
-pub struct Undone {
+pub struct FailedDestination {
     /// The destinations, with the tags that they would have got.
     pub references: Vec<Reference>,
     /// The reason.
     pub error: PushError,
 }
 
-impl Undone {
+impl FailedDestination {
     pub(super) fn new(references: Vec<Reference>, error: PushError) -> Self {
         Self { references, error }
     }
 }
 
-impl<T> Incomplete<T> {
+impl<T> PartialPush<T> {
     /// None of `destinations` was reached.
     pub(super) fn nothing(destinations: &[Destination], error: PushError) -> Self {
         let references = destinations.iter().map(Destination::name).collect();
-        Self { done: Vec::new(), failed: vec![Undone::new(references, error)] }
+        Self { done: Vec::new(), failed: vec![FailedDestination::new(references, error)] }
     }
 
     /// Why the first destination failed.
@@ -42,29 +42,29 @@ impl<T> Incomplete<T> {
 }
 
 /// What became of the destinations so far.
-pub(super) struct Tally<T = PushOutcome> {
+pub(super) struct Outcomes<T = PushOutcome> {
     pub(super) done: Vec<T>,
-    pub(super) failed: Vec<Undone>,
+    pub(super) failed: Vec<FailedDestination>,
 }
 
-impl<T> Default for Tally<T> {
+impl<T> Default for Outcomes<T> {
     fn default() -> Self {
         Self { done: Vec::new(), failed: Vec::new() }
     }
 }
 
-impl<T> Tally<T> {
+impl<T> Outcomes<T> {
     /// Whether nothing is worth trying any more.
     pub(super) fn is_over(&self) -> bool {
         self.failed.iter().any(|undone| matches!(undone.error, PushError::Interrupted))
     }
 
     /// The answer to whoever asked for all destinations, of which nobody tried some.
-    pub(super) fn result(self, untried: impl Iterator<Item = Reference>) -> Result<Vec<T>, Incomplete<T>> {
+    pub(super) fn result(self, untried: impl Iterator<Item = Reference>) -> Result<Vec<T>, PartialPush<T>> {
         let Self { done, mut failed } = self;
         if let Some(last) = failed.last_mut() {
             last.references.extend(untried);
         }
-        if failed.is_empty() { Ok(done) } else { Err(Incomplete { done, failed }) }
+        if failed.is_empty() { Ok(done) } else { Err(PartialPush { done, failed }) }
     }
 }

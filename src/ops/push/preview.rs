@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::partial::Tally;
+use super::partial::Outcomes;
 use super::plan::{BlobStep, PushPlan, groups};
 use super::run::{Run, names, references};
-use super::{Clients, Group, Incomplete, PushConfig, PushError, Undone, client_of, lease};
+use super::{Clients, FailedDestination, Group, PartialPush, PushConfig, PushError, client_of, lease};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
@@ -37,8 +37,8 @@ pub async fn preview(
     store: &ImageStore,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Vec<Preview>, Incomplete<Preview>> {
-    let nothing = |error: PushError| Incomplete::nothing(&config.destinations, error);
+) -> Result<Vec<Preview>, PartialPush<Preview>> {
+    let nothing = |error: PushError| PartialPush::nothing(&config.destinations, error);
     let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
     let tree = store
         .resolve(&config.image)
@@ -47,26 +47,26 @@ pub async fn preview(
     let clients = Clients { config: &config, interrupt, progress: &progress };
     let groups = groups(&config.destinations, tree.root().digest()).map_err(nothing)?;
     let mut registries = clients.registries(&groups).map_err(nothing)?;
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     let mut waiting = groups.into_iter();
     for group in waiting.by_ref() {
         let registry = client_of(&registries, &group);
-        match look(&clients.run(registry, &group, store, &tree), &group).await {
-            Ok(mut previews) => tally.done.append(&mut previews),
+        match survey(&clients.run(registry, &group, store, &tree), &group).await {
+            Ok(mut previews) => outcomes.done.append(&mut previews),
             Err(error) => {
-                tally.failed.push(Undone::new(references(&group), error));
-                if tally.is_over() {
+                outcomes.failed.push(FailedDestination::new(references(&group), error));
+                if outcomes.is_over() {
                     break;
                 }
                 clients.renew(&mut registries, group[0]);
             }
         }
     }
-    tally.result(waiting.flat_map(|group| references(&group)))
+    outcomes.result(waiting.flat_map(|group| references(&group)))
 }
 
 /// Looks at the destinations that share a repository.
-async fn look(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushError> {
+async fn survey(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushError> {
     let digest = run.tree.root().digest();
     let references = references(group);
     let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::Either;
 use futures_util::{StreamExt as _, stream};
 
-use super::blob_uploader::Courier;
+use super::blob_uploader::BlobUploader;
 use super::plan::{BlobStep, PushPlan, Survey};
-use super::streaming::Ahead;
-use super::{BlobOutcome, Clients, Destination, PushError, PushOutcome, Tally, Undone, failure};
+use super::streaming::UploadedBlobs;
+use super::{BlobOutcome, Clients, Destination, FailedDestination, Outcomes, PushError, PushOutcome, failure};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Event, Progress, Summary};
 use crate::registry::{Registry, RegistryError, Target, Traffic, Uploaded};
@@ -35,36 +35,42 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// The work for all destinations of one repository: blobs and manifests once, then each name.
-    pub(super) async fn group(&self, clients: &Clients<'_>, group: &[&Destination], ahead: &Ahead, tally: &mut Tally) {
+    pub(super) async fn group(
+        &self,
+        clients: &Clients<'_>,
+        group: &[&Destination],
+        ahead: &UploadedBlobs,
+        outcomes: &mut Outcomes,
+    ) {
         let references = references(group);
         let (blobs, complete) = match self.content(&references, ahead).await {
             Ok(found) => found,
-            Err(error) => return tally.failed.push(Undone::new(references, error)),
+            Err(error) => return outcomes.failed.push(FailedDestination::new(references, error)),
         };
         let mut named = Vec::new();
         for reference in references {
             match if complete { Ok(()) } else { self.name(&reference).await } {
                 Ok(()) => named.push((reference, self.registry.new_traffic())),
-                Err(error) => tally.failed.push(Undone::new(vec![reference], error)),
+                Err(error) => outcomes.failed.push(FailedDestination::new(vec![reference], error)),
             }
         }
         if named.is_empty() {
             return;
         }
-        if let Err(error) = self.prove(clients, group[0], &named).await {
+        if let Err(error) = self.verify(clients, group[0], &named).await {
             let named = named.into_iter().map(|(reference, _)| reference).collect();
-            return tally.failed.push(Undone::new(named, error));
+            return outcomes.failed.push(FailedDestination::new(named, error));
         }
         // The proof is of the content, which is told with the first.
         let proof = self.registry.new_traffic();
         named[0].1.requests += proof.requests;
         named[0].1.sent += proof.sent;
-        self.tell(named, blobs, tally);
+        self.report(named, blobs, outcomes);
     }
 
     /// Brings blobs and manifests to where they are to be named: what became of the blobs, and whether the names are
     /// there as well.
-    async fn content(&self, names: &[Reference], ahead: &Ahead) -> Result<(Vec<BlobOutcome>, bool), PushError> {
+    async fn content(&self, names: &[Reference], ahead: &UploadedBlobs) -> Result<(Vec<BlobOutcome>, bool), PushError> {
         let tags: Vec<&str> = names.iter().filter_map(Reference::tag).collect();
         let survey = self.survey(&tags).await?;
         let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
@@ -82,7 +88,7 @@ impl Run<'_> {
     }
 
     /// Makes sure of what was asked for beyond the registry's word.
-    async fn prove(
+    async fn verify(
         &self,
         clients: &Clients<'_>,
         destination: &Destination,
@@ -100,7 +106,7 @@ impl Run<'_> {
     }
 
     /// What was done for each name; the blobs with the first.
-    fn tell(&self, named: Vec<(Reference, Traffic)>, mut blobs: Vec<BlobOutcome>, tally: &mut Tally) {
+    fn report(&self, named: Vec<(Reference, Traffic)>, mut blobs: Vec<BlobOutcome>, outcomes: &mut Outcomes) {
         for (reference, traffic) in named {
             let outcome = PushOutcome {
                 reference,
@@ -110,7 +116,7 @@ impl Run<'_> {
                 blobs: blobs.clone(),
             };
             self.summarise(&outcome);
-            tally.done.push(outcome);
+            outcomes.done.push(outcome);
             for blob in &mut blobs {
                 (blob.how, blob.uploaded) = (Uploaded::Exists, 0);
             }
@@ -188,15 +194,15 @@ impl Run<'_> {
 
     /// Sees to it that the repository has all blobs of the plan. What was done `ahead` about those that are there now
     /// counts, and is told already.
-    pub(super) async fn blobs(&self, plan: &PushPlan, ahead: &Ahead) -> Result<Vec<BlobOutcome>, PushError> {
-        let courier = self.courier();
+    pub(super) async fn blobs(&self, plan: &PushPlan, ahead: &UploadedBlobs) -> Result<Vec<BlobOutcome>, PushError> {
+        let uploader = self.uploader();
         let work = plan.steps.iter().map(|(blob, step)| {
             let done = ahead.get(&blob.digest).filter(|_| *step == BlobStep::Skip);
-            let courier = &courier;
+            let uploader = &uploader;
             async move {
                 match done {
                     Some(done) => Ok(*done),
-                    None => courier.bring(blob, &label(self.tree, blob), step).await,
+                    None => uploader.upload(blob, &label(self.tree, blob), step).await,
                 }
             }
         });
@@ -205,9 +211,9 @@ impl Run<'_> {
         outcomes
     }
 
-    fn courier(&self) -> Courier<'_> {
+    fn uploader(&self) -> BlobUploader<'_> {
         let Self { registry, repository, store, progress, .. } = *self;
-        Courier { registry, repository, store, progress }
+        BlobUploader { registry, repository, store, progress }
     }
 
     /// Stores all manifests by digest, children before parents. Blobs and manifests that the registry turns out
@@ -236,7 +242,7 @@ impl Run<'_> {
                     let survey = self.survey(&[]).await?;
                     let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
                     let missing = plan.steps.into_iter().filter(|(_, step)| *step == BlobStep::Upload).collect();
-                    repaired = self.blobs(&PushPlan { steps: missing }, &Ahead::new()).await?;
+                    repaired = self.blobs(&PushPlan { steps: missing }, &UploadedBlobs::new()).await?;
                 }
                 Err(error) => return Err(self.failed(error)),
             }
@@ -246,7 +252,7 @@ impl Run<'_> {
 
     pub(super) fn failed(&self, error: RegistryError) -> PushError {
         match error {
-            RegistryError::Source { digest, source } => self.courier().unreadable(digest, source),
+            RegistryError::Source { digest, source } => self.uploader().unreadable(digest, source),
             other => failure(self.destination, other),
         }
     }
@@ -299,7 +305,7 @@ impl Run<'_> {
             });
         }
         match (reference.tag(), lower) {
-            (Some(tag), Some(lower)) => self.tell_case(tag, lower, root.digest()).await.map_err(failed),
+            (Some(tag), Some(lower)) => self.report_case(tag, lower, root.digest()).await.map_err(failed),
             _ => Ok(()),
         }
     }

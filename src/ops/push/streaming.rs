@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::blob_uploader::Courier;
+use super::blob_uploader::BlobUploader;
 use super::plan::BlobStep;
 use super::run::references;
 use super::{
-    BlobOutcome, Clients, Group, Incomplete, PushConfig, PushError, PushOutcome, Registries, Undone, client_of,
-    everywhere, failure, groups_of, lease,
+    BlobOutcome, Clients, FailedDestination, Group, PartialPush, PushConfig, PushError, PushOutcome, Registries,
+    client_of, everywhere, failure, groups_of, lease,
 };
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Interrupt, Progress};
@@ -22,7 +22,7 @@ use crate::store::ImageStore;
 
 /// An image in the making.
 #[derive(Debug)]
-pub struct Feed {
+pub struct LayerStream {
     /// Blobs that are whole in the store. Ends when there are no more.
     pub blobs: mpsc::UnboundedReceiver<Descriptor>,
     /// The image's manifest or index, once it is stored; dropped if it never is.
@@ -30,26 +30,26 @@ pub struct Feed {
 }
 
 /// What was done ahead for one repository.
-pub(super) type Ahead = BTreeMap<Digest, BlobOutcome>;
+pub(super) type UploadedBlobs = BTreeMap<Digest, BlobOutcome>;
 
 /// Pushes an image to all destinations while it is made: each blob as soon as it is stored, the rest as
 /// [`super::push`] does once the image is whole. `config.image` is not looked at.
 ///
 /// `Ok(None)` when the image is never made: whoever makes it knows why. Needs a runtime with I/O and time.
-pub async fn push_ahead(
+pub async fn push_while_building(
     config: PushConfig,
     store: &ImageStore,
-    feed: Feed,
+    feed: LayerStream,
     progress: Arc<dyn Progress>,
     interrupt: &Interrupt,
-) -> Result<Option<Vec<PushOutcome>>, Incomplete> {
-    let nothing = |error| Incomplete::nothing(&config.destinations, error);
+) -> Result<Option<Vec<PushOutcome>>, PartialPush> {
+    let nothing = |error| PartialPush::nothing(&config.destinations, error);
     // What is on its way stays in the store, whatever becomes of its image.
     let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
     let clients = Clients { config: &config, interrupt, progress: &progress };
     let groups = groups_of(&config.destinations).map_err(nothing)?;
     let registries = clients.registries(&groups).map_err(nothing)?;
-    let Feed { blobs, image } = feed;
+    let LayerStream { blobs, image } = feed;
     let ahead = Box::pin(send(&clients, &groups, &registries, store, blobs)).await;
     if groups.iter().all(|group| matches!(ahead.get(&group[0].reference.name()), Some(Err(_)))) {
         return Err(all_failed(&groups, ahead));
@@ -60,12 +60,12 @@ pub async fn push_ahead(
     Box::pin(everywhere(&clients, registries, store, ahead)).await.map(Some)
 }
 
-fn all_failed(groups: &[Group<'_>], mut ahead: BTreeMap<String, Result<Ahead, PushError>>) -> Incomplete {
+fn all_failed(groups: &[Group<'_>], mut ahead: BTreeMap<String, Result<UploadedBlobs, PushError>>) -> PartialPush {
     let undone = groups.iter().filter_map(|group| match ahead.remove(&group[0].reference.name()) {
-        Some(Err(error)) => Some(Undone::new(references(group), error)),
+        Some(Err(error)) => Some(FailedDestination::new(references(group), error)),
         _ => None,
     });
-    Incomplete { done: Vec::new(), failed: undone.collect() }
+    PartialPush { done: Vec::new(), failed: undone.collect() }
 }
 
 /// Brings each blob to each repository; the answers, or what failed first, by name of the repository. Nothing more is
@@ -76,27 +76,27 @@ async fn send(
     registries: &Registries<'_>,
     store: &ImageStore,
     blobs: mpsc::UnboundedReceiver<Descriptor>,
-) -> BTreeMap<String, Result<Ahead, PushError>> {
+) -> BTreeMap<String, Result<UploadedBlobs, PushError>> {
     let given_up: Vec<AtomicBool> = groups.iter().map(|_| AtomicBool::new(false)).collect();
     let is_given_up = |at: usize| given_up[at].load(Ordering::Relaxed);
     let is_over = || (0..groups.len()).all(is_given_up);
     let unless_over = |_: &_| std::future::ready(!is_over());
     let blobs = stream::unfold(blobs, async |mut blobs| blobs.recv().await.map(|blob| (blob, blobs)));
-    let bring_everywhere = |blob: Descriptor| {
+    let upload_everywhere = |blob: Descriptor| {
         Box::pin(async move {
             let mut results = Vec::new();
             for (at, group) in groups.iter().enumerate().filter(|(at, _)| !is_given_up(*at)) {
-                results.push((at, bring_to(clients, group, registries, store, &blob).await));
+                results.push((at, upload_to(clients, group, registries, store, &blob).await));
             }
             results
         })
     };
-    let work = blobs.take_while(unless_over).map(bring_everywhere);
+    let work = blobs.take_while(unless_over).map(upload_everywhere);
     let mut running = pin!(work.buffer_unordered(clients.config.jobs.max(1)));
-    let mut ahead: BTreeMap<String, Result<Ahead, PushError>> = BTreeMap::new();
+    let mut ahead: BTreeMap<String, Result<UploadedBlobs, PushError>> = BTreeMap::new();
     while let Some(results) = running.next().await {
         for (at, result) in results {
-            let known = ahead.entry(groups[at][0].reference.name()).or_insert_with(|| Ok(Ahead::new()));
+            let known = ahead.entry(groups[at][0].reference.name()).or_insert_with(|| Ok(UploadedBlobs::new()));
             match (result, &mut *known) {
                 (Ok(outcome), Ok(known)) => drop(known.insert(outcome.digest, outcome)),
                 // What the stop does to the others is not what went wrong.
@@ -117,7 +117,7 @@ async fn send(
     ahead
 }
 
-async fn bring_to(
+async fn upload_to(
     clients: &Clients<'_>,
     group: &Group<'_>,
     registries: &Registries<'_>,
@@ -126,15 +126,15 @@ async fn bring_to(
 ) -> Result<BlobOutcome, PushError> {
     let reference = &group[0].reference;
     let registry = client_of(registries, group);
-    let courier = Courier { registry, repository: reference.repository(), store, progress: clients.progress };
-    bring(&courier, blob).await.map_err(|error| match error {
-        RegistryError::Source { digest, source } => courier.unreadable(digest, source),
+    let uploader = BlobUploader { registry, repository: reference.repository(), store, progress: clients.progress };
+    upload(&uploader, blob).await.map_err(|error| match error {
+        RegistryError::Source { digest, source } => uploader.unreadable(digest, source),
         error => failure(reference, error),
     })
 }
 
-async fn bring(courier: &Courier<'_>, blob: &Descriptor) -> Result<BlobOutcome, RegistryError> {
-    let there = courier.registry.head_blob(courier.repository, blob.digest).await? == Some(blob.size);
+async fn upload(uploader: &BlobUploader<'_>, blob: &Descriptor) -> Result<BlobOutcome, RegistryError> {
+    let there = uploader.registry.head_blob(uploader.repository, blob.digest).await? == Some(blob.size);
     let step = if there { BlobStep::Skip } else { BlobStep::Upload };
-    courier.bring(blob, &blob.digest.short(), &step).await
+    uploader.upload(blob, &blob.digest.short(), &step).await
 }

@@ -44,7 +44,7 @@ impl Run<'_> {
     }
 
     /// Tells what the push of `tag` did to its lower-case form.
-    pub(super) async fn tell_case(&self, tag: &str, lower: LowerCase, pushed: Digest) -> Result<(), RegistryError> {
+    pub(super) async fn report_case(&self, tag: &str, lower: LowerCase, pushed: Digest) -> Result<(), RegistryError> {
         let LowerCase { tag: lower, before } = lower;
         match folding(before, self.digest_of(&lower).await?, pushed) {
             Folding::Apart => {}

@@ -112,7 +112,7 @@ pub fn install(
         let mut steps = Vec::new();
         for (path, body) in files(to, *reader, store, host, certificates) {
             let content = marked(&body);
-            let step = match look(&path)? {
+            let step = match examine(&path)? {
                 Found::Nothing => Change::Write(path),
                 Found::File(there) if there == content => Change::Keep(path),
                 Found::File(there) if recognised(&there) => Change::Write(path),
@@ -162,7 +162,7 @@ pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Resul
         let store = if *reader == Reader::System { Some(system_store(&to.root)?) } else { None };
         let mut removed = false;
         for path in candidates(to, *reader, store, host) {
-            match look(&path)? {
+            match examine(&path)? {
                 Found::Nothing => {}
                 Found::File(content) if recognised(&content) => {
                     if !to.dry_run {
@@ -279,7 +279,7 @@ enum Found {
     Other,
 }
 
-fn look(path: &Path) -> Result<Found, InstallError> {
+fn examine(path: &Path) -> Result<Found, InstallError> {
     let failed = |source| InstallError::Io { action: "read", path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),

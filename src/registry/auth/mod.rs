@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::error::{AskedScheme, LedBy, RegistryError, Violation};
 use super::http::body::Payload;
-use super::http::error_response::Refusal;
+use super::http::error_response::ErrorResponse;
 use super::http::origin::{self, Misdirection, Origin};
 use super::http::{Call, Reply, Transport};
 use crate::credentials::{Credential, Secret};
@@ -191,7 +191,7 @@ impl Authenticator {
         scope: &str,
         base: &Uri,
         headers: &HeaderMap,
-        refusal: &Refusal,
+        refusal: &ErrorResponse,
     ) -> Result<AuthDecision, Violation> {
         let challenges = challenges(headers);
         let names_missing_right = refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]))
@@ -326,13 +326,13 @@ impl Authenticator {
 
 /// The error a refusing answer stands for, its body read.
 pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryError {
-    RegistryError::refused(reply.facts(), refusal(reply).await, credentials)
+    RegistryError::refused(reply.facts(), error_response(reply).await, credentials)
 }
 
 /// What a refusing answer says.
-pub(super) async fn refusal(reply: &mut Reply) -> Refusal {
+pub(super) async fn error_response(reply: &mut Reply) -> ErrorResponse {
     let body = reply.beginning().await;
-    Refusal::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())
+    ErrorResponse::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {
@@ -379,7 +379,8 @@ mod tests {
         body: &str,
     ) -> AuthDecision {
         let headers = headers(challenges);
-        let refusal = Refusal::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+        let refusal =
+            ErrorResponse::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
         auth.decide(sent, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
     }
 

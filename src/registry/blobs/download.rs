@@ -15,7 +15,7 @@ use crate::image::{Descriptor, Digest, Hasher};
 use crate::registry::error::RequestFacts;
 use crate::registry::http::Reply;
 use crate::registry::http::encoding::{Decoder, Encoding};
-use crate::registry::retry::classification::{Operation, Reaction};
+use crate::registry::retry::classification::{Operation, Recovery};
 use crate::registry::retry::policy::Budget;
 use crate::registry::{Access, NetworkFault, Registry, RegistryError, Violation, empty};
 
@@ -107,7 +107,7 @@ impl Registry {
         let mut download = self.resume_blob(repository, blob, Hasher::default())?;
         while download.body.is_none() {
             if let Err(error) = download.open().await {
-                download.again(error).await?;
+                download.retry(error).await?;
             }
         }
         Ok(download)
@@ -130,7 +130,7 @@ impl Registry {
             key: blob.digest.to_string(),
             hasher: prefix,
             body: None,
-            budget: Budget::new(self.persistence.retry),
+            budget: Budget::new(self.retry_context.retry),
             furthest: offset,
             pieced: offset > 0,
             restarted: false,
@@ -167,7 +167,7 @@ impl BlobDownload<'_> {
                 self.hasher = Hasher::default();
                 return Ok(Some(Piece::Restart));
             }
-            self.again(error).await?;
+            self.retry(error).await?;
         }
     }
 
@@ -183,8 +183,8 @@ impl BlobDownload<'_> {
     }
 
     /// Waits before the next request, or answers the error where there is none.
-    async fn again(&mut self, error: RegistryError) -> Result<(), RegistryError> {
-        let passes = self.registry.reaction(Operation::Ask, &error) == Reaction::Again;
+    async fn retry(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        let passes = self.registry.recovery(Operation::Ask, &error) == Recovery::Retry;
         if passes && self.registry.pause(&mut self.budget, Some(&self.key), &error).await? {
             return Ok(());
         }
@@ -286,7 +286,9 @@ fn is_doubtful(error: &RegistryError) -> bool {
         RegistryError::Protocol { violation, .. } => {
             matches!(violation, Violation::TooLong(_) | Violation::Size { .. } | Violation::Header("Content-Range"))
         }
-        error => error.refusal().is_some_and(|refused| refused.refusal.status == StatusCode::RANGE_NOT_SATISFIABLE),
+        error => {
+            error.error_response().is_some_and(|refused| refused.response.status == StatusCode::RANGE_NOT_SATISFIABLE)
+        }
     }
 }
 

@@ -28,7 +28,7 @@ struct File {
 
 /// The places of one registry: those of earlier runs, once somebody asks, and those of this one.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Places {
+pub(in crate::registry) struct BlobInfoCache {
     path: Option<PathBuf>,
     host: String,
     earlier: Option<Vec<Place>>,
@@ -37,7 +37,7 @@ pub(in crate::registry) struct Places {
     gone: Vec<Place>,
 }
 
-impl Places {
+impl BlobInfoCache {
     pub(in crate::registry) fn new(state: Option<&Path>, host: &str) -> Self {
         let path = state.map(|state| state.join("cache/places").join(format!("{}.json", file_name(host))));
         Self { path, host: host.to_owned(), ..Self::default() }
@@ -106,7 +106,7 @@ mod tests {
     fn what_one_run_saw_the_next_one_knows() {
         let state = tempfile::tempdir().expect("a directory");
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let open = |host| Places::new(Some(state.path()), host);
+        let open = |host| BlobInfoCache::new(Some(state.path()), host);
         let mut first = open("reg:5000");
         first.add("team/app", a);
         assert_eq!(first.elsewhere("team/app", a), None);
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten_and_damage_is_nothing_known() {
         let state = tempfile::tempdir().expect("a directory");
-        let open = || Places::new(Some(state.path()), "r");
+        let open = || BlobInfoCache::new(Some(state.path()), "r");
         let digest = |n: usize| Digest::of(&n.to_le_bytes());
         for half in [0..MAX_PLACES / 2 + 1, MAX_PLACES / 2 + 1..MAX_PLACES + 1] {
             let mut places = open();
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
         let state = tempfile::tempdir().expect("a directory");
-        let open = || Places::new(Some(state.path()), "r");
+        let open = || BlobInfoCache::new(Some(state.path()), "r");
         let mut places = open();
         let path = places.path.clone().expect("kept");
         fs::create_private_dir(fs::parent(&path)).expect("made");

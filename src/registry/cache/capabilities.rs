@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fs;
-use crate::registry::upload::Learned;
+use crate::registry::upload::Capabilities;
 
 /// What is older is found out again: registries and proxies are configured anew.
 const AGE: Duration = Duration::from_hours(7 * 24);
@@ -16,11 +16,11 @@ const MAX_FILE_BYTES: u64 = 16 << 10;
 
 /// The file about one registry.
 #[derive(Debug)]
-pub(in crate::registry) struct Memory {
+pub(in crate::registry) struct CapabilityCache {
     path: PathBuf,
     host: String,
     since: i64,
-    written: Learned,
+    written: Capabilities,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,10 +28,10 @@ struct File {
     host: String,
     /// Seconds since 1970.
     since: i64,
-    learned: Learned,
+    learned: Capabilities,
 }
 
-impl Memory {
+impl CapabilityCache {
     /// Reads what is known of `host` at `now`. What cannot be read is not known.
     pub(in crate::registry) fn open(state: &Path, host: &str, now: jiff::Timestamp) -> Self {
         let path = state.join("cache/registries").join(format!("{}.json", file_name(host)));
@@ -40,16 +40,16 @@ impl Memory {
             file.host == host && (0..i64::try_from(AGE.as_secs()).unwrap_or(i64::MAX)).contains(&age)
         });
         let (since, written) =
-            known.map_or_else(|| (now.as_second(), Learned::of_host(host)), |file| (file.since, file.learned));
+            known.map_or_else(|| (now.as_second(), Capabilities::of_host(host)), |file| (file.since, file.learned));
         Self { path, host: host.to_owned(), since, written }
     }
 
-    pub(in crate::registry) fn learned(&self) -> Learned {
+    pub(in crate::registry) fn capabilities(&self) -> Capabilities {
         self.written
     }
 
     /// Writes what is new. Failing to is not worth a word: it is found out again.
-    pub(in crate::registry) fn keep(&mut self, learned: &Learned) {
+    pub(in crate::registry) fn keep(&mut self, learned: &Capabilities) {
         if *learned == self.written {
             return;
         }
@@ -93,19 +93,19 @@ mod tests {
     #[test]
     fn what_was_learned_is_known_the_next_time_and_for_a_week() {
         let state = tempfile::tempdir().expect("a directory");
-        let open = |host, time: &str| Memory::open(state.path(), host, at(time));
-        let mut memory = open("reg:5000", "2030-01-01T00:00:00Z");
-        assert_eq!(memory.learned(), Learned::default());
-        let learned = Learned { single: Some(true), ..Learned::default() };
-        memory.keep(&learned);
-        assert_eq!(open("reg:5000", "2030-01-07T23:00:00Z").learned(), learned);
-        assert_eq!(open("reg_5000", "2030-01-01T00:00:00Z").learned(), Learned::default());
-        assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").learned(), Learned::default());
-        assert_eq!(open("reg:5000", "2029-12-31T00:00:00Z").learned(), Learned::default());
+        let open = |host, time: &str| CapabilityCache::open(state.path(), host, at(time));
+        let mut capability_cache = open("reg:5000", "2030-01-01T00:00:00Z");
+        assert_eq!(capability_cache.capabilities(), Capabilities::default());
+        let learned = Capabilities { single: Some(true), ..Capabilities::default() };
+        capability_cache.keep(&learned);
+        assert_eq!(open("reg:5000", "2030-01-07T23:00:00Z").capabilities(), learned);
+        assert_eq!(open("reg_5000", "2030-01-01T00:00:00Z").capabilities(), Capabilities::default());
+        assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").capabilities(), Capabilities::default());
+        assert_eq!(open("reg:5000", "2029-12-31T00:00:00Z").capabilities(), Capabilities::default());
         // Learning more does not make the rest younger.
         let mut later = open("reg:5000", "2030-01-05T00:00:00Z");
-        later.keep(&Learned { finds: true, ..learned });
-        assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").learned(), Learned::default());
+        later.keep(&Capabilities { finds: true, ..learned });
+        assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").capabilities(), Capabilities::default());
     }
 
     #[test]
@@ -115,7 +115,10 @@ mod tests {
         fs::create_private_dir(fs::parent(&path)).expect("made");
         for text in ["", "{", "[]", r#"{"host":"r","since":"x"}"#, &"[".repeat(100_000)] {
             std::fs::write(&path, text).expect("written");
-            assert_eq!(Memory::open(state.path(), "r", at("2030-01-01T00:00:00Z")).learned(), Learned::default());
+            assert_eq!(
+                CapabilityCache::open(state.path(), "r", at("2030-01-01T00:00:00Z")).capabilities(),
+                Capabilities::default()
+            );
         }
     }
 
@@ -126,15 +129,15 @@ mod tests {
         fs::create_private_dir(fs::parent(&path)).expect("made");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
         let now = at("2030-01-01T00:00:00Z");
-        let learned = Learned { single: Some(true), ..Learned::default() };
-        let mut memory = Memory::open(state.path(), "r", now);
+        let learned = Capabilities { single: Some(true), ..Capabilities::default() };
+        let mut capability_cache = CapabilityCache::open(state.path(), "r", now);
         let (done, outcome) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            memory.keep(&learned);
+            capability_cache.keep(&learned);
             done.send(())
         });
         outcome.recv_timeout(Duration::from_mins(1)).expect("nothing is waited for");
-        assert_eq!(Memory::open(state.path(), "r", now).learned(), learned);
+        assert_eq!(CapabilityCache::open(state.path(), "r", now).capabilities(), learned);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl OciFault {
 
 /// An answer that refuses.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// The status.
     pub status: StatusCode,
     /// The envelope's errors; empty when the body was none.
@@ -58,7 +58,7 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// Reads an answer. `body` is what came of it, cut at [`MAX_BODY_BYTES`].
     pub(in crate::registry) fn read(
         status: StatusCode,
@@ -112,7 +112,7 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.status.as_u16())?;
         if let Some(reason) = self.status.canonical_reason() {
@@ -247,11 +247,11 @@ mod tests {
     use super::*;
     use crate::text::MAX_TEXT_CHARACTERS;
 
-    fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Refusal {
+    fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> ErrorResponse {
         let headers =
             headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
         let now = "2030-01-01T00:00:00Z".parse().expect("a time");
-        Refusal::read(StatusCode::from_u16(status).expect("a status"), &headers.collect(), body.as_bytes(), now)
+        ErrorResponse::read(StatusCode::from_u16(status).expect("a status"), &headers.collect(), body.as_bytes(), now)
     }
 
     #[test]
@@ -433,7 +433,7 @@ mod tests {
                 }
             }
             let status = StatusCode::from_u16(status).expect("in range");
-            let _ = Refusal::read(status, &headers, &body, jiff::Timestamp::UNIX_EPOCH).to_string();
+            let _ = ErrorResponse::read(status, &headers, &body, jiff::Timestamp::UNIX_EPOCH).to_string();
         }
 
         #[test]

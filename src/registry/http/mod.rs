@@ -74,13 +74,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// By which connections a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Road {
+enum Pool {
     /// Kept ones, HTTP/2 where it is offered.
-    Kept,
+    Shared,
     /// HTTP/1.1, where the kept ones are HTTP/2.
-    Bulk,
+    Http1,
     /// A new one.
-    New,
+    Fresh,
     /// To a host that the person named for blobs, by HTTP/1.1.
     Storage,
 }
@@ -97,11 +97,11 @@ pub(super) struct Transport {
     /// Whether a server answered by HTTP/2.
     multiplexes: AtomicBool,
     /// Whether it refused to speak anything else.
-    insists: AtomicBool,
+    http2_only: AtomicBool,
     /// Whether it asked for HTTP/1.1.
     wants_http1: AtomicBool,
     /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
-    burnt: AtomicBool,
+    reused_was_closed: AtomicBool,
     tls: OriginTls,
     proxies: Arc<ProxyTable>,
     dialing: Dialing,
@@ -140,9 +140,9 @@ impl Transport {
             fresh,
             storage: None,
             multiplexes: AtomicBool::new(false),
-            insists: AtomicBool::new(false),
+            http2_only: AtomicBool::new(false),
             wants_http1: AtomicBool::new(false),
-            burnt: AtomicBool::new(false),
+            reused_was_closed: AtomicBool::new(false),
             tls,
             proxies,
             dialing,
@@ -156,7 +156,7 @@ impl Transport {
     }
 
     /// Tells `listener` of every exchange from here on.
-    pub(super) fn tell(&mut self, listener: Arc<dyn Progress>) {
+    pub(super) fn report_to(&mut self, listener: Arc<dyn Progress>) {
         let mut recorder = Recorder::default();
         recorder.set_listener(listener);
         self.recorder = Arc::new(recorder);
@@ -202,7 +202,7 @@ impl Transport {
         let open = |origin: &Origin| blob && self.is_storage(origin);
         let mut stored = false;
         for _ in 0..=MAX_REDIRECTIONS {
-            let first = if stored { Some(Road::Storage) } else { None };
+            let first = if stored { Some(Pool::Storage) } else { None };
             let reply = self.once(&call, first, bulk, interruptible).await.map_err(|error| match error {
                 RegistryError::Misled { request, source, .. } => RegistryError::Misled { request, blob, source },
                 other => other,
@@ -235,19 +235,19 @@ impl Transport {
     async fn once(
         &self,
         call: &Call,
-        first: Option<Road>,
+        first: Option<Pool>,
         bulk: bool,
         interruptible: bool,
     ) -> Result<Reply, RegistryError> {
-        let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.insists.load(Ordering::Relaxed);
-        let mut road = if apart || self.wants_http1.load(Ordering::Relaxed) { Road::Bulk } else { Road::Kept };
-        if !call.repeats() && self.burnt.swap(false, Ordering::Relaxed) {
-            road = Road::New;
+        let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.http2_only.load(Ordering::Relaxed);
+        let mut pool = if apart || self.wants_http1.load(Ordering::Relaxed) { Pool::Http1 } else { Pool::Shared };
+        if !call.repeats() && self.reused_was_closed.swap(false, Ordering::Relaxed) {
+            pool = Pool::Fresh;
         }
-        road = first.unwrap_or(road);
+        pool = first.unwrap_or(pool);
         let mut attempts = 0;
         loop {
-            let error = match self.attempt(call, road, interruptible).await {
+            let error = match self.attempt(call, pool, interruptible).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -256,25 +256,25 @@ impl Transport {
             if attempts == MAX_ROADS {
                 return Err(error);
             }
-            road = match (road, &error) {
-                (Road::Storage, RegistryError::Network { fault: NetworkFault::Stale, .. }) => Road::Storage,
-                (Road::Storage, _) => return Err(error),
-                (Road::Bulk, error) if speaks_http2_alone(error) => {
-                    self.insists.store(true, Ordering::Relaxed);
-                    Road::Kept
+            pool = match (pool, &error) {
+                (Pool::Storage, RegistryError::Network { fault: NetworkFault::Stale, .. }) => Pool::Storage,
+                (Pool::Storage, _) => return Err(error),
+                (Pool::Http1, error) if speaks_http2_alone(error) => {
+                    self.http2_only.store(true, Ordering::Relaxed);
+                    Pool::Shared
                 }
-                (Road::Kept | Road::New, RegistryError::Network { fault: NetworkFault::Http11Required, .. }) => {
+                (Pool::Shared | Pool::Fresh, RegistryError::Network { fault: NetworkFault::Http11Required, .. }) => {
                     self.wants_http1.store(true, Ordering::Relaxed);
                     if !call.repeats() {
                         return Err(error);
                     }
-                    Road::Bulk
+                    Pool::Http1
                 }
-                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Road::New,
+                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Pool::Fresh,
                 // Nothing of it was looked at, the bytes of a blob included.
-                (_, RegistryError::Network { fault: NetworkFault::Unprocessed, .. }) => Road::New,
+                (_, RegistryError::Network { fault: NetworkFault::Unprocessed, .. }) => Pool::Fresh,
                 (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
-                    self.burnt.store(true, Ordering::Relaxed);
+                    self.reused_was_closed.store(true, Ordering::Relaxed);
                     return Err(error);
                 }
                 _ => return Err(error),
@@ -282,7 +282,7 @@ impl Transport {
         }
     }
 
-    async fn attempt(&self, call: &Call, road: Road, interruptible: bool) -> Result<Reply, RegistryError> {
+    async fn attempt(&self, call: &Call, pool: Pool, interruptible: bool) -> Result<Reply, RegistryError> {
         let proxy = self.proxies.route(&call.uri)?.filter(|_| call.uri.scheme_str() == Some("http"));
         self.await_turn(interruptible).await?;
         let (body, sending) = SendBody::start(&call.payload, &self.throttle);
@@ -302,11 +302,11 @@ impl Transport {
         // Names are for the registry's logs; others have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
-        let client = match road {
-            Road::Storage => self.storage.as_ref().map_or(&self.client, |(_, client)| client),
-            Road::Kept => &self.client,
-            Road::Bulk => &self.bulk,
-            Road::New => &self.fresh,
+        let client = match pool {
+            Pool::Storage => self.storage.as_ref().map_or(&self.client, |(_, client)| client),
+            Pool::Shared => &self.client,
+            Pool::Http1 => &self.bulk,
+            Pool::Fresh => &self.fresh,
         };
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;

@@ -24,105 +24,105 @@ pub(in crate::registry) enum Operation {
 
 /// What went wrong, without its particulars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::registry) enum Fault {
+pub(in crate::registry) enum FailureClass {
     /// Name resolution, TCP or a proxy: no connection.
     Unreachable,
     /// A time limit passed.
-    Late,
+    TimedOut,
     /// The connection ended before the answer was complete.
-    Cut,
+    Disconnected,
     /// No TLS, no HTTP.
-    Misplaced,
+    WrongProtocol,
     /// An answer that says "taken" before everything was sent.
-    Early,
+    EarlyAnswer,
     /// The registry's count of bytes does not follow ours.
-    Miscounted,
+    OffsetMismatch,
     /// The digest of what arrived is not the digest it should have, by the registry's reckoning.
-    Garbled,
+    DigestMismatch,
     /// The registry does not accept how the session is used.
-    Misused,
+    SessionRejected,
     /// The registry does not do this at all.
     Unsupported,
     /// A refusal.
     Status(StatusCode),
     /// An answer against the specification, another digest.
-    Wrong,
+    Violation,
     /// Our own blob, our own settings.
-    Ours,
+    Local,
     /// Somebody asked to stop.
-    Stopped,
+    Cancelled,
 }
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::registry) enum Reaction {
+pub(in crate::registry) enum Recovery {
     /// Nothing helps.
     Fail,
     /// The same again, after a wait.
-    Again,
+    Retry,
     /// Ask the registry how far it got, after a wait.
-    Inquire,
+    QueryOffset,
     /// The same, although both are sure of different offsets: the second time means a new session.
-    Realign,
+    SyncOffset,
     /// The session is gone.
-    Gone,
+    SessionLost,
     /// A new session from the first byte.
     Restart,
     /// The same in smaller requests.
-    Shrink,
+    ShrinkRequests,
 }
 
-impl Fault {
+impl FailureClass {
     pub(in crate::registry) fn of(error: &RegistryError) -> Self {
         match error {
             RegistryError::Network { fault, .. } => match fault {
                 // The proxy will say the same again.
-                NetworkFault::Proxy { answer: Some(status), .. } if status.is_client_error() => Self::Ours,
+                NetworkFault::Proxy { answer: Some(status), .. } if status.is_client_error() => Self::Local,
                 NetworkFault::Dns
                 | NetworkFault::Refused
                 | NetworkFault::Unreachable
                 | NetworkFault::Proxy { .. }
                 | NetworkFault::Timeout { wait: Wait::Connect, .. } => Self::Unreachable,
-                NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer | Wait::Slow, .. } => Self::Late,
+                NetworkFault::Timeout { wait: Wait::Stall | Wait::Answer | Wait::Slow, .. } => Self::TimedOut,
                 NetworkFault::Reset
                 | NetworkFault::Closed
                 | NetworkFault::Stale
                 | NetworkFault::Unprocessed
                 | NetworkFault::Http2(_)
                 | NetworkFault::Http11Required
-                | NetworkFault::Other(_) => Self::Cut,
-                NetworkFault::Tls { .. } | NetworkFault::NotHttp | NetworkFault::Verbose => Self::Misplaced,
+                | NetworkFault::Other(_) => Self::Disconnected,
+                NetworkFault::Tls { .. } | NetworkFault::NotHttp | NetworkFault::Verbose => Self::WrongProtocol,
             },
             RegistryError::Protocol { violation, .. } => match violation {
-                Violation::Offset { .. } => Self::Miscounted,
-                Violation::Status(status) if status.is_success() => Self::Early,
-                _ => Self::Wrong,
+                Violation::Offset { .. } => Self::OffsetMismatch,
+                Violation::Status(status) if status.is_success() => Self::EarlyAnswer,
+                _ => Self::Violation,
             },
             RegistryError::Source { .. }
             | RegistryError::SourceDigest { .. }
             | RegistryError::Address(_)
             | RegistryError::ProxyAddress(_)
-            | RegistryError::Tls(_) => Self::Ours,
-            RegistryError::Interrupted => Self::Stopped,
+            | RegistryError::Tls(_) => Self::Local,
+            RegistryError::Interrupted => Self::Cancelled,
             RegistryError::Document { .. }
             | RegistryError::Misled { .. }
             | RegistryError::LostPort { .. }
             | RegistryError::DigestMismatch { .. }
             | RegistryError::Referrers { .. }
-            | RegistryError::Stale { .. } => Self::Wrong,
-            RegistryError::Overdue(_) => Self::Late,
+            | RegistryError::Stale { .. } => Self::Violation,
+            RegistryError::Overdue(_) => Self::TimedOut,
             RegistryError::Away { .. } => Self::Unreachable,
-            refused => refused.refusal().map_or(Self::Wrong, |refused| {
-                let says = |code: &OciErrorCode| refused.refusal.names(code);
-                let status = refused.refusal.status;
+            refused => refused.error_response().map_or(Self::Violation, |refused| {
+                let says = |code: &OciErrorCode| refused.response.names(code);
+                let status = refused.response.status;
                 match status {
                     // Bytes that do not fit now do not fit a second later, and each attempt takes up more room.
-                    _ if refused.refusal.storage_full => Self::Status(StatusCode::INSUFFICIENT_STORAGE),
-                    StatusCode::BAD_REQUEST if says(&OciErrorCode::DigestInvalid) => Self::Garbled,
+                    _ if refused.response.storage_full => Self::Status(StatusCode::INSUFFICIENT_STORAGE),
+                    StatusCode::BAD_REQUEST if says(&OciErrorCode::DigestInvalid) => Self::DigestMismatch,
                     StatusCode::BAD_REQUEST
                         if says(&OciErrorCode::BlobUploadInvalid) || says(&OciErrorCode::SizeInvalid) =>
                     {
-                        Self::Misused
+                        Self::SessionRejected
                     }
                     StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Self::Unsupported,
                     _ if says(&OciErrorCode::Unsupported) => Self::Unsupported,
@@ -135,32 +135,34 @@ impl Fault {
 
 /// What to do about `fault` during `operation`. `met` says whether the registry ever answered in this run:
 /// where nobody ever did, a wrong address is likelier than a bad moment, and is told at once.
-pub(in crate::registry) fn reaction(operation: Operation, fault: Fault, met: bool) -> Reaction {
+pub(in crate::registry) fn recovery(operation: Operation, fault: FailureClass, met: bool) -> Recovery {
     let transfer = matches!(operation, Operation::Send | Operation::Commit);
     let session = transfer || operation == Operation::Status;
-    let passing = if transfer { Reaction::Inquire } else { Reaction::Again };
+    let passing = if transfer { Recovery::QueryOffset } else { Recovery::Retry };
     match fault {
-        Fault::Unreachable | Fault::Late if !met => Reaction::Fail,
-        Fault::Unreachable | Fault::Late | Fault::Cut => passing,
-        Fault::Early if transfer => Reaction::Inquire,
-        Fault::Miscounted | Fault::Garbled | Fault::Misused if session => Reaction::Restart,
-        Fault::Unsupported if operation == Operation::Send => Reaction::Restart,
-        Fault::Early
-        | Fault::Miscounted
-        | Fault::Garbled
-        | Fault::Misused
-        | Fault::Unsupported
-        | Fault::Misplaced
-        | Fault::Wrong
-        | Fault::Ours
-        | Fault::Stopped => Reaction::Fail,
-        Fault::Status(status) => match status.as_u16() {
-            404 | 410 if session => Reaction::Gone,
-            413 if transfer => Reaction::Shrink,
-            416 if transfer => Reaction::Realign,
+        FailureClass::Unreachable | FailureClass::TimedOut if !met => Recovery::Fail,
+        FailureClass::Unreachable | FailureClass::TimedOut | FailureClass::Disconnected => passing,
+        FailureClass::EarlyAnswer if transfer => Recovery::QueryOffset,
+        FailureClass::OffsetMismatch | FailureClass::DigestMismatch | FailureClass::SessionRejected if session => {
+            Recovery::Restart
+        }
+        FailureClass::Unsupported if operation == Operation::Send => Recovery::Restart,
+        FailureClass::EarlyAnswer
+        | FailureClass::OffsetMismatch
+        | FailureClass::DigestMismatch
+        | FailureClass::SessionRejected
+        | FailureClass::Unsupported
+        | FailureClass::WrongProtocol
+        | FailureClass::Violation
+        | FailureClass::Local
+        | FailureClass::Cancelled => Recovery::Fail,
+        FailureClass::Status(status) => match status.as_u16() {
+            404 | 410 if session => Recovery::SessionLost,
+            413 if transfer => Recovery::ShrinkRequests,
+            416 if transfer => Recovery::SyncOffset,
             // 499 and 52x are proxies that lost the registry.
             408 | 425 | 429 | 499 | 500 | 502 | 503 | 504 | 520..=524 => passing,
-            _ => Reaction::Fail,
+            _ => Recovery::Fail,
         },
     }
 }
@@ -173,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::registry::error::RequestFacts;
-    use crate::registry::http::error_response::Refusal;
+    use crate::registry::http::error_response::ErrorResponse;
 
     const OPERATIONS: [Operation; 6] =
         [Operation::Ask, Operation::Open, Operation::Send, Operation::Status, Operation::Commit, Operation::Name];
@@ -181,33 +183,33 @@ mod tests {
     #[test]
     fn the_whole_table() {
         let mut faults = vec![
-            Fault::Unreachable,
-            Fault::Late,
-            Fault::Cut,
-            Fault::Misplaced,
-            Fault::Early,
-            Fault::Miscounted,
-            Fault::Garbled,
-            Fault::Misused,
-            Fault::Unsupported,
-            Fault::Wrong,
-            Fault::Ours,
-            Fault::Stopped,
+            FailureClass::Unreachable,
+            FailureClass::TimedOut,
+            FailureClass::Disconnected,
+            FailureClass::WrongProtocol,
+            FailureClass::EarlyAnswer,
+            FailureClass::OffsetMismatch,
+            FailureClass::DigestMismatch,
+            FailureClass::SessionRejected,
+            FailureClass::Unsupported,
+            FailureClass::Violation,
+            FailureClass::Local,
+            FailureClass::Cancelled,
         ];
         let statuses =
             [301, 400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 416, 425, 429, 499, 500, 502, 503, 504, 507, 522];
-        let status = |code| Fault::Status(StatusCode::from_u16(code).expect("a status"));
+        let status = |code| FailureClass::Status(StatusCode::from_u16(code).expect("a status"));
         faults.extend(statuses.map(status));
         let mut table = String::new();
         for met in [true, false] {
             let cells: Vec<String> = OPERATIONS.iter().map(|operation| format!("{operation:?}")).collect();
             let _ = writeln!(table, "{}", row(if met { "met before" } else { "never met" }, &cells));
             for fault in &faults {
-                let reactions = OPERATIONS.map(|operation| reaction(operation, *fault, met));
-                let same = OPERATIONS.map(|operation| reaction(operation, *fault, true)) == reactions;
+                let reactions = OPERATIONS.map(|operation| recovery(operation, *fault, met));
+                let same = OPERATIONS.map(|operation| recovery(operation, *fault, true)) == reactions;
                 if met || !same {
                     let name = match fault {
-                        Fault::Status(status) => status.as_str().to_owned(),
+                        FailureClass::Status(status) => status.as_str().to_owned(),
                         fault => format!("{fault:?}"),
                     };
                     let cells: Vec<String> = reactions.iter().map(|reaction| format!("{reaction:?}")).collect();
@@ -260,30 +262,30 @@ mod tests {
         cells.iter().fold(format!("{name:12}"), |line, cell| format!("{line} {cell:8}")).trim_end().to_owned()
     }
 
-    fn refused(status: u16, body: &str) -> Fault {
+    fn refused(status: u16, body: &str) -> FailureClass {
         let status = StatusCode::from_u16(status).expect("a status");
-        let refusal = Refusal::read(status, &HeaderMap::new(), body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
+        let refusal = ErrorResponse::read(status, &HeaderMap::new(), body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
         let request = RequestFacts::of(&Method::PUT, &"http://h/u".parse().expect("a URI"));
-        Fault::of(&RegistryError::refused(request, refusal, true))
+        FailureClass::of(&RegistryError::refused(request, refusal, true))
     }
 
     #[test]
     fn a_bad_request_is_told_by_its_code() {
         let coded = |code: &str| refused(400, &format!(r#"{{"errors":[{{"code":"{code}","message":""}}]}}"#));
-        assert_eq!(coded("DIGEST_INVALID"), Fault::Garbled);
-        assert_eq!(coded("BLOB_UPLOAD_INVALID"), Fault::Misused);
-        assert_eq!(coded("SIZE_INVALID"), Fault::Misused);
-        assert_eq!(coded("UNSUPPORTED"), Fault::Unsupported);
-        assert_eq!(coded("NAME_INVALID"), Fault::Status(StatusCode::BAD_REQUEST));
-        assert_eq!(refused(500, "DIGEST_INVALID"), Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
-        assert_eq!(refused(202, ""), Fault::Early);
-        assert_eq!(refused(500, "no space left on device"), Fault::Status(StatusCode::INSUFFICIENT_STORAGE));
+        assert_eq!(coded("DIGEST_INVALID"), FailureClass::DigestMismatch);
+        assert_eq!(coded("BLOB_UPLOAD_INVALID"), FailureClass::SessionRejected);
+        assert_eq!(coded("SIZE_INVALID"), FailureClass::SessionRejected);
+        assert_eq!(coded("UNSUPPORTED"), FailureClass::Unsupported);
+        assert_eq!(coded("NAME_INVALID"), FailureClass::Status(StatusCode::BAD_REQUEST));
+        assert_eq!(refused(500, "DIGEST_INVALID"), FailureClass::Status(StatusCode::INTERNAL_SERVER_ERROR));
+        assert_eq!(refused(202, ""), FailureClass::EarlyAnswer);
+        assert_eq!(refused(500, "no space left on device"), FailureClass::Status(StatusCode::INSUFFICIENT_STORAGE));
     }
 
     #[test]
     fn what_a_registry_does_not_do_is_told_by_status_or_code() {
         for status in [405, 501] {
-            assert_eq!(refused(status, ""), Fault::Unsupported);
+            assert_eq!(refused(status, ""), FailureClass::Unsupported);
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{MAX_AUTHORIZATIONS, Registry, RegistryError, empty};
 use crate::progress::{Event, Progress, Silent};
 use crate::text::tidy;
 use circuit_breaker::{GivenUp, Passage, Probe, Role};
-use classification::{Fault, Operation, Reaction, reaction};
+use classification::{FailureClass, Operation, Recovery, recovery};
 use clock::{Clock, SystemClock};
 use outage::{Absence, is_gateway_fault};
 use policy::{Budget, Outage, RetryPolicy};
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How to go on after faults.
 #[derive(Clone)]
-pub struct Persistence {
+pub struct RetryContext {
     /// When to try again.
     pub retry: RetryPolicy,
     /// The directory for what outlives the process; none, and everything is forgotten at its end.
@@ -43,7 +43,7 @@ pub struct Persistence {
     pub clock: Arc<dyn Clock>,
 }
 
-impl Default for Persistence {
+impl Default for RetryContext {
     /// Nothing is tried again, nothing is kept, nobody is told.
     fn default() -> Self {
         Self { retry: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
@@ -52,28 +52,28 @@ impl Default for Persistence {
 
 impl Registry {
     /// Does what changes nothing or nothing more the second time, again while that makes sense.
-    pub(super) async fn persist<T>(
+    pub(super) async fn retry<T>(
         &self,
         operation: Operation,
         work: impl AsyncFn() -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        self.persist_about(None, operation, work).await
+        self.retry_transfer(None, operation, work).await
     }
 
     /// The same for the transfer `key`.
-    pub(super) async fn persist_about<T>(
+    pub(super) async fn retry_transfer<T>(
         &self,
         key: Option<&str>,
         operation: Operation,
         work: impl AsyncFn() -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let mut budget = Budget::new(self.persistence.retry);
+        let mut budget = Budget::new(self.retry_context.retry);
         loop {
             let error = match work().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if self.reaction(operation, &error) != Reaction::Again
+            if self.recovery(operation, &error) != Recovery::Retry
                 || !Box::pin(self.pause(&mut budget, key, &error)).await?
             {
                 return Err(error);
@@ -82,8 +82,8 @@ impl Registry {
     }
 
     /// What to do about an error.
-    pub(super) fn reaction(&self, operation: Operation, error: &RegistryError) -> Reaction {
-        reaction(operation, Fault::of(error), self.has_met() || self.outage_limit().is_some())
+    pub(super) fn recovery(&self, operation: Operation, error: &RegistryError) -> Recovery {
+        recovery(operation, FailureClass::of(error), self.has_met() || self.outage_limit().is_some())
     }
 
     fn has_met(&self) -> bool {
@@ -92,7 +92,7 @@ impl Registry {
 
     /// How long an outage is waited for now; `None` where none is.
     fn outage_limit(&self) -> Option<Duration> {
-        self.persistence.retry.outage_limit(self.has_met())
+        self.retry_context.retry.outage_limit(self.has_met())
     }
 
     /// Waits before the next attempt and tells why; false when there is none.
@@ -151,13 +151,13 @@ impl Registry {
                 return Ok(if budget.outlast() { Next::AfterOutage } else { Next::Stop });
             }
         }
-        let now = self.persistence.clock.now();
+        let now = self.retry_context.clock.now();
         let Some(pause) = budget.spend(error.retry_after(), now, fastrand::f64()) else {
             return Ok(Next::Stop);
         };
         let cause = cause(error);
         let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
-        self.persistence.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
+        self.retry_context.progress.emit(Event::Retry { key, cause: &cause, wait, attempt, of });
         self.sleep(pause.wait).await.map(|()| Next::Again)
     }
 
@@ -167,7 +167,7 @@ impl Registry {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (attempt, of) = (count(attempt), count(MAX_AUTHORIZATIONS - 1));
         let cause = error.to_string();
-        let progress = &self.persistence.progress;
+        let progress = &self.retry_context.progress;
         progress.emit(Event::Retry { key: Some(key), cause: &cause, wait: Duration::ZERO, attempt, of });
         part.meter.set(part.start);
     }
@@ -179,7 +179,7 @@ impl Registry {
 
     /// Waits by the clock of the retries, unless an interrupt asks to stop.
     async fn sleep(&self, time: Duration) -> Result<(), RegistryError> {
-        let clock = &self.persistence.clock;
+        let clock = &self.retry_context.clock;
         let end = clock.now() + time;
         loop {
             if self.transport.is_stopped() {
@@ -212,7 +212,7 @@ impl Registry {
             Err(error) if error.is_stale() => {}
             Err(error) if Absence::of(error).is_some() => {
                 // Without further attempts every request is told what happened to it.
-                if self.persistence.retry.attempts > 0 {
+                if self.retry_context.retry.attempts > 0 {
                     self.breaker.failed();
                 }
             }
@@ -243,7 +243,7 @@ impl Registry {
 
     /// Probes the registry; while it is away, waits for it up to `limit`. Answers whether it was away.
     async fn sit_out(&self, probe: Probe<'_>, asked: Option<Duration>, limit: Duration) -> Result<bool, RegistryError> {
-        let (clock, progress) = (&self.persistence.clock, &self.persistence.progress);
+        let (clock, progress) = (&self.retry_context.clock, &self.retry_context.progress);
         let began = clock.now();
         let Some(mut why) = self.knock().await? else {
             probe.succeeded();
@@ -272,12 +272,12 @@ impl Registry {
 
     /// Probes the registry, again and again, until it answers or the attempts are used up.
     async fn seek(&self, probe: Probe<'_>, mut cause: String, mut why: Absence) -> Result<bool, RegistryError> {
-        let clock = &self.persistence.clock;
-        let mut budget = Budget::new(self.persistence.retry);
+        let clock = &self.retry_context.clock;
+        let mut budget = Budget::new(self.retry_context.retry);
         // No other task is there whose way has to be kept out of: no wait is next to nothing.
         while let Some(pause) = budget.spend(None, clock.now(), 0.5 + fastrand::f64() / 2.0) {
             let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
-            self.persistence.progress.emit(Event::Retry { key: None, cause: &cause, wait, attempt, of });
+            self.retry_context.progress.emit(Event::Retry { key: None, cause: &cause, wait, attempt, of });
             let end = clock.now() + wait;
             while probe.is_needed() && clock.now() < end {
                 self.sleep(end.saturating_duration_since(clock.now()).min(TICK)).await?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::classification::Fault;
+use super::classification::FailureClass;
 use crate::registry::error::{NetworkFault, RegistryError};
 
 /// Why a registry could not be reached.
@@ -28,11 +28,14 @@ impl Absence {
     /// particular, and fails like this as well, shows that the registry is away.
     pub(in crate::registry) fn of(error: &RegistryError) -> Option<Self> {
         if let RegistryError::Network { fault, .. } = error {
-            let passes = matches!(Fault::of(error), Fault::Unreachable | Fault::Late | Fault::Cut);
+            let passes = matches!(
+                FailureClass::of(error),
+                FailureClass::Unreachable | FailureClass::TimedOut | FailureClass::Disconnected
+            );
             return (passes && !error.is_stale()).then(|| Self::Network(fault.clone()));
         }
-        let refused = error.refusal()?;
-        Self::answered(refused.refusal.status, refused.refusal.server.as_deref())
+        let refused = error.error_response()?;
+        Self::answered(refused.response.status, refused.response.server.as_deref())
     }
 
     /// Returns the absence that an answer with `status` means, if it means one.
@@ -67,13 +70,13 @@ mod tests {
 
     use super::*;
     use crate::registry::error::{RequestFacts, Violation, Wait};
-    use crate::registry::http::error_response::Refusal;
+    use crate::registry::http::error_response::ErrorResponse;
 
     fn request() -> RequestFacts {
         RequestFacts::of(&Method::PATCH, &"http://h/u".parse().expect("a URI"))
     }
 
-    fn told(error: &RegistryError) -> Option<String> {
+    fn described(error: &RegistryError) -> Option<String> {
         Absence::of(error).map(|absence| absence.to_string())
     }
 
@@ -98,9 +101,9 @@ mod tests {
         ] {
             let headers = HeaderMap::from_iter([(SERVER, HeaderValue::from_static(server))]);
             let code = StatusCode::from_u16(status).expect("a status");
-            let refusal = Refusal::read(code, &headers, b"<html>", jiff::Timestamp::UNIX_EPOCH);
+            let refusal = ErrorResponse::read(code, &headers, b"<html>", jiff::Timestamp::UNIX_EPOCH);
             let error = RegistryError::refused(request(), refusal, true);
-            assert_eq!(told(&error).as_deref(), expected, "{status}");
+            assert_eq!(described(&error).as_deref(), expected, "{status}");
         }
     }
 
@@ -125,10 +128,10 @@ mod tests {
         ] {
             let text = fault.to_string();
             let error = RegistryError::Network { request: request(), fault, source: None };
-            assert_eq!(told(&error), expected.then_some(text), "{error:?}");
+            assert_eq!(described(&error), expected.then_some(text), "{error:?}");
         }
-        assert_eq!(told(&RegistryError::Interrupted), None);
+        assert_eq!(described(&RegistryError::Interrupted), None);
         let violation = Violation::NoLocation;
-        assert_eq!(told(&RegistryError::Protocol { request: request(), violation }), None);
+        assert_eq!(described(&RegistryError::Protocol { request: request(), violation }), None);
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::registry) struct Commit<'a> {
 }
 
 impl Commits {
-    /// Waits for its turn; `alone` for one in which no other commit is under way.
+    /// Waits for its permit; `alone` for one in which no other commit is under way.
     pub(in crate::registry) async fn enter(&self, alone: bool) -> Commit<'_> {
         let (shared, alone) =
             if alone { (None, Some(self.order.write().await)) } else { (Some(self.order.read().await), None) };

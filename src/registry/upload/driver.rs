@@ -7,13 +7,13 @@ use super::content_check::ContentCheck;
 use super::journal::Entry;
 use super::open::Begun;
 use super::range::Count;
-use super::recovery::{Attempts, Mishap};
-use super::request_sizing::{Learned, Pace, Sent};
+use super::recovery::{Attempts, UploadFailure};
+use super::request_sizing::{Capabilities, RequestSizing, Sent};
 use super::session::{Step, UploadSession};
 use crate::image::Descriptor;
 use crate::registry::error::RegistryError;
 use crate::registry::http::body::BlobSource;
-use crate::registry::retry::classification::{Fault, Operation};
+use crate::registry::retry::classification::{FailureClass, Operation};
 use crate::registry::{Meter, Registry};
 
 /// Bytes that a commit may have to send and still be waited for by others.
@@ -69,8 +69,8 @@ impl Registry {
         source: Arc<dyn BlobSource>,
         meter: &Meter,
     ) -> Result<Uploaded, RegistryError> {
-        let turn = self.flights.enter(blob.digest).await;
-        if turn.waited && self.head_blob(repository, blob.digest).await? == Some(blob.size) {
+        let permit = self.uploads_in_flight.enter(blob.digest).await;
+        if permit.waited && self.head_blob(repository, blob.digest).await? == Some(blob.size) {
             return Ok(Uploaded::Exists);
         }
         let hasher = ContentCheck::new(source.is_verified());
@@ -80,7 +80,7 @@ impl Registry {
             source,
             meter,
             hasher,
-            attempts: Attempts::new(self.persistence.retry, blob.size),
+            attempts: Attempts::new(self.retry_context.retry, blob.size),
             entry: self.entry(repository, blob),
             starts: 0,
             misled: false,
@@ -88,15 +88,15 @@ impl Registry {
             crowded: false,
             between: 0,
         };
-        let uploaded = Box::pin(self.bring(&mut upload)).await?;
+        let uploaded = Box::pin(self.transfer(&mut upload)).await?;
         if let Some(entry) = &mut upload.entry {
             entry.forget();
         }
-        self.places().add(repository, blob.digest);
+        self.blob_info().add(repository, blob.digest);
         Ok(uploaded)
     }
 
-    async fn bring(&self, upload: &mut Upload<'_>) -> Result<Uploaded, RegistryError> {
+    async fn transfer(&self, upload: &mut Upload<'_>) -> Result<Uploaded, RegistryError> {
         let mut session = match self.remembered(upload) {
             Some(session) => session,
             None => match self.begin(upload).await? {
@@ -106,7 +106,7 @@ impl Registry {
         };
         self.note(&session, upload);
         loop {
-            let step = session.step(self.pace(|pace| pace.requests(upload.blob.size)));
+            let step = session.step(self.sizing(|sizing| sizing.requests(upload.blob.size)));
             if step == Step::Done {
                 return Ok(Uploaded::Sent { resumed: upload.resumed });
             }
@@ -141,9 +141,14 @@ impl Registry {
         }
     }
 
-    async fn perform(&self, step: Step, session: &mut UploadSession, upload: &mut Upload<'_>) -> Result<(), Mishap> {
+    async fn perform(
+        &self,
+        step: Step,
+        session: &mut UploadSession,
+        upload: &mut Upload<'_>,
+    ) -> Result<(), UploadFailure> {
         let began = Instant::now();
-        let failed = |operation| move |error| Mishap { operation, error, began };
+        let failed = |operation| move |error| UploadFailure { operation, error, began };
         match step {
             Step::Send { location, start, end } => {
                 self.hash_up_to(start, upload).await.map_err(failed(Operation::Send))?;
@@ -158,22 +163,22 @@ impl Registry {
             Step::Commit { location, start } => {
                 self.hash_up_to(start, upload).await.map_err(failed(Operation::Commit))?;
                 // A long transfer is nothing to wait for.
-                let alone = self.learned().serial && upload.blob.size - start <= QUICK;
-                let turn = self.commits.enter(alone).await;
+                let alone = self.capabilities().serial && upload.blob.size - start <= QUICK;
+                let permit = self.commits.enter(alone).await;
                 let result = self.commit(&location, start, upload).await;
-                upload.crowded |= turn.was_shared() && result.as_ref().is_err_and(is_overload);
-                drop(turn);
+                upload.crowded |= permit.was_shared() && result.as_ref().is_err_and(is_overload);
+                drop(permit);
                 result.map_err(failed(Operation::Commit))?;
                 if upload.crowded {
                     // Too much beside others, and possible again.
-                    self.learn(|pace| pace.learned_mut().serial = true);
+                    self.learn(|sizing| sizing.capabilities_mut().serial = true);
                 }
                 self.arrived(Sent::Rest(upload.blob.size - start), began, upload);
                 let _ = session.accepted(None, Count::Unsaid);
             }
             Step::Inquire { location } => {
                 let answer = self.status(upload.repository, &location).await.map_err(failed(Operation::Status))?;
-                self.told(session, upload, answer);
+                self.report(session, upload, answer);
                 let offset = session.offset().unwrap_or(0);
                 upload.resume_at(offset);
                 upload.attempts.got_to(offset);
@@ -190,26 +195,26 @@ impl Registry {
     fn arrived(&self, sent: Sent, began: Instant, upload: &mut Upload<'_>) {
         let (Sent::Chunk(bytes) | Sent::Rest(bytes)) = sent;
         upload.between += bytes;
-        self.learn(|pace| pace.arrived(sent, began.elapsed()));
+        self.learn(|sizing| sizing.arrived(sent, began.elapsed()));
     }
 
     /// What is known of the registry.
-    pub(super) fn learned(&self) -> Learned {
-        self.pace(|pace| *pace.learned())
+    pub(super) fn capabilities(&self) -> Capabilities {
+        self.sizing(|sizing| *sizing.capabilities())
     }
 
-    pub(super) fn pace<T>(&self, look: impl FnOnce(&Pace) -> T) -> T {
-        look(&self.pace.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn sizing<T>(&self, look: impl FnOnce(&RequestSizing) -> T) -> T {
+        look(&self.sizing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes in what the registry showed, and keeps it.
-    pub(super) fn learn<T>(&self, take: impl FnOnce(&mut Pace) -> T) -> T {
+    pub(super) fn learn<T>(&self, take: impl FnOnce(&mut RequestSizing) -> T) -> T {
         let (value, learned) = {
-            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            (take(&mut pace), *pace.learned())
+            let mut sizing = self.sizing.lock().unwrap_or_else(PoisonError::into_inner);
+            (take(&mut sizing), *sizing.capabilities())
         };
-        if let Some(memory) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            memory.keep(&learned);
+        if let Some(capability_cache) = self.capability_cache.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            capability_cache.keep(&learned);
         }
         value
     }
@@ -233,9 +238,9 @@ impl Upload<'_> {
 
 /// Whether too much at the same time may be the reason.
 fn is_overload(error: &RegistryError) -> bool {
-    match Fault::of(error) {
-        Fault::Late => true,
-        Fault::Status(status) => matches!(status.as_u16(), 500 | 502 | 503 | 504),
+    match FailureClass::of(error) {
+        FailureClass::TimedOut => true,
+        FailureClass::Status(status) => matches!(status.as_u16(), 500 | 502 | 503 | 504),
         _ => false,
     }
 }

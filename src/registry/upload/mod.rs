@@ -16,4 +16,4 @@ mod transfer;
 
 pub use driver::Uploaded;
 pub use request_sizing::Limits;
-pub(super) use request_sizing::{Learned, Pace};
+pub(super) use request_sizing::{Capabilities, RequestSizing};

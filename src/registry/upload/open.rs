@@ -32,7 +32,7 @@ pub(super) enum Begun {
 impl Registry {
     /// Asks for a session, or for the blob to be taken without one.
     pub(super) async fn begin(&self, upload: &mut Upload<'_>) -> Result<Begun, RegistryError> {
-        let largest = match self.learned().single {
+        let largest = match self.capabilities().single {
             Some(true) => SINGLE,
             Some(false) => 0,
             None => FIRST_SINGLE,
@@ -41,8 +41,8 @@ impl Registry {
         upload.starts += 1;
         let at_once = first
             && upload.blob.size <= largest
-            && (self.learned().single.is_some() || !self.probed.swap(true, Ordering::Relaxed));
-        let mounting = first && !at_once && self.learned().mounts != Some(false);
+            && (self.capabilities().single.is_some() || !self.probed.swap(true, Ordering::Relaxed));
+        let mounting = first && !at_once && self.capabilities().mounts != Some(false);
         let begun = match (at_once, mounting) {
             (true, _) => self.at_once(upload).await?,
             (_, true) => self.mount(upload).await?,
@@ -54,8 +54,8 @@ impl Registry {
         let opened = self.open_session(upload.repository, upload.blob.size).await?;
         // The plain question is understood: it was the other one that was not.
         match (upload.misled, at_once, mounting) {
-            (false, true, _) => self.learn(|pace| pace.learned_mut().single = Some(false)),
-            (false, false, true) => self.learn(|pace| pace.learned_mut().mounts = Some(false)),
+            (false, true, _) => self.learn(|sizing| sizing.capabilities_mut().single = Some(false)),
+            (false, false, true) => self.learn(|sizing| sizing.capabilities_mut().mounts = Some(false)),
             _ => {}
         }
         Ok(opened.map_or(Begun::Done(Uploaded::Exists), Begun::Session))
@@ -76,13 +76,13 @@ impl Registry {
                 _ => Err(self.refused(&mut reply).await),
             }
         };
-        self.persist(Operation::Open, post).await
+        self.retry(Operation::Open, post).await
     }
 
     async fn opened(&self, reply: Reply, size: u64) -> Result<UploadSession, RegistryError> {
         let location = reply.location(&self.own)?;
         if let Some(least) = number(&reply.headers, "oci-chunk-min-length") {
-            self.learn(|pace| pace.at_least(least));
+            self.learn(|sizing| sizing.at_least(least));
         }
         reply.discard().await;
         Ok(UploadSession::opened(location, size))
@@ -101,7 +101,7 @@ impl Registry {
             let call = Call { method: Method::POST, uri: uri.clone(), headers: octets(), payload };
             self.attempted(self.call(Access::Push, upload.repository, call).await?).await
         };
-        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await.flatten() {
+        let reply = match self.retry_transfer(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
             // What the registry says to the other way is the better explanation.
             Err(error) if is_misunderstood(&error) => return Ok(None),
@@ -113,7 +113,7 @@ impl Registry {
             Err(error) => return Err(error),
         };
         let taken = reply.status != StatusCode::ACCEPTED;
-        self.learn(|pace| pace.learned_mut().single = Some(taken));
+        self.learn(|sizing| sizing.capabilities_mut().single = Some(taken));
         if !taken {
             return self.opened(reply, upload.blob.size).await.map(|session| Some(Begun::Session(session)));
         }
@@ -128,7 +128,7 @@ impl Registry {
     async fn mount(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
         let digest = upload.blob.digest;
         // A registry that looks by itself looks everywhere.
-        let from = if self.learned().finds { None } else { self.places().elsewhere(upload.repository, digest) };
+        let from = if self.capabilities().finds { None } else { self.blob_info().elsewhere(upload.repository, digest) };
         let text = digest.to_string();
         let mut query = vec![("mount", text.as_str())];
         let mut scope = scope(Access::Push, upload.repository);
@@ -138,7 +138,7 @@ impl Registry {
         }
         let uri = self.uploads(upload.repository, &query)?;
         let post = async || self.attempted(self.call_within(&scope, empty(Method::POST, uri.clone())).await?).await;
-        let reply = match self.persist_about(upload.meter.key(), Operation::Open, post).await.flatten() {
+        let reply = match self.retry_transfer(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
             Err(error) if is_misunderstood(&error) => return Ok(None),
             // A bad moment, perhaps: nothing is learned from it.
@@ -147,16 +147,16 @@ impl Registry {
                 return Ok(None);
             }
             // Not permitted to look there.
-            Err(error) if from.is_some() && error.refusal().is_some() => {
+            Err(error) if from.is_some() && error.error_response().is_some() => {
                 upload.misled = true;
-                self.places().remove(from.as_deref().unwrap_or_default(), digest);
+                self.blob_info().remove(from.as_deref().unwrap_or_default(), digest);
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
         if reply.status != StatusCode::CREATED {
             if let Some(from) = from {
-                self.places().remove(&from, digest);
+                self.blob_info().remove(&from, digest);
             }
             return self.opened(reply, upload.blob.size).await.map(|session| Some(Begun::Session(session)));
         }
@@ -168,7 +168,7 @@ impl Registry {
             return Ok(None);
         }
         if from.is_none() {
-            self.learn(|pace| pace.learned_mut().finds = true);
+            self.learn(|sizing| sizing.capabilities_mut().finds = true);
         }
         Ok(Some(Begun::Done(Uploaded::Mounted)))
     }
@@ -195,13 +195,13 @@ impl Registry {
 
 /// Whether something failed inside of the registry.
 fn is_internal(error: &RegistryError) -> bool {
-    error.refusal().is_some_and(|refused| refused.refusal.status == StatusCode::INTERNAL_SERVER_ERROR)
+    error.error_response().is_some_and(|refused| refused.response.status == StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Whether a refusal may be about the form of the question alone.
 fn is_misunderstood(error: &RegistryError) -> bool {
-    let Some(refused) = error.refusal() else { return false };
+    let Some(refused) = error.error_response() else { return false };
     let about_form = |code: &OciErrorCode| matches!(code, OciErrorCode::Unsupported | OciErrorCode::Other(_));
-    matches!(refused.refusal.status.as_u16(), 400 | 405 | 411 | 415 | 422 | 501)
-        && refused.refusal.errors.iter().all(|error| about_form(&error.code))
+    matches!(refused.response.status.as_u16(), 400 | 405 | 411 | 415 | 422 | 501)
+        && refused.response.errors.iter().all(|error| about_form(&error.code))
 }

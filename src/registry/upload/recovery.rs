@@ -13,12 +13,12 @@ use ::http::{Method, StatusCode};
 use super::driver::Upload;
 use super::journal::Entry;
 use super::range::Count;
-use super::request_sizing::Pace;
+use super::request_sizing::RequestSizing;
 use super::session::UploadSession;
 use crate::progress::Event;
 use crate::registry::error::{Refused, RegistryError, Violation};
 use crate::registry::retry::Next;
-use crate::registry::retry::classification::{Fault, Operation, Reaction};
+use crate::registry::retry::classification::{FailureClass, Operation, Recovery};
 use crate::registry::retry::policy::{Budget, RetryPolicy};
 use crate::registry::{Registry, Uri};
 
@@ -30,7 +30,7 @@ const ADJUSTING: Duration = Duration::from_hours(1);
 const MOST_GIVEN_UP: u64 = 6;
 
 /// An error and what it happened to.
-pub(super) struct Mishap {
+pub(super) struct UploadFailure {
     pub(super) operation: Operation,
     pub(super) error: RegistryError,
     pub(super) began: Instant,
@@ -40,7 +40,7 @@ pub(super) struct Mishap {
 struct Cause {
     error: RegistryError,
     /// Whether it was told and counted.
-    paid: bool,
+    already_counted: bool,
 }
 
 /// What an upload may still try.
@@ -106,72 +106,74 @@ impl Registry {
     /// Decides how to go on, waits if there is something to wait for, and brings the session there.
     pub(super) async fn react(
         &self,
-        Mishap { operation, error, began }: Mishap,
+        UploadFailure { operation, error, began }: UploadFailure,
         session: &mut UploadSession,
         upload: &mut Upload<'_>,
     ) -> Result<(), RegistryError> {
         let in_flight = session.in_flight();
         let mut torn = None;
-        match self.reaction(operation, &error) {
+        match self.recovery(operation, &error) {
             // Not every registry tells how far it is; our own count has to do.
-            Reaction::Fail if operation == Operation::Status && is_unknown(&error) => {
-                self.told(session, upload, (None, Count::Unsaid));
+            Recovery::Fail if operation == Operation::Status && is_unknown(&error) => {
+                self.report(session, upload, (None, Count::Unsaid));
                 return Ok(());
             }
-            Reaction::Fail => return Err(error),
-            Reaction::Shrink => {
-                if !self.learn(|pace| pace.too_large(in_flight)) {
+            Recovery::Fail => return Err(error),
+            Recovery::ShrinkRequests => {
+                if !self.learn(|sizing| sizing.too_large(in_flight)) {
                     return Err(error);
                 }
                 session.too_large();
                 return self.adjust(upload, error).await.map(drop);
             }
-            Reaction::Realign if operation == Operation::Send && session.offset() == Some(0) => {
+            Recovery::SyncOffset if operation == Operation::Send && session.offset() == Some(0) => {
                 // It begins where it should: what is wrong is its size.
-                if !self.learn(|pace| pace.chunk_too_large(in_flight)) {
+                if !self.learn(|sizing| sizing.chunk_too_large(in_flight)) {
                     return Err(error);
                 }
                 session.too_large();
                 return self.adjust(upload, error).await.map(drop);
             }
-            Reaction::Realign => {
+            Recovery::SyncOffset => {
                 session.misaligned();
                 // A registry may still have been taking in what was on the way when it was asked: ask at once.
                 if !session.is_over() && !std::mem::replace(&mut upload.attempts.realigned, true) {
                     return self.adjust(upload, error).await.map(drop);
                 }
             }
-            Reaction::Inquire => {
+            Recovery::QueryOffset => {
                 let sent = upload.meter.position().saturating_sub(session.offset().unwrap_or(0)).min(in_flight);
-                if in_flight > 0 && !matches!(Fault::of(&error), Fault::Status(status) if status.as_u16() < 500) {
+                if in_flight > 0
+                    && !matches!(FailureClass::of(&error), FailureClass::Status(status) if status.as_u16() < 500)
+                {
                     torn = Some((sent, began.elapsed()));
                 }
-                let status = error.refusal().map(|refused| refused.refusal.status);
+                let status = error.error_response().map(|refused| refused.response.status);
                 upload.attempts.torn |= status.is_none_or(|status| status.as_u16() != 500);
                 session.unanswered(status);
             }
-            Reaction::Gone => session.gone(),
-            Reaction::Restart => {
+            Recovery::SessionLost => session.gone(),
+            Recovery::Restart => {
                 session.spoiled();
-                let chunks = matches!(Fault::of(&error), Fault::Unsupported)
+                let chunks = matches!(FailureClass::of(&error), FailureClass::Unsupported)
                     || matches!(&error, RegistryError::Protocol { violation: Violation::Offset { .. }, .. });
                 if chunks {
-                    self.learn(Pace::not_put_together);
+                    self.learn(RequestSizing::not_put_together);
                 }
-                if chunks && self.pace(|pace| pace.requests(upload.blob.size)).chunk.is_none() {
+                if chunks && self.sizing(|sizing| sizing.requests(upload.blob.size)).chunk.is_none() {
                     let error = self.adjust(upload, error).await?;
-                    upload.attempts.cause = Some(Cause { error, paid: true });
+                    upload.attempts.cause = Some(Cause { error, already_counted: true });
                     return Ok(());
                 }
             }
-            Reaction::Again => {}
+            Recovery::Retry => {}
         }
         let asked = matches!(operation, Operation::Status | Operation::Ask);
         if session.is_over() || session.has_vanished() {
             self.broke(torn, upload);
             // Where a question found it out, what led to the question was paid for.
             if !asked || upload.attempts.cause.is_none() {
-                upload.attempts.cause = Some(Cause { error, paid: false });
+                upload.attempts.cause = Some(Cause { error, already_counted: false });
             }
             return Ok(());
         }
@@ -191,7 +193,7 @@ impl Registry {
             return Err(error);
         }
         // A connection that was kept too long explains nothing.
-        upload.attempts.cause = Some(Cause { error, paid: true }).filter(|cause| !cause.error.is_stale());
+        upload.attempts.cause = Some(Cause { error, already_counted: true }).filter(|cause| !cause.error.is_stale());
         Ok(())
     }
 
@@ -199,7 +201,7 @@ impl Registry {
     fn broke(&self, torn: Option<(u64, Duration)>, upload: &mut Upload<'_>) {
         let Some((sent, time)) = torn else { return };
         let between = std::mem::take(&mut upload.between) + sent;
-        self.learn(|pace| pace.broke(sent, time, between));
+        self.learn(|sizing| sizing.broke(sent, time, between));
     }
 
     /// Tells why the next request is made otherwise.
@@ -210,14 +212,14 @@ impl Registry {
     }
 
     /// Takes in the registry's answer to how much it has.
-    pub(super) fn told(
+    pub(super) fn report(
         &self,
         session: &mut UploadSession,
         upload: &mut Upload<'_>,
         (location, count): (Option<Uri>, Count),
     ) {
         if let Some(bytes) = session.answered(location, count)
-            && self.learn(|pace| pace.chunk_too_large(bytes))
+            && self.learn(|sizing| sizing.chunk_too_large(bytes))
         {
             session.begins_right();
             upload.attempts.realigned = false;
@@ -236,12 +238,12 @@ impl Registry {
             // An earlier run's: the registry has removed it meanwhile, as all registries do.
             attempts.cause = None;
             if let Some(key) = key {
-                self.persistence.progress.emit(Event::Expired { key });
+                self.retry_context.progress.emit(Event::Expired { key });
             }
         }
-        if let Some(Cause { error, paid }) = attempts.cause.take() {
+        if let Some(Cause { error, already_counted }) = attempts.cause.take() {
             let may = attempts.given_up < attempts.size.saturating_mul(MOST_GIVEN_UP)
-                && (paid
+                && (already_counted
                     || (attempts.torn && self.pause(&mut attempts.retries, key, &error).await?)
                     || self.pause(&mut attempts.restarts, key, &error).await?);
             if !may {
@@ -268,7 +270,7 @@ impl Registry {
             && let Some(offset) = session.offset()
         {
             if let Some(key) = upload.meter.key() {
-                self.persistence.progress.emit(Event::Kept { key, offset });
+                self.retry_context.progress.emit(Event::Kept { key, offset });
             }
             return;
         }
@@ -297,23 +299,29 @@ enum Fate {
 /// the blob again; a session that is kept takes up the room that every other push needs, for a day.
 fn fate(error: &RegistryError) -> Fate {
     let failed_commit = |refused: &Refused| {
-        refused.refusal.status == StatusCode::INTERNAL_SERVER_ERROR
+        refused.response.status == StatusCode::INTERNAL_SERVER_ERROR
             && refused.request.method() == Method::PUT
             && refused.request.path().contains("/uploads/")
     };
-    if error.refusal().is_some_and(|refused| refused.refusal.storage_full || failed_commit(refused)) {
+    if error.error_response().is_some_and(|refused| refused.response.storage_full || failed_commit(refused)) {
         return Fate::FreesStorage;
     }
-    match Fault::of(error) {
-        Fault::Stopped | Fault::Unreachable | Fault::Late | Fault::Cut | Fault::Misplaced => Fate::Keep,
-        Fault::Status(status) if status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429) => Fate::Keep,
+    match FailureClass::of(error) {
+        FailureClass::Cancelled
+        | FailureClass::Unreachable
+        | FailureClass::TimedOut
+        | FailureClass::Disconnected
+        | FailureClass::WrongProtocol => Fate::Keep,
+        FailureClass::Status(status) if status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429) => {
+            Fate::Keep
+        }
         _ => Fate::Cancel,
     }
 }
 
 /// Whether a status request was refused for what it is.
 fn is_unknown(error: &RegistryError) -> bool {
-    let status = error.refusal().map(|refused| refused.refusal.status.as_u16());
+    let status = error.error_response().map(|refused| refused.response.status.as_u16());
     status.is_some_and(|status| !matches!(status, 401 | 403))
 }
 
@@ -321,7 +329,7 @@ fn is_unknown(error: &RegistryError) -> bool {
 mod tests {
     use super::*;
     use crate::registry::error::RequestFacts;
-    use crate::registry::http::error_response::Refusal;
+    use crate::registry::http::error_response::ErrorResponse;
 
     const POLICY: RetryPolicy =
         RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1), away: None };
@@ -335,7 +343,7 @@ mod tests {
         let refused = |method: &Method, path: &str, status: u16, body: &str| {
             let uri = format!("http://h{path}").parse().expect("a URI");
             let (status, now) = (StatusCode::from_u16(status).expect("a status"), jiff::Timestamp::UNIX_EPOCH);
-            let refusal = Refusal::read(status, &::http::HeaderMap::new(), body.as_bytes(), now);
+            let refusal = ErrorResponse::read(status, &::http::HeaderMap::new(), body.as_bytes(), now);
             fate(&RegistryError::refused(RequestFacts::of(method, &uri), refusal, true))
         };
         let (session, full) = ("/v2/a/blobs/uploads/1", "write: no space left on device");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::size_limit::Ceiling;
+use super::size_limit::SizeLimit;
 
 /// A request that takes longer is likelier than others to meet a proxy's time limit, often a minute.
 const LONGEST_REQUEST: Duration = Duration::from_secs(20);
@@ -66,7 +66,7 @@ impl Limits {
 /// What a registry showed of itself; worth keeping for some days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(in crate::registry) struct Learned {
+pub(in crate::registry) struct Capabilities {
     /// Larger bodies were too large (413), and this was not.
     pub(in crate::registry) body: Option<u64>,
     /// Larger chunks were too large (416), though larger bodies may not be.
@@ -87,7 +87,7 @@ pub(in crate::registry) struct Learned {
     pub(in crate::registry) serial: bool,
 }
 
-impl Learned {
+impl Capabilities {
     /// Returns what is known of the registry at `host[:port]` before it shows anything: some public registries do not
     /// put chunks together, which costs a blob sent twice to find out.
     pub(in crate::registry) fn of_host(host: &str) -> Self {
@@ -124,12 +124,12 @@ pub(super) enum Sent {
 
 /// The sizes of requests to one registry, adapted to what happens to them.
 #[derive(Debug, Clone)]
-pub(in crate::registry) struct Pace {
+pub(in crate::registry) struct RequestSizing {
     wish: Limits,
-    learned: Learned,
+    learned: Capabilities,
     /// The largest body, and the largest chunk.
-    body: Ceiling,
-    chunk: Ceiling,
+    body: SizeLimit,
+    chunk: SizeLimit,
     /// The chunk that a bad link is worth.
     torn: Option<u64>,
     /// Chunks that arrived since that was set.
@@ -140,38 +140,38 @@ pub(in crate::registry) struct Pace {
     measured: u64,
 }
 
-impl Pace {
-    pub(in crate::registry) fn new(wish: Limits, learned: Learned) -> Self {
-        let mut pace = Self {
+impl RequestSizing {
+    pub(in crate::registry) fn new(wish: Limits, learned: Capabilities) -> Self {
+        let mut sizing = Self {
             wish,
             learned,
-            body: Ceiling::of(learned.body, Limits::MIN_CHUNK),
-            chunk: Ceiling::of(learned.chunk, Limits::MIN_CHUNK),
+            body: SizeLimit::of(learned.body, Limits::MIN_CHUNK),
+            chunk: SizeLimit::of(learned.chunk, Limits::MIN_CHUNK),
             torn: None,
             proven: 0,
             rate: None,
             measured: 0,
         };
-        pace.keep();
-        pace
+        sizing.keep();
+        sizing
     }
 
     /// The same wish, with what an earlier run learned.
-    pub(in crate::registry) fn knowing(&self, learned: Learned) -> Self {
+    pub(in crate::registry) fn knowing(&self, learned: Capabilities) -> Self {
         Self::new(self.wish, learned)
     }
 
-    pub(in crate::registry) fn learned(&self) -> &Learned {
+    pub(in crate::registry) fn capabilities(&self) -> &Capabilities {
         &self.learned
     }
 
-    pub(in crate::registry) fn learned_mut(&mut self) -> &mut Learned {
+    pub(in crate::registry) fn capabilities_mut(&mut self) -> &mut Capabilities {
         &mut self.learned
     }
 
     /// How to send a blob of `size` bytes.
     pub(super) fn requests(&self, size: u64) -> Requests {
-        let Learned { least, timely, whole, .. } = self.learned;
+        let Capabilities { least, timely, whole, .. } = self.learned;
         let (body, ceiling) = (self.body.limit().unwrap_or(u64::MAX), self.chunk.limit());
         if whole && size <= body {
             return Requests { whole: u64::MAX, chunk: None };
@@ -282,13 +282,13 @@ mod tests {
     const MEBI: u64 = 1 << 20;
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn pace() -> Pace {
-        Pace::new(Limits::default(), Learned::default())
+    fn sizing() -> RequestSizing {
+        RequestSizing::new(Limits::default(), Capabilities::default())
     }
 
     /// After requests that took next to no time.
-    fn fast() -> Pace {
-        Pace { rate: Some(1 << 50), measured: 1 << 50, ..pace() }
+    fn fast() -> RequestSizing {
+        RequestSizing { rate: Some(1 << 50), measured: 1 << 50, ..sizing() }
     }
 
     #[test]
@@ -307,131 +307,134 @@ mod tests {
             ("127.0.0.1:5000", false, None),
             ("[::1]:5000", false, None),
         ] {
-            let known = Learned::of_host(host);
+            let known = Capabilities::of_host(host);
             assert_eq!((known.whole, known.chunk), (whole, chunk), "{host}");
-            let requests = Pace::new(Limits::default(), known).requests(300 * MEBI);
+            let requests = RequestSizing::new(Limits::default(), known).requests(300 * MEBI);
             assert_eq!(requests.whole >= 300 * MEBI, whole || chunk.is_some(), "{host}: {requests:?}");
         }
     }
 
-    fn chunk(pace: &Pace) -> u64 {
-        pace.requests(u64::MAX).chunk.expect("chunks")
+    fn chunk(sizing: &RequestSizing) -> u64 {
+        sizing.requests(u64::MAX).chunk.expect("chunks")
     }
 
     #[test]
     fn wishes_count_until_something_else_is_known() {
         let expected = Requests { whole: 512 * MEBI, chunk: Some(64 * MEBI) };
-        assert_eq!(pace().requests(3), expected);
-        assert_eq!(pace().requests(UNPROBED), expected);
+        assert_eq!(sizing().requests(3), expected);
+        assert_eq!(sizing().requests(UNPROBED), expected);
         assert_eq!(Limits::chunks_of(1).chunk, Limits::MIN_CHUNK);
     }
 
     #[test]
     fn a_refused_size_halves() {
-        let mut pace = pace();
-        assert!(pace.too_large(40 * MEBI));
+        let mut sizing = sizing();
+        assert!(sizing.too_large(40 * MEBI));
         let halved = Requests { whole: 20 * MEBI, chunk: Some(20 * MEBI) };
-        assert_eq!(pace.requests(1), halved);
-        assert!(pace.too_large(100 * MEBI));
-        assert_eq!(pace.requests(1), halved);
+        assert_eq!(sizing.requests(1), halved);
+        assert!(sizing.too_large(100 * MEBI));
+        assert_eq!(sizing.requests(1), halved);
     }
 
     #[test]
     fn a_refused_size_is_kept_only_when_half_of_it_is_taken() {
-        let mut pace = pace();
-        assert!(pace.too_large(40 * MEBI));
-        assert_eq!(pace.learned().body, None);
-        pace.arrived(Sent::Chunk(20 * MEBI), SECOND);
-        assert_eq!(pace.learned().body, Some(20 * MEBI));
+        let mut sizing = sizing();
+        assert!(sizing.too_large(40 * MEBI));
+        assert_eq!(sizing.capabilities().body, None);
+        sizing.arrived(Sent::Chunk(20 * MEBI), SECOND);
+        assert_eq!(sizing.capabilities().body, Some(20 * MEBI));
         // Whatever was refused for another reason than its size teaches nothing.
         for bytes in [0, 284, Limits::MIN_CHUNK] {
-            assert!(!pace.too_large(bytes) && !pace.chunk_too_large(bytes), "{bytes}");
-            assert_eq!(pace.requests(1).chunk, Some(20 * MEBI));
+            assert!(!sizing.too_large(bytes) && !sizing.chunk_too_large(bytes), "{bytes}");
+            assert_eq!(sizing.requests(1).chunk, Some(20 * MEBI));
         }
-        assert_eq!(*pace.knowing(*pace.learned()).learned(), *pace.learned());
-        let poisoned = Learned { body: Some(41), chunk: Some(142), ..Learned::default() };
-        assert_eq!(*pace.knowing(poisoned).learned(), Learned::default());
+        assert_eq!(*sizing.knowing(*sizing.capabilities()).capabilities(), *sizing.capabilities());
+        let poisoned = Capabilities { body: Some(41), chunk: Some(142), ..Capabilities::default() };
+        assert_eq!(*sizing.knowing(poisoned).capabilities(), Capabilities::default());
     }
 
     #[test]
     fn a_small_ceiling_is_left_behind_when_larger_requests_are_taken() {
-        let mut pace = Pace::new(Limits::default(), Learned { body: Some(Limits::MIN_CHUNK), ..Learned::default() });
+        let mut sizing = RequestSizing::new(
+            Limits::default(),
+            Capabilities { body: Some(Limits::MIN_CHUNK), ..Capabilities::default() },
+        );
         let mut sent = 0;
         for _ in 0..44 {
-            let chunk = chunk(&pace);
-            pace.arrived(Sent::Chunk(chunk), Duration::from_millis(1));
+            let chunk = chunk(&sizing);
+            sizing.arrived(Sent::Chunk(chunk), Duration::from_millis(1));
             sent += chunk;
         }
-        assert_eq!(chunk(&pace), 2 * Limits::default().chunk);
+        assert_eq!(chunk(&sizing), 2 * Limits::default().chunk);
         assert!(sent < 600 * MEBI, "{sent}");
     }
 
     #[test]
     fn chunks_above_the_least_that_is_wanted_are_not_made_smaller_than_that() {
-        let mut pace = fast();
-        pace.at_least(10 * MEBI);
-        assert!(pace.chunk_too_large(64 * MEBI));
-        assert_eq!(chunk(&pace), 10 * MEBI);
-        assert!(!pace.chunk_too_large(10 * MEBI), "the registry contradicts itself");
+        let mut sizing = fast();
+        sizing.at_least(10 * MEBI);
+        assert!(sizing.chunk_too_large(64 * MEBI));
+        assert_eq!(chunk(&sizing), 10 * MEBI);
+        assert!(!sizing.chunk_too_large(10 * MEBI), "the registry contradicts itself");
     }
 
     #[test]
     fn one_request_with_everything_proves_that_only_chunks_have_to_be_small() {
-        let mut pace = fast();
-        assert!(pace.chunk_too_large(64 * MEBI));
-        assert_eq!(pace.learned().chunk, None);
-        pace.arrived(Sent::Rest(284), SECOND);
-        assert_eq!(pace.learned().chunk, None);
-        pace.arrived(Sent::Rest(900 * MEBI), SECOND);
-        assert_eq!(pace.learned().chunk, Some(4 * MEBI));
+        let mut sizing = fast();
+        assert!(sizing.chunk_too_large(64 * MEBI));
+        assert_eq!(sizing.capabilities().chunk, None);
+        sizing.arrived(Sent::Rest(284), SECOND);
+        assert_eq!(sizing.capabilities().chunk, None);
+        sizing.arrived(Sent::Rest(900 * MEBI), SECOND);
+        assert_eq!(sizing.capabilities().chunk, Some(4 * MEBI));
     }
 
     #[test]
     fn a_small_ceiling_for_chunks_asks_for_one_large_request() {
-        let mut pace = fast();
-        assert!(pace.chunk_too_large(64 * MEBI));
-        assert_eq!(pace.requests(9000 * MEBI), Requests { whole: u64::MAX, chunk: Some(4 * MEBI) });
-        pace.broke(100 * MEBI, SECOND, 100 * MEBI);
-        assert_eq!(pace.requests(9000 * MEBI).chunk, Some(4 * MEBI));
-        assert!(pace.requests(9000 * MEBI).whole < 64 * MEBI);
-        assert!(pace.chunk_too_large(4 * MEBI));
-        assert_eq!(chunk(&pace), 2 * MEBI);
+        let mut sizing = fast();
+        assert!(sizing.chunk_too_large(64 * MEBI));
+        assert_eq!(sizing.requests(9000 * MEBI), Requests { whole: u64::MAX, chunk: Some(4 * MEBI) });
+        sizing.broke(100 * MEBI, SECOND, 100 * MEBI);
+        assert_eq!(sizing.requests(9000 * MEBI).chunk, Some(4 * MEBI));
+        assert!(sizing.requests(9000 * MEBI).whole < 64 * MEBI);
+        assert!(sizing.chunk_too_large(4 * MEBI));
+        assert_eq!(chunk(&sizing), 2 * MEBI);
     }
 
     #[test]
     fn chunks_that_are_not_put_together_are_not_sent() {
-        let mut pace = fast();
-        pace.not_put_together();
-        assert_eq!(pace.requests(9000 * MEBI).chunk, None);
+        let mut sizing = fast();
+        sizing.not_put_together();
+        assert_eq!(sizing.requests(9000 * MEBI).chunk, None);
         // Unless there is no other way.
-        pace.too_large(100 * MEBI);
-        assert_eq!(pace.requests(9000 * MEBI).chunk, Some(50 * MEBI));
+        sizing.too_large(100 * MEBI);
+        assert_eq!(sizing.requests(9000 * MEBI).chunk, Some(50 * MEBI));
     }
 
     #[test]
     fn a_bad_link_gets_chunks_by_how_far_it_carries_and_large_ones_when_it_proves_good() {
-        let mut pace = fast();
-        pace.broke(200 * MEBI, SECOND, 200 * MEBI);
-        assert_eq!(chunk(&pace), 200 * MEBI / 16);
+        let mut sizing = fast();
+        sizing.broke(200 * MEBI, SECOND, 200 * MEBI);
+        assert_eq!(chunk(&sizing), 200 * MEBI / 16);
         for _ in 0..4 {
-            pace.arrived(Sent::Chunk(100 * MEBI), SECOND);
+            sizing.arrived(Sent::Chunk(100 * MEBI), SECOND);
         }
-        assert_eq!(chunk(&pace), 200 * MEBI / 8);
+        assert_eq!(chunk(&sizing), 200 * MEBI / 8);
         for _ in 0..12 {
-            pace.arrived(Sent::Chunk(100 * MEBI), SECOND);
+            sizing.arrived(Sent::Chunk(100 * MEBI), SECOND);
         }
-        assert_eq!(pace.requests(1), Requests { whole: 512 * MEBI, chunk: Some(512 * MEBI) });
-        pace.broke(0, SECOND, 0);
-        assert_eq!(chunk(&pace), SMALLEST_TORN);
+        assert_eq!(sizing.requests(1), Requests { whole: 512 * MEBI, chunk: Some(512 * MEBI) });
+        sizing.broke(0, SECOND, 0);
+        assert_eq!(chunk(&sizing), SMALLEST_TORN);
     }
 
     #[test]
     fn a_time_limit_on_the_way_asks_for_what_fits() {
-        let mut pace = fast();
-        pace.broke(120 * MEBI, Duration::from_mins(1), 120 * MEBI);
-        assert_eq!(chunk(&pace), 30 * MEBI);
-        assert_eq!(pace.learned().timely, Some(30 * MEBI));
-        let known = Pace::new(Limits::default(), *pace.learned());
+        let mut sizing = fast();
+        sizing.broke(120 * MEBI, Duration::from_mins(1), 120 * MEBI);
+        assert_eq!(chunk(&sizing), 30 * MEBI);
+        assert_eq!(sizing.capabilities().timely, Some(30 * MEBI));
+        let known = RequestSizing::new(Limits::default(), *sizing.capabilities());
         assert_eq!(known.requests(1).whole, 30 * MEBI);
     }
 
@@ -456,30 +459,30 @@ mod tests {
             // Chunks below a mebibyte are not worth it.
             (64 << 10, 4 * MEBI, 500 * MEBI, MEBI),
         ] {
-            let pace = Pace { rate: Some(rate), measured: by, ..pace() };
-            let Requests { whole, chunk } = pace.requests(size);
+            let sizing = RequestSizing { rate: Some(rate), measured: by, ..sizing() };
+            let Requests { whole, chunk } = sizing.requests(size);
             let carried = if size <= whole { size } else { chunk.expect("chunks").min(size) };
             assert_eq!(carried, expected, "{rate} bytes a second, {size} bytes");
         }
         // Nothing is measured yet.
         for (size, expected) in [(UNPROBED, UNPROBED), (UNPROBED + 1, PROBE), (9000 * MEBI, PROBE)] {
-            let Requests { whole, chunk } = pace().requests(size);
+            let Requests { whole, chunk } = sizing().requests(size);
             assert_eq!(if size <= whole { size } else { chunk.expect("chunks") }, expected, "{size}");
         }
     }
 
     #[test]
     fn a_rate_that_falls_is_believed_at_once() {
-        let mut pace = fast();
-        pace.arrived(Sent::Chunk(MEBI), SECOND);
-        assert_eq!(chunk(&pace), 5 * MEBI);
-        pace.arrived(Sent::Rest(9 * MEBI), SECOND);
-        assert_eq!(chunk(&pace), 25 * MEBI);
+        let mut sizing = fast();
+        sizing.arrived(Sent::Chunk(MEBI), SECOND);
+        assert_eq!(chunk(&sizing), 5 * MEBI);
+        sizing.arrived(Sent::Rest(9 * MEBI), SECOND);
+        assert_eq!(chunk(&sizing), 25 * MEBI);
         // Latency, not rate.
-        pace.arrived(Sent::Rest(MEASURABLE - 1), SECOND);
-        assert_eq!(chunk(&pace), 25 * MEBI);
-        pace.at_least(30 * MEBI);
-        assert_eq!(chunk(&pace), 30 * MEBI);
+        sizing.arrived(Sent::Rest(MEASURABLE - 1), SECOND);
+        assert_eq!(chunk(&sizing), 25 * MEBI);
+        sizing.at_least(30 * MEBI);
+        assert_eq!(chunk(&sizing), 30 * MEBI);
     }
 
     #[test]
@@ -487,16 +490,16 @@ mod tests {
         const SIZE: u64 = 300_000_000;
         const RATE: u64 = 30_000_000;
         for killed in (1..60).map(|part| SIZE / 60 * part) {
-            let (mut pace, mut offset) = (pace(), 0);
+            let (mut sizing, mut offset) = (sizing(), 0);
             while offset < SIZE {
-                let Requests { whole, chunk } = pace.requests(SIZE);
+                let Requests { whole, chunk } = sizing.requests(SIZE);
                 assert!(whole < SIZE);
                 let next = chunk.expect("chunks").min(SIZE - offset);
                 if offset + next > killed {
                     break;
                 }
                 offset += next;
-                pace.arrived(Sent::Chunk(next), Duration::from_millis(next * 1000 / RATE));
+                sizing.arrived(Sent::Chunk(next), Duration::from_millis(next * 1000 / RATE));
             }
             assert!(killed - offset <= SIZE / 9 + 1, "{} lost at {killed}", killed - offset);
         }
@@ -505,20 +508,20 @@ mod tests {
     proptest! {
         #[test]
         fn there_is_always_a_next_request(faults in proptest::collection::vec((0u8..7, any::<u64>(), 0u64..100), 0..20), size: u64) {
-            let mut pace = pace();
+            let mut sizing = sizing();
             for (fault, bytes, seconds) in faults {
                 let time = Duration::from_secs(seconds);
                 match fault {
-                    0 => drop(pace.too_large(bytes)),
-                    1 => drop(pace.chunk_too_large(bytes)),
-                    2 => pace.broke(bytes, time, bytes),
-                    3 => pace.at_least(bytes),
-                    4 => pace.not_put_together(),
-                    5 => pace.arrived(Sent::Rest(bytes), time),
-                    _ => pace.arrived(Sent::Chunk(bytes), time),
+                    0 => drop(sizing.too_large(bytes)),
+                    1 => drop(sizing.chunk_too_large(bytes)),
+                    2 => sizing.broke(bytes, time, bytes),
+                    3 => sizing.at_least(bytes),
+                    4 => sizing.not_put_together(),
+                    5 => sizing.arrived(Sent::Rest(bytes), time),
+                    _ => sizing.arrived(Sent::Chunk(bytes), time),
                 }
             }
-            let requests = pace.requests(size);
+            let requests = sizing.requests(size);
             prop_assert!(requests.chunk.is_none_or(|chunk| chunk >= Limits::MIN_CHUNK), "{requests:?}");
         }
     }

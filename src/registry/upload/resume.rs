@@ -30,7 +30,7 @@ impl Registry {
     }
 
     fn journal_of(&self, blob: &Descriptor) -> Option<&Journal> {
-        let state = self.persistence.state.as_deref().filter(|_| blob.size >= SMALLEST_KEPT)?;
+        let state = self.retry_context.state.as_deref().filter(|_| blob.size >= SMALLEST_KEPT)?;
         Some(self.journal.get_or_init(|| Journal::open(state)))
     }
 

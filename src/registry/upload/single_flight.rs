@@ -9,31 +9,31 @@ use crate::image::Digest;
 
 /// The blobs that are being sent to one registry, whatever the repository.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Flights(Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>);
+pub(in crate::registry) struct SingleFlight(Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>);
 
 /// The right to send a blob.
 #[derive(Debug)]
-pub(in crate::registry) struct Turn {
+pub(in crate::registry) struct Permit {
     _guard: OwnedMutexGuard<()>,
     /// Whether somebody else had it just before.
     pub(in crate::registry) waited: bool,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Waits until nobody else sends the blob.
-    pub(in crate::registry) async fn enter(&self, digest: Digest) -> Turn {
-        let turn = {
-            let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            flights.retain(|_, turn| turn.strong_count() > 0);
-            flights.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
-                let turn = Arc::default();
-                flights.insert(digest, Arc::downgrade(&turn));
-                turn
+    pub(in crate::registry) async fn enter(&self, digest: Digest) -> Permit {
+        let permit = {
+            let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            in_flight.retain(|_, permit| permit.strong_count() > 0);
+            in_flight.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let permit = Arc::default();
+                in_flight.insert(digest, Arc::downgrade(&permit));
+                permit
             })
         };
-        match Arc::clone(&turn).try_lock_owned() {
-            Ok(guard) => Turn { _guard: guard, waited: false },
-            Err(_) => Turn { _guard: turn.lock_owned().await, waited: true },
+        match Arc::clone(&permit).try_lock_owned() {
+            Ok(guard) => Permit { _guard: guard, waited: false },
+            Err(_) => Permit { _guard: permit.lock_owned().await, waited: true },
         }
     }
 }
@@ -44,17 +44,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_blob_waits_and_others_do_not() {
-        let flights = Arc::new(Flights::default());
+        let in_flight = Arc::new(SingleFlight::default());
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let first = flights.enter(a).await;
-        assert!(!first.waited && !flights.enter(b).await.waited);
+        let first = in_flight.enter(a).await;
+        assert!(!first.waited && !in_flight.enter(b).await.waited);
         let second = tokio::spawn({
-            let flights = Arc::clone(&flights);
-            async move { flights.enter(a).await.waited }
+            let in_flight = Arc::clone(&in_flight);
+            async move { in_flight.enter(a).await.waited }
         });
         tokio::task::yield_now().await;
         drop(first);
         assert!(second.await.expect("ran"));
-        assert!(!flights.enter(a).await.waited);
+        assert!(!in_flight.enter(a).await.waited);
     }
 }

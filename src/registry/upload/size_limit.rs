@@ -9,7 +9,7 @@ const MOST_PROOF: u32 = 1 << 10;
 
 /// What is known of the largest request that is taken.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ceiling {
+pub(super) struct SizeLimit {
     /// Nothing larger is sent.
     limit: Option<u64>,
     /// What has proven right, with a refusal above it: worth keeping.
@@ -22,7 +22,7 @@ pub(super) struct Ceiling {
     enough: u32,
 }
 
-impl Ceiling {
+impl SizeLimit {
     /// What an earlier run knew, unless it is too small to be anything but an error.
     pub(super) fn of(known: Option<u64>, least: u64) -> Self {
         let known = known.filter(|known| *known >= least);
@@ -89,11 +89,11 @@ mod tests {
     const LEAST: u64 = 64;
     const MOST: u64 = 1 << 16;
 
-    fn fresh() -> Ceiling {
-        Ceiling::of(None, LEAST)
+    fn fresh() -> SizeLimit {
+        SizeLimit::of(None, LEAST)
     }
 
-    fn taken(ceiling: &mut Ceiling, bytes: u64, times: u32) {
+    fn taken(ceiling: &mut SizeLimit, bytes: u64, times: u32) {
         for _ in 0..times {
             ceiling.accepted(bytes, MOST);
         }
@@ -121,20 +121,20 @@ mod tests {
         }
         assert!(!ceiling.refused(32, LEAST));
         assert_eq!((ceiling.limit(), ceiling.known()), (None, None));
-        let mut known = Ceiling::of(Some(4096), LEAST);
+        let mut known = SizeLimit::of(Some(4096), LEAST);
         assert!(!known.refused(20, LEAST));
         assert_eq!((known.limit(), known.known()), (Some(4096), Some(4096)));
     }
 
     #[test]
     fn what_an_earlier_run_kept_is_at_least_the_least() {
-        assert_eq!(Ceiling::of(Some(41), LEAST).limit(), None);
-        assert_eq!(Ceiling::of(Some(LEAST), LEAST).limit(), Some(LEAST));
+        assert_eq!(SizeLimit::of(Some(41), LEAST).limit(), None);
+        assert_eq!(SizeLimit::of(Some(LEAST), LEAST).limit(), Some(LEAST));
     }
 
     #[test]
     fn it_doubles_when_it_proves_good_and_is_forgotten_in_the_end() {
-        let mut ceiling = Ceiling::of(Some(16_384), LEAST);
+        let mut ceiling = SizeLimit::of(Some(16_384), LEAST);
         taken(&mut ceiling, 16_384, PROOF);
         assert_eq!((ceiling.limit(), ceiling.known()), (Some(32_768), Some(16_384)));
         taken(&mut ceiling, 32_768, 1);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn one_that_holds_is_tried_ever_more_rarely() {
-        let mut ceiling = Ceiling::of(Some(1024), LEAST);
+        let mut ceiling = SizeLimit::of(Some(1024), LEAST);
         let mut tries = 0;
         for _ in 0..2000 {
             let limit = ceiling.limit().expect("it holds");

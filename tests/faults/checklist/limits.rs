@@ -47,7 +47,7 @@ async fn an_answer_that_comes_while_the_body_is_sent_is_read() {
             let rules = [Op::Commit, Op::Patch].map(|op| script::always(op, Fault::Early(after, answer.clone())));
             let pushing = Pushing::of(Setup::of(profile::PLAIN).script(rules), &[8 * MIB]);
             let error = pushing.fails().await;
-            let found = error.refusal().map(|refused| refused.refusal.status.as_u16());
+            let found = error.error_response().map(|refused| refused.response.status.as_u16());
             assert_eq!(found, Some(status), "after {after} bytes: {error:?}");
         }
     }
@@ -109,7 +109,7 @@ async fn sessions_that_fail_are_cancelled_whatever_the_answer_to_that() {
         ];
         let pushing = Pushing::of(Setup::of(profile::PLAIN).script(rules), &[5 * MIB]);
         let error = pushing.fails().await;
-        let found = error.refusal().map(|refused| refused.refusal.status.as_u16());
+        let found = error.error_response().map(|refused| refused.response.status.as_u16());
         assert_eq!(found, Some(400), "the first error is the one that is told");
         assert!(!pushing.of_op(Op::Cancel).is_empty(), "cancelled: {:?}", pushing.lab.lines());
     }

@@ -110,11 +110,11 @@ async fn a_blob_is_on_its_way_before_its_image_is_whole() {
     let pushing = Pushing::of(Setup::of(profile::GITEA_1_24_3).login(the_login()), &[6 * MIB, 300 * KIB]);
     let (layers, blobs) = tokio::sync::mpsc::unbounded_channel();
     let (finished, image) = tokio::sync::oneshot::channel();
-    let feed = idpbuilder_oci::ops::push::Feed { blobs, image };
+    let feed = idpbuilder_oci::ops::push::LayerStream { blobs, image };
     let silent = std::sync::Arc::new(idpbuilder_oci::progress::Silent);
     let never = idpbuilder_oci::progress::Interrupt::default();
     let (config, store) = (pushing.config(), &pushing.local.store);
-    let pushed = Box::pin(idpbuilder_oci::ops::push::push_ahead(config, store, feed, silent, &never));
+    let pushed = Box::pin(idpbuilder_oci::ops::push::push_while_building(config, store, feed, silent, &never));
     let layer = pushing.image.references()[1].clone();
     let making = async {
         layers.send(layer.clone()).expect("the push listens");
@@ -141,10 +141,11 @@ async fn an_image_that_is_never_made_is_not_named() {
     let (finished, image) = tokio::sync::oneshot::channel();
     layers.send(pushing.image.references()[1].clone()).expect("the push will listen");
     drop((layers, finished));
-    let feed = idpbuilder_oci::ops::push::Feed { blobs, image };
+    let feed = idpbuilder_oci::ops::push::LayerStream { blobs, image };
     let silent = std::sync::Arc::new(idpbuilder_oci::progress::Silent);
     let never = idpbuilder_oci::progress::Interrupt::default();
-    let pushed = idpbuilder_oci::ops::push::push_ahead(pushing.config(), &pushing.local.store, feed, silent, &never);
+    let pushed =
+        idpbuilder_oci::ops::push::push_while_building(pushing.config(), &pushing.local.store, feed, silent, &never);
     assert!(Box::pin(pushed).await.expect("nothing failed").is_none());
     assert_eq!(pushing.lab.state().repository("team/app").tags.len(), 0);
     assert!(pushing.of_op(Op::PutManifest).is_empty());

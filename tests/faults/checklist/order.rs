@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::ops::push::{Incomplete, PushError, Undone, push};
+use idpbuilder_oci::ops::push::{FailedDestination, PartialPush, PushError, push};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::registry::RegistryError;
 
@@ -142,7 +142,7 @@ async fn a_destination_that_fails_does_not_keep_the_others_from_being_tried() {
     let config = pushing.config_to(&names.each_ref().map(String::as_str));
     let (silent, never) = (std::sync::Arc::new(Silent), Interrupt::default());
     let pushed = Box::pin(push(config, &pushing.local.store, silent, &never)).await;
-    let Incomplete { done, failed } = pushed.expect_err("two are refused");
+    let PartialPush { done, failed } = pushed.expect_err("two are refused");
     let done: Vec<String> = done.iter().map(|outcome| outcome.reference.to_string()).collect();
     assert_eq!(done, ["app:v1", "last:v1", "last:v3"].map(name));
     let failed: Vec<(Vec<String>, bool)> = failed
@@ -169,8 +169,11 @@ async fn an_interrupt_ends_it_for_all_destinations() {
     let interrupt = Interrupt::default();
     interrupt.request();
     let pushed = Box::pin(push(config, &pushing.local.store, std::sync::Arc::new(Silent), &interrupt)).await;
-    let Incomplete { done, failed } = pushed.expect_err("interrupted");
-    assert!(done.is_empty() && matches!(failed[..], [Undone { error: PushError::Interrupted, .. }]), "{failed:?}");
+    let PartialPush { done, failed } = pushed.expect_err("interrupted");
+    assert!(
+        done.is_empty() && matches!(failed[..], [FailedDestination { error: PushError::Interrupted, .. }]),
+        "{failed:?}"
+    );
     let told: Vec<String> = failed[0].references.iter().map(ToString::to_string).collect();
     assert_eq!(told, names, "what was not tried is named");
 }

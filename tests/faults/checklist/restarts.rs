@@ -22,7 +22,7 @@ fn pushing(script: impl IntoIterator<Item = Rule>, chunks: u64) -> Pushing {
 async fn begins_again_once(pushing: &Pushing, retry: RetryPolicy, status: u16) {
     let (result, told) = pushing.push_told(PushConfig { retry, ..pushing.config() }).await;
     let error = registry_error(result.expect_err("it cannot work"));
-    let found = error.refusal().map(|refused| refused.refusal.status.as_u16());
+    let found = error.error_response().map(|refused| refused.response.status.as_u16());
     assert_eq!(found, Some(status), "{error:?}");
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("retry 1 of 1: ") && told[0].contains(&status.to_string()), "{told:?}");

@@ -41,7 +41,7 @@ async fn a_storage_that_says_it_is_full_is_not_asked_again() {
         let pushing = full(profile::DISTRIBUTION_3, op, Answer::body(500, json));
         let error = pushing.fails().await;
         let RegistryError::Unavailable(refused) = &error else { panic!("{error:?}") };
-        assert!(refused.refusal.storage_full && !refused.refusal.by_proxy, "{refused:?}");
+        assert!(refused.response.storage_full && !refused.response.by_proxy, "{refused:?}");
         assert!(error.to_string().ends_with("(its storage is full))"), "{error}");
         // A POST that asks for a mount is asked again without one.
         let most = if op == Op::Open { 2 * 4 } else { 3 };
@@ -53,7 +53,7 @@ async fn a_storage_that_says_it_is_full_is_not_asked_again() {
 async fn giteas_page_is_giteas() {
     let pushing = full(profile::GITEA_1_24_3, Op::Commit, Answer::gitea(500, "Internal Server Error"));
     let error = pushing.fails().await;
-    assert!(error.refusal().is_some_and(|refused| refused.refusal.by_gitea), "{error:?}");
+    assert!(error.error_response().is_some_and(|refused| refused.response.by_gitea), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("Gitea") && !text.contains("proxy"), "{text}");
 }

@@ -10,7 +10,7 @@ async fn told(answer: Answer) -> (String, bool) {
     let script = [script::always(Op::Commit, Fault::Refuse(answer))];
     let pushing = Pushing::of(Setup::of(profile::PLAIN).script(script), &[MIB]);
     let error = pushing.fails().await;
-    let by_proxy = error.refusal().expect("a refusal").refusal.by_proxy;
+    let by_proxy = error.error_response().expect("a refusal").response.by_proxy;
     (error.to_string(), by_proxy)
 }
 

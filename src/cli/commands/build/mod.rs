@@ -26,14 +26,14 @@ use crate::cli::terminal::Ui;
 use crate::image::{Document, HealthCheck, Platform, Reference};
 use crate::ops::build::{
     BuildConfig, BuildOutcome, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, IndexOutcome,
-    Layers, Settling, Sources, build, build_index,
+    Layers, RacyWindow, Sources, build, build_index,
 };
 use crate::ops::explain::ExplainConfig;
 use crate::progress::{Interrupt, Progress};
 use crate::store::{ImageStore, Lease};
 use explain::ExplainArgs;
-pub(crate) use report::tell_replaced;
-use report::{layer_count, tell_triggers};
+pub(crate) use report::print_replaced;
+use report::{layer_count, print_triggers};
 use sources::{Reading, SourceArgs, is_standard_input};
 use values::{layers, owner, pairs};
 
@@ -177,7 +177,7 @@ impl Run for Args {
         ui.explain(self.progress.verbose);
         if self.questions.asks() {
             self.questions.answer(ui, &self.context_rules(ui)?, self.no_dockerfile)?;
-            self.tell_unlisted(ui);
+            self.print_unlisted(ui);
             return Ok(());
         }
         self.check_push(ui)?;
@@ -201,7 +201,7 @@ impl Run for Args {
         }
         drop(bases);
         if let Some(base) = configs.iter().find_map(|config| config.base.as_ref()) {
-            tell_triggers(ui, &self.from, base);
+            print_triggers(ui, &self.from, base);
         }
         for config in &configs {
             check_health(config)?;
@@ -217,10 +217,10 @@ impl Run for Args {
         };
         drop(progress);
         if self.verify_reproducible {
-            verify::tell(ui, &built.images());
+            verify::print_report(ui, &built.images());
         }
-        self.tell(ui, &built, base.as_ref(), &store, pushed.is_some())?;
-        pushed.map_or(Ok(()), |report| self.tell_push(ui, report))
+        self.print_report(ui, &built, base.as_ref(), &store, pushed.is_some())?;
+        pushed.map_or(Ok(()), |report| self.print_push(ui, report))
     }
 }
 
@@ -366,7 +366,7 @@ impl Args {
     }
 
     /// Says what an answer about the context leaves open.
-    fn tell_unlisted(&self, ui: &Ui) {
+    fn print_unlisted(&self, ui: &Ui) {
         if !(self.sources.is_empty() && self.context_for.is_empty()) {
             ui.status(
                 "This is about CONTEXT alone: what --copy, --add-tar and --context-for put in is not looked at; ask \
@@ -431,7 +431,7 @@ impl Args {
             timestamp: self.timestamp(ui)?,
             compression: self.compression()?,
             layers: self.layers,
-            cache: Some(CacheConfig { state: home, reuse: !self.no_cache, settling: Settling::default() }),
+            cache: Some(CacheConfig { state: home, reuse: !self.no_cache, settling: RacyWindow::default() }),
             built_at: now(),
             conditions: None,
         };

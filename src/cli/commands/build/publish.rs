@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::push::{Report, push_config, tell};
+use super::super::push::{Report, print_report, push_config};
 use super::sources::is_standard_input;
 use super::{Args, Built, make};
 use crate::cli::args::spelling::follows;
@@ -13,7 +13,7 @@ use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::image::{Descriptor, Reference};
 use crate::ops::build::BuildConfig;
-use crate::ops::push::{Feed, PushConfig, push_ahead};
+use crate::ops::push::{LayerStream, PushConfig, push_while_building};
 use crate::progress::{Event, Progress, Stored};
 use crate::store::ImageStore;
 
@@ -108,7 +108,8 @@ impl Args {
                 Ok::<_, Failure>(built)
             });
             let pushing = async {
-                let pushing = push_ahead(push, store, Feed { blobs, image }, Arc::clone(progress), &ui.interrupt);
+                let pushing =
+                    push_while_building(push, store, LayerStream { blobs, image }, Arc::clone(progress), &ui.interrupt);
                 let pushed = Box::pin(pushing).await;
                 // Who stops the push stops the build as well.
                 if pushed.is_err() && !ui.interrupt.requested() {
@@ -132,8 +133,8 @@ impl Args {
     }
 
     /// What became of the push: the references to deploy are the last lines.
-    pub(crate) fn tell_push(&self, ui: &Ui, report: Report) -> Outcome {
-        tell(ui, &self.registry, &report.done);
+    pub(crate) fn print_push(&self, ui: &Ui, report: Report) -> Outcome {
+        print_report(ui, &self.registry, &report.done);
         let printed = ui.data(&report.pinned());
         report.end().and(printed)
     }

@@ -1,7 +1,7 @@
 //! `idpbuilder-build --rebase`: an image on another base.
 
 use super::super::tag::now;
-use super::{Args, layer_count, tell_replaced, tell_triggers};
+use super::{Args, layer_count, print_replaced, print_triggers};
 use crate::cli::connect::base_image::SCRATCH;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
@@ -36,7 +36,7 @@ impl Args {
             parts.push(Part { image, old, new: base });
         }
         if let Some(part) = parts.first() {
-            tell_triggers(ui, new, &part.new);
+            print_triggers(ui, new, &part.new);
         }
         let config = RebaseConfig { image: name.to_owned(), parts, index, names, built_at: now() };
         let outcome = rebase(&config, &store, &lease)?;
@@ -46,7 +46,7 @@ impl Args {
         if self.quiet {
             return ui.data(&image_id.unwrap_or_else(|| outcome.document.digest()).to_string());
         }
-        tell_replaced(ui, &outcome.replaced);
+        print_replaced(ui, &outcome.replaced);
         ui.data(&summary(&config, &outcome, new, &store))
     }
 

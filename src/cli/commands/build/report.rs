@@ -15,7 +15,7 @@ use crate::text::{counted, size};
 
 impl Args {
     /// What was built: the summary or, where that is enough, the id; files where scripts asked for some.
-    pub(crate) fn tell(
+    pub(crate) fn print_report(
         &self,
         ui: &Ui,
         built: &Built,
@@ -38,7 +38,7 @@ impl Args {
             (true, true) => Ok(()),
             (true, false) => ui.data(&id.to_string()),
             (false, _) => {
-                tell_replaced(ui, replaced);
+                print_replaced(ui, replaced);
                 ui.data(&text)
             }
         }
@@ -68,7 +68,7 @@ impl Args {
 }
 
 /// Says which images have no name any more.
-pub(crate) fn tell_replaced(ui: &Ui, replaced: &[Digest]) {
+pub(crate) fn print_replaced(ui: &Ui, replaced: &[Digest]) {
     if let [_, ..] = replaced {
         let digests: Vec<String> = replaced.iter().map(Digest::short).collect();
         ui.status(&format!("No name is left for {}; idpbuilder-rm --prune frees its space", digests.join(", ")));
@@ -76,7 +76,7 @@ pub(crate) fn tell_replaced(ui: &Ui, replaced: &[Digest]) {
 }
 
 /// Says that nobody runs what a base wants to be run.
-pub(crate) fn tell_triggers(ui: &Ui, shown: &str, base: &Base) {
+pub(crate) fn print_triggers(ui: &Ui, shown: &str, base: &Base) {
     let count = base.triggers();
     if count > 0 {
         ui.warn(&format!("{shown} has ONBUILD instructions ({count}), which are kept and not run here"));

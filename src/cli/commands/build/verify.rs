@@ -30,7 +30,7 @@ pub(crate) fn verify(
 }
 
 /// Says that the images were verified.
-pub(crate) fn tell(ui: &Ui, built: &[&Document]) {
+pub(crate) fn print_report(ui: &Ui, built: &[&Document]) {
     let digests: Vec<String> = built.iter().map(|document| document.digest().to_string()).collect();
     ui.status(&format!("Built twice with the same digest: {}", digests.join(", ")));
 }
@@ -45,12 +45,12 @@ fn failure(place: &Place, platform: Option<&Platform>) -> Failure {
             "the same files and options should always make the same bytes: please report it, with the options"
         }
     };
-    Failure::new(Kind::Failed, format!("a second build{of} makes another image: {}", told(place)))
+    Failure::new(Kind::Failed, format!("a second build{of} makes another image: {}", summary(place)))
         .hint(hint)
         .hint("the image of the first build is in the local store")
 }
 
-fn told(place: &Place) -> String {
+fn summary(place: &Place) -> String {
     match place {
         Place::Path { layer, difference } => format!("layer {layer}: {}", difference_told(difference)),
         Place::Bytes { layer } => format!("layer {layer} has the same files and other bytes"),
@@ -99,10 +99,10 @@ mod tests {
             (Place::Count { first: 1, second: 2 }, "it has 2 layers, and the first build's has 1"),
             (Place::Writing, "the same fields are written in other bytes"),
         ] {
-            assert_eq!(told(&place), expected);
+            assert_eq!(summary(&place), expected);
             let failure = failure(&place, Some(&Platform::new("linux", "arm64", None)));
             assert_eq!(failure.code(), 1);
-            assert_eq!(failure.told(), format!("a second build for linux/arm64 makes another image: {expected}"));
+            assert_eq!(failure.summary(), format!("a second build for linux/arm64 makes another image: {expected}"));
         }
     }
 }

@@ -161,7 +161,7 @@ fn gitea_line(step: Step<GiteaVersion>) -> Line {
         Step::Passed(GiteaVersion::NotTold(status)) => {
             Line::skip("Gitea", format!("it is another registry, or does not tell everybody its version ({status})"))
         }
-        Step::Failed(error) => Line::skip("Gitea", format!("not told: {}", explain(error).told())),
+        Step::Failed(error) => Line::skip("Gitea", format!("not told: {}", explain(error).summary())),
         Step::Overdue(limit) => Line::skip("Gitea", format!("no answer for {limit:?}")),
         Step::Skipped => Line::skip("Gitea", NO_CONNECTION),
     }

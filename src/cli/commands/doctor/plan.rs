@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::Args;
 use crate::audit::Event;
-use crate::cli::connect::entries::own_entries;
+use crate::cli::connect::entries::credential_store;
 use crate::cli::connect::sources::{before_stored, chain, with_source};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::render::diagnosis::Line;
 use crate::cli::terminal::Ui;
 use crate::cluster::{ClusterRegistry, owner};
-use crate::credentials::{ANY_USERNAME, Credential, CredentialSource as _, Given, HostKey, Resolution, SecretOrigin};
+use crate::credentials::{
+    ANY_USERNAME, Credential, CredentialSource as _, ExplicitCredential, HostKey, Resolution, SecretOrigin,
+};
 use crate::image::Reference;
 use crate::tls::TlsPolicy;
 
@@ -65,7 +67,7 @@ impl Args {
         if let Some(source) = &resolution.source
             && let Err(failure) = ui.audit(Event::Credential, registry, Some(source), None)
         {
-            ui.warn(&failure.told());
+            ui.warn(&failure.summary());
         }
         // How many there are is told.
         if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
@@ -76,7 +78,7 @@ impl Args {
     }
 
     /// Asks the sources of credentials; helpers that take too long have none.
-    fn resolution(&self, ui: &Ui, registry: &str, given: Option<Given>) -> Result<Resolution, Failure> {
+    fn resolution(&self, ui: &Ui, registry: &str, given: Option<ExplicitCredential>) -> Result<Resolution, Failure> {
         let roles = self.registry.roles(ui, registry, given.is_some())?;
         let chain = chain(ui, given.into_iter().collect(), self.registry.authfile.as_deref())?;
         let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
@@ -95,7 +97,7 @@ impl Args {
 
 /// Why the login that is stored for a registry is not used, where there is one and flags do not say which is.
 fn unused(ui: &Ui, registry: &str, resolution: &Resolution) -> Result<Option<String>, Failure> {
-    let entries = own_entries(ui)?;
+    let entries = credential_store(ui)?;
     let Ok(key) = registry.parse::<HostKey>() else { return Ok(None) };
     let is_stored = entries.list().is_ok_and(|stored| stored.iter().any(|entry| entry.key == key));
     let is_said = resolution.origin == Some(SecretOrigin::Flags);

@@ -110,7 +110,7 @@ fn damaged_line(damaged: Vec<(String, StoreError)>) -> Line {
     let shown = names.into_iter().take(5).collect::<Vec<_>>().join(", ");
     let more = if count > 5 { ", ..." } else { "" };
     let hints = failure.hints().to_vec();
-    let told = format!("damaged: {shown}{more}: {}", failure.told());
+    let told = format!("damaged: {shown}{more}: {}", failure.summary());
     let failure = hints.into_iter().fold(Failure::new(failure.kind(), told), Failure::hint);
     Line::fail("store", &failure, "build the image again with --no-cache, load or pull it: that repairs its blobs")
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use crate::audit::Event;
 use crate::cli::connect::cluster::ClusterArgs;
 use crate::cli::connect::registry::bare_registry;
-use crate::cli::failure::advice::cluster::{NotAdmitted, told};
+use crate::cli::failure::advice::cluster::{NotAdmitted, summary};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cluster::DEFAULT_NAMES;
 use crate::credentials::OWN_HELPER;
 use crate::fs::LockError;
-use crate::ops::cred_helpers::{Change, Place, Plan, Reader, Step, WiringError, plan_install, plan_uninstall, wired};
+use crate::ops::cred_helpers::{
+    Change, CredHelperError, Place, Plan, Reader, Step, plan_install, plan_uninstall, wired,
+};
 
 /// Which programs.
 #[derive(Debug, clap::Args)]
@@ -109,18 +111,18 @@ impl RegistriesArgs {
                 if names.is_empty() {
                     return Err(NotAdmitted::new(cluster, cluster.registry()).into());
                 }
-                self.cluster.tell_use(ui, cluster, &names.join(", "));
+                self.cluster.print_use(ui, cluster, &names.join(", "));
                 Ok(cluster.every_name(&names))
             }
             Err(error) if self.cluster.is_given() => {
-                Err(Failure::new(Kind::Network, format!("no registry from a cluster: {}", told(error)))
+                Err(Failure::new(Kind::Network, format!("no registry from a cluster: {}", summary(error)))
                     .hint("name it: --registry HOST:PORT"))
             }
             Err(error) => {
                 ui.status(&format!(
                     "Using the names that idpbuilder gives by default, {} (--registry names others): {}",
                     DEFAULT_NAMES.join(" and "),
-                    told(error)
+                    summary(error)
                 ));
                 Ok(DEFAULT_NAMES.map(str::to_owned).into())
             }
@@ -158,7 +160,7 @@ pub(crate) fn carry_out(
     let mut plans = 1;
     while let Err(error) = plan.carry_out(&home) {
         match error {
-            WiringError::Changed(_) if plans < MAX_PLANS => plan = again()?.unwrap_or(plan),
+            CredHelperError::Changed(_) if plans < MAX_PLANS => plan = again()?.unwrap_or(plan),
             error => return Err(error.into()),
         }
         plans += 1;
@@ -182,7 +184,7 @@ pub(crate) fn carry_out(
 fn written_down(ui: &Ui, step: &Step) {
     for registry in &step.registries {
         if let Err(failure) = ui.audit(Event::HelperInstall, registry, Some(&step.path.display().to_string()), None) {
-            ui.warn(&failure.told());
+            ui.warn(&failure.summary());
             return;
         }
     }
@@ -217,29 +219,29 @@ fn home(ui: &Ui) -> Result<PathBuf, Failure> {
     Ok(ui.settings(None)?.home.value)
 }
 
-impl From<WiringError> for Failure {
-    fn from(error: WiringError) -> Self {
+impl From<CredHelperError> for Failure {
+    fn from(error: CredHelperError) -> Self {
         let (kind, hint) = match &error {
-            WiringError::Foreign(_) => (
+            CredHelperError::Foreign(_) => (
                 Kind::Failed,
                 Some("nothing was changed; --force replaces them, and uninstall brings them back".into()),
             ),
-            WiringError::Content { path, .. } => {
+            CredHelperError::Content { path, .. } => {
                 (Kind::Failed, Some(format!("nothing was changed; correct `{}` first", path.display())))
             }
-            WiringError::Changed(_) => (Kind::Failed, Some("try again".to_owned())),
-            WiringError::Record(path) => (
+            CredHelperError::Changed(_) => (Kind::Failed, Some("try again".to_owned())),
+            CredHelperError::Record(path) => (
                 Kind::Failed,
                 Some(format!(
                     "remove `{}`; uninstall then removes the entries, and does not restore what they replaced",
                     path.display()
                 )),
             ),
-            WiringError::Lock(LockError::Deadline { .. }) => {
+            CredHelperError::Lock(LockError::Deadline { .. }) => {
                 (Kind::Deadline, Some("try again when the other command is done".to_owned()))
             }
-            WiringError::Lock(LockError::Interrupted(_)) => (Kind::Interrupted, None),
-            WiringError::Io { .. } | WiringError::TooLarge(_) | WiringError::Lock(LockError::Io { .. }) => {
+            CredHelperError::Lock(LockError::Interrupted(_)) => (Kind::Interrupted, None),
+            CredHelperError::Io { .. } | CredHelperError::TooLarge(_) | CredHelperError::Lock(LockError::Io { .. }) => {
                 (Kind::Failed, None)
             }
         };

@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-fn look(link: &Path, executable: &Path) -> Found {
+fn examine(link: &Path, executable: &Path) -> Found {
     match std::fs::symlink_metadata(link) {
         Err(_) => Found::Nothing,
         Ok(metadata) if metadata.is_symlink() && link.canonicalize().is_ok_and(|target| target == executable) => {
@@ -102,7 +102,7 @@ impl Run for Args {
             if link == executable {
                 continue;
             }
-            match look(&link, &executable) {
+            match examine(&link, &executable) {
                 Found::OurLink => {}
                 Found::Other => in_the_way.push(link.display().to_string()),
                 Found::Nothing => {
@@ -143,7 +143,7 @@ impl Run for UninstallArgs {
         }
         for name in links() {
             let link = directory.join(name);
-            if link == executable || look(&link, &executable) != Found::OurLink {
+            if link == executable || examine(&link, &executable) != Found::OurLink {
                 continue;
             }
             if !self.place.dry_run {

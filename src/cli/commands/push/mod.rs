@@ -117,7 +117,7 @@ impl Run for Args {
         let kept = Arc::new(Kept::new(progress));
         let progress = Arc::clone(&kept) as Arc<dyn Progress>;
         let report = Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?);
-        self.tell(ui, report.continued(continuation(kept.bytes())))
+        self.print_report(ui, report.continued(continuation(kept.bytes())))
     }
 }
 
@@ -131,11 +131,11 @@ impl Args {
         })
     }
 
-    fn tell(&self, ui: &Ui, report: Report) -> Outcome {
+    fn print_report(&self, ui: &Ui, report: Report) -> Outcome {
         if let Some(first) = report.done.first() {
             result_files::write(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
-        tell(ui, &self.registry, &report.done);
+        print_report(ui, &self.registry, &report.done);
         let printed = match self.format {
             Format::Json => ui.data_verbatim(&crate::cli::render::push::report_as_json(&report)),
             Format::Text => ui.data(&report.pinned()),
@@ -170,9 +170,9 @@ pub(crate) fn push_config(
 }
 
 /// What was done, for people.
-pub(crate) fn tell(ui: &Ui, registry: &RegistryArgs, outcomes: &[PushOutcome]) {
+pub(crate) fn print_report(ui: &Ui, registry: &RegistryArgs, outcomes: &[PushOutcome]) {
     for outcome in outcomes {
-        registry.tell_end(ui, &outcome.reference, outcome.certificate.as_ref());
+        registry.print_expiry(ui, &outcome.reference, outcome.certificate.as_ref());
         ui.status(&crate::cli::render::push::outcome_as_line(outcome));
     }
 }

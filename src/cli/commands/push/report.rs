@@ -5,10 +5,10 @@ use std::fmt;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::signals::Signal;
 use crate::image::Reference;
-use crate::ops::push::{Incomplete, PushError, PushOutcome, Undone};
+use crate::ops::push::{FailedDestination, PartialPush, PushError, PushOutcome};
 
 /// What became of all destinations.
-type Answer<T> = Result<Vec<T>, Incomplete<T>>;
+type Answer<T> = Result<Vec<T>, PartialPush<T>>;
 
 /// A push that has ended, or a preview of one.
 pub(crate) struct Report<T = PushOutcome> {
@@ -67,23 +67,23 @@ impl Report {
 
 impl<T> From<Answer<T>> for Report<T> {
     fn from(result: Answer<T>) -> Self {
-        let Incomplete { done, failed } = match result {
+        let PartialPush { done, failed } = match result {
             Ok(done) => return Self { done, undone: Vec::new(), failure: None },
             Err(incomplete) => incomplete,
         };
         let destinations = done.len() + failed.iter().map(|undone| undone.references.len()).sum::<usize>();
         // What is wrong with the image here is no destination's fault.
         let is_plain = match &failed[..] {
-            [Undone { references, error }] => references.len() == 1 || !is_of_a_destination(error),
+            [FailedDestination { references, error }] => references.len() == 1 || !is_of_a_destination(error),
             _ => false,
         };
         let mut undone = Vec::new();
         let mut failures = Vec::new();
         let mut lines = Vec::new();
-        for Undone { references, error } in failed {
+        for FailedDestination { references, error } in failed {
             let failure = Failure::from(error);
-            lines.push(line(&failure.told(), &references));
-            undone.extend(references.into_iter().map(|reference| (reference, failure.told())));
+            lines.push(line(&failure.summary(), &references));
+            undone.extend(references.into_iter().map(|reference| (reference, failure.summary())));
             failures.push(failure);
         }
         let first = failures.swap_remove(0);
@@ -138,17 +138,17 @@ mod tests {
     use crate::cli::failure::Paint;
     use crate::image::Digest;
 
-    fn undone(names: &[&str], error: impl FnOnce(Box<Reference>) -> PushError) -> Undone {
+    fn undone(names: &[&str], error: impl FnOnce(Box<Reference>) -> PushError) -> FailedDestination {
         let references: Vec<Reference> = names.iter().map(|name| name.parse().expect("a reference")).collect();
-        Undone { error: error(Box::new(references[0].clone())), references }
+        FailedDestination { error: error(Box::new(references[0].clone())), references }
     }
 
     fn lost(destination: Box<Reference>) -> PushError {
         PushError::NotVerified { destination, expected: Digest::of(b"pushed"), found: None }
     }
 
-    fn rendered(failed: Vec<Undone>) -> (u8, String) {
-        let report: Report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
+    fn rendered(failed: Vec<FailedDestination>) -> (u8, String) {
+        let report: Report = Report::from(Err(PartialPush { done: Vec::new(), failed }));
         let failure = report.end().expect_err("it failed");
         (failure.code(), failure.render(Paint(false)))
     }
@@ -166,7 +166,7 @@ mod tests {
     fn an_interrupted_push_says_how_it_goes_on() {
         let interrupted = |how: Option<&str>| {
             let failed = vec![undone(&["r.io/a:1"], |_| PushError::Interrupted)];
-            let report: Report = Report::from(Err(Incomplete { done: Vec::new(), failed }));
+            let report: Report = Report::from(Err(PartialPush { done: Vec::new(), failed }));
             let report = report.stopped_by(Some(Signal::Interrupt)).continued(how.map(str::to_owned));
             let failure = report.end().expect_err("it was stopped");
             (failure.code(), failure.render(Paint(false)))
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(interrupted(None), (130, "error: interrupted\n".to_owned()));
         assert_eq!(interrupted(Some("run it")), (130, "error: interrupted; run it\n".to_owned()));
         let lost: Report =
-            Report::from(Err(Incomplete { done: Vec::new(), failed: vec![undone(&["r.io/a:1"], lost)] }));
+            Report::from(Err(PartialPush { done: Vec::new(), failed: vec![undone(&["r.io/a:1"], lost)] }));
         let lost = lost.continued(Some("run it".to_owned())).end().expect_err("it failed").render(Paint(false));
         assert!(!lost.contains("run it"), "{lost}");
     }

@@ -9,7 +9,7 @@ use crate::audit::Event;
 use crate::cli::connect::cluster::ClusterArgs;
 use crate::cli::connect::registry::{address, trust_store};
 use crate::cli::failure::advice::certificate::{fitting_name, remedy};
-use crate::cli::failure::advice::cluster::{NotAdmitted, told};
+use crate::cli::failure::advice::cluster::{NotAdmitted, summary};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cluster::ClusterError;
@@ -56,7 +56,7 @@ impl Add {
         let facts: Vec<_> = certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect();
         if !self.from_server {
             ui.status(&described(&facts));
-            tell_replaced(ui, &host, &before, &facts);
+            print_replaced(ui, &host, &before, &facts);
         }
         let file = pin(&trust_store(ui)?, &host, &certificates)?;
         let source = match &self.file {
@@ -94,7 +94,7 @@ impl Add {
         if chain.len() > 1 {
             ui.status(&format!("The first of them is meant, {}", facts.fingerprint));
         }
-        tell_replaced(ui, host, before, std::slice::from_ref(&facts));
+        print_replaced(ui, host, before, std::slice::from_ref(&facts));
         let mut alone = TrustStore::empty();
         alone
             .add_pem(crate::tls::to_pem(std::slice::from_ref(&own)).as_bytes(), Origin::File(PathBuf::from("shown")))?;
@@ -123,7 +123,7 @@ impl Add {
 
     fn of_cluster(&self, ui: &Ui, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, Failure> {
         let failed = |error: &ClusterError| {
-            Failure::new(Kind::Network, format!("no certificate from a cluster: {}", told(error)))
+            Failure::new(Kind::Network, format!("no certificate from a cluster: {}", summary(error)))
                 .hint("choose the cluster with --context, --cluster-name or --kubeconfig; --from-server needs none")
         };
         let cluster = match self.cluster.find(ui)? {
@@ -163,7 +163,7 @@ fn never_accepted(host: &RegistryHost, fault: &HandshakeFault) -> Option<Failure
 }
 
 /// Warns of what is kept for `host` and would be no more.
-fn tell_replaced(ui: &Ui, host: &RegistryHost, before: &[CertificateFacts], after: &[CertificateFacts]) {
+fn print_replaced(ui: &Ui, host: &RegistryHost, before: &[CertificateFacts], after: &[CertificateFacts]) {
     let gone = before.iter().filter(|old| !after.iter().any(|new| new.fingerprint == old.fingerprint));
     for CertificateFacts { fingerprint, .. } in gone {
         ui.warn(&format!("another certificate was kept for {host} and will be replaced: {fingerprint}"));

@@ -74,7 +74,7 @@ impl InstallArgs {
             ui.status(&format!("There is nothing of {host} to remove"));
         }
         for change in &changes {
-            self.tell(ui, &host, change, fingerprint.as_deref())?;
+            self.print_report(ui, &host, change, fingerprint.as_deref())?;
         }
         if self.containerd && !self.undo {
             ui.status("containerd reads this where its config_path is /etc/containerd/certs.d");
@@ -121,7 +121,7 @@ impl InstallArgs {
         Ok(())
     }
 
-    fn tell(&self, ui: &Ui, host: &RegistryHost, change: &Change, fingerprint: Option<&str>) -> Outcome {
+    fn print_report(&self, ui: &Ui, host: &RegistryHost, change: &Change, fingerprint: Option<&str>) -> Outcome {
         let would = |done: &str, to_do: &str| if self.dry_run { format!("would {to_do}") } else { done.to_owned() };
         let (line, recorded) = match change {
             Change::Write(path) => (format!("{} {}", would("wrote", "write"), path.display()), Some(path)),

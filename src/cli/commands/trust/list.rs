@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Shape, Shown, in_one_line, names, valid_until};
 use crate::cli::connect::cluster::{ClusterArgs, names_in_use};
 use crate::cli::connect::registry::{other_directories, trust_store};
-use crate::cli::failure::advice::cluster::told;
+use crate::cli::failure::advice::cluster::summary;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::format::{Column, Format};
 use crate::cli::terminal::Ui;
@@ -75,14 +75,14 @@ impl List {
         let cluster = match self.cluster.find(ui)? {
             Ok(cluster) => cluster,
             Err(error) => {
-                lacking(&told(error.as_ref()));
+                lacking(&summary(error.as_ref()));
                 return Ok(());
             }
         };
         let certificate = match &cluster.certificate {
             Ok(certificate) => certificate,
             Err(error) => {
-                lacking(&told(error.as_ref()));
+                lacking(&summary(error.as_ref()));
                 return Ok(());
             }
         };

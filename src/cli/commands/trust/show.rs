@@ -70,7 +70,7 @@ impl Show {
                 Ok(TlsPolicy::Verify(with_cluster)) => trust = with_cluster,
                 Ok(_) => {}
                 // Commands stop here; what is trusted and what the registry shows is what this one is for.
-                Err(failure) => ui.warn(&failure.told()),
+                Err(failure) => ui.warn(&failure.summary()),
             }
         }
         let policy = TlsPolicy::Verify(trust.clone());

@@ -106,7 +106,7 @@ impl From<NoOwner> for Failure {
 }
 
 /// An error with its causes in one line.
-pub(crate) fn told(error: &ClusterError) -> String {
+pub(crate) fn summary(error: &ClusterError) -> String {
     in_one_line(error)
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             Kind::Failed,
             vec![format!("correct the file; kubectl --kubeconfig {} config view shows what it means", path.display())],
         ),
-        ClusterError::Incomplete { context, .. } => {
+        ClusterError::PartialPush { context, .. } => {
             (Kind::Failed, vec![format!("write the kubeconfig again: {}", export(context))])
         }
         ClusterError::Unverified { context } => (

@@ -12,9 +12,9 @@ use crate::context::ContextError;
 use crate::fs::{LockError, Unreadable};
 use crate::image::{DocumentError, PlatformError, ReferenceError};
 use crate::layer::tar::read::TarError;
-use crate::layer::{LayerError, OutlineError};
+use crate::layer::{LayerError, TocError};
 use crate::ops::archive::ArchiveError;
-use crate::ops::build::{BaseError, BuildError, ForeignError, LandingError};
+use crate::ops::build::{BaseError, BuildError, ForeignError, PlacementError};
 use crate::ops::inspect::InspectError;
 use crate::ops::remove::RemoveError;
 use crate::serve::ServeError;
@@ -169,12 +169,12 @@ impl From<BuildError> for Failure {
             BuildError::Destination { .. } => {
                 Self::new(Kind::Usage, error).hint("give an absolute path of the image, for example /srv/app")
             }
-            BuildError::Landing { source: LandingError::Twice { .. }, .. } => Self::new(Kind::Image, error)
+            BuildError::Placement { source: PlacementError::Twice { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("leave one of the two out with --exclude PATTERN or in .dockerignore"),
-            BuildError::Landing { source: LandingError::Whiteout { .. }, .. } => Self::new(Kind::Image, error)
+            BuildError::Placement { source: PlacementError::Whiteout { .. }, .. } => Self::new(Kind::Image, error)
                 .hint("rename it, or leave it out with --exclude PATTERN or in .dockerignore"),
-            BuildError::Landing { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
-            BuildError::BaseLayer { source: OutlineError::Tar(TarError::Ambiguous { .. }), .. } => {
+            BuildError::Placement { .. } => Self::new(Kind::Image, error).hint(OTHER_DESTINATION),
+            BuildError::BaseLayer { source: TocError::Tar(TarError::Ambiguous { .. }), .. } => {
                 Self::new(Kind::Image, error).hint("use a base whose layers every program unpacks alike")
             }
             BuildError::BaseLayer { .. } | BuildError::BaseDiffId { .. } => {
@@ -192,7 +192,7 @@ impl From<BuildError> for Failure {
                     ForeignError::NoEnd(_) | ForeignError::Tar(_) => {
                         Some("make sure that the archive is whole: tar -tf FILE lists it".to_owned())
                     }
-                    ForeignError::Landing(_) => Some(OTHER_DESTINATION.to_owned()),
+                    ForeignError::Placement(_) => Some(OTHER_DESTINATION.to_owned()),
                     ForeignError::ExcludedLink { .. } => Some(
                         "leave out both names, or none: the content of a hard link is in the archive once, under its first name"
                             .to_owned(),

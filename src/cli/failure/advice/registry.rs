@@ -55,7 +55,7 @@ impl From<PushError> for Failure {
                     | RegistryError::NotFound(_)),
                 ..
             } => {
-                let gitea = source.refusal().is_some_and(|refused| refused.refusal.by_gitea);
+                let gitea = source.error_response().is_some_and(|refused| refused.response.by_gitea);
                 let what = if gitea { "the package or its owner" } else { "the repository" };
                 Advice::new(Kind::Deadline)
                     .hint(format!("make {what} public, or give whoever pulls a credential (imagePullSecrets)"))
@@ -156,15 +156,15 @@ fn advise(error: &RegistryError) -> Advice {
             .hint("write a proxy as http://HOST:PORT, with NAME:PASSWORD@ before HOST if it asks for them")
             .hint("NO_PROXY names hosts that are reached without it"),
         // The request did not get as far as the registry's rules.
-        RegistryError::Denied(refused) if refused.refusal.by_proxy => {
+        RegistryError::Denied(refused) if refused.response.by_proxy => {
             Advice::new(Kind::Auth).hint("ask whoever runs the proxy to let the request through")
         }
-        RegistryError::Denied(refused) if refused.refusal.by_gitea => Advice::new(Kind::Auth)
+        RegistryError::Denied(refused) if refused.response.by_gitea => Advice::new(Kind::Auth)
             .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
             .hint("a token needs permission to write packages"),
         RegistryError::Denied(_) => Advice::new(Kind::Auth)
             .hint("check the repository's name, and what this login may do there; -v says whose login it is"),
-        RegistryError::NotFound(refused) if is_about_the_name(refused) && refused.refusal.by_gitea => {
+        RegistryError::NotFound(refused) if is_about_the_name(refused) && refused.response.by_gitea => {
             Advice::new(Kind::Registry)
                 .hint("check the owner in the repository's name: Gitea may know no such user or organisation")
         }
@@ -192,7 +192,7 @@ fn advise(error: &RegistryError) -> Advice {
             }
         }
         RegistryError::Refused(refused)
-            if may_be_the_first(&refused.request) && refused.request.is_plain() && refused.refusal.asks_for_tls() =>
+            if may_be_the_first(&refused.request) && refused.request.is_plain() && refused.response.asks_for_tls() =>
         {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
@@ -253,13 +253,13 @@ fn blobs_from(host: &str) -> String {
 /// where the registry says so itself.
 fn is_about_the_name(refused: &Refused) -> bool {
     let begins = refused.request.method() == "POST" && refused.request.path().ends_with("/blobs/uploads/");
-    refused.refusal.names(&OciErrorCode::NameUnknown) || (begins && refused.refusal.errors.is_empty())
+    refused.response.names(&OciErrorCode::NameUnknown) || (begins && refused.response.errors.is_empty())
 }
 
 /// Whether the registry misses what it has had.
 fn lost_something(refused: &Refused) -> bool {
     let codes = [OciErrorCode::BlobUploadUnknown, OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown];
-    codes.iter().any(|code| refused.refusal.names(code))
+    codes.iter().any(|code| refused.response.names(code))
 }
 
 /// Whether a request may be the first one that the registry gets: a question. Nothing is sent before one is answered.

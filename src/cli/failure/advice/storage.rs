@@ -5,19 +5,19 @@ use crate::registry::Refused;
 /// Whether a full storage is what a failure says, or its likeliest cause: Gitea gives no reason when the volume has no
 /// room for a blob that is committed.
 pub(crate) fn may_be_full(refused: &Refused) -> bool {
-    refused.refusal.storage_full || is_failed_commit(refused)
+    refused.response.storage_full || is_failed_commit(refused)
 }
 
 /// Whether the registry failed to make an upload a blob.
 fn is_failed_commit(refused: &Refused) -> bool {
-    refused.refusal.status.as_u16() == 500
+    refused.response.status.as_u16() == 500
         && refused.request.method() == "PUT"
         && refused.request.path().contains("/uploads/")
 }
 
 /// What to look at, and what became of the bytes that were sent.
 pub(crate) fn storage_hints(refused: &Refused) -> Vec<String> {
-    let refusal = &refused.refusal;
+    let refusal = &refused.response;
     let registry_log = "look at the registry's log, and at its disk with df -h";
     let cluster_commands = [
         "the log of the cluster's Gitea: kubectl -n gitea logs deploy/my-gitea --tail=20",

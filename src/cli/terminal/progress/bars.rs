@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ledger, again, away, exchange, expired, lock, past, rate, resumed, warning};
+use super::{Ledger, away, exchange, expired, lock, past, rate, resumed, retrying, warning};
 use crate::cli::failure::Paint;
 use crate::progress::{Event, Outcome, Progress};
 use crate::text::{escaped, without_numbers};
@@ -157,7 +157,7 @@ impl Progress for Bars {
                 }
             }
             Event::Retry { key, cause, wait, attempt, of } => {
-                self.say(&again(state.ledger.label(key), cause, wait, (attempt, of)));
+                self.say(&retrying(state.ledger.label(key), cause, wait, (attempt, of)));
             }
             Event::Away { cause, limit } => self.say(&away(cause, limit)),
             Event::Expired { key } => self.say(&expired(state.ledger.label(Some(key)))),

@@ -99,7 +99,7 @@ fn rate(bytes: u64, time: Duration) -> Option<u64> {
 }
 
 /// Why and when something is tried again, in one line.
-fn again(label: Option<&str>, cause: &str, wait: Duration, (attempt, of): (u32, u32)) -> String {
+fn retrying(label: Option<&str>, cause: &str, wait: Duration, (attempt, of): (u32, u32)) -> String {
     let label = label.map_or_else(String::new, |label| format!("{label}: "));
     format!("{label}{cause}; trying again in {:.1} s ({attempt} of {of})", wait.as_secs_f64())
 }
@@ -283,7 +283,7 @@ impl Progress for Lines {
                 }
             }
             Event::Retry { key, cause, wait, attempt, of } => {
-                self.say(&again(ledger.label(key), cause, wait, (attempt, of)));
+                self.say(&retrying(ledger.label(key), cause, wait, (attempt, of)));
             }
             Event::Away { cause, limit } => self.say(&away(cause, limit)),
             Event::Expired { key } => self.say(&expired(ledger.label(Some(key)))),

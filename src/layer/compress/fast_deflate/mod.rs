@@ -24,11 +24,11 @@ const TRAILER_BYTES: usize = 8;
 
 /// Memory for one block after the other.
 #[derive(Debug, Default)]
-pub(in crate::layer) struct Quick {
+pub(in crate::layer) struct FastDeflate {
     finder: Finder,
 }
 
-impl Quick {
+impl FastDeflate {
     /// The most that `bytes` bytes can become, with the room that is written to and taken back.
     pub(in crate::layer) const fn bound(bytes: usize) -> usize {
         let parts = bytes / PART_BYTES + 1;

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn packed(block: &[u8]) -> Vec<u8> {
-    let mut quick = Quick::default();
+    let mut quick = FastDeflate::default();
     // What another block has left must not show.
-    let mut output = vec![0xa5; Quick::bound(block.len()).max(Quick::bound(4096))];
+    let mut output = vec![0xa5; FastDeflate::bound(block.len()).max(FastDeflate::bound(4096))];
     quick.gzip(&b"what another block has left ".repeat(99), &mut output);
     let size = quick.gzip(block, &mut output);
-    assert!(size <= Quick::bound(block.len()) - bits::SPARE_BYTES, "{size} of {}", block.len());
+    assert!(size <= FastDeflate::bound(block.len()) - bits::SPARE_BYTES, "{size} of {}", block.len());
     output.truncate(size);
     output
 }
@@ -45,11 +45,11 @@ fn noise(size: usize) -> impl Iterator<Item = u8> {
 fn the_bytes_depend_on_the_block_alone() {
     let mut text: Vec<u8> = noise(2 * PART_BYTES).collect();
     text.extend_from_within(PART_BYTES..PART_BYTES + 20_000);
-    let mut fresh = vec![0; Quick::bound(text.len())];
-    let size = Quick::default().gzip(&text, &mut fresh);
+    let mut fresh = vec![0; FastDeflate::bound(text.len())];
+    let size = FastDeflate::default().gzip(&text, &mut fresh);
     for before in [vec![], b"repeats ".repeat(9_000), noise(1 << 20).collect(), text.clone()] {
-        let mut quick = Quick::default();
-        let mut output = vec![0x5a; Quick::bound(1 << 20)];
+        let mut quick = FastDeflate::default();
+        let mut output = vec![0x5a; FastDeflate::bound(1 << 20)];
         quick.gzip(&before, &mut output);
         let again = quick.gzip(&text, &mut output);
         assert!(output[..again] == fresh[..size], "after {} bytes", before.len());

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::path_lookup::{Key, Trail, key, number};
-use crate::layer::{LandingError, Owner};
+use crate::layer::{Owner, PlacementError};
 use crate::text::plain;
 
 /// How many links a path may lead through, as Linux has it.
@@ -56,7 +56,7 @@ enum Node {
 /// A directory has a number, and what is in it is found by that. When the directory goes, nobody asks for the number
 /// again, and everything below is gone with it.
 #[derive(Debug, Clone)]
-pub struct Below {
+pub struct LowerTree {
     /// By number, the root's first; `None` for a directory that is there only because something is in it.
     directories: Vec<Option<Attributes>>,
     targets: Vec<Box<[u8]>>,
@@ -67,7 +67,7 @@ pub struct Below {
     entered: Trail,
 }
 
-impl Default for Below {
+impl Default for LowerTree {
     fn default() -> Self {
         Self {
             directories: vec![None],
@@ -94,7 +94,7 @@ pub(in crate::layer) enum End {
     Nothing,
 }
 
-impl Below {
+impl LowerTree {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -164,7 +164,7 @@ impl Below {
     }
 
     /// Where a path leads. Nothing leads out of the root.
-    pub(in crate::layer) fn resolve(&self, path: &[u8]) -> Result<Resolved, LandingError> {
+    pub(in crate::layer) fn resolve(&self, path: &[u8]) -> Result<Resolved, PlacementError> {
         let (mut links, mut steps) = (0, 0);
         let mut names: Vec<&[u8]> = Vec::new();
         // Of the root and each of the names; none behind what is not there.
@@ -173,7 +173,7 @@ impl Below {
         while let Some(name) = pending.pop() {
             steps += 1;
             if steps > MAX_STEPS {
-                return Err(LandingError::Names { path: shown(path), limit: MAX_STEPS });
+                return Err(PlacementError::Names { path: shown(path), limit: MAX_STEPS });
             }
             match name {
                 b"" | b"." => continue,
@@ -194,7 +194,7 @@ impl Below {
                     let target = &self.targets[number as usize];
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(LandingError::Links { path: shown(path), limit: MAX_LINKS });
+                        return Err(PlacementError::Links { path: shown(path), limit: MAX_LINKS });
                     }
                     if target.starts_with(b"/") {
                         names.clear();
@@ -206,14 +206,14 @@ impl Below {
                     names.push(name);
                     places.push(node);
                     if node == Some(Node::Other) && pending.iter().any(|name| !name.is_empty()) {
-                        return Err(LandingError::NotADirectory { path: shown(&names.join(&b'/')) });
+                        return Err(PlacementError::NotADirectory { path: shown(&names.join(&b'/')) });
                     }
                 }
             }
         }
         let path = names.join(&b'/');
         if path.len() > MAX_PATH_BYTES {
-            return Err(LandingError::TooLong { limit: MAX_PATH_BYTES });
+            return Err(PlacementError::TooLong { limit: MAX_PATH_BYTES });
         }
         let end = match places.last().copied().flatten() {
             Some(Node::Directory(_)) => End::Directory,

@@ -9,8 +9,8 @@ fn attributes(mode: u32) -> Attributes {
 }
 
 /// A tree of `d MODE PATH`, `f PATH` and `l PATH TARGET`.
-fn tree(lines: &[&str]) -> Below {
-    let mut below = Below::default();
+fn tree(lines: &[&str]) -> LowerTree {
+    let mut below = LowerTree::default();
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
@@ -26,7 +26,7 @@ fn tree(lines: &[&str]) -> Below {
     below
 }
 
-fn resolved(below: &Below, path: &str) -> String {
+fn resolved(below: &LowerTree, path: &str) -> String {
     match below.resolve(path.as_bytes()) {
         Ok(Resolved { path, end }) => format!("{end:?} {}", String::from_utf8(path).expect("text")),
         Err(error) => error.to_string(),
@@ -81,7 +81,7 @@ fn links_are_followed_as_often_as_linux_does() {
     assert_eq!(resolved(&below, "l40"), "`/l40` leads through more than 40 links");
     below.put(b"long", Thing::Link(&b"n/".repeat(2047)));
     assert!(below.resolve(b"long/a").is_ok());
-    assert_eq!(below.resolve(b"long/abc"), Err(LandingError::TooLong { limit: MAX_PATH_BYTES }));
+    assert_eq!(below.resolve(b"long/abc"), Err(PlacementError::TooLong { limit: MAX_PATH_BYTES }));
 }
 
 #[test]
@@ -111,16 +111,16 @@ fn a_path_leads_through_so_many_names_with_its_links() {
         below.resolve(format!("l{links}").as_bytes()).map(|resolved| resolved.end)
     };
     assert_eq!(long(2), Ok(End::Directory));
-    assert!(matches!(long(3), Err(LandingError::Names { .. })));
+    assert!(matches!(long(3), Err(PlacementError::Names { .. })));
 }
 
 #[test]
 fn what_is_known_of_a_path_goes_with_it() {
     // Looked up, then replaced on the way, and looked up again.
     for change in [
-        |below: &mut Below| below.remove(b"a/b"),
-        |below: &mut Below| below.empty(b"a"),
-        |below: &mut Below| below.put(b"a/b", Thing::Other),
+        |below: &mut LowerTree| below.remove(b"a/b"),
+        |below: &mut LowerTree| below.empty(b"a"),
+        |below: &mut LowerTree| below.put(b"a/b", Thing::Other),
     ] {
         let mut below = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c", "d 750 a/b/c/d"]);
         assert!(below.attributes(b"a/b/c/d").is_some());
@@ -135,16 +135,16 @@ fn what_is_known_of_a_path_goes_with_it() {
 
 #[test]
 fn what_goes_takes_along_what_is_below() {
-    let is_there = |below: &Below| below.attributes(b"a/b/c").map(|attributes| attributes.mode);
+    let is_there = |below: &LowerTree| below.attributes(b"a/b/c").map(|attributes| attributes.mode);
     let whole = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c"]);
     assert_eq!(is_there(&whole), Some(0o750));
     for change in [
-        |below: &mut Below| below.put(b"a/b", Thing::Other),
-        |below: &mut Below| below.put(b"a", Thing::Link(b"x")),
-        |below: &mut Below| below.remove(b"a/b"),
-        |below: &mut Below| below.remove(b"a"),
-        |below: &mut Below| below.empty(b"a/b"),
-        |below: &mut Below| below.empty(b""),
+        |below: &mut LowerTree| below.put(b"a/b", Thing::Other),
+        |below: &mut LowerTree| below.put(b"a", Thing::Link(b"x")),
+        |below: &mut LowerTree| below.remove(b"a/b"),
+        |below: &mut LowerTree| below.remove(b"a"),
+        |below: &mut LowerTree| below.empty(b"a/b"),
+        |below: &mut LowerTree| below.empty(b""),
     ] {
         let mut below = whole.clone();
         change(&mut below);
@@ -295,7 +295,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn any_layers_make_the_tree_that_the_plainest_model_makes(steps in proptest::collection::vec(step(), 0..24)) {
-        let (mut below, mut model) = (Below::default(), Model::default());
+        let (mut below, mut model) = (LowerTree::default(), Model::default());
         for step in &steps {
             match step {
                 Step::Put(path, thing) => {
@@ -342,8 +342,8 @@ proptest! {
                         };
                         prop_assert_eq!(resolved.end, end);
                     }
-                    (Err(LandingError::Links { .. }), Err("links"))
-                    | (Err(LandingError::NotADirectory { .. }), Err("file")) => {}
+                    (Err(PlacementError::Links { .. }), Err("links"))
+                    | (Err(PlacementError::NotADirectory { .. }), Err("file")) => {}
                     (found, expected) => prop_assert!(false, "{found:?}, not {expected:?}"),
                 }
             }

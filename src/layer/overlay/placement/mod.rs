@@ -11,14 +11,14 @@ use std::fmt;
 use super::lower_tree::{End, MAX_PATH_BYTES, ends, ends_beyond, parted, shown};
 use super::path_lookup::{Trail, number};
 use crate::context::{Entry, Kind};
-use crate::layer::{Attributes, Below, Destination, REMOVES, Style, Thing, removes};
+use crate::layer::{Attributes, Destination, LowerTree, REMOVES, Style, Thing, removes};
 
 /// Permissions of directories on the way that nobody has said anything of.
 pub(in crate::layer) const PARENT_MODE: u32 = 0o755;
 
 /// Why something cannot land where it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LandingError {
+pub enum PlacementError {
     /// Links that lead to one another, or too many.
     #[error("`{path}` leads through more than {limit} links")]
     Links {
@@ -71,12 +71,12 @@ pub enum LandingError {
 
 /// A link of the layers below that was followed since a source has a directory of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Followed {
+pub struct FollowedSymlink {
     link: Vec<u8>,
     directory: Vec<u8>,
 }
 
-impl fmt::Display for Followed {
+impl fmt::Display for FollowedSymlink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (link, directory) = (shown(&self.link), shown(&self.directory));
         write!(f, "`{link}` is a link to `{directory}` in the layers below: what belongs in it is put there")
@@ -94,7 +94,7 @@ pub(in crate::layer) enum Item<'a> {
 
 /// Where a source's things land.
 #[derive(Debug, Clone)]
-pub struct Landing {
+pub struct Placement {
     directory: Vec<u8>,
     file: Option<Vec<u8>>,
     style: Style,
@@ -106,13 +106,13 @@ pub struct Landing {
     linked: BTreeMap<Vec<u8>, Attributes>,
 }
 
-impl Landing {
+impl Placement {
     /// Where things in `style` land that are meant for `destination`.
-    pub fn new(destination: &Destination, style: Style, below: &Below) -> Result<Self, LandingError> {
+    pub fn new(destination: &Destination, style: Style, below: &LowerTree) -> Result<Self, PlacementError> {
         let (directory, file) = resolve(destination, below)?;
         let place = file.as_ref().map_or_else(|| directory.clone(), |file| joined(&directory, file));
         if removes(&place) {
-            return Err(LandingError::WhiteoutPlace { path: shown(&place) });
+            return Err(PlacementError::WhiteoutPlace { path: shown(&place) });
         }
         let mut way = BTreeMap::new();
         for end in ends(&directory) {
@@ -128,14 +128,14 @@ impl Landing {
 
     /// Follows the links below that have the names of the source's directories. `entries` are all there are, parents
     /// before children.
-    pub fn follow(&mut self, entries: &[Entry], below: &Below) -> Result<Vec<Followed>, LandingError> {
+    pub fn follow(&mut self, entries: &[Entry], below: &LowerTree) -> Result<Vec<FollowedSymlink>, PlacementError> {
         // A single file has the name of its place.
         if let Some(entry) = entries.iter().find(|entry| self.file.is_none() && removes(&entry.path)) {
-            return Err(LandingError::Whiteout { path: own_path(entry) });
+            return Err(PlacementError::Whiteout { path: own_path(entry) });
         }
         let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
         let mut trail = Trail::default();
-        let followed: Vec<Followed> =
+        let followed: Vec<FollowedSymlink> =
             directories.filter_map(|entry| self.enter(&entry.path, below, &mut trail)).collect();
         if !followed.is_empty() {
             self.check(entries)?;
@@ -152,7 +152,7 @@ impl Landing {
     }
 
     /// Puts all of the source's entries over `below`.
-    pub fn lay_over(&self, entries: &[Entry], below: &mut Below) {
+    pub fn lay_over(&self, entries: &[Entry], below: &mut LowerTree) {
         let entries: Vec<&Entry> = entries.iter().collect();
         let Ok(()) = self.each::<std::convert::Infallible>(&entries, |name, item| {
             below.put(
@@ -255,7 +255,12 @@ impl Landing {
     }
 
     /// Follows the link that is below where a directory of the source would land, if it leads to a directory.
-    pub(in crate::layer) fn enter(&mut self, path: &[u8], below: &Below, trail: &mut Trail) -> Option<Followed> {
+    pub(in crate::layer) fn enter(
+        &mut self,
+        path: &[u8],
+        below: &LowerTree,
+        trail: &mut Trail,
+    ) -> Option<FollowedSymlink> {
         if self.file.is_some() || below.is_empty() || self.is_followed(path) {
             return None;
         }
@@ -272,7 +277,7 @@ impl Landing {
         }
         self.followed.insert(path.to_vec(), directory.clone());
         *trail = Trail::default();
-        Some(Followed { link, directory })
+        Some(FollowedSymlink { link, directory })
     }
 
     fn attributes(&self, entry: &Entry) -> Attributes {
@@ -281,8 +286,8 @@ impl Landing {
     }
 
     /// Nothing lands where something else does, or in what is no directory.
-    fn check(&self, entries: &[Entry]) -> Result<(), LandingError> {
-        let twice = |entry: &Entry, place: &[u8]| LandingError::Twice { path: own_path(entry), place: shown(place) };
+    fn check(&self, entries: &[Entry]) -> Result<(), PlacementError> {
+        let twice = |entry: &Entry, place: &[u8]| PlacementError::Twice { path: own_path(entry), place: shown(place) };
         // Whether it is a directory that is there.
         let mut places: BTreeMap<Vec<u8>, bool> = self.way.keys().map(|name| (name.clone(), true)).collect();
         for entry in entries {
@@ -306,7 +311,7 @@ impl Landing {
 }
 
 /// The directory that a destination is or is in, and what a single file is called there.
-fn resolve(destination: &Destination, below: &Below) -> Result<(Vec<u8>, Option<Vec<u8>>), LandingError> {
+fn resolve(destination: &Destination, below: &LowerTree) -> Result<(Vec<u8>, Option<Vec<u8>>), PlacementError> {
     let directory = destination.directory();
     if let (Some(file), Some(own)) = (destination.file(), destination.own()) {
         let resolved = below.resolve(&joined(directory, file))?;
@@ -318,11 +323,11 @@ fn resolve(destination: &Destination, below: &Below) -> Result<(Vec<u8>, Option<
     }
     let resolved = below.resolve(directory)?;
     if resolved.end == End::Other {
-        return Err(LandingError::NotADirectory { path: shown(&resolved.path) });
+        return Err(PlacementError::NotADirectory { path: shown(&resolved.path) });
     }
     let file = destination.file().map(<[u8]>::to_vec);
     if resolved.path.len() + file.as_ref().map_or(0, Vec::len) > MAX_PATH_BYTES {
-        return Err(LandingError::TooLong { limit: MAX_PATH_BYTES });
+        return Err(PlacementError::TooLong { limit: MAX_PATH_BYTES });
     }
     Ok((resolved.path, file))
 }

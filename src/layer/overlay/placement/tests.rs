@@ -4,8 +4,8 @@ use crate::layer::Owner;
 
 const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, above: None, mode: None };
 
-fn below() -> Below {
-    let mut below = Below::default();
+fn below() -> LowerTree {
+    let mut below = LowerTree::default();
     let directory = |mode| Thing::Directory(Attributes { mode, owner: Owner { uid: 1, gid: 2 }, modified: 3 });
     for (path, mode) in [("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o711), ("usr/lib", 0o755), ("root", 0o700)] {
         below.put(path.as_bytes(), directory(mode));
@@ -34,7 +34,7 @@ fn entries(names: &[&str]) -> Vec<Entry> {
 }
 
 /// What a layer of some of the entries has: on the way with attributes, else with the path in the source.
-fn listed(landing: &Landing, entries: &[&Entry]) -> Vec<String> {
+fn listed(landing: &Placement, entries: &[&Entry]) -> Vec<String> {
     let mut lines = Vec::new();
     let visited = landing.each::<()>(entries, |name, item| {
         let name = String::from_utf8_lossy(name);
@@ -48,9 +48,13 @@ fn listed(landing: &Landing, entries: &[&Entry]) -> Vec<String> {
     lines
 }
 
-fn landed(destination: &Destination, style: Style, names: &[&str]) -> Result<(Vec<String>, Vec<String>), LandingError> {
+fn landed(
+    destination: &Destination,
+    style: Style,
+    names: &[&str],
+) -> Result<(Vec<String>, Vec<String>), PlacementError> {
     let entries = entries(names);
-    let mut landing = Landing::new(destination, style, &below())?;
+    let mut landing = Placement::new(destination, style, &below())?;
     let followed = landing.follow(&entries, &below())?;
     let lines = listed(&landing, &entries.iter().collect::<Vec<_>>());
     Ok((lines, followed.iter().map(ToString::to_string).collect()))
@@ -99,7 +103,7 @@ fn a_file_lands_as_dockers_copy_has_it() {
     for destination in ["/etc/passwd/x", "/etc/passwd/", "/etc/users/x"] {
         let parsed = Destination::parse_file(destination, b"own").expect("valid");
         let error = landed(&parsed, STYLE, &["own"]).expect_err("refused");
-        assert_eq!(error, LandingError::NotADirectory { path: "/etc/passwd".into() }, "{destination}");
+        assert_eq!(error, PlacementError::NotADirectory { path: "/etc/passwd".into() }, "{destination}");
     }
 }
 
@@ -132,7 +136,7 @@ fn content_goes_where_links_lead() {
 #[test]
 fn each_layer_has_the_directories_that_its_entries_need() {
     let entries = entries(&["bin/", "bin/tool", "other", "usr/", "usr/bin/", "usr/bin/x"]);
-    let mut landing = Landing::new(&Destination::default(), STYLE, &below()).expect("lands");
+    let mut landing = Placement::new(&Destination::default(), STYLE, &below()).expect("lands");
     landing.follow(&entries, &below()).expect("lands");
     let some = |numbers: &[usize]| -> Vec<&Entry> { numbers.iter().map(|number| &entries[*number]).collect() };
     // As the source has them, also where the source's own entry is in another layer.
@@ -158,15 +162,15 @@ fn nothing_lands_where_something_else_does() {
         (&["bin/", "bin/sub/", "usr/", "usr/bin/", "usr/bin/sub"], "usr/bin/sub", "/usr/bin/sub"),
     ] {
         let error = landed(&Destination::default(), STYLE, names).expect_err("refused");
-        assert_eq!(error, LandingError::Twice { path: path.into(), place: place.into() });
+        assert_eq!(error, PlacementError::Twice { path: path.into(), place: place.into() });
     }
     // On the way to the destination.
     let mut below = below();
     below.put(b"usr/lib/top", Thing::Link(b"/"));
     let entries = entries(&["top/", "top/usr"]);
-    let mut landing = Landing::new(&Destination::parse("/usr/lib").expect("valid"), STYLE, &below).expect("lands");
+    let mut landing = Placement::new(&Destination::parse("/usr/lib").expect("valid"), STYLE, &below).expect("lands");
     let error = landing.follow(&entries, &below).expect_err("refused");
-    assert_eq!(error, LandingError::Twice { path: "top/usr".into(), place: "/usr".into() });
+    assert_eq!(error, PlacementError::Twice { path: "top/usr".into(), place: "/usr".into() });
     // Directories may meet.
     assert_eq!(
         lines("/", &["bin/", "bin/sub/", "sbin/", "sbin/sub/"]),
@@ -178,7 +182,7 @@ fn nothing_lands_where_something_else_does() {
 fn nothing_removes_what_is_below() {
     for name in [".wh.passwd", "etc/.wh.passwd", "etc/.wh..wh..opq", ".wh.d/"] {
         let error = landed(&Destination::default(), STYLE, &[name]).expect_err(name);
-        assert_eq!(error, LandingError::Whiteout { path: name.trim_end_matches('/').into() });
+        assert_eq!(error, PlacementError::Whiteout { path: name.trim_end_matches('/').into() });
     }
     for (given, own, place) in [
         ("/etc/.wh.passwd", "own", "/etc/.wh.passwd"),
@@ -188,11 +192,11 @@ fn nothing_removes_what_is_below() {
     ] {
         let destination = Destination::parse_file(given, own.as_bytes()).expect("valid");
         let error = landed(&destination, STYLE, &["own"]).expect_err(given);
-        assert_eq!(error, LandingError::WhiteoutPlace { path: place.into() });
+        assert_eq!(error, PlacementError::WhiteoutPlace { path: place.into() });
     }
     let destination = Destination::parse("/srv/.wh.d").expect("valid");
     let error = landed(&destination, STYLE, &["own"]).expect_err("refused");
-    assert_eq!(error, LandingError::WhiteoutPlace { path: "/srv/.wh.d".into() });
+    assert_eq!(error, PlacementError::WhiteoutPlace { path: "/srv/.wh.d".into() });
     // A file that is called something else there.
     let destination = Destination::parse_file("/etc/fine", b".wh.own").expect("valid");
     landed(&destination, STYLE, &[".wh.own"]).expect("lands");

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::lower_tree::{MAX_DEPTH, MAX_PATH_BYTES};
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError, TarReader};
-use crate::layer::{Attributes, Below, OPAQUE, Owner, Thing, WHITEOUT};
+use crate::layer::{Attributes, LowerTree, OPAQUE, Owner, Thing, WHITEOUT};
 use crate::progress::Interrupt;
 
 /// The most names that layers may have together, directories on the way to them included.
@@ -16,7 +16,7 @@ pub(in crate::layer) const MAX_OUTLINE_BYTES: usize = 64 << 20;
 
 /// Why a layer has no outline.
 #[derive(Debug, thiserror::Error)]
-pub enum OutlineError {
+pub enum TocError {
     /// The layer is no tar archive we accept.
     #[error(transparent)]
     Tar(#[from] TarError),
@@ -36,7 +36,7 @@ pub enum OutlineError {
 /// A record for each name, in the layer's order: its kind, how many bytes it shares with the name before, the others,
 /// and what there is to say of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outline {
+pub struct LayerToc {
     bytes: Vec<u8>,
     names: usize,
 }
@@ -51,7 +51,7 @@ enum Record<'a> {
     Emptied,
 }
 
-impl Outline {
+impl LayerToc {
     /// Reads the tar stream of a layer to its end.
     ///
     /// What no system could unpack is passed over: names that lead out, or are longer than a path can be.
@@ -59,7 +59,7 @@ impl Outline {
     /// # Errors
     ///
     /// Fails for what tar readers read differently, and for more or deeper names than any image has.
-    pub fn read(layer: impl Read, interrupt: &Interrupt) -> Result<Self, OutlineError> {
+    pub fn read(layer: impl Read, interrupt: &Interrupt) -> Result<Self, TocError> {
         let mut reader = TarReader::new(layer);
         let mut outline = Self::default();
         let mut last = Vec::new();
@@ -71,14 +71,14 @@ impl Outline {
                 Err(error) => return Err(error.into()),
             };
             if interrupt.requested() {
-                return Err(OutlineError::Interrupted);
+                return Err(TocError::Interrupted);
             }
             if let EntryKind::Other(flag) = entry.kind {
-                return Err(OutlineError::Kind(flag));
+                return Err(TocError::Kind(flag));
             }
             let Some(path) = clean(&entry.path) else { continue };
             if components(&path) > MAX_DEPTH {
-                return Err(OutlineError::TooLarge);
+                return Err(TocError::TooLarge);
             }
             let (parent, name) = super::lower_tree::parted(&path);
             let (path, record) = if name == OPAQUE {
@@ -96,7 +96,7 @@ impl Outline {
             };
             outline.push(&mut last, path, record);
             if outline.names > MAX_NAMES || outline.bytes.len() > MAX_OUTLINE_BYTES {
-                return Err(OutlineError::TooLarge);
+                return Err(TocError::TooLarge);
             }
         }
         reader.finish()?;
@@ -122,7 +122,7 @@ impl Outline {
     }
 
     /// Puts the layer over `below`. What it takes away is taken from the layers below, wherever in it that is said.
-    pub fn lay_over(&self, below: &mut Below) {
+    pub fn lay_over(&self, below: &mut LowerTree) {
         let mut records = Records::new(&self.bytes);
         while let Some(record) = records.next() {
             match record {

@@ -42,8 +42,8 @@ fn layer(entries: &[Vec<u8>]) -> Vec<u8> {
     [entries.concat(), vec![0; 1024]].concat()
 }
 
-fn outline(entries: &[Vec<u8>]) -> Outline {
-    Outline::read(&layer(entries)[..], &Interrupt::default()).expect("an archive")
+fn outline(entries: &[Vec<u8>]) -> LayerToc {
+    LayerToc::read(&layer(entries)[..], &Interrupt::default()).expect("an archive")
 }
 
 fn directory(name: &str) -> Vec<u8> {
@@ -55,7 +55,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 /// One line a record.
-fn listed(outline: &Outline) -> Vec<String> {
+fn listed(outline: &LayerToc) -> Vec<String> {
     let mut records = Records::new(&outline.bytes);
     let mut lines = Vec::new();
     while let Some(record) = records.next() {
@@ -107,7 +107,7 @@ fn a_layer_is_what_it_does_to_the_tree() {
         "d 700 0:0 0 abs/olute",
     ];
     assert_eq!(listed(&outline), expected);
-    assert_eq!(Outline::from_bytes(outline.as_bytes().to_vec()), Some(outline));
+    assert_eq!(LayerToc::from_bytes(outline.as_bytes().to_vec()), Some(outline));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_a_layer_takes_away_is_of_the_layers_below() {
     let first = outline(&[directory("a/"), directory("a/b/"), directory("a/c/"), directory("d/"), directory("d/e/")]);
     // Whiteouts last: what the layer brings itself stays.
     let second = outline(&[directory("a/n/"), directory("d/"), file("a/.wh..wh..opq"), file(".wh.d")]);
-    let mut below = Below::default();
+    let mut below = LowerTree::default();
     first.lay_over(&mut below);
     second.lay_over(&mut below);
     let there = ["a", "a/b", "a/c", "a/n", "d", "d/e"].map(|path| below.attributes(path.as_bytes()).is_some());
@@ -125,21 +125,21 @@ fn what_a_layer_takes_away_is_of_the_layers_below() {
 #[test]
 fn damage_is_an_error_and_an_interrupt_ends_it() {
     let whole = layer(&[directory("a/"), file("b")]);
-    let read = |bytes: &[u8]| Outline::read(bytes, &Interrupt::default());
-    assert!(matches!(read(&whole[..700]), Err(OutlineError::Tar(TarError::Truncated(_)))));
-    assert!(matches!(read(&[1; 512]), Err(OutlineError::Tar(TarError::Header(0)))));
+    let read = |bytes: &[u8]| LayerToc::read(bytes, &Interrupt::default());
+    assert!(matches!(read(&whole[..700]), Err(TocError::Tar(TarError::Truncated(_)))));
+    assert!(matches!(read(&[1; 512]), Err(TocError::Tar(TarError::Header(0)))));
     assert_eq!(read(b"").expect("empty").names(), 0);
     let interrupt = Interrupt::default();
     interrupt.request();
-    assert!(matches!(Outline::read(&whole[..], &interrupt), Err(OutlineError::Interrupted)));
+    assert!(matches!(LayerToc::read(&whole[..], &interrupt), Err(TocError::Interrupted)));
 }
 
 #[test]
 fn what_readers_read_otherwise_has_no_outline() {
     for (note, archive, is_refused) in archives() {
-        match Outline::read(&archive[..], &Interrupt::default()) {
-            Err(OutlineError::Tar(_)) => assert!(is_refused, "{note}"),
-            Ok(_) | Err(OutlineError::Kind(_)) => assert!(!is_refused || note == "empty", "{note}"),
+        match LayerToc::read(&archive[..], &Interrupt::default()) {
+            Err(TocError::Tar(_)) => assert!(is_refused, "{note}"),
+            Ok(_) | Err(TocError::Kind(_)) => assert!(!is_refused || note == "empty", "{note}"),
             Err(other) => panic!("{note}: {other}"),
         }
     }
@@ -152,9 +152,9 @@ fn names_are_bounded() {
         |count: usize| -> Vec<Vec<u8>> { (0..count).map(|number| directory(&format!("{number}/{deep}"))).collect() };
     assert_eq!(outline(&names(10)).names(), 10 * MAX_DEPTH);
     let many = layer(&names(MAX_NAMES / MAX_DEPTH + 1));
-    assert!(matches!(Outline::read(&many[..], &Interrupt::default()), Err(OutlineError::TooLarge)));
+    assert!(matches!(LayerToc::read(&many[..], &Interrupt::default()), Err(TocError::TooLarge)));
     let deeper = layer(&[directory(&format!("d/{deep}d"))]);
-    assert!(matches!(Outline::read(&deeper[..], &Interrupt::default()), Err(OutlineError::TooLarge)));
+    assert!(matches!(LayerToc::read(&deeper[..], &Interrupt::default()), Err(TocError::TooLarge)));
     // Longer than a path can be: no system could unpack it.
     assert_eq!(outline(&[directory(&"n/".repeat(3000))]).names(), 0);
     let target = "t".repeat(MAX_PATH_BYTES + 1);
@@ -179,7 +179,7 @@ fn an_outline_ends_where_it_takes_too_much() {
     // 4 KiB for one name: bytes run out long before names do.
     let link = entry(EntryType::Symlink, "l", &"t".repeat(MAX_PATH_BYTES));
     let mut layer = Repeated(link, 0);
-    assert!(matches!(Outline::read(&mut layer, &Interrupt::default()), Err(OutlineError::TooLarge)));
+    assert!(matches!(LayerToc::read(&mut layer, &Interrupt::default()), Err(TocError::TooLarge)));
     let entries = layer.1 / layer.0.len();
     assert_eq!(entries, MAX_OUTLINE_BYTES / (MAX_PATH_BYTES + 7) + 1, "one more than there is room for");
 }
@@ -199,7 +199,7 @@ fn twice_the_names_are_twice_the_work() {
             })
             .collect();
         let outline = outline(&entries);
-        let mut below = Below::default();
+        let mut below = LowerTree::default();
         work::of(|| outline.lay_over(&mut below)).0
     };
     let once = work(200);
@@ -220,11 +220,11 @@ proptest! {
             _ => entry(EntryType::Symlink, name, "some/target"),
         }).collect();
         let read = outline(&entries);
-        let kept = Outline::from_bytes(read.as_bytes().to_vec()).expect("an outline");
+        let kept = LayerToc::from_bytes(read.as_bytes().to_vec()).expect("an outline");
         prop_assert_eq!(listed(&kept), listed(&read));
         prop_assert_eq!(kept.names(), read.names());
         prop_assert_eq!(listed(&read).len(), names.len());
-        let mut below = Below::default();
+        let mut below = LowerTree::default();
         read.lay_over(&mut below);
     }
 
@@ -232,8 +232,8 @@ proptest! {
     fn any_bytes_are_an_outline_or_none(
         bytes in proptest::collection::vec(prop_oneof![Just(b'd'), Just(b'l'), Just(b'o'), Just(b'r'), Just(0), Just(1), any::<u8>()], 0..300),
     ) {
-        if let Some(outline) = Outline::from_bytes(bytes) {
-            outline.lay_over(&mut Below::default());
+        if let Some(outline) = LayerToc::from_bytes(bytes) {
+            outline.lay_over(&mut LowerTree::default());
         }
     }
 
@@ -247,8 +247,8 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         bytes.truncate(length.index(bytes.len() + 1));
-        if let Ok(outline) = Outline::read(&bytes[..], &Interrupt::default()) {
-            outline.lay_over(&mut Below::default());
+        if let Ok(outline) = LayerToc::read(&bytes[..], &Interrupt::default()) {
+            outline.lay_over(&mut LowerTree::default());
         }
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::layer::tar::read::{TarError, archives};
 
 /// Loads into a store that has an image, and checks that the refusal changed nothing of it.
-fn refusal(archive: &[u8]) -> ArchiveError {
+fn error_response(archive: &[u8]) -> ArchiveError {
     let (_dir, store) = open();
     image(&store, &["kept"], &["kept"]);
     let before = std::fs::read(store.root().join("index.json")).expect("read");
@@ -39,16 +39,16 @@ fn docker(layer: &[u8], diff_id: Digest, manifest: Option<&str>) -> Vec<u8> {
 fn paths_that_leave_the_archive() {
     for path in ["../x", "/etc/passwd", "a/../../x", "a/..", "a\\b", "a\u{7}", "."] {
         let archive = [special(path, tar::EntryType::Symlink, "x"), vec![0; 1024]].concat();
-        assert!(matches!(refusal(&archive), ArchiveError::Path(_)), "{path}");
+        assert!(matches!(error_response(&archive), ArchiveError::Path(_)), "{path}");
     }
     let mut bytes = special("x", tar::EntryType::Symlink, "x");
     bytes[0] = 0xff;
     let header = tar::Header::from_byte_slice(&bytes).clone();
     let mut header = header;
     header.set_cksum();
-    assert!(matches!(refusal(header.as_bytes()), ArchiveError::Path(_)));
+    assert!(matches!(error_response(header.as_bytes()), ArchiveError::Path(_)));
     let long = "names/".repeat(200);
-    assert!(matches!(refusal(&tar_of(&[(&format!("{long}x"), b"")])), ArchiveError::Path(_)));
+    assert!(matches!(error_response(&tar_of(&[(&format!("{long}x"), b"")])), ArchiveError::Path(_)));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_image_that_cannot_be_listed_is_not_loaded() {
         ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
     ];
     let archive = [tar_of(&files), vec![0; 1024]].concat();
-    let error = refusal(&archive);
+    let error = error_response(&archive);
     assert!(matches!(&error, ArchiveError::Document { path, .. } if *path == config_path), "{error:?}");
 }
 
@@ -82,7 +82,7 @@ fn more_names_than_an_archive_may_have() {
         serde_json::json!([{ "Config": "c.json", "RepoTags": names, "Layers": ["l.tar"] }]).to_string()
     };
     let diff_id = Digest::of(&layer);
-    let refused = refusal(&docker(&layer, diff_id, Some(&manifest(4097))));
+    let refused = error_response(&docker(&layer, diff_id, Some(&manifest(4097))));
     assert!(matches!(refused, ArchiveError::TooMany { what: "names", limit: 4096 }), "{refused:?}");
     let (_dir, store) = open();
     assert_eq!(loaded(&store, &docker(&layer, diff_id, Some(&manifest(4096)))).expect("loaded").len(), 4096);
@@ -92,23 +92,23 @@ fn more_names_than_an_archive_may_have() {
 fn links_and_special_files() {
     for target in ["../x", "/etc/passwd", "a/../../../x", ""] {
         let archive = special("l", tar::EntryType::Symlink, target);
-        assert!(matches!(refusal(&archive), ArchiveError::Link { .. }), "{target}");
+        assert!(matches!(error_response(&archive), ArchiveError::Link { .. }), "{target}");
     }
     for kind in [tar::EntryType::Char, tar::EntryType::Fifo, tar::EntryType::new(b'Z')] {
-        assert!(matches!(refusal(&special("x", kind, "y")), ArchiveError::Kind { .. }), "{kind:?}");
+        assert!(matches!(error_response(&special("x", kind, "y")), ArchiveError::Kind { .. }), "{kind:?}");
     }
     let manifest = r#"[{"Config":"c","RepoTags":null,"Layers":[]}]"#;
     let circle = [special("c", tar::EntryType::Symlink, "d"), special("d", tar::EntryType::Symlink, "c")].concat();
     let archive = [circle, tar_of(&[("manifest.json", manifest.as_bytes())])].concat();
-    assert!(matches!(refusal(&archive), ArchiveError::Missing(_)));
+    assert!(matches!(error_response(&archive), ArchiveError::Missing(_)));
 }
 
 #[test]
 fn the_same_path_twice() {
     let archive = tar_of(&[("a/x", b"1"), ("./a//x", b"2")]);
-    assert!(matches!(refusal(&archive), ArchiveError::Duplicate(path) if path == "a/x"));
+    assert!(matches!(error_response(&archive), ArchiveError::Duplicate(path) if path == "a/x"));
     let archive = tar_of(&[("manifest.json", b"[]"), ("manifest.json", b"[ ]")]);
-    assert!(matches!(refusal(&archive), ArchiveError::Duplicate(_)));
+    assert!(matches!(error_response(&archive), ArchiveError::Duplicate(_)));
 }
 
 #[test]
@@ -117,17 +117,17 @@ fn sizes_and_counts() {
     header.set_path("big").expect("short");
     header.set_size(1 << 62);
     header.set_cksum();
-    assert!(matches!(refusal(header.as_bytes()), ArchiveError::TooLarge { .. }));
+    assert!(matches!(error_response(header.as_bytes()), ArchiveError::TooLarge { .. }));
     header.set_path("index.json").expect("short");
     header.set_size(5 << 20);
     header.set_cksum();
-    assert!(matches!(refusal(header.as_bytes()), ArchiveError::TooLarge { .. }));
+    assert!(matches!(error_response(header.as_bytes()), ArchiveError::TooLarge { .. }));
     let many: Vec<u8> =
         (0..=(16 << 10)).flat_map(|n| special(&format!("l{n}"), tar::EntryType::Symlink, "x")).collect();
-    assert!(matches!(refusal(&many), ArchiveError::TooMany { what: "entries", .. }));
+    assert!(matches!(error_response(&many), ArchiveError::TooMany { what: "entries", .. }));
     let images = format!("[{}]", vec![r#"{"Config":"c"}"#; 1025].join(","));
     let archive = tar_of(&[("manifest.json", images.as_bytes())]);
-    assert!(matches!(refusal(&archive), ArchiveError::TooMany { what: "images", .. }));
+    assert!(matches!(error_response(&archive), ArchiveError::TooMany { what: "images", .. }));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn links_lead_on_so_often() {
         [(0..links).flat_map(link).collect(), files, vec![0; 1024]].concat()
     };
     loaded(&store, &chain(8)).expect("as many as are followed");
-    assert!(matches!(refusal(&chain(9)), ArchiveError::Missing(_)));
+    assert!(matches!(error_response(&chain(9)), ArchiveError::Missing(_)));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn paths_have_so_many_bytes() {
     };
     let (_dir, store) = open();
     loaded(&store, &archive(1024)).expect("as long as allowed");
-    assert!(matches!(refusal(&archive(1025)), ArchiveError::Path(_)));
+    assert!(matches!(error_response(&archive(1025)), ArchiveError::Path(_)));
 }
 
 #[test]
@@ -170,29 +170,29 @@ fn cut_off_anywhere() {
             assert!(other.entries().expect("entries").is_empty());
         }
         let packed = gzip(&archive);
-        assert!(matches!(refusal(&packed[..packed.len() - 1]), ArchiveError::Tar(TarError::Truncated(_))));
+        assert!(matches!(error_response(&packed[..packed.len() - 1]), ArchiveError::Tar(TarError::Truncated(_))));
     }
 }
 
 #[test]
 fn not_an_image_archive() {
-    assert!(matches!(refusal(b""), ArchiveError::Tar(TarError::Empty)));
-    assert!(matches!(refusal(&tar_of(&[("README", b"text")])), ArchiveError::NotAnImageArchive));
-    assert!(matches!(refusal(&b"<html>".repeat(200)), ArchiveError::Tar(TarError::Header(0))));
+    assert!(matches!(error_response(b""), ArchiveError::Tar(TarError::Empty)));
+    assert!(matches!(error_response(&tar_of(&[("README", b"text")])), ArchiveError::NotAnImageArchive));
+    assert!(matches!(error_response(&b"<html>".repeat(200)), ArchiveError::Tar(TarError::Header(0))));
     for (start, name) in [(b"BZh91A", "bzip2"), (b"\xfd7zXZ\0", "xz")] {
-        assert!(matches!(refusal(start), ArchiveError::Compression { compression, .. } if compression == name));
+        assert!(matches!(error_response(start), ArchiveError::Compression { compression, .. } if compression == name));
     }
 }
 
 #[test]
 fn documents_that_do_not_hold() {
     for (path, text) in [("manifest.json", "{"), ("index.json", "[]"), ("oci-layout", "x"), ("manifest.json", "[{}]")] {
-        assert!(matches!(refusal(&tar_of(&[(path, text.as_bytes())])), ArchiveError::Json { .. }), "{path}");
+        assert!(matches!(error_response(&tar_of(&[(path, text.as_bytes())])), ArchiveError::Json { .. }), "{path}");
     }
     let layout = tar_of(&[("oci-layout", br#"{"imageLayoutVersion":"2.0.0"}"#), ("index.json", b"{}")]);
-    assert!(matches!(refusal(&layout), ArchiveError::LayoutVersion(version) if version == "2.0.0"));
+    assert!(matches!(error_response(&layout), ArchiveError::LayoutVersion(version) if version == "2.0.0"));
     let tar = layer_of("x");
-    let manifest = |text: &str| refusal(&docker(&tar, Digest::of(&tar), Some(text)));
+    let manifest = |text: &str| error_response(&docker(&tar, Digest::of(&tar), Some(text)));
     assert!(matches!(
         manifest(r#"[{"Config":"nope.json","Layers":["l.tar"]}]"#),
         ArchiveError::Missing(path) if path == "nope.json"
@@ -210,21 +210,21 @@ fn documents_that_do_not_hold() {
 fn layers_that_are_not_what_the_configuration_means() {
     let (tar, other) = (layer_of("x"), layer_of("y"));
     for layer in [tar.clone(), gzip(&tar)] {
-        assert!(matches!(refusal(&docker(&layer, Digest::of(&other), None)), ArchiveError::DiffId { .. }));
+        assert!(matches!(error_response(&docker(&layer, Digest::of(&other), None)), ArchiveError::DiffId { .. }));
     }
     let mut torn = gzip(&tar);
     torn.truncate(torn.len() - 4);
-    assert!(matches!(refusal(&docker(&torn, Digest::of(&tar), None)), ArchiveError::Decompress { .. }));
+    assert!(matches!(error_response(&docker(&torn, Digest::of(&tar), None)), ArchiveError::Decompress { .. }));
     let zstd = b"\x28\xb5\x2f\xfd______";
-    assert!(matches!(refusal(&docker(zstd, Digest::of(&tar), None)), ArchiveError::Decompress { .. }));
+    assert!(matches!(error_response(&docker(zstd, Digest::of(&tar), None)), ArchiveError::Decompress { .. }));
     let xz = b"\xfd7zXZ\0______";
-    assert!(matches!(refusal(&docker(xz, Digest::of(&tar), None)), ArchiveError::Compression { .. }));
+    assert!(matches!(error_response(&docker(xz, Digest::of(&tar), None)), ArchiveError::Compression { .. }));
 }
 
 #[test]
 fn blobs_that_are_not_what_their_path_says() {
     let path = format!("blobs/sha256/{}", Digest::of(b"this").hex());
-    match refusal(&tar_of(&[(&path, b"that")])) {
+    match error_response(&tar_of(&[(&path, b"that")])) {
         ArchiveError::Damaged { path: named, found } => {
             assert_eq!((named, found), (path, Digest::of(b"that")));
         }
@@ -240,7 +240,7 @@ fn an_oci_archive_without_one_of_its_blobs() {
     let mut files = entries(&saved(&store, &["app"], ArchiveFormat::Oci, None));
     files.retain(|(path, _)| !path.ends_with('/') && !path.ends_with(&layer.hex()));
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
-    assert!(matches!(refusal(&tar_of(&files)), ArchiveError::Missing(path) if path == blob_path(layer)));
+    assert!(matches!(error_response(&tar_of(&files)), ArchiveError::Missing(path) if path == blob_path(layer)));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn one_large_configuration_for_many_images() {
         let images = vec![r#"{"Config":"c.json","RepoTags":null,"Layers":[]}"#; images].join(",");
         [tar_of(&[("c.json", &config), ("manifest.json", format!("[{images}]").as_bytes())]), vec![0; 1024]].concat()
     };
-    match refusal(&manifest(100)) {
+    match error_response(&manifest(100)) {
         ArchiveError::TooLarge { path, size, limit } => {
             assert_eq!((&path[..], size, limit), ("c.json", 86 * (3 << 20), 256 << 20));
         }
@@ -282,7 +282,7 @@ fn names_that_are_none() {
     let manifest =
         r#"[{"Config":"c.json","RepoTags":["app"],"Layers":["l.tar"]},{"Config":"o.json","RepoTags":["app:latest"]}]"#;
     let archive = [tar_of(&[("o.json", &other)]), docker(&tar, Digest::of(&tar), Some(manifest))].concat();
-    assert!(matches!(refusal(&archive), ArchiveError::NameTwice(name) if name == "app:latest"));
+    assert!(matches!(error_response(&archive), ArchiveError::NameTwice(name) if name == "app:latest"));
 }
 
 proptest! {

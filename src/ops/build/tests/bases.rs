@@ -3,7 +3,7 @@
 use tar::{EntryType, Header};
 
 use super::*;
-use crate::layer::{Decoder, MAX_NAMES, OutlineError};
+use crate::layer::{Decoder, MAX_NAMES, TocError};
 
 /// Entries of a tar archive: `d MODE UID TIME PATH`, `l PATH TARGET`, `f PATH`.
 fn archive(lines: &[&str]) -> Vec<u8> {
@@ -233,7 +233,7 @@ fn archives_land_as_the_base_has_it() {
     }
     let (refused, _) = listed(&["f x"], "/etc/app");
     let Err(BuildError::Archive { source, .. }) = refused else { panic!("{refused:?}") };
-    assert!(matches!(*source, ForeignError::Landing(_)), "{source:?}");
+    assert!(matches!(*source, ForeignError::Placement(_)), "{source:?}");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn what_is_in_the_way_is_named() {
     let bench = Bench::new();
     plant(&bench);
     let refused = |copies: &[(&str, &str)]| match bench.build(&bench.on(bench.debian(), copies)) {
-        Err(BuildError::Landing { destination, source, .. }) => format!("{destination}: {source}"),
+        Err(BuildError::Placement { destination, source, .. }) => format!("{destination}: {source}"),
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(&[("tool", "/etc/app/tool")]), "/etc/app/tool: `/etc` is not a directory in the layers below");
@@ -266,7 +266,7 @@ fn the_names_of_all_layers_count() {
     let built = |layers: &[(&str, Vec<u8>)]| bench.build(&bench.on(bench.base(layers), &[("tool", "/bin/tool")]));
     built(&[layer("a")]).expect("built");
     let refused = built(&[layer("a"), layer("b")]);
-    assert!(matches!(refused, Err(BuildError::BaseLayer { source: OutlineError::TooLarge, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(BuildError::BaseLayer { source: TocError::TooLarge, .. })), "{refused:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::*;
 const TICK: Duration = Duration::from_millis(12);
 
 /// For all file systems.
-pub(super) const TICKS: Settling = Settling { coarse: TICK, fine: TICK };
+pub(super) const TICKS: RacyWindow = RacyWindow { coarse: TICK, fine: TICK };
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -47,7 +47,7 @@ impl Bench {
         let cache = CacheConfig {
             state: self.dir.path().join("home"),
             reuse: true,
-            settling: Settling { coarse: TICK, fine: TICK },
+            settling: RacyWindow { coarse: TICK, fine: TICK },
         };
         BuildConfig { layers: Layers::AtMost(8), cache: Some(cache), ..self.config() }
     }
@@ -86,7 +86,7 @@ fn only_files_that_were_left_alone_are_trusted() {
     assert_eq!(bench.reused(&bench.cached()), count);
     // A window that no file of this test can have waited for.
     let mut patient = bench.cached();
-    patient.cache.as_mut().expect("set").settling = Settling { coarse: HOUR, fine: HOUR };
+    patient.cache.as_mut().expect("set").settling = RacyWindow { coarse: HOUR, fine: HOUR };
     patient.cache.as_mut().expect("set").state = bench.dir.path().join("other-home");
     assert_eq!((bench.reused(&patient), bench.reused(&patient)), (0, 0));
     assert!(!bench.dir.path().join("other-home").exists());

@@ -52,7 +52,7 @@ impl Code {
 
 /// A request that is not granted.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// What went wrong on our side, for the log and never for the client.
@@ -60,7 +60,7 @@ pub(super) struct Refusal {
     errors: Vec<Value>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
         let error = json!({ "code": code.text(), "message": message.into(), "detail": null });
         Self { status, headers: Vec::new(), fault: None, errors: vec![error] }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_envelope_has_code_message_and_detail() {
-        let refusal = Refusal::bad(Code::DigestInvalid, "no").with_detail(&json!({ "a": 1 }));
+        let refusal = ErrorResponse::bad(Code::DigestInvalid, "no").with_detail(&json!({ "a": 1 }));
         assert_eq!(
             serde_json::from_slice::<Value>(&refusal.body()).expect("JSON"),
             json!({ "errors": [{ "code": "DIGEST_INVALID", "message": "no", "detail": { "a": 1 } }] })
@@ -167,19 +167,19 @@ mod tests {
     fn a_fault_tells_the_log_and_not_the_client() {
         let inner = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         let error = crate::store::StoreError::io("read", std::path::Path::new("/secret/place"), inner);
-        let refusal = Refusal::fault(&error);
+        let refusal = ErrorResponse::fault(&error);
         assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!String::from_utf8(refusal.body()).expect("text").contains("/secret"));
         assert!(refusal.fault.expect("told").contains("/secret/place`: permission denied"));
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let error = crate::store::StoreError::io("write", std::path::Path::new("x"), full);
-        assert_eq!(Refusal::fault(&error).status, StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(ErrorResponse::fault(&error).status, StatusCode::INSUFFICIENT_STORAGE);
     }
 
     #[test]
     fn everything_missing_is_named() {
         let digests = [Digest::of(b"a"), Digest::of(b"b")];
-        let body = String::from_utf8(Refusal::missing(&digests).body()).expect("text");
+        let body = String::from_utf8(ErrorResponse::missing(&digests).body()).expect("text");
         assert!(digests.iter().all(|digest| body.contains(&digest.to_string())), "{body}");
     }
 }
