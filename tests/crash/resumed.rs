@@ -57,6 +57,51 @@ fn a_push_that_was_killed_or_stopped_goes_on_in_the_next_process() {
 }
 
 #[test]
+fn what_a_signal_stopped_says_where_the_same_command_continues() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/noise", noise(13, usize::try_from(SIZE).expect("small")));
+    let _ = sandbox.run(&["idpbuilder-build", "app", "-q", "-t", "app:v1"]).success();
+    let tar = sandbox.shell("tar -C app -c --files-from /dev/null").output().expect("tar runs").stdout;
+    for (name, words, signal, first_word) in [
+        ("push", &["idpbuilder-push", "app:v1", "DEST"][..], Signal::INT, "interrupted"),
+        ("built", &["idpbuilder-build", "app", "-t", "app:v2", "--push=DEST"], Signal::INT, "interrupted"),
+        ("ended", &["idpbuilder-build", "app", "-t", "app:v2", "--push=DEST"], Signal::TERM, "terminated"),
+        ("base", &["idpbuilder-build", "--from", "app:v1", "-t", "app:v3", "--push=DEST"], Signal::INT, "interrupted"),
+        (
+            "still building",
+            &["idpbuilder-build", "app", "--add-tar", "-:/more", "-t", "app:v4", "--push=DEST"],
+            Signal::INT,
+            "interrupted",
+        ),
+    ] {
+        let server = Serve::start(&sandbox, &format!("served {name}"));
+        let relay = Relay::start(server.address, Way::ToServer, CUT);
+        let to = format!("{}/team/app:v1", relay.host());
+        let words: Vec<String> = words.iter().map(|word| word.replace("DEST", &to)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).chain(["--plain-http"]).collect();
+        let mut command = sandbox.command(&words);
+        command.stdin(std::process::Stdio::piped());
+        let mut first = Process::start(command);
+        let input = first.stdin();
+        assert!(first.until(|| relay.passed() >= CUT), "{name}: it was too quick");
+        first.signal(signal);
+        let (status, told) = first.end();
+        drop(input);
+        let code = if signal == Signal::INT { 130 } else { 143 };
+        assert_eq!(status.code(), Some(code), "{name}: {told}");
+        let line = format!("error: {first_word}; run the same command to continue from ");
+        assert_eq!(told.matches(&line).count(), 1, "{name}: {told}");
+
+        relay.open();
+        let second = sandbox.run_with_input(&words, &tar);
+        assert!(second.stderr.contains("resumed from"), "{name}: {second}");
+        let _ = second.success();
+        assert_eq!(whole(&sandbox, &server.store).len(), 1, "{name}");
+        server.stop(Signal::TERM);
+    }
+}
+
+#[test]
 fn two_processes_do_not_share_a_session() {
     let sandbox = Sandbox::new();
     sandbox.file("app/noise", noise(12, 12 << 20));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::push::{Report, print_report, push_config};
+use super::super::push::{Kept, Report, continuation, print_report, push_config};
 use super::sources::is_standard_input;
 use super::{Args, Built, make};
 use crate::cli::args::spelling::follows;
@@ -99,6 +99,8 @@ impl Args {
         let (layers, blobs) = mpsc::unbounded_channel();
         let (finished, image) = oneshot::channel();
         let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
+        let kept = Arc::new(Kept::new(Arc::clone(progress)));
+        let sending = Arc::clone(&kept) as Arc<dyn Progress>;
         let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
         let (ended, signal) = ui.drive(async {
             let building = tokio::task::spawn_blocking(move || {
@@ -108,8 +110,7 @@ impl Args {
                 Ok::<_, Failure>(built)
             });
             let pushing = async {
-                let pushing =
-                    push_while_building(push, store, LayerStream { blobs, image }, Arc::clone(progress), &ui.interrupt);
+                let pushing = push_while_building(push, store, LayerStream { blobs, image }, sending, &ui.interrupt);
                 let pushed = Box::pin(pushing).await;
                 // Who stops the push stops the build as well.
                 if pushed.is_err() && !ui.interrupt.requested() {
@@ -125,9 +126,14 @@ impl Args {
             };
             Ok((built, report))
         })?;
+        // Layers are reproducible, so what was sent before the build was stopped counts for the next one too.
+        let how = continuation(kept.bytes());
         match (ended, signal) {
-            (Some(Ok((built, report))), signal) => Ok((built, report.stopped_by(signal))),
-            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
+            (Some(Ok((built, report))), signal) => Ok((built, report.stopped_by(signal).continued(how))),
+            (_, Some(signal)) => {
+                let stopped = Failure::stopped_by(signal);
+                Err(how.iter().fold(stopped, |stopped, how| stopped.continued(how)))
+            }
             (ended, None) => ended.expect("nothing else stops it"),
         }
     }

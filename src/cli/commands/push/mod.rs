@@ -21,7 +21,7 @@ use crate::image::Reference;
 use crate::ops::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::progress::Progress;
 use crate::registry::Limits;
-use kept::{Kept, continuation};
+pub(crate) use kept::{Kept, continuation};
 pub(crate) use report::Report;
 
 /// Push a stored image to a registry
