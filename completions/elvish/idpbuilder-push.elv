@@ -34,6 +34,7 @@ set edit:completion:arg-completer[idpbuilder-push] = {|@words|
             cand --limit-rate 'Move no more than RATE bytes a second, either way, in all transfers together'
             cand --limit-requests 'Send no more than N requests a second'
             cand --trace 'Write every HTTP exchange into FILE as a line of JSON, without secrets'
+            cand --blobs-from 'Follow the registry to HOST for its blobs, even without TLS or at an internal address; no credential goes there, and every blob that is read is checked by its digest; repeatable'
             cand --registry 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]'
             cand -u 'User name'
             cand --username 'User name'

@@ -15,7 +15,7 @@ complete -c idpbuilder-pull -l wait-for-registry -d 'Wait up to TIME for a regis
 complete -c idpbuilder-pull -l limit-rate -d 'Move no more than RATE bytes a second, either way, in all transfers together' -r
 complete -c idpbuilder-pull -l limit-requests -d 'Send no more than N requests a second' -r
 complete -c idpbuilder-pull -l trace -d 'Write every HTTP exchange into FILE as a line of JSON, without secrets' -r -F
-complete -c idpbuilder-pull -l blobs-from -d 'Fetch blobs from HOST when the registry sends there, even without TLS or at an internal address; no credential goes there, and every blob is checked by its digest; repeatable' -r
+complete -c idpbuilder-pull -l blobs-from -d 'Follow the registry to HOST for its blobs, even without TLS or at an internal address; no credential goes there, and every blob that is read is checked by its digest; repeatable' -r
 complete -c idpbuilder-pull -l registry -d 'Registry to use for a reference without one; a scheme is accepted and dropped [environment: IDPBUILDER_REGISTRY]' -r
 complete -c idpbuilder-pull -s u -l username -d 'User name' -r
 complete -c idpbuilder-pull -s p -l password -d 'Password or token; visible to other users of this machine, so prefer --password-stdin' -r

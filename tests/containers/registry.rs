@@ -8,7 +8,7 @@ use idpbuilder_oci::image::{ContainerConfig, Digest, Document, Reference};
 use idpbuilder_oci::ops::archive::ArchiveFormat;
 use idpbuilder_oci::ops::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, Uploaded, push};
 use idpbuilder_oci::progress::{Interrupt, Silent};
-use idpbuilder_oci::registry::{Limits, Proxies, RateLimits, RetryPolicy, Timeouts};
+use idpbuilder_oci::registry::{BlobHosts, Limits, Proxies, RateLimits, RetryPolicy, Timeouts};
 use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -79,6 +79,7 @@ async fn pushed(sandbox: &Sandbox, image: &str, destination: &str) -> PushOutcom
             credential: None,
         }],
         elsewhere: TrustSources::default(),
+        blob_hosts: BlobHosts::default(),
         jobs: DEFAULT_JOBS,
         limits: Limits::default(),
         timeouts: Timeouts::default(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use idpbuilder_oci::image::{Descriptor, Document};
 use idpbuilder_oci::ops::pull::{PullConfig, PullError, PullOutcome, pull};
-use idpbuilder_oci::ops::push::{Destination, PushConfig};
+use idpbuilder_oci::ops::push::{Destination, PushConfig, PushError};
 use idpbuilder_oci::progress::Interrupt;
 use idpbuilder_oci::registry::{BlobHosts, Misdirection, RegistryError, RetryPolicy, Target, Violation};
 use idpbuilder_oci::tls::TlsPolicy;
@@ -246,9 +246,9 @@ async fn a_killed_pull_goes_on_in_the_next() {
 }
 
 /// A registry with TLS that keeps its blobs at another one without, and sends whoever pulls there.
-async fn stored_elsewhere() -> (Pulling, Pulling) {
+async fn stored_elsewhere(setup: Setup) -> (Pulling, Pulling) {
     let storage = Pulling::new().await;
-    let setup = Setup::of(profile::PLAIN).tls().login(the_login());
+    let setup = setup.tls();
     let from = Pushing::of(setup, &[SIZE]);
     let destinations = from.config().destinations.into_iter();
     let destinations = destinations.map(|to| Destination { policy: TlsPolicy::SkipVerify, ..to }).collect();
@@ -256,11 +256,13 @@ async fn stored_elsewhere() -> (Pulling, Pulling) {
     let registry = Pulling { from, store: TestStore::new(), told: Arc::default() };
     let digest = registry.layer().digest;
     let location = format!("http://{}/v2/team/app/blobs/{digest}", by_name(&storage));
-    registry.from.lab.add(Rule {
-        on: On::At(Op::GetBlob, digest.to_string()),
-        nth: Nth::From(1),
-        fault: Fault::Refuse(Answer::of(307).with("Location", location)),
-    });
+    for op in [Op::HeadBlob, Op::GetBlob] {
+        registry.from.lab.add(Rule {
+            on: On::At(op, digest.to_string()),
+            nth: Nth::From(1),
+            fault: Fault::Refuse(Answer::of(307).with("Location", location.clone())),
+        });
+    }
     (registry, storage)
 }
 
@@ -271,7 +273,7 @@ fn by_name(storage: &Pulling) -> String {
 
 #[tokio::test]
 async fn blobs_at_a_storage_without_tls_are_fetched_where_that_was_allowed() {
-    let (registry, storage) = stored_elsewhere().await;
+    let (registry, storage) = stored_elsewhere(Setup::of(profile::PLAIN).login(the_login())).await;
     let config = || PullConfig {
         policy: TlsPolicy::SkipVerify,
         credential: registry.from.credential(),
@@ -299,6 +301,44 @@ async fn blobs_at_a_storage_without_tls_are_fetched_where_that_was_allowed() {
         seen.len() > before && seen[before..].iter().all(|exchange| exchange.header("authorization").is_none()),
         "{seen:?}"
     );
+}
+
+#[tokio::test]
+async fn a_push_asks_and_reads_back_at_a_storage_that_was_allowed() {
+    let hosts = |text: &str| BlobHosts::parse(&[text.to_owned()]).expect("a host");
+    for (name, login, verify, wait) in [
+        ("a push of what is there", true, false, None),
+        ("--verify", true, true, None),
+        ("--wait", false, false, Some(std::time::Duration::from_secs(20))),
+    ] {
+        let setup = Setup::of(profile::PLAIN);
+        let (registry, storage) = stored_elsewhere(if login { setup.login(the_login()) } else { setup }).await;
+        let destinations = registry.from.config().destinations.into_iter();
+        let destinations: Vec<_> = destinations.map(|to| Destination { policy: TlsPolicy::SkipVerify, ..to }).collect();
+        let config = || PushConfig {
+            destinations: destinations.clone(),
+            retry: RetryPolicy::NEVER,
+            verify,
+            wait,
+            ..registry.from.config()
+        };
+        let before = storage.from.lab.seen().len();
+        for blob_hosts in [BlobHosts::default(), hosts("localhost:1")] {
+            let error = registry.from.push_with(PushConfig { blob_hosts, ..config() }).await.expect_err(name);
+            let PushError::Registry { source: RegistryError::Protocol { violation, .. }, .. } = &error else {
+                panic!("{name}: {error:?}")
+            };
+            assert!(matches!(violation, Violation::Location(Misdirection::Downgrade(_))), "{name}: {violation:?}");
+        }
+        assert_eq!(storage.from.lab.seen().len(), before, "{name}: nothing was sent there");
+
+        let allowed = PushConfig { blob_hosts: hosts(&by_name(&storage)), ..config() };
+        let outcomes = registry.from.push_with(allowed).await.expect(name);
+        assert_eq!(outcomes[0].totals().uploaded, 0, "{name}: the storage has it");
+        let seen = storage.from.lab.seen();
+        assert!(seen.len() > before, "{name}");
+        assert!(seen[before..].iter().all(|exchange| exchange.header("authorization").is_none()), "{name}: {seen:?}");
+    }
 }
 
 #[tokio::test]

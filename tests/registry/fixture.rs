@@ -120,6 +120,7 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
         image: image.to_owned(),
         destinations: destinations.collect(),
         elsewhere: TrustSources::default(),
+        blob_hosts: BlobHosts::default(),
         jobs: DEFAULT_JOBS,
         limits: Limits::default(),
         timeouts: patient(),

@@ -85,8 +85,8 @@ pub(crate) struct RegistryArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct BlobHostArgs {
-    /// Fetch blobs from HOST when the registry sends there, even without TLS or at an internal address; no credential
-    /// goes there, and every blob is checked by its digest; repeatable
+    /// Follow the registry to HOST for its blobs, even without TLS or at an internal address; no credential goes there,
+    /// and every blob that is read is checked by its digest; repeatable
     #[arg(long, value_name = "HOST[:PORT]")]
     blobs_from: Vec<String>,
 }

@@ -19,7 +19,8 @@ use crate::image::{Digest, Reference};
 use crate::progress::{Interrupt, Progress};
 pub use crate::registry::Uploaded;
 use crate::registry::{
-    Limits, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy, Timeouts, Traffic,
+    BlobHosts, Limits, Proxies, RateLimits, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy,
+    Timeouts, Traffic,
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
@@ -65,6 +66,8 @@ pub struct PushConfig {
     pub jobs: usize,
     /// How connections to other hosts are protected, to which a registry leads.
     pub elsewhere: TrustSources,
+    /// Hosts that the registry may keep its blobs at: it sends questions about them there, and whoever reads them back.
+    pub blob_hosts: BlobHosts,
     /// Size limits of upload requests, to begin with.
     pub limits: Limits,
     /// Time limits.
@@ -353,7 +356,10 @@ impl Clients<'_> {
             interrupt: self.interrupt.clone(),
         })?;
         let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
-        Ok(registry.retrying(RetryContext { retry, state, progress, ..RetryContext::default() }).limited(config.rates))
+        Ok(registry
+            .retrying(RetryContext { retry, state, progress, ..RetryContext::default() })
+            .limited(config.rates)
+            .taking_blobs_from(config.blob_hosts.clone()))
     }
 }
 

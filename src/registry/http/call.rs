@@ -31,6 +31,12 @@ impl Call {
         self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/")
     }
 
+    /// Whether it asks for the bytes of a blob, or whether the registry has it. A registry that keeps its blobs elsewhere
+    /// sends both requests there.
+    pub(super) fn asks_for_a_blob(&self) -> bool {
+        self.reads_a_blob() || self.method == Method::HEAD && self.uri.path().contains("/blobs/")
+    }
+
     /// What its body is to other origins.
     pub(super) fn body(&self) -> Carried {
         if matches!(self.payload, Payload::Secret(_)) { Carried::Body } else { Carried::Content }

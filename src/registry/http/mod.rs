@@ -164,6 +164,9 @@ impl Transport {
 
     /// Requests for blobs may go to these hosts from here on, wherever the registry sends them there.
     pub(super) fn take_blobs_from(&mut self, hosts: BlobHosts) {
+        if hosts.is_empty() {
+            return;
+        }
         let home = Home::with_blobs_at(self.own.clone(), hosts.clone());
         let dial = Dial { proxies: Arc::clone(&self.proxies), home, stall: self.timeouts.stall, peer: Arc::default() };
         let (tls, dialing, alerts) = (self.tls.clone(), self.dialing.clone(), self.alerts.clone());
@@ -198,7 +201,7 @@ impl Transport {
     }
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
-        let (bulk, blob) = (call.moves_a_blob(), call.reads_a_blob());
+        let (bulk, blob) = (call.moves_a_blob(), call.asks_for_a_blob());
         let open = |origin: &Origin| blob && self.is_storage(origin);
         let mut stored = false;
         for _ in 0..=MAX_REDIRECTIONS {

@@ -84,7 +84,7 @@ impl Args {
         destinations: Option<Vec<Reference>>,
     ) -> Result<Option<PushConfig>, Failure> {
         let Some(references) = destinations else { return Ok(None) };
-        push_config(ui, references, &self.registry, &self.transfer, self.store.store.as_deref()).map(Some)
+        push_config(ui, references, &self.registry, &self.transfer, &self.blobs, self.store.store.as_deref()).map(Some)
     }
 
     /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.

@@ -13,7 +13,7 @@ use crate::cli::applet::Run;
 use crate::cli::args::size::{bytes, time};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs};
-use crate::cli::connect::registry::{RegistryArgs, Target, proxies};
+use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs, Target, proxies};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
@@ -68,6 +68,8 @@ pub(crate) struct Args {
     store: StoreArgs,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    blobs: BlobHostArgs,
     // Last, because its headings hold for whatever follows.
     #[command(flatten)]
     registry: RegistryArgs,
@@ -97,7 +99,7 @@ impl Run for Args {
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
             verify: self.verify,
             wait: self.wait,
-            ..push_config(ui, references, &self.registry, &self.transfer, store_flag)?
+            ..push_config(ui, references, &self.registry, &self.transfer, &self.blobs, store_flag)?
         };
         if self.chunk_size.is_some_and(|size| size < Limits::MIN_CHUNK) {
             ui.warn(&format!("pieces are of {} at least", HumanBytes(Limits::MIN_CHUNK)));
@@ -150,6 +152,7 @@ pub(crate) fn push_config(
     references: Vec<Reference>,
     registry: &RegistryArgs,
     transfer: &TransferArgs,
+    blobs: &BlobHostArgs,
     store: Option<&Path>,
 ) -> Result<PushConfig, Failure> {
     let destination = |Target { reference, policy, credential }| Destination { reference, policy, credential };
@@ -158,6 +161,7 @@ pub(crate) fn push_config(
         destinations: registry.targets(ui, references)?.into_iter().map(destination).collect(),
         jobs: DEFAULT_JOBS,
         elsewhere: registry.elsewhere(ui)?,
+        blob_hosts: blobs.hosts()?,
         limits: Limits::default(),
         timeouts: transfer.timeouts(registry.timeouts()),
         rates: transfer.rates(),

@@ -197,7 +197,8 @@ fn advise(error: &RegistryError) -> Advice {
             Advice::new(Kind::Registry).hint("if the registry speaks TLS, leave out --plain-http")
         }
         RegistryError::Protocol { request, violation: Violation::Location(Misdirection::Downgrade(to)) }
-            if request.method() == "GET" && request.path().contains("/blobs/") =>
+            if ["GET", "HEAD"].iter().any(|method| request.method() == method)
+                && request.path().contains("/blobs/") =>
         {
             Advice::new(Kind::Registry).hint(blobs_from(&to.authority()))
         }
@@ -244,8 +245,8 @@ fn advise(error: &RegistryError) -> Advice {
 /// How to let a registry keep its blobs at a host that it must not lead to by itself.
 fn blobs_from(host: &str) -> String {
     format!(
-        "if the registry keeps its blobs there, allow it when you pull or build: --blobs-from {host}; no credential goes \
-         there, and every blob is checked by its digest"
+        "if the registry keeps its blobs there, allow that host: --blobs-from {host}; no credential goes there, and what \
+         comes from there is checked by its digest"
     )
 }
 
