@@ -1,17 +1,26 @@
-//! A directory becomes an OCI image in a local store, and from there a verified image in a registry.
+//! Builds OCI images from directories, keeps them in a local store, and moves them between the store and registries,
+//! the registry of an idpbuilder cluster first of all.
 //!
-//! Boxes, top to bottom; what is above may use what is below, never the reverse, and neighbours do
-//! not know each other, `cluster` excepted, which answers in terms of `tls` and `credentials` (a test
-//! reads the `use` lines):
+//! # How to read it
+//!
+//! Start with [`image`]: references, digests, descriptors and documents, in the words of the specifications. Then follow
+//! one of the two flows. A build goes through [`ops::build`], [`context`], [`layer`] and [`store`]; a push goes through
+//! [`ops::push`] and [`registry`]. [`cli`] turns arguments into the plain configuration of one operation and renders
+//! what it returns. `docs/ARCHITECTURE.md` has the map, `docs/design/` the reasons and `docs/GLOSSARY.md` the words.
+//!
+//! # Levels
+//!
+//! A module uses the levels below its own, never one above, and no sibling on its level. `cluster` is the exception: its
+//! errors and secrets are those of `tls` and `credentials`. A test reads the `use` lines.
 //!
 //! | level | modules | what |
 //! |---|---|---|
 //! | 5 | `cli` | commands: arguments in, text and exit codes out |
 //! | 4 | `ops`, `serve` | one operation each, typed in, typed out; operations do not know each other |
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
-//! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; whom to trust; who we are; what the cluster says of itself |
+//! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; which servers to trust; which credential to show; what the cluster says of itself |
 //! | 1 | `image`, `config`, `audit` | names and documents of the specifications; settings; the audit log |
-//! | 0 | `progress`, `fs`, `text`, `threads`, `children`, `env`, `work` | events, files, texts of others, threads, programs that are asked, the process's surroundings, tests' counts of work |
+//! | 0 | `progress`, `fs`, `text`, `threads`, `children`, `env`, `work` | events, files, text from other programs, threads, child processes, the process's surroundings, tests' counts of work |
 //!
 //! Nothing below `cli` prints, reads the environment or exits.
 

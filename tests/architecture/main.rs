@@ -1,6 +1,7 @@
 //! The rules that the compiler does not know, held against the sources themselves: which module may
 //! use which, who prints, who speaks HTTP, and that nothing is left unfinished.
 
+mod documents;
 mod lexer;
 mod paths;
 mod rules;
