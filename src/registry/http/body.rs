@@ -17,6 +17,7 @@ use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::buffers::PieceBuffers;
 use crate::image::Digest;
 use crate::registry::meter::Meter;
 use crate::registry::retry::rates::Throttle;
@@ -183,17 +184,13 @@ fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>, throttle: &
     let mut reader = source.open(start).map_err(SendFault::Source)?;
     let mut at = start;
     let most = throttle.piece(PIECE_BYTES);
+    let buffers = PieceBuffers::new();
     loop {
         let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(most);
         if !pause(throttle.bytes(want, Instant::now()), sender) {
             return Ok(());
         }
-        // Not filled with zeros first: that would cost as much as sending it.
-        let mut piece = Vec::with_capacity(want);
-        reader.by_ref().take(want as u64).read_to_end(&mut piece).map_err(SendFault::Source)?;
-        if piece.len() < want {
-            return Err(SendFault::Source(io::ErrorKind::UnexpectedEof.into()));
-        }
+        let piece = buffers.read(&mut reader, want).map_err(SendFault::Source)?;
         hasher.update(&piece);
         at += want as u64;
         if at == end {
@@ -205,11 +202,11 @@ fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>, throttle: &
             }
             *advanced.lock().unwrap_or_else(PoisonError::into_inner) = Some(hasher);
             if want > 0 {
-                let _ = sender.blocking_send(Ok(piece.into()));
+                let _ = sender.blocking_send(Ok(piece));
             }
             return Ok(());
         }
-        if sender.blocking_send(Ok(piece.into())).is_err() {
+        if sender.blocking_send(Ok(piece)).is_err() {
             return Ok(());
         }
     }

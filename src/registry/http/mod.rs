@@ -16,6 +16,7 @@ pub(super) mod address;
 mod admission;
 mod alerts;
 pub(super) mod body;
+mod buffers;
 mod call;
 mod connect;
 pub(super) mod encoding;
