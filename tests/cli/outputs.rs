@@ -106,6 +106,26 @@ fn outputs_that_are_closed_or_full_never_pass_for_success() {
 }
 
 #[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.file("app/file", "content");
+    let _ = sandbox.run(&["idpbuilder-build", "app", "-q", "-t", "app:v1"]).success();
+    let closed = "error: cannot write to standard output\n  caused by: Bad file descriptor\n\
+                  hint: it is closed: redirect it to a file or to /dev/null\n";
+    let full = "error: cannot write to standard output\n  caused by: No space left on device\n";
+    let executable = crate::sandbox::executable();
+    for command in ["list", "inspect app:v1", "build app --list-context", "trust list", "--version"] {
+        for (output, expected) in [(">&-", closed), (">/dev/full", full)] {
+            let script = format!("'{}' {command} {output}", executable.display());
+            let ended = sandbox.shell(&script).output().expect("it runs");
+            assert_eq!(ended.status.code(), Some(1), "{script}");
+            let told = String::from_utf8_lossy(&ended.stderr);
+            assert!(told.ends_with(expected), "{script}: {told}");
+        }
+    }
+}
+
+#[test]
 fn an_archive_without_its_end_does_not_pass_pipefail() {
     let sandbox = Sandbox::new();
     sandbox.file("app/file", vec![7; 1 << 20]);

@@ -54,6 +54,11 @@ impl Kind {
 #[error("standard output was closed")]
 struct OutputClosed;
 
+/// Standard output could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct OutputFailed(#[source] io::Error);
+
 /// An error on its way out.
 #[derive(Debug)]
 pub struct Failure {
@@ -105,7 +110,9 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { code: Some(exit::OUTPUT_CLOSED), ..Self::new(Kind::Failed, OutputClosed) };
         }
-        Self::new(Kind::Failed, error).hint("standard output could not be written")
+        let is_closed = rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::BADF);
+        let failure = Self::new(Kind::Failed, OutputFailed(error));
+        if is_closed { failure.hint("it is closed: redirect it to a file or to /dev/null") } else { failure }
     }
 
     /// The end of a command that a signal stopped.
