@@ -61,8 +61,8 @@ fn missing_issuer(host: &str, issuer: &str, chosen: &[Chosen]) -> [String; 2] {
     let trusted = match chosen.first() {
         Some(first) => format!("or add the certificate of `{issuer}` to {}", first.origin),
         None => format!(
-            "if `{issuer}` is your own authority, trust it: idpbuilder-trust add {host} FILE, or --ca-file FILE, with \
-             its certificate in FILE"
+            "if `{issuer}` is your own authority, trust it: idpbuilder-trust add {host} FILE, with its \
+             certificate in FILE; or repeat this command with --ca-file FILE"
         ),
     };
     [sent, trusted]
@@ -111,7 +111,9 @@ fn another_is_chosen(host: &str, chosen: &[Chosen], missing: Option<&str>, hints
 pub(crate) fn remedy(host: &str, fault: &HandshakeFault) -> Vec<String> {
     let hint = match fault {
         HandshakeFault::UnknownIssuer | HandshakeFault::CaUsedAsEndEntity => {
-            format!("if it is yours, trust it: idpbuilder-trust add {host} --from-server, or --ca-file FILE")
+            format!(
+                "if it is yours, trust it: idpbuilder-trust add {host} --from-server; or repeat this command with --ca-file FILE"
+            )
         }
         HandshakeFault::MissingIssuer { issuer } => return missing_issuer(host, issuer, &[]).into(),
         HandshakeFault::NotValidForName { names } => names_advice(host, names),
