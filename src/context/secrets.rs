@@ -121,9 +121,13 @@ fn suspicion_of_name(name: &str) -> Suspicion {
     if ends_in(name, KEY_ENDS) || is_key || is_account { Suspicion::PrivateKey } else { Suspicion::None }
 }
 
-/// Whether the name is something and one of these.
+/// Returns whether the name is something and one of these, in upper or lower case: Windows programs write `SERVER.KEY`.
 fn ends_in(name: &str, ends: &[&str]) -> bool {
-    ends.iter().any(|end| name.len() > end.len() && name.ends_with(end))
+    let name = name.as_bytes();
+    let has = |end: &str| {
+        name.len().checked_sub(end.len()).is_some_and(|at| at > 0 && name[at..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    ends.iter().any(|end| has(end))
 }
 
 /// Whether a file of this name is meant to be seen wherever it is.
@@ -242,12 +246,12 @@ mod tests {
             .aws/sso/cache/a.json .kube/config home/u/.kube/config kubeconfig prod.kubeconfig .docker/config.json \
             .config/containers/auth.json .netrc _netrc .git-credentials .pgpass .vault-token .cargo/credentials.toml \
             .config/gcloud/credentials.db application_default_credentials.json .azure/accessTokens.json .dockercfg \
-            .config/gh/hosts.yml .gnupg/private-keys-v1.d/a.key .gnupg/secring.gpg store.p12 a/b.pfx me.ppk \
+            .config/gh/hosts.yml .gnupg/private-keys-v1.d/a.key .gnupg/secring.gpg store.p12 STORE.P12 a/b.pfx me.ppk \
             etc/ssh/ssh_host_rsa_key .env web/.env .env.local .env.production .env-prod .envrc .env.test";
         for path in certain.split_whitespace() {
             assert_eq!(suspicion(path.as_bytes()), Suspicion::Certain, "{path}");
         }
-        let key = "server.key tls/tls.key a.pem ca.pem .pem/x.pem key.p8 id_github credentials.json \
+        let key = "server.key SERVER.KEY tls/tls.key a.pem Ca.Pem ca.pem .pem/x.pem key.p8 id_github credentials.json \
             my-service-account.json service_account_key.json";
         for path in key.split_whitespace() {
             assert_eq!(suspicion(path.as_bytes()), Suspicion::PrivateKey, "{path}");
@@ -255,10 +259,10 @@ mod tests {
         for path in [".npmrc", "web/.npmrc", ".pypirc", ".yarnrc.yml", ".my.cnf"] {
             assert!(matches!(suspicion(path.as_bytes()), Suspicion::Setting(_)), "{path}");
         }
-        let nothing = "id_rsa.pub .ssh/id_rsa.pub .ssh/known_hosts .ssh/known_hosts.old .ssh/authorized_keys x.ssh/config \
+        let nothing = "id_rsa.pub .ssh/id_rsa.pub .ssh/WORK.PUB .ssh/known_hosts .ssh/known_hosts.old .ssh/authorized_keys x.ssh/config \
             .sshd/config aws/credentials .aws/config .aws/credentials/readme my.aws/credentials docker/config.json \
             config.json .kube/cache/x kube/config .env.example .env.sample .env.local.example .env.dist .env.TEMPLATE \
-            .environment .envoy.yaml env prod.env netrc .netrc.md key pem .key monkey public.crt ca.crt identity \
+            .environment .envoy.yaml env prod.env netrc .netrc.md key pem .key .KEY monkey public.crt ca.crt identity \
             id_list.csv package.json .gitconfig ssh_host_rsa_key.pub";
         for path in nothing.split_whitespace() {
             assert_eq!(suspicion(path.as_bytes()), Suspicion::None, "{path}");
