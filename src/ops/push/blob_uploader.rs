@@ -1,5 +1,6 @@
 //! One blob on its way from the store to one repository, and what is told of it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use crate::image::{Descriptor, Digest};
 use crate::progress::{Event, Outcome, Phase, Progress};
 use crate::registry::{BlobSource, Meter, Registry, RegistryError, Uploaded};
 use crate::store::{ImageStore, StoreError};
+
+/// What was done ahead for one repository.
+pub(super) type UploadedBlobs = BTreeMap<Digest, BlobOutcome>;
 
 /// Where blobs come from and go to.
 pub(super) struct BlobUploader<'a> {

@@ -24,13 +24,13 @@ use crate::registry::{
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
+use blob_uploader::UploadedBlobs;
 use partial::Outcomes;
 pub use partial::{FailedDestination, PartialPush};
 pub use plan::{BlobStep, PushPlan};
-use plan::{groups, groups_of};
+use plan::{groups, groups_of, references};
 pub use preview::{Preview, preview};
-use run::{Run, references};
-use streaming::UploadedBlobs;
+use run::Run;
 pub use streaming::{LayerStream, push_while_building};
 
 /// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Destination, Group, PushError};
-use crate::image::{Descriptor, Digest, Document};
+use crate::image::{Descriptor, Digest, Document, Reference};
 
 /// What a push has to do in one repository: pure data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,11 @@ pub(super) fn groups_of(destinations: &[Destination]) -> Result<Vec<Group<'_>>, 
         }
     }
     Ok(groups)
+}
+
+/// The names that the destinations give the image, tags complete.
+pub(super) fn references(group: &[&Destination]) -> Vec<Reference> {
+    group.iter().map(|destination| destination.name()).collect()
 }
 
 #[cfg(test)]

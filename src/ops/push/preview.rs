@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::partial::Outcomes;
-use super::plan::{BlobStep, PushPlan, groups};
-use super::run::{Run, names, references};
+use super::plan::{BlobStep, PushPlan, groups, references};
+use super::run::{Run, names};
 use super::{Clients, FailedDestination, Group, PartialPush, PushConfig, PushError, client_of, lease};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Interrupt, Progress};

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::Either;
 use futures_util::{StreamExt as _, stream};
 
-use super::blob_uploader::BlobUploader;
-use super::plan::{BlobStep, PushPlan, Survey};
-use super::streaming::UploadedBlobs;
+use super::blob_uploader::{BlobUploader, UploadedBlobs};
+use super::plan::{BlobStep, PushPlan, Survey, references};
 use super::{BlobOutcome, Clients, Destination, FailedDestination, Outcomes, PushError, PushOutcome, failure};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::progress::{Event, Progress, Summary};
@@ -136,11 +135,6 @@ impl Run<'_> {
             resumed: totals.resumed,
         }));
     }
-}
-
-/// The names that the destinations give the image, tags complete.
-pub(super) fn references(group: &[&Destination]) -> Vec<Reference> {
-    group.iter().map(|destination| destination.name()).collect()
 }
 
 /// What the image is to be found under: its tags, or its digest without any.

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::blob_uploader::BlobUploader;
-use super::plan::BlobStep;
-use super::run::references;
+use super::blob_uploader::{BlobUploader, UploadedBlobs};
+use super::plan::{BlobStep, references};
 use super::{
     BlobOutcome, Clients, FailedDestination, Group, PartialPush, PushConfig, PushError, PushOutcome, Registries,
     client_of, everywhere, failure, groups_of, lease,
@@ -28,9 +27,6 @@ pub struct LayerStream {
     /// The image's manifest or index, once it is stored; dropped if it never is.
     pub image: oneshot::Receiver<Digest>,
 }
-
-/// What was done ahead for one repository.
-pub(super) type UploadedBlobs = BTreeMap<Digest, BlobOutcome>;
 
 /// Pushes an image to all destinations while it is made: each blob as soon as it is stored, the rest as
 /// [`super::push`] does once the image is whole. `config.image` is not looked at.

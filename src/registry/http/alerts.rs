@@ -11,7 +11,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
-use super::connect::Wire;
+use super::wire::Wire;
 use crate::tls::{self, HandshakeFault};
 
 /// The last refusal that any connection of a client met.

@@ -9,8 +9,9 @@ use hyper_util::client::legacy;
 
 use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::body::{Payload, SendFault};
-use super::connect::{DialError, DialFault, Life};
+use super::connect::{DialError, DialFault};
 use super::origin::Misdirection;
+use super::wire::Life;
 use crate::text::plain;
 use crate::tls::{self, HandshakeFault};
 

@@ -30,6 +30,7 @@ mod reply;
 mod secrets;
 mod tunnel;
 mod watch;
+mod wire;
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};

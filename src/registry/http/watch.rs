@@ -10,7 +10,7 @@ use super::super::Timeouts;
 use super::super::error::{NetworkFault, RegistryError, Wait};
 use super::TICK;
 use super::body::Sending;
-use super::connect::Life;
+use super::wire::Life;
 
 /// Waits, unless somebody asks to stop.
 pub(in crate::registry) async fn rest(time: Duration, is_stopped: impl Fn() -> bool) -> Result<(), RegistryError> {

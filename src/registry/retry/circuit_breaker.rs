@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::outage::Absence;
+use crate::registry::error::Absence;
 
 /// Failures with no answer between them that open the circuit.
 const LIMIT: u32 = 3;

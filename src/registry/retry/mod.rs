@@ -15,7 +15,7 @@ use std::time::Duration;
 use ::http::Method;
 use ::http::header::SERVER;
 
-use super::error::{NetworkFault, RequestFacts, Wait};
+use super::error::{Absence, NetworkFault, RequestFacts, Wait, is_gateway_fault};
 use super::http::body::Part;
 use super::http::{Call, Reply, rest};
 use super::{MAX_AUTHORIZATIONS, Registry, RegistryError, empty};
@@ -24,7 +24,7 @@ use crate::text::tidy;
 use circuit_breaker::{GivenUp, Passage, Probe, Role};
 use classification::{FailureClass, Operation, Recovery, recovery};
 use clock::{Clock, SystemClock};
-use outage::{Absence, is_gateway_fault};
+use outage::absence;
 use policy::{Budget, Outage, RetryPolicy};
 
 /// How often a wait looks at the interrupt.
@@ -127,8 +127,8 @@ impl Registry {
             return Ok(Next::Again);
         }
         let limit = self.outage_limit();
-        let absence = Absence::of(error).filter(|why| limit.is_some() || matches!(why, Absence::Network(_)));
-        if let Some(why) = absence {
+        let why = absence(error).filter(|why| limit.is_some() || matches!(why, Absence::Network(_)));
+        if let Some(why) = why {
             let outage = match self.breaker.role(limit.is_some()) {
                 Role::Alone => false,
                 Role::Probe(probe) => {
@@ -210,7 +210,7 @@ impl Registry {
                 }
             }
             Err(error) if error.is_stale() => {}
-            Err(error) if Absence::of(error).is_some() => {
+            Err(error) if absence(error).is_some() => {
                 // Without further attempts every request is told what happened to it.
                 if self.retry_context.retry.attempts > 0 {
                     self.breaker.failed();
@@ -308,7 +308,7 @@ impl Registry {
         match tokio::time::timeout(limit, self.transport.send(call)).await {
             Err(_) => Ok(Some(Absence::Network(NetworkFault::Timeout { wait: Wait::Answer, limit }))),
             Ok(Err(RegistryError::Interrupted)) => Err(RegistryError::Interrupted),
-            Ok(Err(error)) => Ok(Absence::of(&error)),
+            Ok(Err(error)) => Ok(absence(&error)),
             Ok(Ok(reply)) => {
                 let server = reply.headers.get(SERVER).and_then(|server| server.to_str().ok()).and_then(tidy);
                 let found = Absence::answered(reply.status, server.as_deref());

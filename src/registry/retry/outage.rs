@@ -1,64 +1,22 @@
 //! What says that a registry, or what stands in front of it, is away: for every request alike, and it may pass.
 
-use std::fmt;
-
-use http::StatusCode;
-
 use super::classification::FailureClass;
-use crate::registry::error::{NetworkFault, RegistryError};
+use crate::registry::error::{Absence, RegistryError};
 
-/// Why a registry could not be reached.
-#[derive(Debug, Clone)]
-pub enum Absence {
-    /// There was no answer.
-    Network(NetworkFault),
-    /// What stands in front of the registry answered in its place.
-    Answer {
-        /// The status.
-        status: StatusCode,
-        /// The product that its `Server` header names.
-        server: Option<String>,
-    },
-}
-
-impl Absence {
-    /// Returns why the registry may be away, if `error` can mean that.
-    ///
-    /// One request that fails like this may have met a fault of its own. Only a request that asks for nothing in
-    /// particular, and fails like this as well, shows that the registry is away.
-    pub(in crate::registry) fn of(error: &RegistryError) -> Option<Self> {
-        if let RegistryError::Network { fault, .. } = error {
-            let passes = matches!(
-                FailureClass::of(error),
-                FailureClass::Unreachable | FailureClass::TimedOut | FailureClass::Disconnected
-            );
-            return (passes && !error.is_stale()).then(|| Self::Network(fault.clone()));
-        }
-        let refused = error.error_response()?;
-        Self::answered(refused.response.status, refused.response.server.as_deref())
+/// Returns why the registry may be away, if `error` can mean that.
+///
+/// One request that fails like this may have met a fault of its own. Only a request that asks for nothing in
+/// particular, and fails like this as well, shows that the registry is away.
+pub(in crate::registry) fn absence(error: &RegistryError) -> Option<Absence> {
+    if let RegistryError::Network { fault, .. } = error {
+        let passes = matches!(
+            FailureClass::of(error),
+            FailureClass::Unreachable | FailureClass::TimedOut | FailureClass::Disconnected
+        );
+        return (passes && !error.is_stale()).then(|| Absence::Network(fault.clone()));
     }
-
-    /// Returns the absence that an answer with `status` means, if it means one.
-    pub(in crate::registry) fn answered(status: StatusCode, server: Option<&str>) -> Option<Self> {
-        let product = |server: &str| server.split(['/', ' ']).next().unwrap_or_default().to_owned();
-        let server = server.map(product).filter(|server| !server.is_empty());
-        is_gateway_fault(status).then_some(Self::Answer { status, server })
-    }
-}
-
-/// Returns whether gateways answer with `status` when they do not reach what is behind them. 520 to 523 are Cloudflare's.
-pub(in crate::registry) fn is_gateway_fault(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502 | 503 | 504 | 520..=523)
-}
-
-impl fmt::Display for Absence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Network(fault) => fault.fmt(f),
-            Self::Answer { status, server: Some(server) } => write!(f, "{} from {server}", status.as_u16()),
-            Self::Answer { status, server: None } => status.fmt(f),
-        }
-    }
+    let refused = error.error_response()?;
+    Absence::answered(refused.response.status, refused.response.server.as_deref())
 }
 
 #[cfg(test)]
@@ -66,10 +24,10 @@ mod tests {
     use std::time::Duration;
 
     use http::header::SERVER;
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
     use super::*;
-    use crate::registry::error::{RequestFacts, Violation, Wait};
+    use crate::registry::error::{NetworkFault, RequestFacts, Violation, Wait};
     use crate::registry::http::error_response::ErrorResponse;
 
     fn request() -> RequestFacts {
@@ -77,7 +35,7 @@ mod tests {
     }
 
     fn described(error: &RegistryError) -> Option<String> {
-        Absence::of(error).map(|absence| absence.to_string())
+        absence(error).map(|absence| absence.to_string())
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use super::attempts::Attempts;
 use super::content_check::ContentCheck;
-use super::journal::Entry;
 use super::open::Begun;
 use super::range::Count;
-use super::recovery::{Attempts, UploadFailure};
 use super::request_sizing::{Capabilities, RequestSizing, Sent};
 use super::session::{Step, UploadSession};
+use super::state::{Upload, UploadFailure, Uploaded};
 use crate::image::Descriptor;
 use crate::registry::error::RegistryError;
 use crate::registry::http::body::BlobSource;
@@ -18,43 +18,6 @@ use crate::registry::{Meter, Registry};
 
 /// Bytes that a commit may have to send and still be waited for by others.
 const QUICK: u64 = 1 << 20;
-
-/// What an upload came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uploaded {
-    /// The bytes were sent and the registry committed the blob.
-    Sent {
-        /// Bytes that an earlier run had sent already.
-        resumed: u64,
-    },
-    /// The registry had the blob when asked for a session.
-    Exists,
-    /// The registry took it from another of its repositories.
-    Mounted,
-}
-
-/// A blob to send, as far as it is hashed, and what it took so far.
-pub(super) struct Upload<'a> {
-    pub(super) repository: &'a str,
-    pub(super) blob: &'a Descriptor,
-    pub(super) source: Arc<dyn BlobSource>,
-    pub(super) meter: &'a Meter,
-    /// Has seen all acknowledged bytes.
-    pub(super) hasher: ContentCheck,
-    pub(super) attempts: Attempts,
-    /// Its place in the journal, if it has one.
-    pub(super) entry: Option<Entry>,
-    /// First requests so far: those after the first are plain.
-    pub(super) starts: u32,
-    /// Whether more than a session was asked for in vain, for a reason that says nothing about the registry.
-    pub(super) misled: bool,
-    /// Bytes that an earlier run had sent.
-    pub(super) resumed: u64,
-    /// Whether a commit failed while others were under way.
-    pub(super) crowded: bool,
-    /// Bytes sent since the connection last broke.
-    pub(super) between: u64,
-}
 
 impl Registry {
     /// Sends a blob and has it committed, going on after every fault that may pass as long as the policy
@@ -217,22 +180,6 @@ impl Registry {
             capability_cache.keep(&learned);
         }
         value
-    }
-}
-
-impl Upload<'_> {
-    /// Nothing of the last session is of any use; `again` where that is a loss.
-    fn forget(&mut self, again: bool) {
-        self.hasher = self.hasher.restarted();
-        self.resumed = 0;
-        if again {
-            self.meter.start_over();
-        } else {
-            self.meter.set(0);
-        }
-        if let Some(entry) = &mut self.entry {
-            entry.forget();
-        }
     }
 }
 

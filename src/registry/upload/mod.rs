@@ -1,5 +1,6 @@
 //! Uploads: what a session means, what one request carries, and the driver that performs them.
 
+mod attempts;
 pub(super) mod commit_gate;
 pub(super) mod content_check;
 mod driver;
@@ -12,8 +13,9 @@ mod resume;
 mod session;
 pub(super) mod single_flight;
 mod size_limit;
+mod state;
 mod transfer;
 
-pub use driver::Uploaded;
 pub use request_sizing::Limits;
 pub(super) use request_sizing::{Capabilities, RequestSizing};
+pub use state::Uploaded;

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use ::http::{Method, StatusCode, Uri};
 use oci_client::errors::OciErrorCode;
 
-use super::driver::{Upload, Uploaded};
 use super::session::UploadSession;
+use super::state::{Upload, Uploaded};
 use super::transfer::octets;
 use crate::registry::http::body::{Part, Payload};
 use crate::registry::http::origin;

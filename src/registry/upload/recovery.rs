@@ -1,106 +1,24 @@
-//! How an upload goes on after a fault, and how often it may.
-//!
-//! Three things are counted, each apart from the others, and each comes back with progress, which is getting further
-//! than ever before. Faults that may pass are tried again as the caller's policy says. Requests that were wrong in
-//! their form are made otherwise, at once. And a session that is no good any more is replaced once by one from the
-//! first byte; that comes back only while less than the blob has been given up so, which bounds what is sent in all.
+//! How an upload goes on after a fault.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::http::{Method, StatusCode};
 
-use super::driver::Upload;
+use super::attempts::Cause;
 use super::journal::Entry;
 use super::range::Count;
 use super::request_sizing::RequestSizing;
 use super::session::UploadSession;
+use super::state::{Upload, UploadFailure};
 use crate::progress::Event;
 use crate::registry::error::{Refused, RegistryError, Violation};
 use crate::registry::retry::Next;
 use crate::registry::retry::classification::{FailureClass, Operation, Recovery};
-use crate::registry::retry::policy::{Budget, RetryPolicy};
 use crate::registry::{Registry, Uri};
 
-/// Requests that are made otherwise without progress between them: a size halves no more often.
-const MOST_ADJUSTMENTS: u32 = 16;
-/// The shortest patience with them: each may carry a lot of bytes.
-const ADJUSTING: Duration = Duration::from_hours(1);
 /// Times a blob's size that may be given up with sessions that broke, whatever the progress.
 const MOST_GIVEN_UP: u64 = 6;
-
-/// An error and what it happened to.
-pub(super) struct UploadFailure {
-    pub(super) operation: Operation,
-    pub(super) error: RegistryError,
-    pub(super) began: Instant,
-}
-
-/// Why an upload is not where it should be.
-struct Cause {
-    error: RegistryError,
-    /// Whether it was told and counted.
-    already_counted: bool,
-}
-
-/// What an upload may still try.
-pub(super) struct Attempts {
-    /// The same again, after a fault that may pass.
-    retries: Budget,
-    /// The same bytes in requests of another size or from another offset.
-    adjustments: Budget,
-    /// A new session, where the old one is no good any more.
-    restarts: Budget,
-    /// The last fault of a transfer.
-    cause: Option<Cause>,
-    /// Whether the session met a fault that is not its own since the last progress.
-    torn: bool,
-    /// Whether the registry was asked for its count since then, because ours was not its own.
-    realigned: bool,
-    /// The blob's size, the farthest that any session came, and bytes that were given up with sessions.
-    size: u64,
-    best: u64,
-    given_up: u64,
-}
-
-impl Attempts {
-    /// Those of a blob with `size` bytes.
-    pub(super) fn new(policy: RetryPolicy, size: u64) -> Self {
-        let patience = policy.patience.max(ADJUSTING);
-        let adjusting = RetryPolicy { attempts: MOST_ADJUSTMENTS, delay: Duration::ZERO, patience, ..policy };
-        Self {
-            retries: Budget::new(policy),
-            adjustments: Budget::new(adjusting),
-            restarts: Budget::new(RetryPolicy { attempts: 1, ..policy }),
-            cause: None,
-            torn: false,
-            realigned: false,
-            size,
-            best: 0,
-            given_up: 0,
-        }
-    }
-
-    /// The registry has so many bytes: more than ever is progress.
-    pub(super) fn got_to(&mut self, offset: u64) {
-        if offset <= self.best {
-            return;
-        }
-        self.best = offset;
-        (self.cause, self.torn, self.realigned) = (None, false, false);
-        self.retries.recover();
-        self.adjustments.recover();
-        if self.given_up < self.size {
-            self.restarts.recover();
-        }
-    }
-
-    /// A session ends in which so many bytes were sent.
-    fn gave_up(&mut self, bytes: u64) {
-        self.given_up = self.given_up.saturating_add(bytes);
-        (self.torn, self.realigned) = (false, false);
-    }
-}
 
 impl Registry {
     /// Decides how to go on, waits if there is something to wait for, and brings the session there.
@@ -331,13 +249,6 @@ mod tests {
     use crate::registry::error::RequestFacts;
     use crate::registry::http::error_response::ErrorResponse;
 
-    const POLICY: RetryPolicy =
-        RetryPolicy { attempts: 3, delay: Duration::ZERO, patience: Duration::from_mins(1), away: None };
-
-    fn spends(budget: &mut Budget) -> bool {
-        budget.spend(None, Instant::now(), 0.5).is_some()
-    }
-
     #[test]
     fn what_becomes_of_a_session_whose_upload_failed() {
         let refused = |method: &Method, path: &str, status: u16, body: &str| {
@@ -366,41 +277,5 @@ mod tests {
             assert_eq!(refused(&method, path, status, body), expected, "{method} {path} {status} {body}");
         }
         assert_eq!(fate(&RegistryError::Interrupted), Fate::Keep);
-    }
-
-    #[test]
-    fn one_restart_is_apart_from_the_retries() {
-        for policy in [POLICY, RetryPolicy::NEVER] {
-            let mut attempts = Attempts::new(policy, 100);
-            assert!(spends(&mut attempts.restarts));
-            assert!(!spends(&mut attempts.restarts));
-            assert_eq!(spends(&mut attempts.retries), policy.attempts > 0);
-            assert!(spends(&mut attempts.adjustments));
-        }
-    }
-
-    #[test]
-    fn progress_brings_a_restart_back_until_a_blob_has_been_given_up() {
-        let mut attempts = Attempts::new(POLICY, 100);
-        let mut restarts = 0;
-        for offset in 40..200 {
-            attempts.got_to(offset);
-            if spends(&mut attempts.restarts) {
-                restarts += 1;
-                attempts.gave_up(offset);
-            }
-        }
-        // 40, 41 and 42 bytes; nothing comes back after them.
-        assert_eq!((restarts, attempts.given_up), (3, 123));
-    }
-
-    #[test]
-    fn only_what_was_never_reached_is_progress() {
-        let mut attempts = Attempts::new(POLICY, 100);
-        attempts.got_to(40);
-        assert!(spends(&mut attempts.restarts));
-        attempts.gave_up(40);
-        attempts.got_to(40);
-        assert!(!spends(&mut attempts.restarts));
     }
 }

@@ -3,9 +3,9 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use super::driver::Upload;
 use super::journal::{Entry, Journal};
 use super::session::UploadSession;
+use super::state::Upload;
 use crate::image::Descriptor;
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
@@ -84,16 +84,5 @@ impl Registry {
     pub(super) fn request_of(&self, session: &UploadSession, upload: &Upload<'_>) -> RequestFacts {
         let uri = session.location().cloned().or_else(|| self.uri(upload.repository).ok()).unwrap_or_default();
         RequestFacts::of(&::http::Method::PATCH, &uri)
-    }
-}
-
-impl Upload<'_> {
-    /// The first answer about a session of an earlier run tells from where this one goes on.
-    pub(super) fn resume_at(&mut self, offset: u64) {
-        if self.starts == 0 && offset > 0 {
-            self.starts = 1;
-            self.resumed = offset;
-            self.meter.resume(offset);
-        }
     }
 }

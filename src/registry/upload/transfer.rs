@@ -6,9 +6,9 @@ use std::time::Duration;
 use ::http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use ::http::{Method, Uri};
 
-use super::driver::Upload;
 use super::range::Count;
 use super::session::UploadSession;
+use super::state::Upload;
 use crate::image::Descriptor;
 use crate::registry::http::body::{Part, Payload};
 use crate::registry::http::origin;

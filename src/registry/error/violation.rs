@@ -1,0 +1,53 @@
+//! How an answer breaks the distribution specification.
+
+use http::StatusCode;
+
+use crate::registry::http::origin::Misdirection;
+
+/// What an answer has that the distribution-spec does not allow.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A status that means nothing here.
+    #[error("status {0} is no answer to this request, or comes before all of it was sent")]
+    Status(StatusCode),
+    /// An upload without the address of its session.
+    #[error("the answer has no Location")]
+    NoLocation,
+    /// A `Location` that must not be followed.
+    #[error("the Location is not acceptable")]
+    Location(#[source] Misdirection),
+    /// A token service that must not be asked.
+    #[error("the realm of its token service is not acceptable")]
+    Realm(#[source] Misdirection),
+    /// More redirections than anybody needs.
+    #[error("more than {0} redirections")]
+    Redirections(usize),
+    /// A body that is encoded, although it was asked for as it is, in a way that is not decoded.
+    #[error("the answer is encoded ({0}), although it was asked for as it is")]
+    Encoding(String),
+    /// More bytes than announced or allowed.
+    #[error("the answer has more than {0} bytes")]
+    TooLong(u64),
+    /// Fewer bytes than announced.
+    #[error("the answer has {found} bytes instead of {expected}")]
+    Size {
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes received.
+        found: u64,
+    },
+    /// The token service's answer holds no token.
+    #[error("the token service's answer holds no token")]
+    NoToken,
+    /// A header with a value that is none.
+    #[error("the header `{0}` is not valid")]
+    Header(&'static str),
+    /// The registry's count of received bytes does not follow ours.
+    #[error("it counts {found} bytes of the upload where {expected} were taken")]
+    Offset {
+        /// Bytes it acknowledged, by our count.
+        expected: u64,
+        /// Bytes it says to have.
+        found: u64,
+    },
+}
