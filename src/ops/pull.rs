@@ -158,12 +158,12 @@ pub async fn pull(
         proxies: config.proxies,
         timeouts: config.timeouts,
         limits: Limits::default(),
+        rates: config.rates,
+        blob_hosts: config.blob_hosts,
+        retry: RetryContext { progress: Arc::clone(&progress), ..config.retry.into() },
         interrupt: interrupt.clone(),
     })
-    .map_err(|source| failure(&reference, source))?
-    .retrying(RetryContext { retry: config.retry, progress: Arc::clone(&progress), ..RetryContext::default() })
-    .limited(config.rates)
-    .taking_blobs_from(config.blob_hosts);
+    .map_err(|source| failure(&reference, source))?;
     let jobs = config.jobs.max(1);
     let verify = config.verify;
     let run = Run { registry: &registry, reference: &reference, store, lease: &lease, interrupt, jobs, verify };

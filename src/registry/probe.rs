@@ -6,9 +6,10 @@ use std::time::Duration;
 use ::http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::http::origin;
+use super::http::location;
 use super::http::origin::Origin;
-use super::{Access, Registry, RegistryError, empty};
+use super::request::{Access, empty};
+use super::{Registry, RegistryError};
 use crate::tls::{CertificateFacts, Presented};
 
 /// Bytes an answer about a version may have.
@@ -118,7 +119,7 @@ impl Registry {
 
     /// What the registry says to who asks for Gitea's version, which Gitea has below `prefix` (`/gitea`, or nothing).
     pub async fn gitea_version(&self, prefix: &str) -> Result<GiteaVersion, RegistryError> {
-        let uri = origin::absolute(self.own.is_https(), &self.authority, &format!("{prefix}/api/v1/version"));
+        let uri = location::absolute(self.own.is_https(), &self.authority, &format!("{prefix}/api/v1/version"));
         let uri = uri.map_err(|_| RegistryError::Address(self.host.clone()))?;
         let reply = self.transport.send(empty(Method::GET, uri)).await?;
         if reply.status == StatusCode::NOT_FOUND {

@@ -74,14 +74,14 @@ fn policy(away: Option<Duration>) -> RetryPolicy {
 
 fn client(host: &str, clock: FakeClock, away: Option<Duration>) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
-    let config = RegistryConfig { limits: Limits::chunks_of(CHUNK), ..registry_config(host, None) };
     let retry = RetryContext {
-        retry: policy(away),
+        policy: policy(away),
         progress: Arc::clone(&told) as _,
         clock: Arc::new(clock),
         ..RetryContext::default()
     };
-    (Registry::open(config).expect("an address").retrying(retry), told)
+    let config = RegistryConfig { limits: Limits::chunks_of(CHUNK), retry, ..registry_config(host, None) };
+    (Registry::open(config).expect("an address"), told)
 }
 
 impl Away {

@@ -155,14 +155,9 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
 
 pub(crate) fn registry_config(host: &str, credential: Option<Credential>) -> RegistryConfig {
     RegistryConfig {
-        host: host.to_owned(),
-        policy: TlsPolicy::Plaintext,
-        elsewhere: TrustSources::default(),
         credential,
-        proxies: Proxies::default(),
         timeouts: patient(),
-        limits: Limits::default(),
-        interrupt: Interrupt::default(),
+        ..RegistryConfig::new(host, TlsPolicy::Plaintext, TrustSources::default())
     }
 }
 
@@ -198,8 +193,8 @@ impl Progress for Told {
 /// One that is asked again, and who hears of it.
 pub(crate) fn persistent(host: &str) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
-    let retry = RetryContext { retry: eager(), progress: Arc::clone(&told) as _, ..RetryContext::default() };
-    (registry(host, None).retrying(retry), told)
+    let retry = RetryContext { progress: Arc::clone(&told) as _, ..eager().into() };
+    (Registry::open(RegistryConfig { retry, ..registry_config(host, None) }).expect("an address"), told)
 }
 
 pub(crate) fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {

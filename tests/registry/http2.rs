@@ -110,7 +110,11 @@ async fn start(manner: Manner) -> (SocketAddr, Answered, Arc<AtomicUsize>) {
 }
 
 fn client(address: SocketAddr) -> Registry {
-    let config = RegistryConfig { policy: TlsPolicy::SkipVerify, ..registry_config(&address.to_string(), None) };
+    client_with(address, RetryContext::default())
+}
+
+fn client_with(address: SocketAddr, retry: RetryContext) -> Registry {
+    let config = RegistryConfig { policy: TlsPolicy::SkipVerify, retry, ..registry_config(&address.to_string(), None) };
     Registry::open(config).expect("an address")
 }
 
@@ -146,8 +150,8 @@ async fn many_requests_at_once_survive_connections_that_end_in_order() {
 async fn refused_streams_are_sent_again_untold() {
     let (address, answered, _) = start(Manner::RefusesStreams).await;
     let told = Arc::new(Told::default());
-    let retry = RetryContext { retry: eager(), progress: Arc::clone(&told) as _, ..RetryContext::default() };
-    for registry in [client(address), client(address).retrying(retry)] {
+    let retry = RetryContext { progress: Arc::clone(&told) as _, ..eager().into() };
+    for registry in [client(address), client_with(address, retry)] {
         for number in 0..9u8 {
             let size = registry.head_blob("a/b", Digest::of(&[number])).await;
             assert_eq!(size.expect("an answer"), Some(5), "{number}");

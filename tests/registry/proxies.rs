@@ -1,9 +1,7 @@
 //! Proxies: what goes through them, and what they say for themselves.
 
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::registry::{
-    NetworkFault, Proxies, ProxyProblem, Registry, RegistryConfig, RegistryError, RetryContext,
-};
+use idpbuilder_oci::registry::{NetworkFault, Proxies, ProxyProblem, Registry, RegistryConfig, RegistryError};
 use idpbuilder_oci::tls::TlsPolicy;
 
 use crate::fixture::{eager, registry_config};
@@ -12,8 +10,8 @@ use crate::scripted::{Scripted, answer, with};
 /// A client of `host` with that proxy for everything but `no_proxy`.
 fn client(host: &str, proxy: &str, no_proxy: &str, policy: TlsPolicy) -> Registry {
     let proxies = Proxies { http: Some(proxy.into()), https: Some(proxy.into()), no: Some(no_proxy.into()) };
-    let config = RegistryConfig { policy, proxies, ..registry_config(host, None) };
-    Registry::open(config).expect("an address").retrying(RetryContext { retry: eager(), ..RetryContext::default() })
+    let config = RegistryConfig { policy, proxies, retry: eager().into(), ..registry_config(host, None) };
+    Registry::open(config).expect("an address")
 }
 
 #[tokio::test]

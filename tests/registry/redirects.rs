@@ -3,7 +3,7 @@
 use idpbuilder_oci::credentials::{Credential, Secret};
 use idpbuilder_oci::image::{Descriptor, Digest, Document, Manifest};
 use idpbuilder_oci::registry::{
-    LedBy, Limits, Misdirection, Piece, Registry, RegistryError, RetryContext, Target, Violation,
+    LedBy, Limits, Misdirection, Piece, Registry, RegistryConfig, RegistryError, Target, Violation,
 };
 
 use crate::fixture::{eager, login, noise, registry, registry_config, upload};
@@ -132,8 +132,7 @@ async fn an_upload_session_elsewhere_gets_the_bytes_but_not_the_password() {
     let server = with_password(move |_| with(202, "Location", address.clone()));
     for limits in [Limits::default(), Limits::chunks_of(64 << 10)] {
         let config = registry_config(&server.host(), Some(login("u", "hunter2")));
-        let registry =
-            Registry::open(idpbuilder_oci::registry::RegistryConfig { limits, ..config }).expect("an address");
+        let registry = Registry::open(RegistryConfig { limits, ..config }).expect("an address");
         upload(&registry, &noise(30, 100_000)).await.expect("sent");
     }
     let seen = elsewhere.seen();
@@ -172,8 +171,8 @@ async fn a_blob_that_breaks_elsewhere_is_asked_for_at_the_registry_again() {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         with(307, "Location", format!("http://{host}/bucket?signature={number}"))
     });
-    let registry = registry(&server.host(), Some(login("u", "hunter2")))
-        .retrying(RetryContext { retry: eager(), ..RetryContext::default() });
+    let config = registry_config(&server.host(), Some(login("u", "hunter2")));
+    let registry = Registry::open(RegistryConfig { retry: eager().into(), ..config }).expect("an address");
     let mut download = registry.get_blob("team/app", &blob).await.expect("found");
     let mut bytes = Vec::new();
     while let Some(piece) = download.next().await.expect("goes on") {
@@ -202,8 +201,8 @@ async fn a_registry_that_does_not_know_its_port_is_told_with_where_it_led() {
     });
     let realm = Scripted::start(|_| with(401, "WWW-Authenticate", "Bearer realm=\"http://127.0.0.1/v2/token\""));
     for (server, by) in [(&location, LedBy::Location), (&realm, LedBy::Realm)] {
-        let client =
-            registry(&server.host(), None).retrying(RetryContext { retry: eager(), ..RetryContext::default() });
+        let config = RegistryConfig { retry: eager().into(), ..registry_config(&server.host(), None) };
+        let client = Registry::open(config).expect("an address");
         let error = upload(&client, &noise(1, 9000)).await.expect_err("nothing there");
         let RegistryError::LostPort { from, to, by: found, source } = &error else { panic!("{error:?}") };
         assert_eq!(

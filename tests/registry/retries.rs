@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use idpbuilder_oci::image::Digest;
-use idpbuilder_oci::registry::{NetworkFault, Registry, RegistryError, RetryContext, RetryPolicy, Target, Timeouts};
+use idpbuilder_oci::registry::{
+    NetworkFault, Registry, RegistryConfig, RegistryError, RetryContext, RetryPolicy, Target, Timeouts,
+};
 
 use crate::fixture::{eager, noise, persistent, registry, registry_config, upload};
 use crate::scripted::{Reply, Scripted, answer, with};
@@ -174,8 +176,8 @@ async fn a_registry_that_was_there_is_waited_for() {
     let config = registry_config(&server.host(), None);
     let timeouts = Timeouts { connect: short, answer: short, stall: short };
     let open = |retry| {
-        let config = idpbuilder_oci::registry::RegistryConfig { timeouts, ..config.clone() };
-        Registry::open(config).expect("an address").retrying(RetryContext { retry, ..RetryContext::default() })
+        let config = RegistryConfig { timeouts, retry: RetryContext::from(retry), ..config.clone() };
+        Registry::open(config).expect("an address")
     };
     let patient = open(RetryPolicy { attempts: 1, ..eager() });
     assert!(patient.head_manifest("a/b", Target::Tag("v1")).await.expect("an answer").is_none());

@@ -13,7 +13,7 @@ use crate::cli::terminal::Ui;
 use crate::cli::terminal::prompt::{Echo, ask};
 use crate::credentials::{Credential, CredentialSource as _, HostKey, Secret, SecretOrigin};
 use crate::ops::login::{Proof, check};
-use crate::registry::{Limits, RegistryConfig, RegistryError};
+use crate::registry::{RegistryConfig, RegistryError};
 
 /// Keep a login for a registry, after the registry accepted it
 ///
@@ -104,14 +104,11 @@ impl Args {
             policy = self.registry.cluster.trust(ui, cluster, registry, policy, shown)?;
         }
         let config = RegistryConfig {
-            host: registry.to_owned(),
-            policy,
-            elsewhere: self.registry.elsewhere(ui)?,
             credential: Some(credential.clone()),
             proxies: proxies(ui),
             timeouts: self.registry.timeouts(),
-            limits: Limits::default(),
             interrupt: ui.interrupt.clone(),
+            ..RegistryConfig::new(registry, policy, self.registry.elsewhere(ui)?)
         };
         let proof = ui.block_on(async { Ok::<_, Failure>(check(config).await) })?.map_err(|error| match error {
             RegistryError::Unauthorized { .. } => Failure::new(Kind::Auth, error)

@@ -345,7 +345,8 @@ impl Clients<'_> {
     /// The client for a destination.
     fn open(&self, destination: &Destination, credential: Option<Credential>) -> Result<Registry, RegistryError> {
         let config = self.config;
-        let registry = Registry::open(RegistryConfig {
+        let (policy, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
+        Registry::open(RegistryConfig {
             host: destination.reference.registry().unwrap_or_default().to_owned(),
             policy: destination.policy.clone(),
             elsewhere: config.elsewhere.clone(),
@@ -353,13 +354,11 @@ impl Clients<'_> {
             proxies: config.proxies.clone(),
             timeouts: config.timeouts,
             limits: config.limits,
+            rates: config.rates,
+            blob_hosts: config.blob_hosts.clone(),
+            retry: RetryContext { policy, state, progress, ..RetryContext::default() },
             interrupt: self.interrupt.clone(),
-        })?;
-        let (retry, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
-        Ok(registry
-            .retrying(RetryContext { retry, state, progress, ..RetryContext::default() })
-            .limited(config.rates)
-            .taking_blobs_from(config.blob_hosts.clone()))
+        })
     }
 }
 

@@ -29,6 +29,15 @@ impl SentAuth {
     }
 }
 
+/// A request that met a 401.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) struct RefusedRequest {
+    /// What it carried.
+    pub(in crate::registry) sent: SentAuth,
+    /// Whether a fresh token was refused for it before.
+    pub(in crate::registry) fresh_token_refused: bool,
+}
+
 /// The most that a request can carry now, after the challenges of the refusal were taken in. Later is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::registry) enum Sendable {

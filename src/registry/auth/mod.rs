@@ -7,6 +7,7 @@ pub(super) mod challenge;
 pub(super) mod decision;
 pub(super) mod scope;
 pub(super) mod token;
+mod token_request;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,24 +15,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Method, StatusCode, Uri};
+use http::Uri;
+use http::header::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::error::{AskedScheme, LedBy, RegistryError, Violation};
-use super::http::body::Payload;
+use super::error::{AskedScheme, RegistryError, Violation};
 use super::http::error_response::ErrorResponse;
 use super::http::origin::{self, Misdirection, Origin};
-use super::http::{Call, Reply, Transport};
+use super::http::{Transport, location};
 use crate::credentials::{Credential, Secret};
 use challenge::{Challenge, challenges, schemes};
-use decision::{AuthDecision, Refusal401, Sendable, SentAuth, decide};
-use token::{MAX_TOKEN_ANSWER_BYTES, Slot};
+use decision::{AuthDecision, Refusal401, RefusedRequest, Sendable, SentAuth, decide};
+use token::Slot;
 
 /// Gitea's marks of "known, but not permitted", which it sends as 401.
 const GITEA_DENIED: [&str; 2] = ["reqPackageAccess", "Gitea Package API"];
-const CLIENT_ID: &str = "idpbuilder-oci";
 
 /// A token service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +147,7 @@ impl Authenticator {
 
     /// The token service that an answer from `base` names, if credentials may go there.
     fn realm(&self, base: &Uri, realm: &str) -> Result<Uri, Misdirection> {
-        let uri = origin::resolve(&self.own, base, realm)?;
+        let uri = location::resolve(&self.own, base, realm)?;
         let origin = |uri: &Uri| Origin::of(uri).ok_or(Misdirection::Malformed);
         origin::admit_realm(&self.own, &origin(base)?, &origin(&uri)?)?;
         Ok(uri)
@@ -183,16 +182,16 @@ impl Authenticator {
         Ok((value, SentAuth::Token { generation, fresh: true }))
     }
 
-    /// Takes in the challenges of a 401 and decides what it means for a request that carried `sent`; `again` when a
-    /// fresh token was refused before for the request.
+    /// Takes in the challenges of a 401 and decides what it means for the request that met it.
     pub(super) async fn decide(
         &self,
-        (sent, again): (SentAuth, bool),
+        request: RefusedRequest,
         scope: &str,
         base: &Uri,
         headers: &HeaderMap,
         refusal: &ErrorResponse,
     ) -> Result<AuthDecision, Violation> {
+        let RefusedRequest { sent, fresh_token_refused } = request;
         let challenges = challenges(headers);
         let names_missing_right = refusal.text.as_deref().is_some_and(|text| text.contains(GITEA_DENIED[0]))
             || challenges.iter().any(
@@ -208,7 +207,7 @@ impl Authenticator {
         let asked = asked.unwrap_or_default();
         let slot = self.slot(scope);
         let mut slot = slot.lock().await;
-        let refused_before = again || slot.is_denied();
+        let refused_before = fresh_token_refused || slot.is_denied();
         let has_credential = self.has_credential();
         let names_more_scope = match sent {
             SentAuth::Token { generation, .. } => slot.is_short_of(scope, asked, generation),
@@ -265,74 +264,6 @@ impl Authenticator {
         let pair = Zeroizing::new(format!("{username}:{}", secret.expose()));
         sensitive(&format!("Basic {}", STANDARD.encode(pair.as_bytes())))
     }
-
-    async fn fetch(&self, transport: &Transport, realm: &Realm, scope: &str) -> Result<token::Token, RegistryError> {
-        let call = self.token_request(realm, scope)?;
-        self.fetched(transport, call).await.map_err(|error| error.led_by(LedBy::Realm, &self.own))
-    }
-
-    async fn fetched(&self, transport: &Transport, call: Call) -> Result<token::Token, RegistryError> {
-        let (method, uri) = (call.method.clone(), call.uri.clone());
-        let mut reply = transport.send(call).await?;
-        if reply.status != StatusCode::OK {
-            return Err(refused(&mut reply, self.has_credential()).await);
-        }
-        let body = reply.document(MAX_TOKEN_ANSWER_BYTES).await?;
-        token::read(&body, jiff::Timestamp::now().as_second())
-            .ok_or_else(|| RegistryError::protocol(&method, &uri, Violation::NoToken))
-    }
-
-    /// GET with name and password, or without; POST for an identity token (an `OAuth2` refresh). A GET has a parameter
-    /// for each scope, as the specification says and Quay insists; a form has all in one (RFC 6749 section 3.3).
-    fn token_request(&self, realm: &Realm, scope: &str) -> Result<Call, RegistryError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut parameters = Vec::new();
-        if let Some(service) = &realm.service {
-            parameters.push(("service", service.as_str()));
-        }
-        if let Some(Credential::IdentityToken { token, .. }) = &self.credential {
-            if !scope.is_empty() {
-                parameters.push(("scope", scope));
-            }
-            parameters.extend([
-                ("grant_type", "refresh_token"),
-                ("client_id", CLIENT_ID),
-                ("refresh_token", token.expose()),
-            ]);
-            let form: Vec<String> = parameters
-                .iter()
-                .map(|(key, value)| {
-                    format!("{key}={}", percent_encoding::utf8_percent_encode(value, origin::QUERY_VALUE))
-                })
-                .collect();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-            let payload = Payload::Secret(form.join("&").into());
-            return Ok(Call { method: Method::POST, uri: realm.uri.clone(), headers, payload });
-        }
-        parameters.extend(scope::each(scope).map(|scope| ("scope", scope)));
-        if let Some((username, _)) = self.pair() {
-            parameters.push(("account", username));
-            headers.extend(self.basic().map(|value| (AUTHORIZATION, value)));
-        }
-        let mut uri = realm.uri.clone();
-        for (key, value) in parameters {
-            uri = origin::with_query(&uri, key, value)
-                .map_err(|reason| RegistryError::protocol(&Method::GET, &realm.uri, Violation::Realm(reason)))?;
-        }
-        Ok(Call { method: Method::GET, uri, headers, payload: Payload::Empty })
-    }
-}
-
-/// The error a refusing answer stands for, its body read.
-pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryError {
-    RegistryError::refused(reply.facts(), error_response(reply).await, credentials)
-}
-
-/// What a refusing answer says.
-pub(super) async fn error_response(reply: &mut Reply) -> ErrorResponse {
-    let body = reply.beginning().await;
-    ErrorResponse::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {
@@ -347,6 +278,7 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use http::header::WWW_AUTHENTICATE;
 
     use super::*;
@@ -369,19 +301,19 @@ mod tests {
     }
 
     async fn decided(auth: &Authenticator, sent: SentAuth, challenges: &[&'static str], body: &str) -> AuthDecision {
-        decided_again(auth, (sent, false), challenges, body).await
+        decided_again(auth, RefusedRequest { sent, fresh_token_refused: false }, challenges, body).await
     }
 
     async fn decided_again(
         auth: &Authenticator,
-        sent: (SentAuth, bool),
+        request: RefusedRequest,
         challenges: &[&'static str],
         body: &str,
     ) -> AuthDecision {
         let headers = headers(challenges);
         let refusal =
             ErrorResponse::read(StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);
-        auth.decide(sent, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
+        auth.decide(request, "s", &BASE.parse().expect("a URI"), &headers, &refusal).await.expect("no violation")
     }
 
     #[test]
@@ -438,7 +370,7 @@ mod tests {
             let decision = decided(&authenticator(true), sent, challenges, body).await;
             assert_eq!(decision, expected, "{sent:?} {challenges:?} {body}");
         }
-        let again = (token(true), true);
+        let again = RefusedRequest { sent: token(true), fresh_token_refused: true };
         for with_credential in [true, false] {
             let decision = decided_again(&authenticator(with_credential), again, &bearer, "").await;
             assert_eq!(decision, DeniedForGood);
@@ -512,24 +444,5 @@ mod tests {
         let auth = authenticator(true);
         assert_eq!(decided(&auth, SentAuth::Nothing, &basic, "").await, AuthDecision::Retry);
         assert_eq!(decided(&auth, SentAuth::Password, &basic, "").await, AuthDecision::Unauthorized, "it was sent");
-    }
-
-    #[test]
-    fn token_requests() {
-        let auth = authenticator(true);
-        let realm = Realm { uri: "https://a.example/t?x=1".parse().expect("a URI"), service: Some("a b".into()) };
-        let call = auth.token_request(&realm, "repository:a/b:pull,push").expect("a request");
-        assert_eq!(call.uri, "https://a.example/t?x=1&service=a%20b&scope=repository:a/b:pull,push&account=u");
-        assert!(call.headers[AUTHORIZATION].is_sensitive());
-        let whole = auth.token_request(&realm, "").expect("a request");
-        assert_eq!(whole.uri, "https://a.example/t?x=1&service=a%20b&account=u");
-        let own = auth.own.clone();
-        let token = Secret::new("r&t".into());
-        let auth = Authenticator::new(own, Some(Credential::IdentityToken { username: "u".into(), token }));
-        let call = auth.token_request(&realm, "s").expect("a request");
-        assert_eq!((&call.method, call.headers.get(AUTHORIZATION)), (&Method::POST, None));
-        let Payload::Secret(form) = &call.payload else { panic!("a secret form") };
-        let expected = "service=a%20b&scope=s&grant_type=refresh_token&client_id=idpbuilder-oci&refresh_token=r%26t";
-        assert_eq!(form, expected);
     }
 }

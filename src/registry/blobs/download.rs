@@ -15,9 +15,10 @@ use crate::image::{Descriptor, Digest, Hasher};
 use crate::registry::error::RequestFacts;
 use crate::registry::http::Reply;
 use crate::registry::http::encoding::{Decoder, Encoding};
+use crate::registry::request::{Access, empty};
 use crate::registry::retry::classification::{Operation, Recovery};
 use crate::registry::retry::policy::Budget;
-use crate::registry::{Access, NetworkFault, Registry, RegistryError, Violation, empty};
+use crate::registry::{NetworkFault, Registry, RegistryError, Violation};
 
 /// What comes of a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Registry {
             key: blob.digest.to_string(),
             hasher: prefix,
             body: None,
-            budget: Budget::new(self.retry_context.retry),
+            budget: Budget::new(self.retry_context.policy),
             furthest: offset,
             pieced: offset > 0,
             restarted: false,

@@ -22,8 +22,10 @@ mod connect;
 pub(super) mod encoding;
 pub(super) mod error_response;
 mod fault;
+pub(super) mod location;
 pub(super) mod origin;
 mod origin_tls;
+mod pools;
 pub(super) mod proxy;
 mod record;
 mod reply;
@@ -36,31 +38,29 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::blobs::hosts::BlobHosts;
+use super::config::{RegistryConfig, Timeouts};
 use super::error::{NetworkFault, RegistryError, RequestFacts, Violation, Wait};
-use super::retry::rates::{RateLimits, Throttle};
-use super::{Proxies, Timeouts};
-use crate::progress::{Interrupt, Progress};
-use crate::tls::{self, TlsPolicy, TrustSources};
+use super::retry::rates::Throttle;
+use crate::progress::Interrupt;
+use crate::tls;
 use admission::Home;
 use alerts::PeerAlerts;
 use body::{SendBody, Sending};
 pub(super) use call::Call;
 use connect::{Dial, Dialer, Dialing, lookup};
-use fault::{classify, kept_too_long, misled, root_cause, source_error, speaks_http2_alone};
+use fault::{classify, kept_too_long, misled, root_cause, source_error};
 use origin::{Carried, Misdirection, Origin, Passage, passage};
 use origin_tls::OriginTls;
+use pools::{Pool, Pools};
 use proxy::ProxyTable;
 use record::Recorder;
 pub use record::Traffic;
@@ -70,40 +70,13 @@ use watch::{Abandon, Orphan, Watch};
 
 const MAX_REDIRECTIONS: usize = 5;
 /// Connections by which one request is tried: one that was kept too long, one of each protocol.
-const MAX_ROADS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
-/// By which connections a request goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pool {
-    /// Kept ones, HTTP/2 where it is offered.
-    Shared,
-    /// HTTP/1.1, where the kept ones are HTTP/2.
-    Http1,
-    /// A new one.
-    Fresh,
-    /// To a host that the person named for blobs, by HTTP/1.1.
-    Storage,
-}
-
 /// The client for one host and whom it sends us to.
 pub(super) struct Transport {
-    client: Client<Dialer, SendBody>,
-    /// For the bytes of blobs, where `client` speaks HTTP/2.
-    bulk: Client<Dialer, SendBody>,
-    /// Keeps no connection.
-    fresh: Client<Dialer, SendBody>,
-    /// To the hosts that were named for blobs, and to no other.
-    storage: Option<(BlobHosts, Client<Dialer, SendBody>)>,
-    /// Whether a server answered by HTTP/2.
-    multiplexes: AtomicBool,
-    /// Whether it refused to speak anything else.
-    http2_only: AtomicBool,
-    /// Whether it asked for HTTP/1.1.
-    wants_http1: AtomicBool,
-    /// Whether a kept connection turned out to be closed when a blob was sent by it: the next had better have a new one.
-    reused_was_closed: AtomicBool,
+    pools: Pools,
     tls: OriginTls,
     proxies: Arc<ProxyTable>,
     dialing: Dialing,
@@ -116,35 +89,26 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// `stop` ends every request with [`RegistryError::Interrupted`] soon after one of them is requested.
-    pub(super) fn new(
-        own: Origin,
-        (policy, elsewhere): (&TlsPolicy, TrustSources),
-        proxies: &Proxies,
-        timeouts: Timeouts,
-        stop: [Interrupt; 2],
-    ) -> Result<Self, RegistryError> {
-        let tls = OriginTls::new(own.clone(), policy, elsewhere)?;
-        let proxies = Arc::new(ProxyTable::new(proxies));
+    /// Prepares to talk to `own` as `config` says. `stop` ends every request with [`RegistryError::Interrupted`] soon after
+    /// one of them is requested.
+    pub(super) fn new(own: Origin, config: &RegistryConfig, stop: [Interrupt; 2]) -> Result<Self, RegistryError> {
+        let timeouts = config.timeouts;
+        let tls = OriginTls::new(own.clone(), &config.policy, config.elsewhere.clone())?;
+        let proxies = Arc::new(ProxyTable::new(&config.proxies));
         let home = Home::new(own.clone());
         let dial = Dial { proxies: Arc::clone(&proxies), home, stall: timeouts.stall, peer: Arc::default() };
         let dialing = Dialing::default();
         let alerts = PeerAlerts::default();
-        let client = |protocols: &'static [&'static str], kept: usize| {
-            let (dial, dialing, alerts, tls) = (dial.clone(), dialing.clone(), alerts.clone(), tls.clone());
-            pooled(Dialer { dial, tls, protocols, limit: timeouts.connect, dialing, alerts }, kept)
+        let dialer = Dialer {
+            dial,
+            tls: tls.clone(),
+            protocols: pools::ALL_PROTOCOLS,
+            limit: timeouts.connect,
+            dialing: dialing.clone(),
+            alerts: alerts.clone(),
         };
-        let all: &[&str] = &["h2", "http/1.1"];
-        let (client, bulk, fresh) = (client(all, usize::MAX), client(&["http/1.1"], usize::MAX), client(all, 0));
         Ok(Self {
-            client,
-            bulk,
-            fresh,
-            storage: None,
-            multiplexes: AtomicBool::new(false),
-            http2_only: AtomicBool::new(false),
-            wants_http1: AtomicBool::new(false),
-            reused_was_closed: AtomicBool::new(false),
+            pools: Pools::new(&dialer, &own, &config.blob_hosts),
             tls,
             proxies,
             dialing,
@@ -152,38 +116,9 @@ impl Transport {
             own,
             timeouts,
             stop,
-            recorder: Arc::default(),
-            throttle: Arc::default(),
+            recorder: Arc::new(Recorder::new(Arc::clone(&config.retry.progress))),
+            throttle: Arc::new(Throttle::new(config.rates, Instant::now())),
         })
-    }
-
-    /// Tells `listener` of every exchange from here on.
-    pub(super) fn report_to(&mut self, listener: Arc<dyn Progress>) {
-        let mut recorder = Recorder::default();
-        recorder.set_listener(listener);
-        self.recorder = Arc::new(recorder);
-    }
-
-    /// Requests for blobs may go to these hosts from here on, wherever the registry sends them there.
-    pub(super) fn take_blobs_from(&mut self, hosts: BlobHosts) {
-        if hosts.is_empty() {
-            return;
-        }
-        let home = Home::with_blobs_at(self.own.clone(), hosts.clone());
-        let dial = Dial { proxies: Arc::clone(&self.proxies), home, stall: self.timeouts.stall, peer: Arc::default() };
-        let (tls, dialing, alerts) = (self.tls.clone(), self.dialing.clone(), self.alerts.clone());
-        let dialer = Dialer { dial, tls, protocols: &["http/1.1"], limit: self.timeouts.connect, dialing, alerts };
-        self.storage = Some((hosts, pooled(dialer, usize::MAX)));
-    }
-
-    /// Whether the person named that origin for blobs.
-    fn is_storage(&self, origin: &Origin) -> bool {
-        *origin != self.own && self.storage.as_ref().is_some_and(|(hosts, _)| hosts.has(origin))
-    }
-
-    /// Goes no faster than that from here on.
-    pub(super) fn limit(&mut self, rates: RateLimits) {
-        self.throttle = Arc::new(Throttle::new(rates, Instant::now()));
     }
 
     /// What was sent so far.
@@ -204,7 +139,7 @@ impl Transport {
 
     async fn follow(&self, mut call: Call, interruptible: bool) -> Result<Reply, RegistryError> {
         let (bulk, blob) = (call.moves_a_blob(), call.asks_for_a_blob());
-        let open = |origin: &Origin| blob && self.is_storage(origin);
+        let open = |origin: &Origin| blob && *origin != self.own && self.pools.takes_blobs_at(origin);
         let mut stored = false;
         for _ in 0..=MAX_REDIRECTIONS {
             let first = if stored { Some(Pool::Storage) } else { None };
@@ -244,47 +179,19 @@ impl Transport {
         bulk: bool,
         interruptible: bool,
     ) -> Result<Reply, RegistryError> {
-        let apart = bulk && self.multiplexes.load(Ordering::Relaxed) && !self.http2_only.load(Ordering::Relaxed);
-        let mut pool = if apart || self.wants_http1.load(Ordering::Relaxed) { Pool::Http1 } else { Pool::Shared };
-        if !call.repeats() && self.reused_was_closed.swap(false, Ordering::Relaxed) {
-            pool = Pool::Fresh;
-        }
-        pool = first.unwrap_or(pool);
-        let mut attempts = 0;
-        loop {
+        let mut pool = first.unwrap_or_else(|| self.pools.first(call, bulk));
+        for _ in 1..MAX_ATTEMPTS {
             let error = match self.attempt(call, pool, interruptible).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            attempts += 1;
-            // A server that wants neither protocol is not asked for ever.
-            if attempts == MAX_ROADS {
-                return Err(error);
+            match self.pools.next(call, pool, &error) {
+                Some(next) => pool = next,
+                None => return Err(error),
             }
-            pool = match (pool, &error) {
-                (Pool::Storage, RegistryError::Network { fault: NetworkFault::Stale, .. }) => Pool::Storage,
-                (Pool::Storage, _) => return Err(error),
-                (Pool::Http1, error) if speaks_http2_alone(error) => {
-                    self.http2_only.store(true, Ordering::Relaxed);
-                    Pool::Shared
-                }
-                (Pool::Shared | Pool::Fresh, RegistryError::Network { fault: NetworkFault::Http11Required, .. }) => {
-                    self.wants_http1.store(true, Ordering::Relaxed);
-                    if !call.repeats() {
-                        return Err(error);
-                    }
-                    Pool::Http1
-                }
-                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) if call.repeats() => Pool::Fresh,
-                // Nothing of it was looked at, the bytes of a blob included.
-                (_, RegistryError::Network { fault: NetworkFault::Unprocessed, .. }) => Pool::Fresh,
-                (_, RegistryError::Network { fault: NetworkFault::Stale, .. }) => {
-                    self.reused_was_closed.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-                _ => return Err(error),
-            };
         }
+        // A server that wants neither protocol is not asked for ever.
+        self.attempt(call, pool, interruptible).await
     }
 
     async fn attempt(&self, call: &Call, pool: Pool, interruptible: bool) -> Result<Reply, RegistryError> {
@@ -307,12 +214,7 @@ impl Transport {
         // Names are for the registry's logs; others have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
-        let client = match pool {
-            Pool::Storage => self.storage.as_ref().map_or(&self.client, |(_, client)| client),
-            Pool::Shared => &self.client,
-            Pool::Http1 => &self.bulk,
-            Pool::Fresh => &self.fresh,
-        };
+        let client = self.pools.client(pool);
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
@@ -322,9 +224,7 @@ impl Transport {
             let request = RequestFacts::of(&call.method, &call.uri);
             return Err(RegistryError::Network { request, fault, source: None });
         }
-        if response.version() == Version::HTTP_2 {
-            self.multiplexes.store(true, Ordering::Relaxed);
-        }
+        self.pools.saw(response.version());
         let (parts, body) = response.into_parts();
         let abandon = Abandon((!sending.is_complete()).then_some(sending));
         Ok(Reply {
@@ -486,19 +386,6 @@ impl Transport {
         }
         error
     }
-}
-
-/// A client that keeps up to `kept` idle connections for each host.
-fn pooled(dialer: Dialer, kept: usize) -> Client<Dialer, SendBody> {
-    let alive = dialer.dial.stall / 3;
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .pool_max_idle_per_host(kept)
-        .http2_keep_alive_interval(alive)
-        .http2_keep_alive_timeout(alive)
-        .build(dialer)
 }
 
 fn network(uri: &Uri, error: &(dyn Error + 'static)) -> RegistryError {

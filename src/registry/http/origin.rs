@@ -1,15 +1,11 @@
-//! Where a request may go: origins, `Location` resolution, and what a registry may send us to.
+//! Origins, and what a request may carry from one to another.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
 
 use super::address::{Zone, literal};
-
-/// Bytes that a `Location` may have: addresses of sessions carry state, signed ones a kilobyte or two.
-const MAX_LOCATION_BYTES: usize = 16 * 1024;
 
 /// Scheme, host and port: what credentials are bound to (RFC 6454).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -181,7 +177,7 @@ pub fn is_internal(host: &str) -> bool {
 
 /// Fails when a registry at `own` must not send us to `target`. Where the target's host may be is decided when it is
 /// connected to (`http/admission`): only then is its address known.
-fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
+pub(super) fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
     if own.https && !target.https {
         return Err(Misdirection::Downgrade(target.clone()));
     }
@@ -204,120 +200,8 @@ pub(in crate::registry) fn admit_realm(own: &Origin, from: &Origin, realm: &Orig
     Err(Misdirection::Unprotected { from: from.clone(), to: realm.clone() })
 }
 
-/// Resolves a `Location` against the URI of the request it answers (RFC 3986 section 5, without dot
-/// segments) and checks where it leads. The query is kept: it carries session state.
-///
-/// Registries behind a TLS proxy often write `http://` for themselves; that stays https.
-pub(in crate::registry) fn resolve(own: &Origin, base: &Uri, location: &str) -> Result<Uri, Misdirection> {
-    resolve_unless(own, base, location, |_| false)
-}
-
-/// The same where `open` says of an origin that the registry may lead there whatever the scheme.
-pub(in crate::registry) fn resolve_unless(
-    own: &Origin,
-    base: &Uri,
-    location: &str,
-    open: impl Fn(&Origin) -> bool,
-) -> Result<Uri, Misdirection> {
-    if location.is_empty() || location.len() > MAX_LOCATION_BYTES {
-        return Err(Misdirection::Malformed);
-    }
-    let location = location.split('#').next().unwrap_or_default();
-    let mut parts = base.clone().into_parts();
-    if let Some(rest) = location.strip_prefix("//") {
-        let scheme = base.scheme_str().ok_or(Misdirection::Malformed)?;
-        parts = parse(&format!("{scheme}://{rest}"))?.into_parts();
-    } else if location.starts_with('/') {
-        parts.path_and_query = Some(location.parse().map_err(|_| Misdirection::Malformed)?);
-    } else if location.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {
-        parts = parse(location)?.into_parts();
-    } else {
-        let path = base.path();
-        let joined = if location.starts_with('?') {
-            format!("{path}{location}")
-        } else {
-            format!("{}/{location}", path.rsplit_once('/').map_or("", |(directory, _)| directory))
-        };
-        parts.path_and_query = Some(joined.parse().map_err(|_| Misdirection::Malformed)?);
-    }
-    let mut uri = Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)?;
-    let mut target = Origin::of(&uri).ok_or(Misdirection::Malformed)?;
-    if open(&target) {
-        return Ok(uri);
-    }
-    let from = Origin::of(base).ok_or(Misdirection::Malformed)?;
-    if from.https && !target.https && target.host == from.host {
-        uri = with_origin_of(uri, base)?;
-        target = from.clone();
-    }
-    if passage(Carried::Content, &from, &target) == Passage::Refuse {
-        return Err(Misdirection::Downgrade(target));
-    }
-    admit(own, &target)?;
-    Ok(uri)
-}
-
-/// An absolute http(s) URI without userinfo.
-fn parse(text: &str) -> Result<Uri, Misdirection> {
-    let uri: Uri = text.parse().map_err(|_| Misdirection::Malformed)?;
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(Misdirection::Malformed);
-    }
-    Ok(uri)
-}
-
-fn with_origin_of(uri: Uri, base: &Uri) -> Result<Uri, Misdirection> {
-    let mut parts = uri.into_parts();
-    parts.scheme = base.scheme().cloned();
-    parts.authority = base.authority().cloned();
-    Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)
-}
-
-/// The URI of `path_and_query` at `authority`.
-pub(in crate::registry) fn absolute(
-    https: bool,
-    authority: &Authority,
-    path_and_query: &str,
-) -> Result<Uri, Misdirection> {
-    Uri::builder()
-        .scheme(if https { Scheme::HTTPS } else { Scheme::HTTP })
-        .authority(authority.clone())
-        .path_and_query(path_and_query)
-        .build()
-        .map_err(|_| Misdirection::Malformed)
-}
-
-/// Appends `key=value` to the query; the value is escaped.
-pub(in crate::registry) fn with_query(uri: &Uri, key: &str, value: &str) -> Result<Uri, Misdirection> {
-    let mut parts = uri.clone().into_parts();
-    let mut text = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str).to_owned();
-    match uri.query() {
-        None => text.push('?'),
-        Some(_) if text.ends_with(['?', '&']) => {}
-        Some(_) => text.push('&'),
-    }
-    text.push_str(key);
-    text.push('=');
-    text.extend(percent_encoding::utf8_percent_encode(value, QUERY_VALUE));
-    parts.path_and_query = Some(text.parse().map_err(|_| Misdirection::Malformed)?);
-    Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)
-}
-
-/// Everything but unreserved characters and those that scopes, digests and names are written with.
-pub(in crate::registry) const QUERY_VALUE: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'/')
-    .remove(b',')
-    .remove(b'*');
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn uri(text: &str) -> Uri {
@@ -326,43 +210,6 @@ mod tests {
 
     fn origin(text: &str) -> Origin {
         Origin::of(&uri(text)).expect(text)
-    }
-
-    #[test]
-    fn locations_resolve_against_the_request() {
-        let base = uri("https://reg.example:8443/v2/a/b/blobs/uploads/?x=1");
-        let own = origin("https://reg.example:8443/");
-        for (location, expected) in [
-            ("/v2/a/b/blobs/uploads/1", "https://reg.example:8443/v2/a/b/blobs/uploads/1"),
-            ("/v2/u?_state=a%2Fb&c=d", "https://reg.example:8443/v2/u?_state=a%2Fb&c=d"),
-            ("https://reg.example:8443/u?_state=1", "https://reg.example:8443/u?_state=1"),
-            ("//reg.example/u", "https://reg.example/u"),
-            ("1234?s=t", "https://reg.example:8443/v2/a/b/blobs/uploads/1234?s=t"),
-            ("?s=t", "https://reg.example:8443/v2/a/b/blobs/uploads/?s=t"),
-            ("https://cdn.example/blob?sig=1", "https://cdn.example/blob?sig=1"),
-            ("http://reg.example/u?_state=1", "https://reg.example:8443/u?_state=1"),
-        ] {
-            assert_eq!(
-                resolve(&own, &base, location).map(|uri| uri.to_string()).as_deref(),
-                Ok(expected),
-                "{location}"
-            );
-        }
-    }
-
-    #[test]
-    fn locations_that_lead_astray_are_refused() {
-        let own = origin("https://reg.example/");
-        let base = uri("https://reg.example/v2/");
-        for (location, expected) in [
-            ("", Misdirection::Malformed),
-            ("ftp://reg.example/", Misdirection::Malformed),
-            ("https://user:secret@reg.example/", Misdirection::Malformed),
-            ("https://[::1", Misdirection::Malformed),
-            ("http://other.example/", Misdirection::Downgrade(origin("http://other.example/"))),
-        ] {
-            assert_eq!(resolve(&own, &base, location), Err(expected), "{location}");
-        }
     }
 
     #[test]
@@ -433,25 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_leads_from_tls_to_plain_http() {
-        // The registry has no TLS, but its token service has.
-        let own = origin("http://reg.example/");
-        let base = uri("https://auth.example/token");
-        let target = origin("http://other.example/");
-        assert_eq!(resolve(&own, &base, "http://other.example/x"), Err(Misdirection::Downgrade(target)));
-        assert_eq!(resolve(&own, &base, "http://auth.example/x").as_ref().map(Uri::scheme_str), Ok(Some("https")));
-    }
-
-    #[test]
-    fn the_length_of_a_location_is_limited() {
-        let (own, base) = (origin("https://reg.example/"), uri("https://reg.example/v2/"));
-        let location = |length: usize| format!("/{}", "a".repeat(length - 1));
-        assert!(resolve(&own, &base, &location(MAX_LOCATION_BYTES)).is_ok());
-        let long = resolve(&own, &base, &location(MAX_LOCATION_BYTES + 1));
-        assert_eq!(long, Err(Misdirection::Malformed));
-    }
-
-    #[test]
     fn loopback_names() {
         for name in ["localhost", "LOCALHOST.", "a.localhost", "localtest.me", "gitea.cnoe.localtest.me"] {
             assert!(is_loopback_name(name), "{name}");
@@ -469,18 +297,6 @@ mod tests {
         for host in ["reg.example", "8.8.8.8", "[2a00::1]", "100.128.0.1", ""] {
             assert!(!is_internal(host), "{host}");
         }
-    }
-
-    #[test]
-    fn queries_are_extended() {
-        for (text, expected) in [
-            ("http://h/u", "http://h/u?digest=sha256:ab"),
-            ("http://h/u?_state=1", "http://h/u?_state=1&digest=sha256:ab"),
-            ("http://h/u?", "http://h/u?digest=sha256:ab"),
-        ] {
-            assert_eq!(with_query(&uri(text), "digest", "sha256:ab").expect(text), expected);
-        }
-        assert_eq!(with_query(&uri("http://h/"), "k", "a b&c").expect("ok"), "http://h/?k=a%20b%26c");
     }
 
     #[test]
@@ -519,16 +335,6 @@ mod tests {
             for uri in uris {
                 let origin = Origin::of(&uri.parse().expect("a URI")).expect("an origin");
                 assert_eq!(origin.short_authority(), expected, "{uri}");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn resolving_never_panics_and_never_downgrades(location in "\\PC{0,200}") {
-            let base = uri("https://reg.example/v2/x");
-            if let Ok(uri) = resolve(&origin("https://reg.example/"), &base, &location) {
-                prop_assert_eq!(uri.scheme_str(), Some("https"));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::super::error::RegistryError;
 use super::Call;
 use super::body::Sending;
 use super::secrets::{HIDDEN, Secrets};
-use crate::progress::{Event, Exchange, Progress, Silent};
+use crate::progress::{Event, Exchange, Progress};
 use crate::text;
 
 /// The header that names a request to the registry and to proxies before it, which write it into their logs.
@@ -77,16 +77,11 @@ pub(super) struct Recorder {
     listener: Arc<dyn Progress>,
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
-        let prefix = format!("{:08x}", fastrand::u32(..));
-        Self { prefix, requests: AtomicU64::new(0), sent: AtomicU64::new(0), listener: Arc::new(Silent) }
-    }
-}
-
 impl Recorder {
-    pub(super) fn set_listener(&mut self, listener: Arc<dyn Progress>) {
-        self.listener = listener;
+    /// Returns a recorder that tells `listener` of every exchange.
+    pub(super) fn new(listener: Arc<dyn Progress>) -> Self {
+        let prefix = format!("{:08x}", fastrand::u32(..));
+        Self { prefix, requests: AtomicU64::new(0), sent: AtomicU64::new(0), listener }
     }
 
     pub(super) fn traffic(&self) -> Traffic {

@@ -15,7 +15,8 @@ use super::TICK;
 use super::encoding::Encoding;
 use super::error_response::MAX_BODY_BYTES;
 use super::fault::{classify, root_cause};
-use super::origin::{self, Origin};
+use super::location;
+use super::origin::Origin;
 use super::record::Record;
 use super::watch::{Abandon, rest};
 use crate::progress::Interrupt;
@@ -90,7 +91,7 @@ impl Reply {
         let violation = |violation| RegistryError::protocol(&self.method, &self.uri, violation);
         let value = self.headers.get(LOCATION).ok_or_else(|| violation(Violation::NoLocation))?;
         let value = value.to_str().map_err(|_| violation(Violation::Header("Location")))?;
-        origin::resolve_unless(own, &self.uri, value, open).map_err(|reason| violation(Violation::Location(reason)))
+        location::resolve_unless(own, &self.uri, value, open).map_err(|reason| violation(Violation::Location(reason)))
     }
 
     /// The next bytes of the body; `None` at its end.

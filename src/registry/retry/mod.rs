@@ -18,7 +18,8 @@ use ::http::header::SERVER;
 use super::error::{Absence, NetworkFault, RequestFacts, Wait, is_gateway_fault};
 use super::http::body::Part;
 use super::http::{Call, Reply, rest};
-use super::{MAX_AUTHORIZATIONS, Registry, RegistryError, empty};
+use super::request::{MAX_AUTHORIZATIONS, empty};
+use super::{Registry, RegistryError};
 use crate::progress::{Event, Progress, Silent};
 use crate::text::tidy;
 use circuit_breaker::{GivenUp, Passage, Probe, Role};
@@ -34,7 +35,7 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct RetryContext {
     /// When to try again.
-    pub retry: RetryPolicy,
+    pub policy: RetryPolicy,
     /// The directory for what outlives the process; none, and everything is forgotten at its end.
     pub state: Option<PathBuf>,
     /// Who is told.
@@ -44,9 +45,22 @@ pub struct RetryContext {
 }
 
 impl Default for RetryContext {
-    /// Nothing is tried again, nothing is kept, nobody is told.
+    /// Nothing is tried again, nothing is kept, and no listener hears of it.
     fn default() -> Self {
-        Self { retry: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
+        Self { policy: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
+    }
+}
+
+impl From<RetryPolicy> for RetryContext {
+    /// Tries again as `policy` says; nothing is kept, and no listener hears of it.
+    fn from(policy: RetryPolicy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+}
+
+impl std::fmt::Debug for RetryContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RetryContext").field("policy", &self.policy).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +81,7 @@ impl Registry {
         operation: Operation,
         work: impl AsyncFn() -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let mut budget = Budget::new(self.retry_context.retry);
+        let mut budget = Budget::new(self.retry_context.policy);
         loop {
             let error = match work().await {
                 Ok(value) => return Ok(value),
@@ -92,7 +106,7 @@ impl Registry {
 
     /// How long an outage is waited for now; `None` where none is.
     fn outage_limit(&self) -> Option<Duration> {
-        self.retry_context.retry.outage_limit(self.has_met())
+        self.retry_context.policy.outage_limit(self.has_met())
     }
 
     /// Waits before the next attempt and tells why; false when there is none.
@@ -212,7 +226,7 @@ impl Registry {
             Err(error) if error.is_stale() => {}
             Err(error) if absence(error).is_some() => {
                 // Without further attempts every request is told what happened to it.
-                if self.retry_context.retry.attempts > 0 {
+                if self.retry_context.policy.attempts > 0 {
                     self.breaker.failed();
                 }
             }
@@ -273,7 +287,7 @@ impl Registry {
     /// Probes the registry, again and again, until it answers or the attempts are used up.
     async fn seek(&self, probe: Probe<'_>, mut cause: String, mut why: Absence) -> Result<bool, RegistryError> {
         let clock = &self.retry_context.clock;
-        let mut budget = Budget::new(self.retry_context.retry);
+        let mut budget = Budget::new(self.retry_context.policy);
         // No other task is there whose way has to be kept out of: no wait is next to nothing.
         while let Some(pause) = budget.spend(None, clock.now(), 0.5 + fastrand::f64() / 2.0) {
             let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::attempts::Attempts;
 use super::content_check::ContentCheck;
+use super::limits::Capabilities;
 use super::open::Begun;
 use super::range::Count;
-use super::request_sizing::{Capabilities, RequestSizing, Sent};
+use super::request_sizing::{RequestSizing, Sent};
 use super::session::{Step, UploadSession};
 use super::state::{Upload, UploadFailure, Uploaded};
 use crate::image::Descriptor;
@@ -43,7 +44,7 @@ impl Registry {
             source,
             meter,
             hasher,
-            attempts: Attempts::new(self.retry_context.retry, blob.size),
+            attempts: Attempts::new(self.retry_context.policy, blob.size),
             entry: self.entry(repository, blob),
             starts: 0,
             misled: false,

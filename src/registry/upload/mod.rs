@@ -5,6 +5,7 @@ pub(super) mod commit_gate;
 pub(super) mod content_check;
 mod driver;
 pub(super) mod journal;
+mod limits;
 mod open;
 mod range;
 mod recovery;
@@ -16,6 +17,7 @@ mod size_limit;
 mod state;
 mod transfer;
 
-pub use request_sizing::Limits;
-pub(super) use request_sizing::{Capabilities, RequestSizing};
+pub(super) use limits::Capabilities;
+pub use limits::Limits;
+pub(super) use request_sizing::RequestSizing;
 pub use state::Uploaded;

@@ -8,12 +8,12 @@ use oci_client::errors::OciErrorCode;
 use super::session::UploadSession;
 use super::state::{Upload, Uploaded};
 use super::transfer::octets;
+use crate::registry::answer::{check_digest, is_stored, number};
 use crate::registry::http::body::{Part, Payload};
-use crate::registry::http::origin;
-use crate::registry::http::{Call, Reply};
+use crate::registry::http::{Call, Reply, location};
+use crate::registry::request::{Access, empty, scope};
 use crate::registry::retry::classification::Operation;
-use crate::registry::scope;
-use crate::registry::{Access, Meter, Registry, RegistryError, Violation, check_digest, empty, is_stored, number};
+use crate::registry::{Meter, Registry, RegistryError, Violation};
 
 /// The largest blob that is sent with the POST, where that is known to work: larger ones are better off with a
 /// session, which can go on after a fault.
@@ -186,7 +186,7 @@ impl Registry {
     fn uploads(&self, repository: &str, query: &[(&str, &str)]) -> Result<Uri, RegistryError> {
         let mut uri = self.uri(&format!("{repository}/blobs/uploads/"))?;
         for (key, value) in query {
-            uri = origin::with_query(&uri, key, value)
+            uri = location::with_query(&uri, key, value)
                 .map_err(|reason| RegistryError::protocol(&Method::POST, &uri, Violation::Location(reason)))?;
         }
         Ok(uri)

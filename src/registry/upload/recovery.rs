@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ::http::{Method, StatusCode};
+use ::http::{Method, StatusCode, Uri};
 
 use super::attempts::Cause;
 use super::journal::Entry;
@@ -12,10 +12,10 @@ use super::request_sizing::RequestSizing;
 use super::session::UploadSession;
 use super::state::{Upload, UploadFailure};
 use crate::progress::Event;
+use crate::registry::Registry;
 use crate::registry::error::{Refused, RegistryError, Violation};
 use crate::registry::retry::Next;
 use crate::registry::retry::classification::{FailureClass, Operation, Recovery};
-use crate::registry::{Registry, Uri};
 
 /// Times a blob's size that may be given up with sessions that broke, whatever the progress.
 const MOST_GIVEN_UP: u64 = 6;

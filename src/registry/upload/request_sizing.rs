@@ -7,8 +7,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::limits::{Capabilities, KNOWN_CHUNK_CEILING, Limits};
 use super::size_limit::SizeLimit;
 
 /// A request that takes longer is likelier than others to meet a proxy's time limit, often a minute.
@@ -33,76 +32,6 @@ const SMALLEST_TORN: u64 = 1 << 20;
 const PROOF: u32 = 4;
 /// A chunk's share of what a link carries between two breaks: what is lost with it costs that much.
 const SHARE: u64 = 16;
-/// The largest chunk of registries that refuse larger ones with 416.
-const KNOWN_CHUNK_CEILING: u64 = 4 << 20;
-
-/// How much a request may carry, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Blobs up to this size are sent with the commit, in one request.
-    pub monolithic: u64,
-    /// Larger ones in chunks of this size.
-    pub chunk: u64,
-}
-
-impl Default for Limits {
-    /// Half of what idpbuilder's ingress lets through in one request.
-    fn default() -> Self {
-        Self { monolithic: 512 << 20, chunk: 64 << 20 }
-    }
-}
-
-impl Limits {
-    /// Chunks below this size are not worth a request; a registry that refuses them takes no blobs.
-    pub const MIN_CHUNK: u64 = 64 << 10;
-
-    /// Everything larger than `bytes` in chunks of that size.
-    pub fn chunks_of(bytes: u64) -> Self {
-        let bytes = bytes.max(Self::MIN_CHUNK);
-        Self { monolithic: bytes, chunk: bytes }
-    }
-}
-
-/// What a registry showed of itself; worth keeping for some days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(in crate::registry) struct Capabilities {
-    /// Larger bodies were too large (413), and this was not.
-    pub(in crate::registry) body: Option<u64>,
-    /// Larger chunks were too large (416), though larger bodies may not be.
-    pub(in crate::registry) chunk: Option<u64>,
-    /// Smaller chunks are not wanted, except the last (`OCI-Chunk-Min-Length`).
-    pub(in crate::registry) least: Option<u64>,
-    /// What could be sent before a time limit passed.
-    pub(in crate::registry) timely: Option<u64>,
-    /// Chunks were taken but not put together.
-    pub(in crate::registry) whole: bool,
-    /// Whether a blob can be sent with the POST.
-    pub(in crate::registry) single: Option<bool>,
-    /// Whether a request to mount is understood.
-    pub(in crate::registry) mounts: Option<bool>,
-    /// Whether it finds blobs to mount by itself.
-    pub(in crate::registry) finds: bool,
-    /// Whether commits at the same time were too much for it.
-    pub(in crate::registry) serial: bool,
-}
-
-impl Capabilities {
-    /// Returns what is known of the registry at `host[:port]` before it shows anything: some public registries do not
-    /// put chunks together, which costs a blob sent twice to find out.
-    pub(in crate::registry) fn of_host(host: &str) -> Self {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        let ends = |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        let private_ecr = name.contains(".dkr.ecr.") && (ends("amazonaws.com") || ends("amazonaws.com.cn"));
-        if private_ecr || ends("public.ecr.aws") || ends("gcr.io") || ends("pkg.dev") {
-            return Self { whole: true, ..Self::default() };
-        }
-        if name == "ghcr.io" {
-            return Self { chunk: Some(KNOWN_CHUNK_CEILING), ..Self::default() };
-        }
-        Self::default()
-    }
-}
 
 /// How the next request of a session is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,11 +83,6 @@ impl RequestSizing {
         };
         sizing.keep();
         sizing
-    }
-
-    /// The same wish, with what an earlier run learned.
-    pub(in crate::registry) fn knowing(&self, learned: Capabilities) -> Self {
-        Self::new(self.wish, learned)
     }
 
     pub(in crate::registry) fn capabilities(&self) -> &Capabilities {
@@ -292,25 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn registries_that_do_not_put_chunks_together_get_blobs_whole() {
-        for (host, whole, chunk) in [
-            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", true, None),
-            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", true, None),
-            ("public.ecr.aws", true, None),
-            ("europe-docker.pkg.dev:443", true, None),
-            ("GCR.io", true, None),
-            ("eu.gcr.io", true, None),
-            ("ghcr.io", false, Some(4 * MEBI)),
-            ("notgcr.io", false, None),
-            ("gcr.io.example.com", false, None),
-            ("s3.eu-west-1.amazonaws.com", false, None),
-            ("127.0.0.1:5000", false, None),
-            ("[::1]:5000", false, None),
-        ] {
-            let known = Capabilities::of_host(host);
-            assert_eq!((known.whole, known.chunk), (whole, chunk), "{host}");
-            let requests = RequestSizing::new(Limits::default(), known).requests(300 * MEBI);
-            assert_eq!(requests.whole >= 300 * MEBI, whole || chunk.is_some(), "{host}: {requests:?}");
+    fn a_registry_known_to_refuse_large_chunks_gets_a_large_blob_whole() {
+        for (host, whole) in [("gcr.io", true), ("ghcr.io", true), ("registry.example", false)] {
+            let requests = RequestSizing::new(Limits::default(), Capabilities::of_host(host)).requests(300 * MEBI);
+            assert_eq!(requests.whole >= 300 * MEBI, whole, "{host}: {requests:?}");
         }
     }
 
@@ -348,9 +257,10 @@ mod tests {
             assert!(!sizing.too_large(bytes) && !sizing.chunk_too_large(bytes), "{bytes}");
             assert_eq!(sizing.requests(1).chunk, Some(20 * MEBI));
         }
-        assert_eq!(*sizing.knowing(*sizing.capabilities()).capabilities(), *sizing.capabilities());
+        let knowing = |known| *RequestSizing::new(Limits::default(), known).capabilities();
+        assert_eq!(knowing(*sizing.capabilities()), *sizing.capabilities());
         let poisoned = Capabilities { body: Some(41), chunk: Some(142), ..Capabilities::default() };
-        assert_eq!(*sizing.knowing(poisoned).capabilities(), Capabilities::default());
+        assert_eq!(knowing(poisoned), Capabilities::default());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::state::Upload;
 use crate::image::Descriptor;
 use crate::registry::Registry;
 use crate::registry::error::{RegistryError, RequestFacts};
+use crate::registry::http::location;
 use crate::registry::http::origin::{self, Carried};
 
 /// Smaller blobs are sent again as quickly as they are looked up.
@@ -38,7 +39,7 @@ impl Registry {
     pub(super) fn remembered(&self, upload: &mut Upload<'_>) -> Option<UploadSession> {
         let record = upload.entry.as_mut()?.found(jiff::Timestamp::now())?;
         let base = self.uri("").ok()?;
-        let location = origin::resolve(&self.own, &base, &record.location).ok()?;
+        let location = location::resolve(&self.own, &base, &record.location).ok()?;
         if !origin::carries(Carried::JournalAddress, &self.own, &location) || record.offset > upload.blob.size {
             return None;
         }

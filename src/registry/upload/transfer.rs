@@ -10,12 +10,12 @@ use super::range::Count;
 use super::session::UploadSession;
 use super::state::Upload;
 use crate::image::Descriptor;
+use crate::registry::answer::{check_digest, is_stored};
 use crate::registry::http::body::{Part, Payload};
-use crate::registry::http::origin;
-use crate::registry::http::origin::Carried;
-use crate::registry::http::{Call, Reply};
-use crate::registry::scope;
-use crate::registry::{Access, Registry, RegistryError, Violation, check_digest, empty, is_stored};
+use crate::registry::http::origin::{self, Carried};
+use crate::registry::http::{self, Call, Reply};
+use crate::registry::request::{Access, empty, scope};
+use crate::registry::{Registry, RegistryError, Violation};
 
 /// How long cancelling a session may take; the registry forgets sessions by itself.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ impl Registry {
         upload: &mut Upload<'_>,
     ) -> Result<(), RegistryError> {
         let Descriptor { digest, size, .. } = *upload.blob;
-        let uri = origin::with_query(location, "digest", &digest.to_string())
+        let uri = http::location::with_query(location, "digest", &digest.to_string())
             .map_err(|reason| RegistryError::protocol(&Method::PUT, location, Violation::Location(reason)))?;
         let reply = if start == size {
             let found = upload.hasher.digest(digest);

@@ -46,16 +46,13 @@ impl Args {
         };
         let limits = self.limits();
         let config = RegistryConfig {
-            host: registry.to_owned(),
-            policy: policy.clone(),
-            elsewhere: self.registry.elsewhere(ui)?,
             credential: resolution.credential.clone(),
             proxies: proxies(ui),
             // Longer than a step, which may end the wait for an upload session and cancel it nevertheless.
             timeouts: Timeouts { connect: limits.step, answer: limits.step + LATE_LIMIT, stall: limits.step },
-            limits: crate::registry::Limits::default(),
             // The steps look at the interrupt themselves, for the same reason.
             interrupt: Interrupt::default(),
+            ..RegistryConfig::new(registry, policy.clone(), self.registry.elsewhere(ui)?)
         };
         let client = Registry::open(config).map_err(explain)?;
         let asking = async { Ok::<_, Failure>(network(&client, repository.as_deref(), limits, &ui.interrupt).await) };

@@ -1,18 +1,19 @@
-//! Blobs and manifests of a repository: blobs asked for, manifests received and stored.
+//! Manifests of a repository: asked for, received and stored.
 
-use ::http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
-use ::http::{Method, StatusCode, Uri};
+mod referrers;
 
+use ::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::{Method, StatusCode};
 use bytes::Bytes;
 
+use super::answer::{check_digest, content_digest, content_length, content_type, is_stored};
+use super::head::head;
+use super::http::Call;
 use super::http::body::Payload;
 use super::http::encoding::Encoding;
-use super::http::{Call, Reply};
+use super::request::{Access, empty};
 use super::retry::classification::Operation;
-use super::{
-    Access, Registry, RegistryError, Violation, check_digest, content_digest, content_length, content_type, empty,
-    is_stored,
-};
+use super::{Registry, RegistryError, Violation};
 use crate::image::{Digest, Document, MAX_DOCUMENT_BYTES, media_type};
 
 /// A manifest in a repository.
@@ -52,38 +53,6 @@ pub struct Stored {
 }
 
 impl Registry {
-    /// Size in bytes of a blob the repository has; `None` when it has not, or does not say how much of it.
-    pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
-        let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
-        let reply = self.retry(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
-        if reply.status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        match size(&reply) {
-            None if reply.method == Method::HEAD => self.measure(repository, &uri).await,
-            size => Ok(size),
-        }
-    }
-
-    /// Size in bytes of a blob that the registry has just said to have. Where HEAD does not know the blob, GET is asked.
-    pub(super) async fn confirm_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
-        match self.head_blob(repository, digest).await? {
-            None => self.measure(repository, &self.uri(&format!("{repository}/blobs/{digest}"))?).await,
-            size => Ok(size),
-        }
-    }
-
-    /// Size in bytes of a blob, by what the registry says when it is asked for the first of them.
-    async fn measure(&self, repository: &str, uri: &Uri) -> Result<Option<u64>, RegistryError> {
-        let ask = async || {
-            let call = Call { headers: first_byte(), ..empty(Method::GET, uri.clone()) };
-            self.call(Access::Push, repository, call).await
-        };
-        let reply = self.retry(Operation::Ask, ask).await?;
-        // Otherwise it is not there after all, or not to be had: sending it is understood by everybody.
-        Ok(size(&reply).filter(|_| matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)))
-    }
-
     /// What the registry says of a manifest; `None` when it has none.
     pub async fn head_manifest(
         &self,
@@ -117,46 +86,6 @@ impl Registry {
             Ok(document) => Ok(Some(document.digest())),
             Err(RegistryError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    /// Sends a HEAD; the answer is 200 or 404, or 206 to a GET that was sent instead.
-    ///
-    /// Some registries and the proxies before them refuse HEAD where they answer GET, and an answer to HEAD cannot say why
-    /// it refuses. So a refusal is asked again with GET, unless that would make things worse: its answer is taken, or
-    /// its reason.
-    async fn head(&self, repository: &str, call: Call) -> Result<Reply, RegistryError> {
-        let (uri, mut headers) = (call.uri.clone(), call.headers.clone());
-        let error = match self.call(Access::Push, repository, call).await {
-            Ok(reply) if matches!(reply.status, StatusCode::OK | StatusCode::NOT_FOUND) => return Ok(reply),
-            Ok(mut reply) => Box::pin(self.refused(&mut reply)).await,
-            Err(error) => error,
-        };
-        let hurts = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
-        if error.error_response().is_none_or(|refused| hurts(refused.response.status)) {
-            return Err(error);
-        }
-        if uri.path().contains("/blobs/") {
-            headers.extend(first_byte());
-        }
-        let again = Call { method: Method::GET, uri, headers, payload: Payload::Empty };
-        Box::pin(self.ask_again(repository, again, error)).await
-    }
-
-    /// Asks with GET what HEAD was refused for with `error`; fails with the reason that GET has, if it is refused as well.
-    async fn ask_again(&self, repository: &str, again: Call, error: RegistryError) -> Result<Reply, RegistryError> {
-        match self.call(Access::Push, repository, again).await {
-            Ok(reply)
-                if matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_FOUND) =>
-            {
-                Ok(reply)
-            }
-            // Another refusal than before explains nothing: the fault has passed.
-            Ok(mut reply) if Some(reply.status) == error.error_response().map(|refused| refused.response.status) => {
-                Err(self.refused(&mut reply).await)
-            }
-            Err(explained) if explained.error_response().is_some() => Err(explained),
-            _ => Err(error),
         }
     }
 
@@ -226,27 +155,6 @@ fn decoded(bytes: Bytes, encoding: &Encoding, expected: Option<Digest>) -> Bytes
         return bytes;
     }
     encoding.decode(&bytes, MAX_DOCUMENT_BYTES).map_or(bytes, Bytes::from)
-}
-
-/// How much there is of what was asked for.
-fn size(reply: &Reply) -> Option<u64> {
-    if !reply.encoding().is_identity() {
-        return None;
-    }
-    if reply.status == StatusCode::PARTIAL_CONTENT { whole(&reply.headers) } else { content_length(&reply.headers) }
-}
-
-fn first_byte() -> HeaderMap {
-    HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))])
-}
-
-/// How much there is of what an answer is a part of (RFC 9110 section 14.4).
-fn whole(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
-}
-
-fn head(uri: &Uri) -> Call {
-    empty(Method::HEAD, uri.clone())
 }
 
 fn accept_manifests() -> HeaderMap {

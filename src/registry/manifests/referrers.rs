@@ -3,9 +3,9 @@
 
 use oci_client::errors::OciErrorCode;
 
-use super::contents::Target;
-use super::{Registry, RegistryError};
+use super::Target;
 use crate::image::{Content, Digest, Document, Index};
+use crate::registry::{Registry, RegistryError};
 
 /// Times the list is written again because somebody else wrote it at the same time.
 const MAX_ROUNDS: usize = 4;
