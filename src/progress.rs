@@ -106,8 +106,6 @@ pub enum Event<'a> {
         /// Bytes.
         offset: u64,
     },
-    /// A layer of an image that is being made is whole in the store.
-    Stored(&'a Stored),
     /// A request to a registry has ended.
     Exchange(&'a Exchange),
     /// A push to one destination is done.
@@ -116,17 +114,6 @@ pub enum Event<'a> {
     Warning(&'a str),
     /// Something a person may want to know (`-v`).
     Detail(&'a str),
-}
-
-/// A blob of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its digest.
-    pub digest: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its media type.
-    pub media_type: String,
 }
 
 /// What a push to one destination came to. Numbers other than `requests` are bytes.

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use idpbuilder_oci::image::{
     ContainerConfig, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RootFs, media_type,
 };
-use idpbuilder_oci::ops::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner};
+use idpbuilder_oci::ops::build::{self, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, StoredLayers};
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 
@@ -139,6 +139,7 @@ pub(crate) fn config_of(context: &Path, runtime: ContainerConfig, names: &[&str]
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
         conditions: None,
+        stored: StoredLayers::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use idpbuilder_oci::image::{
     media_type,
 };
 use idpbuilder_oci::ops::build::{
-    Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, Sources, build_index,
+    Base, BuildConfig, Compression, DEFAULT_TIMESTAMP, Layers, Owner, Resets, Sources, StoredLayers, build_index,
 };
 use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
@@ -116,6 +116,7 @@ fn images_on_bases_and_indexes_are_valid_too() {
         cache: None,
         built_at: "2026-01-02T03:04:05Z".into(),
         conditions: None,
+        stored: StoredLayers::default(),
     };
     let build = |configs: &[BuildConfig]| {
         build_index(configs, &store, &Silent, &Interrupt::default()).expect("built").document.descriptor

@@ -6,8 +6,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::layers;
-use super::{BuildError, Counts, LayerOutcome};
+use super::{BuildError, Counts, LayerOutcome, StoredLayers};
 use crate::context::{ContextError, IgnoreRules};
 use crate::image::Descriptor;
 use crate::layer::{
@@ -103,6 +102,8 @@ pub(super) struct Importing<'a> {
     pub(super) threads: Option<usize>,
     pub(super) store: &'a ImageStore,
     pub(super) lease: &'a Lease,
+    /// Gets each layer that is whole in the store.
+    pub(super) stored: &'a StoredLayers,
     pub(super) progress: &'a dyn Progress,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -141,7 +142,7 @@ impl Importing<'_> {
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;
         inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
-        layers::report(self.progress, &descriptor);
+        self.stored.put(&descriptor);
         Ok((LayerOutcome { descriptor, diff_id, uncompressed, reused: false }, imported))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{BuildError, CacheConfig, Counts, LayerOutcome};
+use super::{BuildError, CacheConfig, Counts, LayerOutcome, StoredLayers};
 use crate::context::{Context, Entry};
 use crate::image::{Descriptor, Digest};
 use crate::layer::fingerprint;
@@ -13,7 +13,7 @@ use crate::layer::{
     Compression, Compressors, KnownLayer, LayerCache, LayerError, LayerPlan, Monitor, Packed, Placement,
     RacyTimestamps, Style, pack,
 };
-use crate::progress::{Event, Interrupt, Outcome, Phase, Progress, Stored};
+use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{ImageStore, Lease, StoreError};
 use crate::threads::spawn_scoped;
 
@@ -31,6 +31,8 @@ pub(super) struct Layering<'a> {
     pub(super) cache: Option<&'a CacheConfig>,
     /// How many threads compress, and how many layers are packed at a time; none for what the machine has.
     pub(super) threads: Option<usize>,
+    /// Gets each layer that is whole in the store.
+    pub(super) stored: &'a StoredLayers,
     pub(super) progress: &'a dyn Progress,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -63,7 +65,7 @@ impl Layering<'_> {
                 missing.push(Missing { number, entries, fingerprint });
             }
             if let Some(found) = &found {
-                report(self.progress, &found.descriptor);
+                self.stored.put(&found.descriptor);
             }
             layers.push(found);
         }
@@ -183,13 +185,7 @@ impl Layering<'_> {
         let Packed { diff_id, uncompressed, digest, size, inner } = packed;
         inner.commit(digest)?;
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
-        report(self.progress, &descriptor);
+        self.stored.put(&descriptor);
         Ok(LayerOutcome { descriptor, diff_id, uncompressed, reused: false })
     }
-}
-
-/// Whoever wants to do something with a layer need not wait for the others.
-pub(super) fn report(progress: &dyn Progress, layer: &Descriptor) {
-    let Descriptor { digest, size, ref media_type, .. } = *layer;
-    progress.emit(Event::Stored(&Stored { digest: digest.to_string(), size, media_type: media_type.clone() }));
 }

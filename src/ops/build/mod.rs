@@ -11,6 +11,7 @@ mod platforms;
 mod rebase;
 mod reproduce;
 mod sources;
+mod stored_layers;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use platforms::{IndexOutcome, build_index};
 pub use rebase::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, Rebased, rebase};
 pub use reproduce::{Conditions, build_again};
 pub use sources::{ContextSource, CopySource, Sources};
+pub use stored_layers::StoredLayers;
 
 pub use crate::layer::ForeignError;
 pub use crate::layer::PlacementError;
@@ -100,6 +102,8 @@ pub struct BuildConfig {
     pub built_at: String,
     /// Under which conditions; none for those that are best.
     pub conditions: Option<Conditions>,
+    /// Gets each layer once it is whole in the store, long before the image is.
+    pub stored: StoredLayers,
 }
 
 /// What was built.

@@ -1,6 +1,6 @@
 //! The same image a second time, in other conditions: what it depends on besides its input would show.
 
-use super::{BuildConfig, BuildError, BuildOutcome, make};
+use super::{BuildConfig, BuildError, BuildOutcome, StoredLayers, make};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::store::ImageStore;
 
@@ -13,12 +13,12 @@ pub struct Conditions {
     pub store: ImageStore,
 }
 
-/// Leaves out what was told the first time, and layers that are nowhere but in a scratch store.
+/// Leaves out the warnings, which the first build gave.
 struct Aside<'a>(&'a dyn Progress);
 
 impl Progress for Aside<'_> {
     fn emit(&self, event: Event<'_>) {
-        if !matches!(event, Event::Warning(_) | Event::Stored(_)) {
+        if !matches!(event, Event::Warning(_)) {
             self.0.emit(event);
         }
     }
@@ -26,7 +26,7 @@ impl Progress for Aside<'_> {
 
 /// Builds what was built into `store` again, into `scratch`: every file is read, by one thread, and nothing of an
 /// earlier build is taken. The image gets no name. Warnings are those of the first build and not repeated, and no layer
-/// is reported as stored.
+/// is passed on as stored.
 pub fn build_again(
     config: &BuildConfig,
     store: &ImageStore,
@@ -35,6 +35,7 @@ pub fn build_again(
     interrupt: &Interrupt,
 ) -> Result<BuildOutcome, BuildError> {
     let conditions = Conditions { threads: 1, store: store.clone() };
-    let config = BuildConfig { cache: None, conditions: Some(conditions), ..config.clone() };
+    let stored = StoredLayers::default();
+    let config = BuildConfig { cache: None, conditions: Some(conditions), stored, ..config.clone() };
     make(&config, scratch, &scratch.lease()?, &Aside(progress), interrupt)
 }

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::archives::{ArchiveInput, ArchiveSource, Importing, Opened};
-use super::layers::{self, Layering};
+use super::layers::Layering;
 use super::lower_tree;
 use super::warnings::warnings;
 use super::{BuildConfig, BuildError, Counts, LayerOutcome, Request, store_root};
@@ -121,7 +121,7 @@ pub(super) fn gather(
     let archives =
         archives.map(|(number, archive)| look.archive(number + 1, archive)).collect::<Result<Vec<_>, _>>()?;
     for layer in config.base.iter().flat_map(|base| &base.layers) {
-        layers::report(progress, layer);
+        config.stored.put(layer);
     }
     let needs_below = first.is_some() || !archives.is_empty() || sources.iter().any(Found::needs_below);
     let mut below = match &config.base {
@@ -132,7 +132,8 @@ pub(super) fn gather(
         }
         _ => LowerTree::default(),
     };
-    let importing = Importing { compression: request.compression, threads, store, lease, progress, interrupt };
+    let stored = &config.stored;
+    let importing = Importing { compression: request.compression, threads, store, lease, stored, progress, interrupt };
     if let Some(archive) = first {
         let imported = gathered.take(archive, LeaveOut::Patterns, &importing, &mut below)?;
         gathered.excluded = imported.excluded;
@@ -160,6 +161,7 @@ pub(super) fn gather(
             lease,
             cache: config.cache.as_ref().filter(|cache| !source.has(&cache.state)),
             threads,
+            stored: &config.stored,
             progress,
             interrupt,
         };

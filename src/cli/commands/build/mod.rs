@@ -26,7 +26,7 @@ use crate::cli::terminal::Ui;
 use crate::image::{Document, HealthCheck, Platform, Reference};
 use crate::ops::build::{
     BuildConfig, BuildOutcome, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, IndexOutcome,
-    Layers, RacyWindow, Sources, build, build_index,
+    Layers, RacyWindow, Sources, StoredLayers, build, build_index,
 };
 use crate::ops::explain::ExplainConfig;
 use crate::progress::{Interrupt, Progress};
@@ -434,6 +434,7 @@ impl Args {
             cache: Some(CacheConfig { state: home, reuse: !self.no_cache, settling: RacyWindow::default() }),
             built_at: now(),
             conditions: None,
+            stored: StoredLayers::default(),
         };
         let own = |platform: &Platform| contexts.iter().find(|(other, _)| other == platform);
         let configured = |platform: Platform| match own(&platform) {

@@ -1,8 +1,8 @@
 //! `idpbuilder-build --push`: what is packed goes to the registries while the rest is being packed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::super::push::{Kept, Report, continuation, print_report, push_config};
 use super::sources::is_standard_input;
@@ -11,30 +11,11 @@ use crate::cli::args::spelling::follows;
 use crate::cli::connect::registry::names_image;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
-use crate::image::{Descriptor, Reference};
-use crate::ops::build::BuildConfig;
+use crate::image::Reference;
+use crate::ops::build::{BuildConfig, StoredLayers};
 use crate::ops::push::{LayerStream, PushConfig, push_while_building};
-use crate::progress::{Event, Progress, Stored};
+use crate::progress::{Event, Progress};
 use crate::store::ImageStore;
-
-/// Passes on each layer that is stored, and everything to whoever shows it.
-struct Following {
-    inner: Arc<dyn Progress>,
-    layers: Mutex<mpsc::UnboundedSender<Descriptor>>,
-}
-
-impl Progress for Following {
-    fn emit(&self, event: Event<'_>) {
-        if let Event::Stored(Stored { digest, size, media_type }) = event
-            && let Ok(digest) = digest.parse()
-        {
-            // A push that ended has said why.
-            let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = layers.send(Descriptor::new(media_type, digest, *size));
-        }
-        self.inner.emit(event);
-    }
-}
 
 impl Args {
     /// Refuses a destination that became the context, because it was written apart from `--push`.
@@ -90,21 +71,25 @@ impl Args {
     /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.
     pub(crate) fn build_and_push(
         ui: &Ui,
-        configs: Vec<BuildConfig>,
+        mut configs: Vec<BuildConfig>,
         verify: bool,
         push: PushConfig,
         store: &ImageStore,
         progress: &Arc<dyn Progress>,
     ) -> Result<(Built, Report), Failure> {
-        let (layers, blobs) = mpsc::unbounded_channel();
+        let (stored, blobs) = StoredLayers::channel();
+        for config in &mut configs {
+            config.stored = stored.clone();
+        }
+        // The stream of layers ends with the build.
+        drop(stored);
         let (finished, image) = oneshot::channel();
-        let following = Following { inner: Arc::clone(progress), layers: Mutex::new(layers) };
         let kept = Arc::new(Kept::new(Arc::clone(progress)));
         let sending = Arc::clone(&kept) as Arc<dyn Progress>;
-        let (builder, interrupt) = (store.clone(), ui.interrupt.clone());
+        let (builder, building_progress, interrupt) = (store.clone(), Arc::clone(progress), ui.interrupt.clone());
         let (ended, signal) = ui.drive(async {
             let building = tokio::task::spawn_blocking(move || {
-                let built = make(&configs, verify, &builder, &following, &interrupt)?;
+                let built = make(&configs, verify, &builder, building_progress.as_ref(), &interrupt)?;
                 // Whoever waited for it may be gone.
                 let _ = finished.send(built.document().digest());
                 Ok::<_, Failure>(built)

@@ -182,7 +182,7 @@ impl Progress for Bars {
                 }
             }
             Event::Warning(text) => self.write(&warning(self.paint, text)),
-            Event::Summary(_) | Event::Stored(_) | Event::Kept { .. } => {}
+            Event::Summary(_) | Event::Kept { .. } => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     self.say(&exchange::line(exchange));

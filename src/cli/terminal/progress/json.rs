@@ -223,7 +223,7 @@ impl Progress for Json {
                 let Some((key, transfer)) = ledger.active.get_key_value(key) else { return };
                 self.write(&JsonLine::of("expired", key, transfer));
             }
-            Event::Stored(_) | Event::Kept { .. } => {}
+            Event::Kept { .. } => {}
             Event::Summary(summary) => self.write(&SummaryLine::of(summary)),
             Event::Warning(text) => {
                 self.write(&JsonLine { message: Some(&without_numbers(text)), ..JsonLine::bare("warning") });

@@ -292,7 +292,7 @@ impl Progress for Lines {
                 self.say(&ended(&transfer, &outcome, transfer.rate()));
             }
             Event::Warning(text) => self.out.lasting(&warning(self.paint, text), left_out),
-            Event::Summary(_) | Event::Stored(_) | Event::Kept { .. } => {}
+            Event::Summary(_) | Event::Kept { .. } => {}
             Event::Exchange(exchange) => {
                 if self.verbose {
                     self.say(&exchange::line(exchange));

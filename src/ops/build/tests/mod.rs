@@ -71,6 +71,7 @@ impl Bench {
             cache: None,
             built_at: "2026-01-02T03:04:05Z".into(),
             conditions: None,
+            stored: StoredLayers::default(),
         }
     }
 
