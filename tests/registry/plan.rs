@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use idpbuilder_oci::ops::push::{BlobStep, Preview, PushConfig, Uploaded, preview};
+use idpbuilder_oci::ops::push::{Preview, PreviewStep, PushConfig, Uploaded, preview};
 use idpbuilder_oci::registry::{RateLimits, RegistryError};
 
 use crate::docker_registry::{DockerRegistry, Options};
@@ -15,7 +15,7 @@ async fn previewed(local: &TestStore, config: PushConfig) -> Vec<Preview> {
 }
 
 fn uploads(preview: &Preview) -> u64 {
-    preview.plan.bytes(|step| *step == BlobStep::Upload)
+    preview.bytes(|step| *step == PreviewStep::Upload)
 }
 
 #[tokio::test]
@@ -44,8 +44,8 @@ async fn a_plan_is_what_the_push_then_does_and_sends_nothing() {
     assert_eq!((uploads(&plan), plan.current, plan.complete), (0, Some(image.digest()), true));
 
     let plan = previewed(&local, config("other/app:v2")).await.remove(0);
-    let from = BlobStep::Mount { from: "team/app".to_owned() };
-    assert!(plan.plan.steps.iter().all(|(_, step)| *step == from), "{plan:?}");
+    let from = PreviewStep::Mount { from: "team/app".to_owned() };
+    assert!(plan.steps.iter().all(|(_, step)| *step == from), "{plan:?}");
     let done = local.push(config("other/app:v2")).await.expect("pushed").remove(0);
     let large = |how| done.blobs.iter().filter(|blob| blob.size > 100_000).all(|blob| blob.how == how);
     assert!(large(Uploaded::Mounted), "{:?}", done.blobs);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::format::json;
 use crate::cli::commands::push::Report;
 use crate::image::Digest;
-use crate::ops::push::{BlobStep, Preview, PushOutcome, Totals, Uploaded};
+use crate::ops::push::{Preview, PreviewStep, PushOutcome, Totals, Uploaded};
 use crate::text::counted;
 
 /// The version of the JSON's schema: fields are only ever added to it.
@@ -125,13 +125,12 @@ fn planned(preview: &Preview) -> Destination<'_> {
         requests: None,
         sent: None,
         bytes: Bytes {
-            upload: preview.plan.bytes(|step| *step == BlobStep::Upload),
-            skip: preview.plan.bytes(|step| *step == BlobStep::Skip),
-            mount: preview.plan.bytes(|step| matches!(step, BlobStep::Mount { .. })),
+            upload: preview.bytes(|step| *step == PreviewStep::Upload),
+            skip: preview.bytes(|step| *step == PreviewStep::Skip),
+            mount: preview.bytes(|step| matches!(step, PreviewStep::Mount { .. })),
             resume: 0,
         },
         blobs: preview
-            .plan
             .steps
             .iter()
             .map(|(blob, step)| {
@@ -142,11 +141,11 @@ fn planned(preview: &Preview) -> Destination<'_> {
     }
 }
 
-fn named(step: &BlobStep) -> (&'static str, Option<&str>) {
+fn named(step: &PreviewStep) -> (&'static str, Option<&str>) {
     match step {
-        BlobStep::Skip => ("skip", None),
-        BlobStep::Mount { from } => ("mount", Some(from)),
-        BlobStep::Upload => ("upload", None),
+        PreviewStep::Skip => ("skip", None),
+        PreviewStep::Mount { from } => ("mount", Some(from)),
+        PreviewStep::Upload => ("upload", None),
     }
 }
 
@@ -155,7 +154,7 @@ pub(crate) fn previews_as_text(previews: &[Preview]) -> String {
     let mut lines = Vec::new();
     for preview in previews {
         lines.push(format!("{} {}", preview.reference, preview.digest));
-        for (blob, step) in &preview.plan.steps {
+        for (blob, step) in &preview.steps {
             let (name, from) = named(step);
             let from = from.map_or_else(String::new, |from| format!(" from {from}"));
             lines.push(format!("  {name:8} {:>12}  {}{from}", HumanBytes(blob.size).to_string(), blob.digest));

@@ -28,7 +28,7 @@ impl BlobUploader<'_> {
         &self,
         blob: &Descriptor,
         label: &str,
-        step: &BlobStep,
+        step: BlobStep,
     ) -> Result<BlobOutcome, RegistryError> {
         let key = blob.digest.to_string();
         let total = Some(blob.size);
@@ -38,7 +38,7 @@ impl BlobUploader<'_> {
                 self.registry.has(self.repository, blob);
                 Ok(Uploaded::Exists)
             }
-            BlobStep::Mount { .. } | BlobStep::Upload => {
+            BlobStep::Upload => {
                 let is_verified = self.store.is_verified(blob);
                 let hashing = if is_verified { None } else { self.store.hashing(blob) };
                 let source = StoredBlob { store: self.store.clone(), blob: blob.clone(), is_verified };

@@ -27,9 +27,8 @@ use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 use blob_uploader::UploadedBlobs;
 use partial::Outcomes;
 pub use partial::{FailedDestination, PartialPush};
-pub use plan::{BlobStep, PushPlan};
 use plan::{groups, groups_of, references};
-pub use preview::{Preview, preview};
+pub use preview::{Preview, PreviewStep, preview};
 use run::Run;
 pub use streaming::{LayerStream, push_while_building};
 

@@ -7,22 +7,17 @@ use crate::image::{Descriptor, Digest, Document, Reference};
 
 /// What a push has to do in one repository: pure data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushPlan {
+pub(super) struct PushPlan {
     /// Each blob once, in the image's order.
-    pub steps: Vec<(Descriptor, BlobStep)>,
+    pub(super) steps: Vec<(Descriptor, BlobStep)>,
 }
 
 /// What to do about a blob.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BlobStep {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlobStep {
     /// The repository has it.
     Skip,
-    /// The registry has it in another repository and will be asked to take it from there; if it does not, it is sent.
-    Mount {
-        /// The other repository.
-        from: String,
-    },
-    /// It has to be sent.
+    /// The registry is asked to take it from another repository; if it does not, it is sent.
     Upload,
 }
 
@@ -30,7 +25,7 @@ impl PushPlan {
     /// Decides from what the registry says to have: sizes in bytes by digest.
     ///
     /// A blob there with another size is damaged or a different thing: it is sent again.
-    pub fn new(blobs: &[Descriptor], present: &BTreeMap<Digest, u64>) -> Self {
+    pub(super) fn new(blobs: &[Descriptor], present: &BTreeMap<Digest, u64>) -> Self {
         let mut steps: Vec<(Descriptor, BlobStep)> = Vec::new();
         for blob in blobs {
             if steps.iter().any(|(seen, _)| seen.digest == blob.digest) {
@@ -43,11 +38,6 @@ impl PushPlan {
             steps.push((blob.clone(), step));
         }
         Self { steps }
-    }
-
-    /// Bytes of all blobs with such a step.
-    pub fn bytes(&self, of: impl Fn(&BlobStep) -> bool) -> u64 {
-        self.steps.iter().filter(|(_, step)| of(step)).map(|(blob, _)| blob.size).sum()
     }
 }
 
@@ -128,8 +118,6 @@ mod tests {
         let present = BTreeMap::from([(a.digest, 1), (c.digest, 4)]);
         let plan = PushPlan::new(&[a.clone(), b.clone(), a.clone(), c.clone(), b.clone()], &present);
         assert_eq!(plan.steps, [(a, BlobStep::Skip), (b, BlobStep::Upload), (c, BlobStep::Upload)]);
-        let bytes = |step: BlobStep| plan.bytes(|other| *other == step);
-        assert_eq!((bytes(BlobStep::Skip), bytes(BlobStep::Upload)), (1, 5));
     }
 
     #[test]

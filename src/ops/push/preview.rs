@@ -19,12 +19,34 @@ pub struct Preview {
     pub digest: Digest,
     /// What the tag stands for now; without a tag, the digest where it is there.
     pub current: Option<Digest>,
-    /// What would become of the blobs.
-    pub plan: PushPlan,
+    /// Each blob once, in the image's order, and what would become of it.
+    pub steps: Vec<(Descriptor, PreviewStep)>,
     /// Manifests and indexes, children first.
     pub documents: Vec<Descriptor>,
     /// Whether nothing is left to do.
     pub complete: bool,
+}
+
+/// What a push would do about a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PreviewStep {
+    /// The repository has the blob.
+    Skip,
+    /// Another repository of the registry has the blob; the push sends it only if the registry does not take it from
+    /// there.
+    Mount {
+        /// The other repository.
+        from: String,
+    },
+    /// The push sends the blob.
+    Upload,
+}
+
+impl Preview {
+    /// Returns the bytes of all blobs with such a step.
+    pub fn bytes(&self, of: impl Fn(&PreviewStep) -> bool) -> u64 {
+        self.steps.iter().filter(|(_, step)| of(step)).map(|(blob, _)| blob.size).sum()
+    }
 }
 
 /// Looks what a push to each destination would do, and whether it would be let in: an upload session is opened
@@ -71,12 +93,17 @@ async fn survey(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushEr
     let references = references(group);
     let tags: Vec<&str> = references.iter().filter_map(Reference::tag).collect();
     let survey = run.survey(&tags).await?;
-    let mut plan = PushPlan::new(&run.tree.blobs, &survey.blobs);
-    for (blob, step) in plan.steps.iter_mut().filter(|(_, step)| *step == BlobStep::Upload) {
-        let from = run.registry.mountable(run.repository, blob).await.map_err(|error| run.failed(error))?;
-        if let Some(from) = from {
-            *step = BlobStep::Mount { from };
-        }
+    let plan = PushPlan::new(&run.tree.blobs, &survey.blobs);
+    let mut steps = Vec::new();
+    for (blob, step) in &plan.steps {
+        let step = match step {
+            BlobStep::Skip => PreviewStep::Skip,
+            BlobStep::Upload => {
+                let from = run.registry.mountable(run.repository, blob).await.map_err(|error| run.failed(error))?;
+                from.map_or(PreviewStep::Upload, |from| PreviewStep::Mount { from })
+            }
+        };
+        steps.push((blob.clone(), step));
     }
     let permitted = run.registry.probe_push(run.repository, std::future::pending()).await;
     permitted.expect("there is no end to wait for").map_err(|error| run.failed(error))?;
@@ -89,7 +116,7 @@ async fn survey(run: &Run<'_>, group: &Group<'_>) -> Result<Vec<Preview>, PushEr
             digest,
             current: survey.stands_for(&name[0]),
             complete: survey.is_complete(&plan, documents, &name),
-            plan: plan.clone(),
+            steps: steps.clone(),
             documents: documents.iter().map(|document| document.descriptor.clone()).collect(),
         }
     });

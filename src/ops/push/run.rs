@@ -196,7 +196,7 @@ impl Run<'_> {
             async move {
                 match done {
                     Some(done) => Ok(*done),
-                    None => uploader.upload(blob, &label(self.tree, blob), step).await,
+                    None => uploader.upload(blob, &label(self.tree, blob), *step).await,
                 }
             }
         });

@@ -132,5 +132,5 @@ async fn upload_to(
 async fn upload(uploader: &BlobUploader<'_>, blob: &Descriptor) -> Result<BlobOutcome, RegistryError> {
     let there = uploader.registry.head_blob(uploader.repository, blob.digest).await? == Some(blob.size);
     let step = if there { BlobStep::Skip } else { BlobStep::Upload };
-    uploader.upload(blob, &blob.digest.short(), &step).await
+    uploader.upload(blob, &blob.digest.short(), step).await
 }
