@@ -116,10 +116,10 @@ impl Registry {
         match step {
             Step::Send { location, start, end } => {
                 self.hash_up_to(start, upload).await.map_err(failed(Operation::Send))?;
-                let answer = self.patch(location, (start, end), upload).await.map_err(failed(Operation::Send))?;
+                let answer = self.patch(location, start..end, upload).await.map_err(failed(Operation::Send))?;
                 let request = self.request_of(session, upload);
                 session
-                    .accepted(answer.0, answer.1)
+                    .accepted(answer.location, answer.count)
                     .map_err(|violation| failed(Operation::Send)(RegistryError::Protocol { request, violation }))?;
                 self.arrived(Sent::Chunk(end - start), began, upload);
                 upload.attempts.got_to(end);

@@ -1,14 +1,26 @@
-//! What registries say in `Range` about the bytes they have.
+//! What registries say about a session: its address, and in `Range` the bytes they have.
+
+use http::Uri;
 
 /// Bytes received according to the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Count {
     /// So many.
     Bytes(u64),
     /// None or one: `0-0` stands for both.
     AtMostOne,
     /// It does not say, or not in a form that means something.
+    #[default]
     Unsaid,
+}
+
+/// Where the registry says that a session is.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts {
+    /// The newest address of the session, if the answer names one.
+    pub(super) location: Option<Uri>,
+    /// The bytes that the registry counts.
+    pub(super) count: Count,
 }
 
 impl Count {

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ::http::{Method, StatusCode, Uri};
+use ::http::{Method, StatusCode};
 
 use super::attempts::Cause;
 use super::journal::Entry;
-use super::range::Count;
+use super::range::Whereabouts;
 use super::request_sizing::RequestSizing;
 use super::session::UploadSession;
 use super::state::{Upload, UploadFailure};
@@ -33,7 +33,7 @@ impl Registry {
         match self.recovery(operation, &error) {
             // Not every registry tells how far it is; our own count has to do.
             Recovery::Fail if operation == Operation::Status && is_unknown(&error) => {
-                self.report(session, upload, (None, Count::Unsaid));
+                self.report(session, upload, Whereabouts::default());
                 return Ok(());
             }
             Recovery::Fail => return Err(error),
@@ -134,7 +134,7 @@ impl Registry {
         &self,
         session: &mut UploadSession,
         upload: &mut Upload<'_>,
-        (location, count): (Option<Uri>, Count),
+        Whereabouts { location, count }: Whereabouts,
     ) {
         if let Some(bytes) = session.answered(location, count)
             && self.learn(|sizing| sizing.chunk_too_large(bytes))

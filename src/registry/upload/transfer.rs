@@ -1,12 +1,13 @@
 //! The requests of a session: chunks, the commit, its status, its end.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use ::http::{Method, Uri};
 
-use super::range::Count;
+use super::range::{Count, Whereabouts};
 use super::session::UploadSession;
 use super::state::Upload;
 use crate::image::Descriptor;
@@ -38,14 +39,14 @@ impl Upload<'_> {
 }
 
 impl Registry {
-    /// PATCHes the bytes `start..end`; answers the session's newest address and its count of bytes.
+    /// PATCHes `bytes` of the blob; answers the session's newest address and its count of bytes.
     pub(super) async fn patch(
         &self,
         location: Uri,
-        (start, end): (u64, u64),
+        bytes: Range<u64>,
         upload: &mut Upload<'_>,
-    ) -> Result<(Option<Uri>, Count), RegistryError> {
-        let reply = self.send_part(Method::PATCH, location, (start, end), upload).await?;
+    ) -> Result<Whereabouts, RegistryError> {
+        let reply = self.send_part(Method::PATCH, location, bytes, upload).await?;
         let answer = self.whereabouts(&reply)?;
         reply.discard().await;
         Ok(answer)
@@ -73,7 +74,7 @@ impl Registry {
             }
             reply
         } else {
-            self.send_part(Method::PUT, uri, (start, size), upload).await?
+            self.send_part(Method::PUT, uri, start..size, upload).await?
         };
         check_digest(&reply, digest)?;
         // The Location is the blob's address and of no use here.
@@ -82,7 +83,7 @@ impl Registry {
     }
 
     /// GETs the session's status; answers its newest address and its count of bytes.
-    pub(super) async fn status(&self, repository: &str, location: &Uri) -> Result<(Option<Uri>, Count), RegistryError> {
+    pub(super) async fn status(&self, repository: &str, location: &Uri) -> Result<Whereabouts, RegistryError> {
         let mut reply = self.call(Access::Push, repository, empty(Method::GET, location.clone())).await?;
         if !is_stored(reply.status) {
             return Err(self.refused(&mut reply).await);
@@ -92,16 +93,17 @@ impl Registry {
         Ok(answer)
     }
 
-    fn whereabouts(&self, reply: &Reply) -> Result<(Option<Uri>, Count), RegistryError> {
+    fn whereabouts(&self, reply: &Reply) -> Result<Whereabouts, RegistryError> {
         let location = if reply.headers.contains_key(LOCATION) { Some(reply.location(&self.own)?) } else { None };
-        Ok((location, Count::parse(reply.headers.get(RANGE).and_then(|value| value.to_str().ok()))))
+        let count = Count::parse(reply.headers.get(RANGE).and_then(|value| value.to_str().ok()));
+        Ok(Whereabouts { location, count })
     }
 
     async fn send_part(
         &self,
         method: Method,
         uri: Uri,
-        (start, end): (u64, u64),
+        Range { start, end }: Range<u64>,
         upload: &mut Upload<'_>,
     ) -> Result<Reply, RegistryError> {
         let mut headers = octets();

@@ -22,11 +22,8 @@ pub(in crate::registry) struct UploadSession {
     trouble: Option<u64>,
     /// Whether the offset is the registry's word alone.
     told: bool,
-    /// Where the registry did not take our count for its own, and whether its own is asked for since.
+    /// The offset at which the registry did not take our count for its own.
     refused: Option<u64>,
-    doubted: bool,
-    /// Bytes of the chunk that was refused there.
-    oversized: Option<u64>,
 }
 
 /// Where a session stands.
@@ -38,8 +35,8 @@ pub(super) enum State {
     Sending { location: Uri, offset: u64, end: u64 },
     /// The commit is on its way, with the bytes from `offset` on if there are any left.
     Committing { location: Uri, offset: u64 },
-    /// What was on its way got no answer that settles it: the registry has to be asked.
-    Unsure { location: Uri, offset: u64, committing: bool },
+    /// The registry has to be asked how far the session is.
+    Unsure { location: Uri, offset: u64, doubt: Doubt },
     /// The session is gone, and the commit may be why.
     Vanished,
     /// The registry has the blob.
@@ -50,6 +47,18 @@ pub(super) enum State {
     Poisoned { location: Uri },
     /// The registry knows no such session.
     Lost,
+}
+
+/// Why it is not known how far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The outcome of a chunk is unknown, or the session is an earlier run's.
+    Bytes,
+    /// The outcome of the commit is unknown.
+    Commit,
+    /// The registry denies that its bytes end where the request began. `chunk` has the bytes of the chunk that it refused
+    /// so; `None` for a commit.
+    Offset { chunk: Option<u64> },
 }
 
 /// What to do next.
@@ -74,21 +83,13 @@ pub(super) enum Step {
 impl UploadSession {
     /// The session that the registry opened at `location` for a blob of `size` bytes.
     pub(in crate::registry) fn opened(location: Uri, size: u64) -> Self {
-        Self {
-            size,
-            state: State::Open { location, offset: 0 },
-            trouble: None,
-            told: false,
-            refused: None,
-            doubted: false,
-            oversized: None,
-        }
+        Self { size, state: State::Open { location, offset: 0 }, trouble: None, told: false, refused: None }
     }
 
     /// A session of an earlier run, in which `offset` bytes were acknowledged.
     pub(super) fn remembered(location: Uri, size: u64, offset: u64) -> Self {
-        let state = State::Unsure { location, offset, committing: false };
-        Self { size, state, trouble: None, told: false, refused: None, doubted: false, oversized: None }
+        let state = State::Unsure { location, offset, doubt: Doubt::Bytes };
+        Self { size, state, trouble: None, told: false, refused: None }
     }
 
     /// Where the session stands.
@@ -177,8 +178,7 @@ impl UploadSession {
                     return Err(Violation::Offset { expected: end, found });
                 }
                 self.state = State::Open { location, offset: end };
-                (self.trouble, self.told) = (None, false);
-                (self.refused, self.doubted) = (None, false);
+                (self.trouble, self.told, self.refused) = (None, false, None);
                 Ok(())
             }
             _ => Ok(()),
@@ -187,9 +187,9 @@ impl UploadSession {
 
     /// What was on its way got no answer, or, with `status`, one that may be another the next time.
     pub(super) fn unanswered(&mut self, status: Option<StatusCode>) {
-        let (location, offset, committing) = match &self.state {
-            State::Sending { location, offset, .. } => (location.clone(), *offset, false),
-            State::Committing { location, offset } => (location.clone(), *offset, true),
+        let (location, offset, doubt) = match &self.state {
+            State::Sending { location, offset, .. } => (location.clone(), *offset, Doubt::Bytes),
+            State::Committing { location, offset } => (location.clone(), *offset, Doubt::Commit),
             _ => return,
         };
         // A commit without bytes cannot tear anything.
@@ -198,7 +198,7 @@ impl UploadSession {
             self.state = State::Poisoned { location };
             return;
         }
-        self.state = State::Unsure { location, offset, committing };
+        self.state = State::Unsure { location, offset, doubt };
     }
 
     /// What was on its way was refused for its size, and some of it may have been taken in all the same.
@@ -209,7 +209,7 @@ impl UploadSession {
         let (location, offset) = (location.clone(), *offset);
         self.state = match offset {
             0 => State::Unused { location },
-            _ => State::Unsure { location, offset, committing: false },
+            _ => State::Unsure { location, offset, doubt: Doubt::Bytes },
         };
     }
 
@@ -227,8 +227,7 @@ impl UploadSession {
         } else if offset == 0 || self.refused.replace(offset) == Some(offset) {
             State::Poisoned { location }
         } else {
-            (self.doubted, self.oversized) = (true, chunk);
-            State::Unsure { location, offset, committing: false }
+            State::Unsure { location, offset, doubt: Doubt::Offset { chunk } }
         };
     }
 
@@ -237,23 +236,25 @@ impl UploadSession {
     /// Answers the bytes of a chunk that it refused although it began where the registry itself says: its size was the
     /// reason.
     pub(super) fn answered(&mut self, location: Option<Uri>, count: Count) -> Option<u64> {
-        let State::Unsure { location: old, offset, .. } = &self.state else { return None };
-        let (location, ours) = (location.unwrap_or_else(|| old.clone()), *offset);
-        let oversized = self.oversized.take().filter(|_| count == Count::Bytes(ours));
+        let State::Unsure { location: old, offset, doubt } = &self.state else { return None };
+        let (location, ours, doubt) = (location.unwrap_or_else(|| old.clone()), *offset, *doubt);
+        let (denied, chunk) = match doubt {
+            Doubt::Offset { chunk } => (true, chunk),
+            Doubt::Bytes | Doubt::Commit => (false, None),
+        };
         let offset = match count {
             Count::Bytes(held) if held == self.size.saturating_add(1) => self.size,
             Count::Bytes(held) if held > self.size => {
                 self.state = State::Poisoned { location };
                 return None;
             }
-            Count::Bytes(held) if held > ours.saturating_add(1) || held == self.size || self.doubted => held,
+            Count::Bytes(held) if held > ours.saturating_add(1) || held == self.size || denied => held,
             Count::Bytes(_) | Count::AtMostOne | Count::Unsaid => ours,
         };
         self.told = offset != ours;
-        self.doubted = false;
         self.state =
             if offset == 0 && self.size > 0 { State::Unused { location } } else { State::Open { location, offset } };
-        oversized
+        chunk.filter(|_| count == Count::Bytes(ours))
     }
 
     /// A chunk was refused for its size alone: its offset is beyond doubt again.
@@ -264,7 +265,7 @@ impl UploadSession {
     /// The registry knows no such session.
     pub(super) fn gone(&mut self) {
         self.state = match &self.state {
-            State::Committing { .. } | State::Unsure { committing: true, .. } => State::Vanished,
+            State::Committing { .. } | State::Unsure { doubt: Doubt::Commit, .. } => State::Vanished,
             State::Committed => return,
             _ => State::Lost,
         };
