@@ -218,48 +218,48 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table, @r"
-        met before   Ask      Open     Send     Status   Commit   Name
-        Unreachable  Again    Again    Inquire  Again    Inquire  Again
-        Late         Again    Again    Inquire  Again    Inquire  Again
-        Cut          Again    Again    Inquire  Again    Inquire  Again
-        Misplaced    Fail     Fail     Fail     Fail     Fail     Fail
-        Early        Fail     Fail     Inquire  Fail     Inquire  Fail
-        Miscounted   Fail     Fail     Restart  Restart  Restart  Fail
-        Garbled      Fail     Fail     Restart  Restart  Restart  Fail
-        Misused      Fail     Fail     Restart  Restart  Restart  Fail
-        Unsupported  Fail     Fail     Restart  Fail     Fail     Fail
-        Wrong        Fail     Fail     Fail     Fail     Fail     Fail
-        Ours         Fail     Fail     Fail     Fail     Fail     Fail
-        Stopped      Fail     Fail     Fail     Fail     Fail     Fail
-        301          Fail     Fail     Fail     Fail     Fail     Fail
-        400          Fail     Fail     Fail     Fail     Fail     Fail
-        401          Fail     Fail     Fail     Fail     Fail     Fail
-        403          Fail     Fail     Fail     Fail     Fail     Fail
-        404          Fail     Fail     Gone     Gone     Gone     Fail
-        408          Again    Again    Inquire  Again    Inquire  Again
-        409          Fail     Fail     Fail     Fail     Fail     Fail
-        410          Fail     Fail     Gone     Gone     Gone     Fail
-        412          Fail     Fail     Fail     Fail     Fail     Fail
-        413          Fail     Fail     Shrink   Fail     Shrink   Fail
-        415          Fail     Fail     Fail     Fail     Fail     Fail
-        416          Fail     Fail     Realign  Fail     Realign  Fail
-        425          Again    Again    Inquire  Again    Inquire  Again
-        429          Again    Again    Inquire  Again    Inquire  Again
-        499          Again    Again    Inquire  Again    Inquire  Again
-        500          Again    Again    Inquire  Again    Inquire  Again
-        502          Again    Again    Inquire  Again    Inquire  Again
-        503          Again    Again    Inquire  Again    Inquire  Again
-        504          Again    Again    Inquire  Again    Inquire  Again
-        507          Fail     Fail     Fail     Fail     Fail     Fail
-        522          Again    Again    Inquire  Again    Inquire  Again
-        never met    Ask      Open     Send     Status   Commit   Name
-        Unreachable  Fail     Fail     Fail     Fail     Fail     Fail
-        Late         Fail     Fail     Fail     Fail     Fail     Fail
+        met before      Ask            Open           Send           Status         Commit         Name
+        Unreachable     Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        TimedOut        Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        Disconnected    Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        WrongProtocol   Fail           Fail           Fail           Fail           Fail           Fail
+        EarlyAnswer     Fail           Fail           QueryOffset    Fail           QueryOffset    Fail
+        OffsetMismatch  Fail           Fail           Restart        Restart        Restart        Fail
+        DigestMismatch  Fail           Fail           Restart        Restart        Restart        Fail
+        SessionRejected Fail           Fail           Restart        Restart        Restart        Fail
+        Unsupported     Fail           Fail           Restart        Fail           Fail           Fail
+        Violation       Fail           Fail           Fail           Fail           Fail           Fail
+        Local           Fail           Fail           Fail           Fail           Fail           Fail
+        Cancelled       Fail           Fail           Fail           Fail           Fail           Fail
+        301             Fail           Fail           Fail           Fail           Fail           Fail
+        400             Fail           Fail           Fail           Fail           Fail           Fail
+        401             Fail           Fail           Fail           Fail           Fail           Fail
+        403             Fail           Fail           Fail           Fail           Fail           Fail
+        404             Fail           Fail           SessionLost    SessionLost    SessionLost    Fail
+        408             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        409             Fail           Fail           Fail           Fail           Fail           Fail
+        410             Fail           Fail           SessionLost    SessionLost    SessionLost    Fail
+        412             Fail           Fail           Fail           Fail           Fail           Fail
+        413             Fail           Fail           ShrinkRequests Fail           ShrinkRequests Fail
+        415             Fail           Fail           Fail           Fail           Fail           Fail
+        416             Fail           Fail           SyncOffset     Fail           SyncOffset     Fail
+        425             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        429             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        499             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        500             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        502             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        503             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        504             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        507             Fail           Fail           Fail           Fail           Fail           Fail
+        522             Retry          Retry          QueryOffset    Retry          QueryOffset    Retry
+        never met       Ask            Open           Send           Status         Commit         Name
+        Unreachable     Fail           Fail           Fail           Fail           Fail           Fail
+        TimedOut        Fail           Fail           Fail           Fail           Fail           Fail
         ");
     }
 
     fn row(name: &str, cells: &[String]) -> String {
-        cells.iter().fold(format!("{name:12}"), |line, cell| format!("{line} {cell:8}")).trim_end().to_owned()
+        cells.iter().fold(format!("{name:15}"), |line, cell| format!("{line} {cell:14}")).trim_end().to_owned()
     }
 
     fn refused(status: u16, body: &str) -> FailureClass {
