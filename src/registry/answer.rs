@@ -1,4 +1,4 @@
-//! What answers say, by status and headers, and what a refusing one says in its body.
+//! Reads answers: status and headers, and the body of a refusing one.
 
 use ::http::StatusCode;
 use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
@@ -9,18 +9,18 @@ use super::http::encoding::Encoding;
 use super::http::error_response::ErrorResponse;
 use crate::image::Digest;
 
-/// Whether a status says that something was stored; registries are not of one mind.
+/// Returns whether a status says that something was stored; registries use several.
 pub(super) fn is_stored(status: StatusCode) -> bool {
     matches!(status, StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
 }
 
-/// The media type without parameters.
+/// Returns the media type without parameters.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_owned())
 }
 
-/// `Content-Length` of the content itself, which an encoded body does not have.
+/// Returns the `Content-Length` of the content itself, which an encoded body does not have.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     number(headers, CONTENT_LENGTH.as_str()).filter(|_| Encoding::of(headers).is_identity())
 }
@@ -29,7 +29,7 @@ pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
-/// `Docker-Content-Digest`, if it is one of ours.
+/// Returns the `Docker-Content-Digest`, if its algorithm is supported.
 pub(super) fn content_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
@@ -44,12 +44,12 @@ pub(super) fn check_digest(reply: &Reply, expected: Digest) -> Result<(), Regist
     }
 }
 
-/// The error a refusing answer stands for, its body read.
+/// Reads the body of a refusing answer, and returns the error that the answer stands for.
 pub(super) async fn refused(reply: &mut Reply, credentials: bool) -> RegistryError {
     RegistryError::refused(reply.facts(), error_response(reply).await, credentials)
 }
 
-/// What a refusing answer says.
+/// Reads the body of a refusing answer, and returns the whole response.
 pub(super) async fn error_response(reply: &mut Reply) -> ErrorResponse {
     let body = reply.beginning().await;
     ErrorResponse::read(reply.status, &reply.headers, body.as_bytes(), jiff::Timestamp::now())

@@ -1,4 +1,4 @@
-//! What it takes to talk to one registry, as plain data.
+//! The configuration of the client of one registry, as plain data.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Proxies {
     }
 }
 
-/// What it takes to talk to one registry.
+/// The configuration of the client of one registry, as plain data.
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
     /// `host` or `host:port`.

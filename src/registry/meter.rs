@@ -1,4 +1,4 @@
-//! How far the transfer of a blob is, for whoever is told.
+//! Measures and reports how far the transfer of a blob is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,12 +23,12 @@ struct Positions {
 }
 
 impl Meter {
-    /// A meter at zero for the transfer `key`, whose begin and end are the caller's to report.
+    /// Returns a meter at zero for the transfer `key`, whose begin and end are the caller's to report.
     pub fn new(progress: Arc<dyn Progress>, key: &str) -> Self {
         Self { progress, key: key.into(), places: Arc::default() }
     }
 
-    /// A meter nobody looks at.
+    /// Returns a meter that reports nothing.
     pub fn silent() -> Self {
         Self::new(Arc::new(crate::progress::Silent), "")
     }
@@ -41,36 +41,37 @@ impl Meter {
         }
     }
 
-    /// The transfer's key, if it has one.
+    /// Returns the transfer's key, if it has one.
     pub(super) fn key(&self) -> Option<&str> {
         Some(&*self.key).filter(|key| !key.is_empty())
     }
 
-    /// Where the transfer is, by what was handed to the connection.
+    /// Returns where the transfer is, by what was handed to the connection.
     pub(super) fn position(&self) -> u64 {
         self.places.handed.load(Ordering::Relaxed)
     }
 
-    /// The transfer begins at `offset`, where an earlier run stopped.
+    /// Reports that the transfer begins at `offset`, where an earlier run stopped.
     pub(super) fn resume(&self, offset: u64) {
         self.place(offset);
         self.progress.emit(Event::Resume { key: &self.key, offset });
     }
 
-    /// The transfer goes on at `offset`, wherever it was.
+    /// Sets the transfer to `offset`, and reports it if that is another offset than before.
     pub(super) fn set(&self, offset: u64) {
         if self.place(offset) != offset {
             self.progress.emit(Event::Rewind { key: &self.key, offset });
         }
     }
 
-    /// The transfer begins again, which is worth a word wherever it was.
+    /// Reports that the transfer begins again at the first byte, even if it had not moved.
     pub(super) fn start_over(&self) {
         self.place(0);
         self.progress.emit(Event::Rewind { key: &self.key, offset: 0 });
     }
 
-    /// The same bytes go another way, from `offset` on: nothing to speak of.
+    /// Sets the transfer to `offset` without a report, because the bytes that were reported are sent again in another
+    /// request.
     pub(super) fn detour(&self, offset: u64) {
         self.places.handed.store(offset, Ordering::Relaxed);
     }

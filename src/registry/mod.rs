@@ -1,4 +1,4 @@
-//! The distribution-spec client: one registry, one policy, one credential. Knows nothing of the store.
+//! The client of the distribution specification: one registry, one policy, one credential. It does not know the store.
 
 mod answer;
 mod auth;
@@ -56,10 +56,10 @@ use crate::image::Descriptor;
 use crate::progress::Interrupt;
 use crate::tls::TlsPolicy;
 
-/// A registry.
+/// The client of one registry.
 pub struct Registry {
     host: String,
-    /// The address that is remembered, the same however it is written.
+    /// The address under which caches know the registry: one, whatever its spelling.
     key: String,
     own: Origin,
     authority: Authority,
@@ -81,12 +81,17 @@ pub struct Registry {
     breaker: CircuitBreaker,
     /// Whether it ever answered.
     met: AtomicBool,
-    /// The traffic that was told.
+    /// The traffic that was reported.
     told: Mutex<Traffic>,
 }
 
 impl Registry {
     /// Prepares to talk; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Address`] where the host is not `host` or `host:port`; [`RegistryError::Tls`] where the TLS
+    /// policy cannot be put into effect.
     pub fn open(config: RegistryConfig) -> Result<Self, RegistryError> {
         let address = || RegistryError::Address(config.host.chars().take(200).collect());
         // The name in references and the machine that answers differ for Docker Hub alone.
@@ -134,25 +139,29 @@ impl Registry {
         })
     }
 
-    /// `host` or `host:port`, as given.
+    /// Returns `host` or `host:port`, as given.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// What was sent to it, and to whom it sent us, since this was asked the last time.
+    /// Returns the traffic since the last call: to the registry, and to hosts that it led to.
     pub fn new_traffic(&self) -> Traffic {
         let now = self.transport.traffic();
         now.since(std::mem::replace(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner), now))
     }
 
-    /// A repository was found to have a blob: a mount can come from there, and an upload of it that an earlier run
-    /// left open is of no use any more.
+    /// Notes that a repository has a blob: mounts can come from there, and an upload of it that an earlier run left
+    /// open is needless.
     pub fn has(&self, repository: &str, blob: &Descriptor) {
         self.blob_info().add(repository, blob.digest);
         self.settle(repository, blob);
     }
 
-    /// Another repository that has the blob, as far as earlier runs know and the registry confirms.
+    /// Returns another repository that has the blob, as far as earlier runs know and the registry confirms.
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request but a refusal, which means that no mount is possible.
     pub async fn mountable(&self, repository: &str, blob: &Descriptor) -> Result<Option<String>, RegistryError> {
         let Some(from) = self.blob_info().elsewhere(repository, blob.digest) else { return Ok(None) };
         match self.head_blob(&from, blob.digest).await {
@@ -177,7 +186,11 @@ impl Registry {
         self.abandoned.request();
     }
 
-    /// Asks, without credentials, whether a registry is there, and learns how to identify to it.
+    /// Sends a request without credentials, and learns from the answer how the registry wants to be shown one.
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request, and any answer but success and 401.
     pub async fn ping(&self) -> Result<(), RegistryError> {
         let uri = self.uri("")?;
         let call = Call { method: Method::GET, uri, headers: HeaderMap::new(), payload: Payload::Empty };

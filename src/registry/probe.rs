@@ -1,4 +1,4 @@
-//! Questions that change nothing: what a diagnosis asks, one step of a connection at a time.
+//! Requests that change nothing: a diagnosis makes them, one step of a connection at a time.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::tls::{CertificateFacts, Presented};
 const MAX_VERSION_BYTES: u64 = 4096;
 /// Characters of a version that are kept.
 const MAX_VERSION: usize = 60;
-/// How long the answer about a session that nobody waits for any more is awaited, to cancel what it may have opened.
+/// How long the answer about a session is awaited after the caller gave it up, to cancel the session that it may have
+/// opened.
 pub const LATE_LIMIT: Duration = Duration::from_secs(1);
 /// How long forgetting a probed session may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
@@ -37,34 +38,42 @@ pub enum GiteaVersion {
     Told(String),
     /// There is nothing at its address: no Gitea.
     Absent,
-    /// An answer of that status without a version: no Gitea, or one that does not tell everybody.
+    /// An answer with this status and without a version: no Gitea, or one that hides its version.
     NotTold(StatusCode),
 }
 
 impl Registry {
-    /// Whether requests to the registry go through a proxy, which then resolves and connects.
+    /// Returns whether requests to the registry go through a proxy, which then resolves and connects.
     pub fn is_proxied(&self) -> bool {
         self.uri("").is_ok_and(|uri| self.transport.is_proxied(&uri))
     }
 
-    /// The chain the registry showed last; `None` where TLS is not used.
+    /// Returns the chain the registry showed last; `None` where TLS is not used.
     pub fn presented(&self) -> Option<Presented> {
         self.transport.presented()
     }
 
-    /// The certificate that the registry itself showed last, whoever else was met since.
+    /// Returns the certificate that the registry itself showed last; certificates of other hosts do not count.
     pub fn own_certificate(&self) -> Option<CertificateFacts> {
         let host = self.authority.as_str().parse().ok()?;
         self.transport.presented()?.chain_of(&host).into_iter().next()
     }
 
     /// Resolves the registry's name as requests do.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Network`] where the name has no address.
     pub async fn resolve(&self) -> Result<Resolved, RegistryError> {
         let (addresses, fell_back) = self.transport.resolve(&self.uri("")?).await?;
         Ok(Resolved { addresses, fell_back })
     }
 
     /// Opens a TCP connection to one of the addresses, and closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Network`] where none of the addresses accepts a connection.
     pub async fn connect(&self, addresses: &[IpAddr]) -> Result<SocketAddr, RegistryError> {
         let uri = self.uri("")?;
         let port = uri.port_u16().unwrap_or(if self.own.is_https() { 443 } else { 80 });
@@ -72,13 +81,18 @@ impl Registry {
         self.transport.connect(&uri, &addresses).await
     }
 
-    /// Whether the registry has asked nobody for a credential so far, so that one was not checked either.
+    /// Returns whether the registry has not asked for a credential so far, so that none was checked either.
     pub fn asks_nobody(&self) -> bool {
         self.auth.is_open()
     }
 
     /// Shows the credential where the specification has the check for it. An empty repository means the registry as
     /// a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Unauthorized`] where the registry does not accept the credential, and any other fault of the
+    /// request.
     pub async fn authenticate(&self, repository: &str) -> Result<(), RegistryError> {
         let mut reply = self.call(Access::Pull, repository, empty(Method::GET, self.uri("")?)).await?;
         if reply.status.is_success() {
@@ -88,11 +102,15 @@ impl Registry {
         Err(self.refused(&mut reply).await)
     }
 
-    /// Whether a push to the repository would be let in: opens an upload session and cancels it.
+    /// Returns whether the registry would accept a push to the repository: opens an upload session and cancels it.
     /// Nothing is sent into it, so nothing can be committed.
     ///
     /// `None` when there was no answer by the end of `enough`. A session that is opened soon after that is cancelled
     /// as well: all of this takes at most [`LATE_LIMIT`] and the time for cancelling longer than `enough`.
+    ///
+    /// # Errors
+    ///
+    /// The answer is the error of the request that opens the session.
     pub async fn probe_push(
         &self,
         repository: &str,
@@ -117,7 +135,11 @@ impl Registry {
         answer
     }
 
-    /// What the registry says to who asks for Gitea's version, which Gitea has below `prefix` (`/gitea`, or nothing).
+    /// Returns the version of Gitea, which Gitea has below `prefix` (`/gitea`, or nothing).
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request; an answer without a version is none.
     pub async fn gitea_version(&self, prefix: &str) -> Result<GiteaVersion, RegistryError> {
         let uri = location::absolute(self.own.is_https(), &self.authority, &format!("{prefix}/api/v1/version"));
         let uri = uri.map_err(|_| RegistryError::Address(self.host.clone()))?;

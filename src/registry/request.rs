@@ -1,4 +1,5 @@
-//! A request with what the registry wants to see, and again where a 401 says that this helps.
+//! Sends a request with the credential or token that the registry wants, and sends it again where a 401 shows that this
+//! helps.
 
 use ::http::header::{AUTHORIZATION, HeaderMap};
 use ::http::{Method, StatusCode, Uri};
@@ -115,7 +116,8 @@ impl Registry {
         }
     }
 
-    /// Whether a request is sent again with the password, because the token of the same place was refused; says so once.
+    /// Returns whether a request is sent again with the password, because the registry refused the token of the same
+    /// credential. Warns once.
     fn turn_to_password(&self, already: bool) -> bool {
         let turn = self.auth.turn_to_password(already);
         if let PasswordTurn::First(place) = turn {
@@ -127,7 +129,7 @@ impl Registry {
         turn != PasswordTurn::None
     }
 
-    /// Whether a token was refused, and the password of the same place is shown instead.
+    /// Returns whether the registry refused the token of a credential, so that its password is sent instead.
     pub fn shows_password(&self) -> bool {
         self.auth.shows_password()
     }

@@ -1,4 +1,4 @@
-//! One blob on its way from the store to one repository, and what is told of it.
+//! Brings one blob from the store to one repository, and reports its progress.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -66,7 +66,7 @@ impl BlobUploader<'_> {
         Ok(BlobOutcome { digest: blob.digest, size: blob.size, how, uploaded })
     }
 
-    /// The error for a blob of the store that cannot be read.
+    /// Returns the error for a blob of the store that cannot be read.
     pub(super) fn unreadable(&self, digest: Digest, source: io::Error) -> PushError {
         PushError::Store(StoreError::io("read", &self.store.blob_path(digest), source))
     }

@@ -1,4 +1,4 @@
-//! The push: a stored image becomes a verified image in one or more registries.
+//! Pushes: a stored image becomes a verified image in one or more registries.
 
 mod blob_uploader;
 mod partial;
@@ -32,7 +32,7 @@ pub use preview::{Preview, PreviewStep, preview};
 use run::Run;
 pub use streaming::{LayerStream, push_while_building};
 
-/// Blobs sent at the same time when nobody says otherwise: what Gitea on `SQLite` takes well.
+/// Blobs sent at the same time by default: a number that Gitea on `SQLite` handles well.
 pub const DEFAULT_JOBS: usize = 3;
 
 /// One place to push to.
@@ -48,7 +48,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// The reference with the tag that is used.
+    /// Returns the reference with the tag that is used.
     fn name(&self) -> Reference {
         self.reference.clone().with_default_tag()
     }
@@ -65,7 +65,7 @@ pub struct PushConfig {
     pub jobs: usize,
     /// How connections to other hosts are protected, to which a registry leads.
     pub elsewhere: TrustSources,
-    /// Hosts that the registry may keep its blobs at: it sends questions about them there, and whoever reads them back.
+    /// Hosts that the registry may keep its blobs at. It redirects questions about blobs there, and downloads of them.
     pub blob_hosts: BlobHosts,
     /// Size limits of upload requests, to begin with.
     pub limits: Limits,
@@ -77,11 +77,11 @@ pub struct PushConfig {
     pub proxies: Proxies,
     /// When to try again.
     pub retry: RetryPolicy,
-    /// The directory of what outlives the process; without one, the next push knows nothing of this one.
+    /// The directory for files that outlive the process; without one, the next push knows nothing of this one.
     pub state: Option<PathBuf>,
     /// Whether to read everything back from the registry in the end.
     pub verify: bool,
-    /// How long to wait until anybody can pull the image; not at all without it.
+    /// How long to wait until the image can be pulled without a credential; without it, the push does not wait.
     pub wait: Option<Duration>,
 }
 
@@ -96,7 +96,8 @@ pub struct PushOutcome {
     pub traffic: Traffic,
     /// The certificate that the registry showed; none without TLS.
     pub certificate: Option<CertificateFacts>,
-    /// Each blob. Destinations that share a repository share one transfer, told with the first.
+    /// The outcome of each blob. Destinations that share a repository share one transfer, which is reported with the
+    /// first.
     pub blobs: Vec<BlobOutcome>,
 }
 
@@ -114,8 +115,8 @@ pub struct BlobOutcome {
 }
 
 impl BlobOutcome {
-    /// The same once it was sent again. Each time that was from somewhere to its end, so that the longer one has every
-    /// byte that was sent.
+    /// Returns the outcome of a blob that was sent twice. Each time it was sent from some offset to its end, so the
+    /// larger count includes every byte that was sent.
     fn repaired(self, again: Self) -> Self {
         Self { uploaded: self.uploaded.max(again.uploaded), ..again }
     }
@@ -135,7 +136,7 @@ pub struct Totals {
 }
 
 impl PushOutcome {
-    /// The blobs' bytes by what was done about them.
+    /// Returns the blobs' bytes by what was done about them.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for blob in &self.blobs {
@@ -202,7 +203,7 @@ pub enum PushError {
         /// Bytes of all blobs.
         size: u64,
     },
-    /// Pushed and verified, but nobody without a credential can pull it yet.
+    /// Pushed and verified, but not yet pullable without a credential.
     #[error("`{destination}` is pushed, but cannot be pulled without a credential after {} s", waited.as_secs())]
     NotPullable {
         /// The destination.
@@ -213,7 +214,7 @@ pub enum PushError {
         #[source]
         source: RegistryError,
     },
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
@@ -224,6 +225,10 @@ pub enum PushError {
 ///
 /// What was pushed stays, and a destination that fails does not keep the others from being tried; an interrupt
 /// does. Needs a runtime with I/O and time.
+///
+/// # Errors
+///
+/// [`PartialPush`] where any destination failed; it has what became of the others.
 pub async fn push(
     config: PushConfig,
     store: &ImageStore,
@@ -237,8 +242,8 @@ pub async fn push(
     Box::pin(everywhere(&clients, registries, store, BTreeMap::new())).await
 }
 
-/// The push of a stored image; `ahead` has what was done about its blobs already, by the repository's name, or
-/// why that failed.
+/// Pushes a stored image. `ahead` has the blobs that were uploaded during the build, or the first failure, by the name
+/// of the repository.
 async fn everywhere(
     clients: &Clients<'_>,
     mut registries: Registries<'_>,
@@ -275,7 +280,7 @@ async fn everywhere(
 }
 
 async fn lease(store: &ImageStore) -> Result<Lease, StoreError> {
-    // Waits for whoever prunes, so not on a thread of the runtime.
+    // The lease may have to wait for a prune, so it is not taken on a thread of the runtime.
     let store = store.clone();
     tokio::task::spawn_blocking(move || store.lease()).await.expect("taking a lease does not panic")
 }
@@ -286,7 +291,7 @@ type Group<'a> = Vec<&'a Destination>;
 /// The clients of registries by `host[:port]`.
 type Registries<'a> = BTreeMap<&'a str, Registry>;
 
-/// The client of a group's registry.
+/// Returns the client of a group's registry.
 fn client_of<'a>(registries: &'a Registries<'_>, group: &Group<'_>) -> &'a Registry {
     &registries[group[0].reference.registry().unwrap_or_default()]
 }
@@ -299,7 +304,7 @@ struct Clients<'a> {
 }
 
 impl Clients<'_> {
-    /// One client a registry: what one repository taught it, or got, the next one makes use of.
+    /// Returns one client a registry, so that each repository profits from what the one before it learned and received.
     fn registries<'g>(&self, groups: &[Group<'g>]) -> Result<Registries<'g>, PushError> {
         let mut registries = Registries::new();
         for group in groups {
@@ -341,7 +346,7 @@ impl Clients<'_> {
         }
     }
 
-    /// The client for a destination.
+    /// Returns the client for a destination.
     fn open(&self, destination: &Destination, credential: Option<Credential>) -> Result<Registry, RegistryError> {
         let config = self.config;
         let (policy, state, progress) = (config.retry, config.state.clone(), Arc::clone(self.progress));
@@ -361,7 +366,7 @@ impl Clients<'_> {
     }
 }
 
-/// The error to show: what is wrong with the image here is told as the store tells it.
+/// Returns the error to show. Damage of the local image is reported by the store's error.
 fn failure(destination: &Reference, source: RegistryError) -> PushError {
     match source {
         RegistryError::SourceDigest { expected, found } => PushError::Store(StoreError::BlobDigest { expected, found }),

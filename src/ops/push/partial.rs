@@ -1,4 +1,4 @@
-//! A push that did not reach all of its destinations: which it reached, which not, and why.
+//! The result of a push that did not reach all of its destinations: which it reached, which it did not reach, and why.
 
 use super::{Destination, PushError, PushOutcome};
 use crate::image::Reference;
@@ -28,13 +28,13 @@ impl FailedDestination {
 }
 
 impl<T> PartialPush<T> {
-    /// None of `destinations` was reached.
+    /// Returns the result of a push that reached none of `destinations`.
     pub(super) fn nothing(destinations: &[Destination], error: PushError) -> Self {
         let references = destinations.iter().map(Destination::name).collect();
         Self { done: Vec::new(), failed: vec![FailedDestination::new(references, error)] }
     }
 
-    /// Why the first destination failed.
+    /// Returns why the first destination failed.
     pub fn into_first(self) -> PushError {
         let first = self.failed.into_iter().next();
         first.expect("something failed").error
@@ -54,12 +54,12 @@ impl<T> Default for Outcomes<T> {
 }
 
 impl<T> Outcomes<T> {
-    /// Whether nothing is worth trying any more.
+    /// Returns whether nothing is worth trying any more.
     pub(super) fn is_over(&self) -> bool {
         self.failed.iter().any(|undone| matches!(undone.error, PushError::Interrupted))
     }
 
-    /// The answer to whoever asked for all destinations, of which nobody tried some.
+    /// Returns the result for all destinations, including those that were never tried.
     pub(super) fn result(self, untried: impl Iterator<Item = Reference>) -> Result<Vec<T>, PartialPush<T>> {
         let Self { done, mut failed } = self;
         if let Some(last) = failed.last_mut() {

@@ -1,4 +1,4 @@
-//! What a push has to do, before anything is done: pure data.
+//! Decides what a push has to do, before anything is done: pure data.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Whether the image is there under all `names`, tags or its digest: then there is nothing to do.
+    /// Returns whether the image is there under all `names`, tags or its digest: then there is nothing to do.
     pub(super) fn is_complete(&self, plan: &PushPlan, documents: &[Document], names: &[String]) -> bool {
         let Some((root, children)) = documents.split_last() else { return false };
         let stands_for = |name: &str, digest| self.stands_for(name) == Some(digest);
@@ -65,13 +65,13 @@ impl Survey {
 }
 
 impl Survey {
-    /// What a tag or digest stands for in the repository.
+    /// Returns what a tag or digest stands for in the repository.
     pub(super) fn stands_for(&self, name: &str) -> Option<Digest> {
         self.manifests.get(name).copied()
     }
 }
 
-/// Destinations of an image by registry and repository, in the order given.
+/// Groups the destinations of an image by registry and repository, in the order given.
 pub(super) fn groups(destinations: &[Destination], image: Digest) -> Result<Vec<Group<'_>>, PushError> {
     for Destination { reference, .. } in destinations {
         if reference.digest().is_some_and(|digest| digest != image) {
@@ -81,7 +81,7 @@ pub(super) fn groups(destinations: &[Destination], image: Digest) -> Result<Vec<
     groups_of(destinations)
 }
 
-/// The same for an image that is not known yet.
+/// Groups the destinations of an image whose digest is not known yet.
 pub(super) fn groups_of(destinations: &[Destination]) -> Result<Vec<Group<'_>>, PushError> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for destination in destinations {
@@ -97,7 +97,7 @@ pub(super) fn groups_of(destinations: &[Destination]) -> Result<Vec<Group<'_>>, 
     Ok(groups)
 }
 
-/// The names that the destinations give the image, tags complete.
+/// Returns the names that the destinations give the image, tags complete.
 pub(super) fn references(group: &[&Destination]) -> Vec<Reference> {
     group.iter().map(|destination| destination.name()).collect()
 }

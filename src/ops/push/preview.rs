@@ -1,4 +1,4 @@
-//! What a push would do, found out without sending anything into the registry.
+//! Finds out what a push would do without sending anything into the registry.
 
 use std::sync::Arc;
 
@@ -54,6 +54,10 @@ impl Preview {
 /// others from being asked.
 ///
 /// Needs a runtime with I/O and time.
+///
+/// # Errors
+///
+/// [`PartialPush`] where any destination failed; it has the previews of the others.
 pub async fn preview(
     config: PushConfig,
     store: &ImageStore,

@@ -1,4 +1,4 @@
-//! The work in one repository: look, send, name, look again.
+//! Does the work in one repository: surveys it, sends blobs and manifests, sets the tags, and verifies them.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -16,8 +16,8 @@ use crate::progress::{Event, Progress, Summary};
 use crate::registry::{Registry, RegistryError, Target, Traffic, Uploaded};
 use crate::store::{ImageStore, ImageTree};
 
-/// Questions at the same time: they cost the registry little, and one round of them is all that a push of
-/// something that is there takes.
+/// Requests for a survey at the same time. They cost the registry little, and a push of an image that the registry has
+/// already needs one round of them.
 const QUESTIONS: usize = 8;
 
 /// One repository of one registry, and the image that goes there.
@@ -33,7 +33,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The work for all destinations of one repository: blobs and manifests once, then each name.
+    /// Does the work for all destinations of one repository: blobs and manifests once, then each name.
     pub(super) async fn group(
         &self,
         clients: &Clients<'_>,
@@ -60,7 +60,7 @@ impl Run<'_> {
             let named = named.into_iter().map(|(reference, _)| reference).collect();
             return outcomes.failed.push(FailedDestination::new(named, error));
         }
-        // The proof is of the content, which is told with the first.
+        // The verification is of the content, so its traffic is reported with the first name.
         let proof = self.registry.new_traffic();
         named[0].1.requests += proof.requests;
         named[0].1.sent += proof.sent;
@@ -104,7 +104,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What was done for each name; the blobs with the first.
+    /// Reports what was done for each name; the blobs are reported with the first.
     fn report(&self, named: Vec<(Reference, Traffic)>, mut blobs: Vec<BlobOutcome>, outcomes: &mut Outcomes) {
         for (reference, traffic) in named {
             let outcome = PushOutcome {
@@ -137,7 +137,7 @@ impl Run<'_> {
     }
 }
 
-/// What the image is to be found under: its tags, or its digest without any.
+/// Returns the names under which the image can be found: its tags, or its digest if it has none.
 pub(super) fn names(tags: &[&str], digest: Digest) -> Vec<String> {
     if tags.is_empty() { vec![digest.to_string()] } else { tags.iter().map(|tag| (*tag).to_owned()).collect() }
 }
@@ -186,8 +186,8 @@ impl Run<'_> {
         Ok(survey)
     }
 
-    /// Sees to it that the repository has all blobs of the plan. What was done `ahead` about those that are there now
-    /// counts, and is told already.
+    /// Uploads all blobs of the plan that the repository does not have. Blobs that were uploaded `ahead` and still
+    /// exist keep their outcome and are not reported again.
     pub(super) async fn blobs(&self, plan: &PushPlan, ahead: &UploadedBlobs) -> Result<Vec<BlobOutcome>, PushError> {
         let uploader = self.uploader();
         let work = plan.steps.iter().map(|(blob, step)| {
@@ -268,7 +268,7 @@ impl Run<'_> {
                 Err(error) => {
                     stopped.store(true, Ordering::Relaxed);
                     self.registry.abandon();
-                    // What the stop does to the others is not what went wrong.
+                    // Cancellations caused by the first failure are not reported.
                     if matches!(failure, None | Some(RegistryError::Interrupted)) {
                         failure = Some(error);
                     }
@@ -305,7 +305,7 @@ impl Run<'_> {
     }
 }
 
-/// What to call a blob in front of people.
+/// Returns the label under which people see a blob.
 pub(super) fn label(tree: &ImageTree, blob: &Descriptor) -> String {
     let is_config = tree
         .documents

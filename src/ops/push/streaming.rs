@@ -1,4 +1,4 @@
-//! Blobs that go to the registries while the rest of their image is still being made.
+//! Uploads blobs to the registries while the rest of their image is still being built.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -31,7 +31,11 @@ pub struct LayerStream {
 /// Pushes an image to all destinations while it is made: each blob as soon as it is stored, the rest as
 /// [`super::push`] does once the image is whole. `config.image` is not looked at.
 ///
-/// `Ok(None)` when the image is never made: whoever makes it knows why. Needs a runtime with I/O and time.
+/// Returns `Ok(None)` when the image is never made; the build has the reason. Needs a runtime with I/O and time.
+///
+/// # Errors
+///
+/// [`PartialPush`] where any destination failed; it has what became of the others.
 pub async fn push_while_building(
     config: PushConfig,
     store: &ImageStore,
@@ -40,7 +44,7 @@ pub async fn push_while_building(
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<PushOutcome>>, PartialPush> {
     let nothing = |error| PartialPush::nothing(&config.destinations, error);
-    // What is on its way stays in the store, whatever becomes of its image.
+    // Blobs that are being uploaded stay in the store, even if their image is never made.
     let _lease = lease(store).await.map_err(|error| nothing(error.into()))?;
     let clients = Clients { config: &config, interrupt, progress: &progress };
     let groups = groups_of(&config.destinations).map_err(nothing)?;
@@ -95,12 +99,12 @@ async fn send(
             let known = ahead.entry(groups[at][0].reference.name()).or_insert_with(|| Ok(UploadedBlobs::new()));
             match (result, &mut *known) {
                 (Ok(outcome), Ok(known)) => drop(known.insert(outcome.digest, outcome)),
-                // What the stop does to the others is not what went wrong.
+                // Cancellations caused by the first failure are not reported.
                 (Err(error), Ok(_) | Err(PushError::Interrupted)) => *known = Err(error),
                 (_, Err(_)) => {}
             }
             if known.is_err() && !given_up[at].swap(true, Ordering::Relaxed) {
-                // A client is of no use to anybody when all that it was for has failed.
+                // A client is stopped when everything that it worked for has failed.
                 let host = groups[at][0].reference.registry();
                 let shared =
                     |(other, group): (usize, &Group<'_>)| group[0].reference.registry() == host && !is_given_up(other);

@@ -27,7 +27,7 @@ enum Folding {
 fn folding(before: Option<Digest>, after: Option<Digest>, pushed: Digest) -> Folding {
     match (before, after) {
         (_, after) if after != Some(pushed) => Folding::Apart,
-        // It stood for the same image before: nothing shows, and nothing is lost.
+        // The lower-case tag stood for this image before, so the push replaced nothing.
         (Some(before), _) if before == pushed => Folding::Apart,
         (Some(before), _) => Folding::Replaced(before),
         (None, _) => Folding::Same,
@@ -43,7 +43,7 @@ impl Run<'_> {
         Ok(Some(LowerCase { tag, before }))
     }
 
-    /// Tells what the push of `tag` did to its lower-case form.
+    /// Reports what the push of `tag` did to its lower-case form.
     pub(super) async fn report_case(&self, tag: &str, lower: LowerCase, pushed: Digest) -> Result<(), RegistryError> {
         let LowerCase { tag: lower, before } = lower;
         match folding(before, self.digest_of(&lower).await?, pushed) {

@@ -1,4 +1,5 @@
-//! What a push can prove beyond the registry's word: that everything can be read back, by us or by anybody.
+//! Verifies beyond the registry's word that everything can be read back, with the credential of the push or without
+//! one.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -44,8 +45,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Pulls as somebody without a credential until that works: every name, every manifest, and every blob to its end.
-    /// A blob that came once is not asked for again.
+    /// Pulls without a credential until that works: every name, every manifest, and every blob to its end. A blob that
+    /// arrived once is not requested again.
     pub(super) async fn wait_for(
         &self,
         anonymous: &Registry,
@@ -65,7 +66,7 @@ impl Run<'_> {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(RegistryError::Interrupted)) => return Err(PushError::Interrupted),
                 Ok(Err(error)) => met = Some(error),
-                // What an earlier attempt met says more than that there is no time for a further one.
+                // The fault of an earlier attempt says more than the end of the time for a further one.
                 Err(_) if met.is_some() => {}
                 Err(_) => match read.into_inner() {
                     0 => met = Some(RegistryError::Overdue(patience)),
@@ -90,8 +91,8 @@ impl Run<'_> {
         self.tree.blobs.iter().filter(|blob| seen.insert(blob.digest)).cloned().collect()
     }
 
-    /// All names, all manifests, and the blobs that are `missing`, of which those that came are taken out. `read` counts
-    /// the bytes.
+    /// Pulls all names, all manifests and the `missing` blobs, and takes the blobs that arrived out of `missing`.
+    /// `read` counts the bytes.
     async fn pull(
         &self,
         anonymous: &Registry,
@@ -123,7 +124,7 @@ impl Run<'_> {
         while let Some(result) = running.next().await {
             match result {
                 Ok(whole) => missing.retain(|blob| blob.digest != whole),
-                // What is on its way may be large, and is not begun again.
+                // Downloads under way may be large, so they are finished and not started again.
                 Err(error) => {
                     failed.store(true, Ordering::Relaxed);
                     failure = failure.and(Err(error));
@@ -134,7 +135,7 @@ impl Run<'_> {
     }
 }
 
-/// A blob that is being read, whose end is told however it comes.
+/// A blob that is being read. Its end is reported even if the reading is dropped.
 struct Reading<'a> {
     progress: &'a dyn Progress,
     key: String,

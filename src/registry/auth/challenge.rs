@@ -35,7 +35,7 @@ pub(in crate::registry) enum Challenge {
     },
 }
 
-/// All Bearer and Basic challenges of an answer, in order; other schemes and garbage are passed over.
+/// Returns all Bearer and Basic challenges of an answer in their order; other schemes and garbage are skipped.
 pub(in crate::registry) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let spoken = read(headers).into_iter().filter_map(|Raw { scheme, parameters }| {
         let get = |name: &str| parameters.iter().rposition(|(key, _)| key == name).map(|at| parameters[at].1.clone());
@@ -51,8 +51,8 @@ pub(in crate::registry) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     spoken.take(MAX_CHALLENGES).collect()
 }
 
-/// The names of all schemes that an answer asks for, in lower case and fit to be shown; a Bearer challenge that names no
-/// token service says so.
+/// Returns the names of all schemes that an answer asks for, in lower case and fit to be shown; a Bearer challenge that
+/// names no token service says so.
 pub(in crate::registry) fn schemes(headers: &HeaderMap) -> Vec<String> {
     let shown = read(headers).into_iter().map(|Raw { scheme, parameters }| {
         let lacks_realm = scheme == "bearer" && !parameters.iter().any(|(key, _)| key == "realm");
@@ -85,7 +85,7 @@ fn read(headers: &HeaderMap) -> Vec<Raw> {
     found
 }
 
-/// The next challenge of a header, and what follows it.
+/// Returns the next challenge of a header, and what follows it.
 ///
 /// One challenge is read as docker's client reads it: parameters follow each other with one comma between two of them,
 /// nothing stands around the `=`, and reading ends at the first that is written otherwise. Of a parameter that stands
@@ -106,8 +106,8 @@ fn next(text: &str) -> Option<(Raw, &str)> {
     Some((challenge, rest))
 }
 
-/// The scheme of the next challenge, and what follows it: a token that ends the header or has a comma behind it, or a
-/// space and no `=`. Everything before that is passed over, quoted strings as a whole.
+/// Returns the scheme of the next challenge, and what follows it: a token that ends the header or has a comma behind
+/// it, or a space and no `=`. Everything before that is passed over, quoted strings as a whole.
 fn beginning(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
     loop {
@@ -130,7 +130,7 @@ fn beginning(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// What follows the next comma that is not inside a quoted string.
+/// Returns what follows the next comma that is not inside a quoted string.
 fn passed_over(text: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;
@@ -148,7 +148,7 @@ fn passed_over(text: &str) -> &str {
     ""
 }
 
-/// A parameter at the beginning of the text, and what follows it.
+/// Returns a parameter at the beginning of the text, and what follows it.
 fn parameter(text: &str) -> Option<(&str, String, &str)> {
     let (name, after) = token(text);
     let value = after.strip_prefix('=').filter(|_| !name.is_empty())?;
@@ -161,7 +161,7 @@ fn parameter(text: &str) -> Option<(&str, String, &str)> {
     (!value.is_empty()).then_some((name, value, after))
 }
 
-/// The text behind the spaces at its beginning.
+/// Returns the text behind the spaces at its beginning.
 fn spaced(text: &str) -> &str {
     let rest = text.trim_start_matches(SPACES);
     #[cfg(test)]
@@ -177,7 +177,8 @@ fn token(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// The content of a quoted string whose opening quote is gone, and what follows it; nothing where it does not end.
+/// Returns the content of a quoted string whose opening quote is gone, and what follows it; nothing where it does not
+/// end.
 fn quoted_string(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -247,7 +248,7 @@ mod tests {
         parameters: BTreeMap<String, String>,
     }
 
-    /// What is read of one header: each parameter with the value that counts.
+    /// Returns what is read of one header: each parameter with the value that counts.
     fn raw(header: &str) -> Vec<(String, BTreeMap<String, String>)> {
         let value = HeaderValue::from_bytes(header.as_bytes()).expect("a header value");
         let found = read(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]));

@@ -1,7 +1,7 @@
-//! What a 401 means for the request that met it: one pure function, its whole table in the test below.
+//! Decides what a 401 means for the request that met it: one pure function, with its whole table in the test below.
 //!
-//! Requests run in parallel, and one of them may have learned what the registry wants while another was on its way. So
-//! a refusal counts only for what the refused request carried. A request that carried less than can be sent now is sent
+//! Requests run in parallel, and one of them may have learned what the registry wants while another was under way. So a
+//! refusal counts only for what the refused request carried. A request that carried less than can be sent now is sent
 //! again.
 
 /// What a request carried.
@@ -23,7 +23,7 @@ pub(in crate::registry) enum SentAuth {
 }
 
 impl SentAuth {
-    /// Whether the token was fetched for this request.
+    /// Returns whether the token was fetched for this request.
     pub(in crate::registry) fn is_fresh_token(self) -> bool {
         matches!(self, Self::Token { fresh: true, .. })
     }

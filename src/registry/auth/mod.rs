@@ -1,7 +1,7 @@
-//! Who asks: what the registry wants to see, tokens and their life, and what a 401 means.
+//! Authentication: what the registry wants to see, tokens and their lifetime, and what a 401 means.
 //!
-//! Gitea's habits decide some of it: the ping goes without credentials; a 401 without a challenge
-//! means the token is no good any more; a 401 that names the right that is missing is its way to say 403.
+//! Some of it follows Gitea: the ping goes without credentials; a 401 without a challenge means that the token is not
+//! valid any more; a 401 that names a missing right is Gitea's way to say 403.
 
 pub(super) mod challenge;
 pub(super) mod decision;
@@ -82,12 +82,12 @@ impl Authenticator {
         }
     }
 
-    /// Whether there is something to show.
+    /// Returns whether there is something to show.
     pub(super) fn has_credential(&self) -> bool {
         self.credential.is_some()
     }
 
-    /// Whether the password is shown in the place of a token that was refused.
+    /// Returns whether the password is shown in the place of a token that was refused.
     pub(super) fn shows_password(&self) -> bool {
         self.token_refused.load(Ordering::Acquire)
     }
@@ -104,7 +104,7 @@ impl Authenticator {
         }
     }
 
-    /// The user name, and the password or what stands for one.
+    /// Returns the user name, and the password or what stands for one.
     fn pair(&self) -> Option<(&str, &Secret)> {
         match self.credential.as_ref()? {
             Credential::Basic { username, secret } => Some((username, secret)),
@@ -115,7 +115,7 @@ impl Authenticator {
         }
     }
 
-    /// Whether the registry wants to see nothing, as far as it was asked.
+    /// Returns whether the registry wants to see nothing, as far as it was asked.
     pub(super) fn is_open(&self) -> bool {
         self.scheme() == Scheme::Open
     }
@@ -145,7 +145,7 @@ impl Authenticator {
         Ok(*scheme != before)
     }
 
-    /// The token service that an answer from `base` names, if credentials may go there.
+    /// Returns the token service that an answer from `base` names, if credentials may go there.
     fn realm(&self, base: &Uri, realm: &str) -> Result<Uri, Misdirection> {
         let uri = location::resolve(&self.own, base, realm)?;
         let origin = |uri: &Uri| Origin::of(uri).ok_or(Misdirection::Malformed);
@@ -153,7 +153,7 @@ impl Authenticator {
         Ok(uri)
     }
 
-    /// The `Authorization` for a request within `scope`, fetched if need be, by one caller at a time.
+    /// Returns the `Authorization` for a request within `scope`. Fetches a token if need be, for one caller at a time.
     pub(super) async fn authorize(
         &self,
         transport: &Transport,
@@ -236,7 +236,7 @@ impl Authenticator {
         Ok(decision)
     }
 
-    /// The most that a request can carry, as far as the registry's wishes are known.
+    /// Returns the most that a request can carry, as far as the registry's wishes are known.
     fn sendable(&self) -> Sendable {
         match (self.scheme(), &self.credential) {
             (_, Some(Credential::RegistryToken(_))) | (Scheme::Bearer(_), _) => Sendable::Token,
@@ -245,8 +245,8 @@ impl Authenticator {
         }
     }
 
-    /// What a 401 asks for that nothing can be shown to; none where something can, or where the registry asks for what
-    /// the person has not given.
+    /// Returns what a 401 asks for if the credential cannot answer it; `None` if it can, or if the registry asks for
+    /// something that the person has not given.
     pub(super) fn unanswerable(&self, headers: &HeaderMap) -> Option<AskedScheme> {
         if let (Scheme::Basic, Some(Credential::IdentityToken { .. })) = (self.scheme(), &self.credential) {
             return Some(AskedScheme::Password);

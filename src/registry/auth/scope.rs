@@ -2,10 +2,10 @@
 
 /// Scopes taken from one challenge; a registry has no reason to ask for more.
 const MAX_SCOPES: usize = 16;
-/// Characters that one of them may have.
+/// Characters that one scope may have.
 const MAX_CHARACTERS: usize = 1024;
 
-/// The scopes one by one.
+/// Returns the scopes one by one.
 pub(in crate::registry) fn each(scopes: &str) -> impl Iterator<Item = &str> {
     scopes.split_ascii_whitespace()
 }
@@ -21,7 +21,8 @@ pub(in crate::registry) fn union(scopes: &str, others: &str) -> String {
     all.join(" ")
 }
 
-/// Whether a token for `scope` permits everything that one for `other` does: the same resource, and no other actions.
+/// Returns whether a token for `scope` permits everything that a token for `other` does: one resource, and no other
+/// actions.
 fn covers(scope: &str, other: &str) -> bool {
     if scope == other {
         return true;

@@ -43,7 +43,7 @@ pub(in crate::registry) struct Slot {
 }
 
 impl Slot {
-    /// The token and its number, unless its end is near.
+    /// Returns the token and its number, unless its end is near.
     pub(in crate::registry) fn current(&self, now: Instant) -> Option<(HeaderValue, u64)> {
         let (value, until) = self.token.as_ref()?;
         (*until > now).then(|| (value.clone(), self.generation))
@@ -57,18 +57,19 @@ impl Slot {
         self.generation
     }
 
-    /// The scope with what the registry asked for beyond it.
+    /// Returns the scope with what the registry asked for beyond it.
     pub(in crate::registry) fn wanted(&self, scope: &str) -> String {
         scope::union(scope, self.more.as_ref().map_or("", |(more, _)| more))
     }
 
-    /// Whether the token of that number was asked for `scope` alone, where a challenge asks for `challenged` as well.
+    /// Returns whether the token of that number was asked for `scope` alone, where a challenge asks for `challenged` as
+    /// well.
     pub(in crate::registry) fn is_short_of(&self, scope: &str, challenged: &str, generation: u64) -> bool {
         let alone = self.more.as_ref().is_none_or(|(_, last)| generation <= *last);
         alone && scope::union(scope, challenged) != scope::union(scope, "")
     }
 
-    /// Later tokens are asked for what a challenge asks for as well. The first such challenge decides.
+    /// Adds the scope of a challenge to what later tokens are requested for. Only the first such challenge counts.
     pub(in crate::registry) fn widen(&mut self, challenged: &str) {
         self.more.get_or_insert_with(|| (challenged.to_owned(), self.generation));
     }
@@ -78,7 +79,7 @@ impl Slot {
         self.denied = true;
     }
 
-    /// Whether the registry refused token after token for the scope.
+    /// Returns whether the registry refused token after token for the scope.
     pub(in crate::registry) fn is_denied(&self) -> bool {
         self.denied
     }
@@ -100,7 +101,7 @@ struct Answer {
     expires_in: serde_json::Value,
 }
 
-/// The seconds of `expires_in`; none where it is neither a number nor the text of one.
+/// Returns the seconds of `expires_in`; none where it is neither a number nor the text of one.
 fn seconds(value: &serde_json::Value) -> Option<f64> {
     let seconds = match value {
         serde_json::Value::String(text) => text.trim().parse().ok()?,
@@ -127,7 +128,8 @@ fn is_sendable(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// `exp` of a JSON web token (RFC 7519), unverified: it only says when to ask for the next.
+/// Returns the `exp` of a JSON web token (RFC 7519). It is not verified, because it only says when to fetch the next
+/// token.
 fn expiry(token: &str) -> Option<i64> {
     #[derive(Deserialize)]
     struct Claims {

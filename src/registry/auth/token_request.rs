@@ -37,8 +37,9 @@ impl Authenticator {
             .ok_or_else(|| RegistryError::protocol(&method, &uri, Violation::NoToken))
     }
 
-    /// GET with name and password, or without; POST for an identity token (an `OAuth2` refresh). A GET has a parameter
-    /// for each scope, as the specification says and Quay insists; a form has all in one (RFC 6749 section 3.3).
+    /// Returns a GET with user name and password, or without them; a POST for an identity token (an `OAuth2` refresh).
+    /// A GET has a parameter for each scope, as the specification says and Quay insists; a form has all in one (RFC
+    /// 6749 section 3.3).
     fn token_request(&self, realm: &Realm, scope: &str) -> Result<Call, RegistryError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -1,11 +1,11 @@
-//! Blobs on their way to us: a body that breaks goes on at the byte we have (distribution-spec, "Pulling blobs";
-//! RFC 9110, section 14).
+//! Downloads blobs. A download that breaks continues at the next byte (distribution-spec, "Pulling blobs"; RFC 9110,
+//! section 14).
 //!
-//! Every request goes to the registry itself and never to where an earlier one was sent on: addresses of storage
-//! hosts are signed and run out. What was put together of several answers is doubted as a whole: where the result
-//! is not the blob, or an answer is not about the range that was asked for, it is received once more from the first
-//! byte and without ranges. An encoded answer whose bytes as they are are not the blob is received once more, too, and
-//! decoded.
+//! Every request goes to the registry itself and never to an address to which an earlier one was redirected: addresses
+//! of storage hosts are signed and expire. Content that was put together from several answers is doubted as a whole:
+//! where it is not the blob, or an answer is not about the requested range, the blob is downloaded once more from the
+//! first byte and without ranges. A blob whose answer is encoded and does not have the right digest is downloaded once
+//! more, too, and decoded.
 
 use ::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use ::http::{Method, StatusCode, Uri};
@@ -36,7 +36,7 @@ pub struct BlobDownload<'a> {
     uri: Uri,
     digest: Digest,
     size: u64,
-    /// The transfer under which waits are told.
+    /// The transfer under which waits are reported.
     key: String,
     /// Everything that was handed out, and what an earlier run had.
     hasher: Hasher,
@@ -63,7 +63,7 @@ struct Body {
 }
 
 impl Body {
-    /// The next bytes of the content; `None` at its end.
+    /// Returns the next bytes of the content; `None` at its end.
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         loop {
             if self.decoder.is_none() {
@@ -85,7 +85,7 @@ impl Body {
         }
     }
 
-    /// The bytes that the decoder has at the end of the answer.
+    /// Returns the bytes that the decoder has at the end of the answer.
     fn finish(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let Some(decoder) = self.decoder.take() else { return Ok(None) };
         match decoder.finish() {
@@ -104,6 +104,10 @@ impl Body {
 
 impl Registry {
     /// Starts to receive a blob.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::NotFound`]; any other fault of the first request.
     pub async fn get_blob(&self, repository: &str, blob: &Descriptor) -> Result<BlobDownload<'_>, RegistryError> {
         let mut download = self.resume_blob(repository, blob, Hasher::default())?;
         while download.body.is_none() {
@@ -141,7 +145,12 @@ impl Registry {
 }
 
 impl BlobDownload<'_> {
-    /// The next piece; `None` once the blob is whole and has the size and digest it should.
+    /// Returns the next piece; `None` once the blob is whole and has the size and digest it should.
+    ///
+    /// # Errors
+    ///
+    /// The fault after which no further attempt is left; [`RegistryError::DigestMismatch`] where the content is not the
+    /// blob.
     pub async fn next(&mut self) -> Result<Option<Piece>, RegistryError> {
         loop {
             let error = match self.step().await {
@@ -172,7 +181,11 @@ impl BlobDownload<'_> {
         }
     }
 
-    /// The next bytes, for whoever keeps none of them; `None` as for [`Self::next`].
+    /// Returns the next bytes, for a caller that keeps none of them; `None` as for [`Self::next`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::next`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         loop {
             match self.next().await? {
@@ -194,7 +207,7 @@ impl BlobDownload<'_> {
 
     async fn step(&mut self) -> Result<Step, RegistryError> {
         let Some(body) = &mut self.body else {
-            // What an earlier run had, or what came before the connection broke, may be all there is.
+            // The bytes of an earlier run, or those before the connection broke, may be the whole blob.
             if self.hasher.count() == self.size {
                 let request = RequestFacts::of(&Method::GET, &self.uri);
                 return self.whole(request);
@@ -222,7 +235,7 @@ impl BlobDownload<'_> {
         Ok(Step::Bytes(bytes.split_to(bytes.len())))
     }
 
-    /// The answer's body has ended.
+    /// Decides what the end of the answer's body means.
     fn end(&self) -> Result<Step, RegistryError> {
         let Some(Body { reply, skip, .. }) = &self.body else { return Ok(Step::Opened) };
         let found = self.hasher.count() - skip;
@@ -280,7 +293,7 @@ enum Step {
     Whole,
 }
 
-/// Whether the bytes that we have may be what is wrong.
+/// Returns whether the bytes that we have may be what is wrong.
 fn is_doubtful(error: &RegistryError) -> bool {
     match error {
         RegistryError::DigestMismatch { .. } => true,
@@ -297,7 +310,7 @@ fn range(offset: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("bytes={offset}-")).expect("digits")
 }
 
-/// Whether `Content-Range` is that of everything from `offset` on, of `size` bytes or of an unknown number.
+/// Returns whether `Content-Range` is that of everything from `offset` on, of `size` bytes or of an unknown number.
 fn is_rest(headers: &HeaderMap, offset: u64, size: u64) -> bool {
     let parse = || {
         let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;

@@ -1,4 +1,4 @@
-//! Whether a repository has a blob.
+//! Finds out whether a repository has a blob.
 
 use ::http::header::{CONTENT_RANGE, HeaderMap};
 use ::http::{Method, StatusCode, Uri};
@@ -12,7 +12,11 @@ use crate::registry::retry::classification::Operation;
 use crate::registry::{Registry, RegistryError};
 
 impl Registry {
-    /// Size in bytes of a blob the repository has; `None` when it has not, or does not say how much of it.
+    /// Returns the size in bytes of a blob the repository has; `None` when it has not, or does not say how much of it.
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request but 404.
     pub async fn head_blob(&self, repository: &str, digest: Digest) -> Result<Option<u64>, RegistryError> {
         let uri = self.uri(&format!("{repository}/blobs/{digest}"))?;
         let reply = self.retry(Operation::Ask, async || self.head(repository, head(&uri)).await).await?;
@@ -25,7 +29,8 @@ impl Registry {
         }
     }
 
-    /// Size in bytes of a blob that the registry has just said to have. Where HEAD does not know the blob, GET is asked.
+    /// Returns the size in bytes of a blob that the registry has just said to have. Where HEAD does not know the blob,
+    /// GET is asked.
     pub(in crate::registry) async fn confirm_blob(
         &self,
         repository: &str,
@@ -37,19 +42,20 @@ impl Registry {
         }
     }
 
-    /// Size in bytes of a blob, by what the registry says when it is asked for the first of them.
+    /// Returns the size in bytes of a blob, by what the registry says when it is asked for the first of them.
     async fn measure(&self, repository: &str, uri: &Uri) -> Result<Option<u64>, RegistryError> {
         let ask = async || {
             let call = Call { headers: first_byte(), ..empty(Method::GET, uri.clone()) };
             self.call(Access::Push, repository, call).await
         };
         let reply = self.retry(Operation::Ask, ask).await?;
-        // Otherwise it is not there after all, or not to be had: sending it is understood by everybody.
+        // Otherwise the registry does not have the blob after all, or does not hand it out: then it is sent, which
+        // every registry understands.
         Ok(size(&reply).filter(|_| matches!(reply.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)))
     }
 }
 
-/// How much there is of what was asked for.
+/// Returns the size in bytes that an answer to HEAD or GET states.
 fn size(reply: &Reply) -> Option<u64> {
     if !reply.encoding().is_identity() {
         return None;
@@ -57,7 +63,7 @@ fn size(reply: &Reply) -> Option<u64> {
     if reply.status == StatusCode::PARTIAL_CONTENT { whole(&reply.headers) } else { content_length(&reply.headers) }
 }
 
-/// How much there is of what an answer is a part of (RFC 9110 section 14.4).
+/// Returns the size in bytes of the content of which an answer is a part (RFC 9110 section 14.4).
 fn whole(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
 }

@@ -1,7 +1,7 @@
-//! Hosts that blobs may come from in ways that a registry must not lead to by itself.
+//! Hosts that blobs may come from although a registry must not lead there by itself.
 //!
-//! A registry may keep its blobs at a storage without TLS, or at an internal address, and send whoever pulls there. The
-//! person can take that for named hosts: the bytes of blobs are checked by their digests, and no credential goes there.
+//! A registry may keep its blobs at a storage without TLS or at an internal address, and redirect downloads there. The
+//! person can permit that for named hosts: blobs are checked by their digests, and no credential goes there.
 
 use http::uri::Authority;
 
@@ -36,12 +36,12 @@ impl BlobHosts {
         texts.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether none was named.
+    /// Returns whether none was named.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether that origin is one of them. Without a port it is the scheme's own.
+    /// Returns whether that origin is one of them. Without a port it is the scheme's own.
     pub(in crate::registry) fn has(&self, origin: &Origin) -> bool {
         let at = |port: Option<u16>| port.map_or_else(|| origin.has_default_port(), |port| port == origin.port());
         self.0.iter().any(|(host, port)| host == origin.host() && at(*port))

@@ -1,4 +1,4 @@
-//! Which repositories of a registry were seen to have which blobs: where a mount can come from.
+//! Remembers which repositories of a registry have which blobs: a mount can come from there.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ struct File {
     places: Vec<Place>,
 }
 
-/// The places of one registry: those of earlier runs, once somebody asks, and those of this one.
+/// The places of one registry: those of earlier runs, which are read when they are first needed, and those of this run.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct BlobInfoCache {
     path: Option<PathBuf>,
@@ -43,7 +43,7 @@ impl BlobInfoCache {
         Self { path, host: host.to_owned(), ..Self::default() }
     }
 
-    /// A repository other than `repository` that had the blob.
+    /// Returns a repository other than `repository` that had the blob.
     pub(in crate::registry) fn elsewhere(&mut self, repository: &str, digest: Digest) -> Option<String> {
         let (path, host) = (self.path.as_deref(), &self.host);
         let earlier = self.earlier.get_or_insert_with(|| read(path, host));
@@ -52,7 +52,7 @@ impl BlobInfoCache {
         self.seen.iter().rev().chain(&*earlier).find(fits).map(|place| place.repository.clone())
     }
 
-    /// A repository has a blob.
+    /// Notes that a repository has a blob.
     pub(in crate::registry) fn add(&mut self, repository: &str, digest: Digest) {
         let place = Place { digest, repository: repository.to_owned() };
         self.gone.retain(|gone| *gone != place);
@@ -61,7 +61,7 @@ impl BlobInfoCache {
         }
     }
 
-    /// A repository does not have a blob.
+    /// Notes that a repository does not have a blob.
     pub(in crate::registry) fn remove(&mut self, repository: &str, digest: Digest) {
         let place = Place { digest, repository: repository.to_owned() };
         self.seen.retain(|seen| *seen != place);

@@ -1,4 +1,4 @@
-//! What registries showed of themselves, kept for some days so that the next push knows it from the start.
+//! Keeps what registries showed of themselves for some days, so that the next push knows it from the start.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub(in crate::registry) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> 
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 
-/// A name for a file about a host: readable, and told apart from others by what the file says.
+/// Returns a readable name for the file about a host. Two hosts may share a name; the file says which host it is about.
 pub(in crate::registry) fn file_name(host: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
     let name: String = host.chars().take(100).map(plain).collect();

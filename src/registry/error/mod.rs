@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry, as facts. Never a query string, never a secret.
+//! Errors between us and a registry, as facts. They hold neither query strings nor secrets.
 
 mod absence;
 mod network;
@@ -67,7 +67,7 @@ impl fmt::Display for LedBy {
 /// Why the registry did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// 401: nobody, or somebody unknown, asked.
+    /// 401: the request carried no credential, or one that the registry does not know.
     #[error(
         "{} {} ({refused})",
         refused.request.host(),
@@ -87,7 +87,7 @@ pub enum RegistryError {
         /// What it asks for.
         asked: AskedScheme,
     },
-    /// 403, or 401 to somebody known: not permitted.
+    /// 403, or 401 to a user that the registry knows: not permitted.
     #[error("no permission ({0})")]
     Denied(Box<Refused>),
     /// 404.
@@ -157,7 +157,7 @@ pub enum RegistryError {
         request: RequestFacts,
         /// The digest asked for or sent.
         expected: Digest,
-        /// The digest of what is there.
+        /// The digest of the content that the registry has.
         found: Digest,
     },
     /// A name stands for something else.
@@ -223,13 +223,13 @@ pub enum RegistryError {
     /// The TLS policy cannot be put into effect.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl RegistryError {
-    /// The error an answer with a refusing status stands for.
+    /// Returns the error that an answer with a refusing status stands for.
     pub(in crate::registry) fn refused(request: RequestFacts, response: ErrorResponse, credentials: bool) -> Self {
         let status = response.status;
         let refused = Box::new(Refused { request, response });
@@ -250,7 +250,7 @@ impl RegistryError {
         Self::Protocol { request: RequestFacts::of(method, uri), violation }
     }
 
-    /// The response, when there was an answer.
+    /// Returns the response, when there was an answer.
     pub fn error_response(&self) -> Option<&Refused> {
         match self {
             Self::Unauthorized { refused, .. }
@@ -265,7 +265,8 @@ impl RegistryError {
         }
     }
 
-    /// The same with who led there, where a request failed at the registry's host without the registry's port.
+    /// Returns the error with the way that led to the address, if the request failed at the registry's host without the
+    /// registry's port.
     pub(in crate::registry) fn led_by(self, by: LedBy, own: &Origin) -> Self {
         let request = match &self {
             Self::Network { fault: NetworkFault::Stale, .. } => None,
@@ -278,18 +279,18 @@ impl RegistryError {
         }
     }
 
-    /// Whether a connection was kept too long, which says nothing about the registry.
+    /// Returns whether a connection was kept too long, which says nothing about the registry.
     pub(in crate::registry) fn is_stale(&self) -> bool {
         matches!(self, Self::Network { fault: NetworkFault::Stale, .. })
     }
 
-    /// Whether a manifest was refused because of what it names.
+    /// Returns whether a manifest was refused because of what it names.
     pub fn misses_content(&self) -> bool {
         let codes = [OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown];
         self.error_response().is_some_and(|refused| codes.iter().any(|code| refused.response.names(code)))
     }
 
-    /// How long the registry asked us to wait.
+    /// Returns how long the registry asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.error_response()?.response.retry_after
     }

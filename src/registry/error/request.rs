@@ -8,7 +8,7 @@ use crate::registry::http::error_response::ErrorResponse;
 use crate::registry::http::origin::Origin;
 use crate::text;
 
-/// A request, as far as it may be told: without its query, which may hold the state of a session.
+/// A request without its query, which may hold the state of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts(Box<Facts>);
 
@@ -33,28 +33,28 @@ impl RequestFacts {
         }))
     }
 
-    /// The method.
+    /// Returns the method.
     pub fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// `host[:port]`.
+    /// Returns `host[:port]`.
     pub fn host(&self) -> &str {
         &self.0.host
     }
 
-    /// Whether it was sent without TLS.
+    /// Returns whether it was sent without TLS.
     pub fn is_plain(&self) -> bool {
         self.0.plain
     }
 
-    /// Where it was sent.
+    /// Returns the origin that the request was sent to.
     pub(super) fn origin(&self) -> Option<Origin> {
         let scheme = if self.is_plain() { "http" } else { "https" };
         Origin::of(&format!("{scheme}://{}/", self.host()).parse().ok()?)
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     pub fn path(&self) -> &str {
         &self.0.path
     }
@@ -71,13 +71,13 @@ impl fmt::Display for RequestFacts {
 pub struct Refused {
     /// What was asked.
     pub request: RequestFacts,
-    /// What was said.
+    /// The answer.
     pub response: ErrorResponse,
 }
 
 #[cfg(test)]
 impl Refused {
-    /// The answer to a request for `path`, for tests of what is made of it.
+    /// Returns the answer to a request for `path`, for tests of what is made of it.
     pub(crate) fn sample(method: &str, path: &str, status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
         let uri = format!("https://registry.example{path}").parse().expect("a path");
         let header = |(name, value): &(&'static str, &str)| {

@@ -19,7 +19,7 @@ pub enum Violation {
     /// A token service that must not be asked.
     #[error("the realm of its token service is not acceptable")]
     Realm(#[source] Misdirection),
-    /// More redirections than anybody needs.
+    /// More redirections than are followed.
     #[error("more than {0} redirections")]
     Redirections(usize),
     /// A body that is encoded, although it was asked for as it is, in a way that is not decoded.

@@ -1,4 +1,5 @@
-//! Addresses by how far they reach (RFC 6890 and the IANA special-purpose registries), and who may lead us to which.
+//! Classifies addresses by how far they reach (RFC 6890 and the IANA special-purpose registries), and decides which a
+//! registry may lead to.
 //!
 //! A registry that the internet routes to must not use its clients to reach what only they can reach. The judgement is
 //! about the address that is connected to, after resolution: names can resolve anywhere.
@@ -19,7 +20,7 @@ pub(in crate::registry) enum Zone {
 }
 
 impl Zone {
-    /// The zone of an address. An address that embeds an IPv4 address is in the nearest zone of both.
+    /// Returns the zone of an address. An address that embeds an IPv4 address is in the nearest zone of both.
     pub(in crate::registry) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => of_v4(address),
@@ -27,7 +28,7 @@ impl Zone {
         }
     }
 
-    /// Whether what answers in this zone may lead us to `target`.
+    /// Returns whether what answers in this zone may lead us to `target`.
     ///
     /// This machine may lead into a private network, as a forwarded port of a registry there does. Any other zone leads
     /// to itself and to the internet alone.
@@ -83,8 +84,8 @@ fn of_v6(address: Ipv6Addr) -> Zone {
     }
 }
 
-/// The address that a host's text stands for by itself, without DNS: IPv6 in brackets or not, and IPv4 in every form
-/// that resolvers take (`127.1`, `2130706433`, `0x7f.1`, `0177.0.0.1`), with a trailing dot too.
+/// Returns the address that a host's text stands for by itself, without DNS: IPv6 in brackets or not, and IPv4 in every
+/// form that resolvers take (`127.1`, `2130706433`, `0x7f.1`, `0177.0.0.1`), with a trailing dot too.
 pub(in crate::registry) fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse() {
@@ -93,7 +94,7 @@ pub(in crate::registry) fn literal(host: &str) -> Option<IpAddr> {
     numbers(bare.strip_suffix('.').unwrap_or(bare)).map(IpAddr::V4)
 }
 
-/// An IPv4 address of one to four numbers (`inet_aton`): the last one fills the rest.
+/// Returns an IPv4 address of one to four numbers (`inet_aton`): the last one fills the rest.
 fn numbers(text: &str) -> Option<Ipv4Addr> {
     let parts: Vec<u32> = text.split('.').take(5).map(number).collect::<Option<_>>()?;
     let (last, first) = parts.split_last().filter(|(_, first)| first.len() < 4)?;
@@ -105,7 +106,7 @@ fn numbers(text: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(high | last))
 }
 
-/// A decimal, octal or hexadecimal number as C writes them.
+/// Returns a decimal, octal or hexadecimal number as C writes them.
 fn number(text: &str) -> Option<u32> {
     let (digits, radix) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (&text[2..], 16),

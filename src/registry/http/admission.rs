@@ -32,7 +32,7 @@ pub(super) enum Admitted {
 }
 
 impl Admitted {
-    /// Whether that address is among them.
+    /// Returns whether that address is among them.
     pub(super) fn has(&self, address: IpAddr) -> bool {
         let zone = Zone::of(address);
         match self {
@@ -48,12 +48,12 @@ impl Home {
         Self::with_blobs_at(own, BlobHosts::default())
     }
 
-    /// For requests for blobs alone, which may go to `open` wherever that is.
+    /// Returns the rules for requests for blobs, which may go to `open` wherever those hosts are.
     pub(super) fn with_blobs_at(own: Origin, open: BlobHosts) -> Self {
         Self(Arc::new(Known { own, open, zones: Mutex::default() }))
     }
 
-    /// The addresses that a connection to `target` may go to.
+    /// Returns the addresses that a connection to `target` may go to.
     ///
     /// The registry's own host and port may be anywhere. A name that means this machine was let through without TLS
     /// because it does, so that it has to.
@@ -69,7 +69,7 @@ impl Home {
         Admitted::From(zones)
     }
 
-    /// A connection to `target` was made, TLS included, and is with `peer`.
+    /// Notes that a connection to `target` was made, TLS included, and that its peer has the address `peer`.
     pub(super) fn met(&self, target: &Origin, peer: IpAddr) {
         let zone = Zone::of(peer);
         let mut zones = self.0.zones.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    /// Whether a registry that was met at `own_address` may lead to `target`, which is at `address`.
+    /// Returns whether a registry that was met at `own_address` may lead to `target`, which is at `address`.
     fn may_lead(own: &str, own_address: Option<&str>, target: &str, address: &str) -> bool {
         let own = origin(own);
         let home = Home::new(own.clone());

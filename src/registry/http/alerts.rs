@@ -19,7 +19,7 @@ use crate::tls::{self, HandshakeFault};
 pub(super) struct PeerAlerts(Arc<Mutex<Option<HandshakeFault>>>);
 
 impl PeerAlerts {
-    /// The last one, which is then forgotten.
+    /// Returns the last alert, and forgets it.
     pub(super) fn take(&self) -> Option<HandshakeFault> {
         self.slot().take()
     }

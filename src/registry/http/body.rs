@@ -109,12 +109,12 @@ pub(in crate::registry) struct Sending {
 }
 
 impl Sending {
-    /// Bytes handed to the connection so far.
+    /// Returns the bytes handed to the connection so far.
     pub(in crate::registry) fn handed(&self) -> u64 {
         self.handed.load(Ordering::Relaxed)
     }
 
-    /// Whether all bytes were handed to the connection.
+    /// Returns whether all bytes were handed to the connection.
     pub(in crate::registry) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Relaxed)
     }
@@ -178,7 +178,7 @@ impl SendBody {
     }
 }
 
-/// Reads a part to its end; `Ok` also when nobody wants it any more.
+/// Reads a part to its end; `Ok` also when its receiver is gone.
 fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>, throttle: &Throttle) -> Result<(), SendFault> {
     let Part { source, start, end, mut hasher, digest, last, advanced, .. } = part;
     let mut reader = source.open(start).map_err(SendFault::Source)?;
@@ -212,7 +212,7 @@ fn feed(part: Part, sender: &mpsc::Sender<Result<Bytes, SendFault>>, throttle: &
     }
 }
 
-/// Waits on the reading thread; false when nobody wants the bytes any more.
+/// Waits on the reading thread; false when the receiver of the bytes is gone.
 fn pause(wait: Duration, sender: &mpsc::Sender<Result<Bytes, SendFault>>) -> bool {
     let end = Instant::now() + wait;
     loop {

@@ -17,7 +17,7 @@ pub(in crate::registry) struct Call {
 }
 
 impl Call {
-    /// Whether most of a blob goes this way or that: worth a connection of its own.
+    /// Returns whether most of a blob goes this way or that: worth a connection of its own.
     pub(super) fn moves_a_blob(&self) -> bool {
         match self.payload {
             Payload::Part(_) => self.payload.len() > SMALL,
@@ -25,25 +25,25 @@ impl Call {
         }
     }
 
-    /// Whether it asks for the bytes of a blob, which are checked by their digest.
+    /// Returns whether the request asks for the bytes of a blob.
     pub(super) fn reads_a_blob(&self) -> bool {
         let path = self.uri.path();
         self.method == Method::GET && path.contains("/blobs/") && !path.contains("/blobs/uploads/")
     }
 
-    /// Whether it asks for the bytes of a blob, or whether the registry has it. A registry that keeps its blobs elsewhere
-    /// sends both requests there.
+    /// Returns whether the request asks for the bytes of a blob, or whether the registry has it. A registry that keeps
+    /// its blobs elsewhere sends both requests there.
     pub(super) fn asks_for_a_blob(&self) -> bool {
         self.reads_a_blob() || self.method == Method::HEAD && self.uri.path().contains("/blobs/")
     }
 
-    /// What its body is to other origins.
+    /// Returns what the body of the request is to other origins.
     pub(super) fn body(&self) -> Carried {
         if matches!(self.payload, Payload::Secret(_)) { Carried::Body } else { Carried::Content }
     }
 
-    /// Whether it may be sent twice without asking first what came of it. Some of a blob may have been taken, and a
-    /// session is then torn, which has to be asked how far it is.
+    /// Returns whether the request may be sent again although its outcome is unknown. The registry may have taken some
+    /// of the bytes of a blob; then the session has to be asked how far it is.
     pub(super) fn repeats(&self) -> bool {
         !matches!(self.payload, Payload::Part(_))
     }

@@ -77,7 +77,7 @@ struct Resolver {
 }
 
 impl Resolver {
-    /// The addresses that may be connected to; an error when there are only others.
+    /// Returns the addresses that may be connected to; an error when there are only others.
     fn judge(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
         let first = found.first().map(SocketAddr::ip);
         let admitted: Vec<_> = found.into_iter().filter(|address| self.admitted.has(address.ip())).collect();
@@ -107,7 +107,7 @@ impl Service<Name> for Resolver {
     }
 }
 
-/// The addresses of a name, and whether they are this machine's because DNS had none.
+/// Returns the addresses of a name, and whether they are this machine's because DNS had none.
 pub(super) async fn lookup(name: &str) -> Result<(Vec<SocketAddr>, bool), DialError> {
     let asked = async {
         let found = tokio::net::lookup_host((name, 0)).await?;
@@ -252,7 +252,7 @@ impl Dialer {
 pub(super) struct Dialing(Arc<AtomicUsize>);
 
 impl Dialing {
-    /// Whether one is.
+    /// Returns whether one is.
     pub(super) fn is_under_way(&self) -> bool {
         self.0.load(Ordering::Acquire) > 0
     }

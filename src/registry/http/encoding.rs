@@ -29,7 +29,7 @@ pub(in crate::registry) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that an answer's headers name.
+    /// Returns the encoding that an answer's headers name.
     pub(in crate::registry) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         let all = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
@@ -43,7 +43,7 @@ impl Encoding {
         }
     }
 
-    /// The name of an answer's encoding, fit to be shown.
+    /// Returns the name of an answer's encoding, fit to be shown.
     pub(in crate::registry) fn name_of(headers: &HeaderMap) -> String {
         match Self::of(headers) {
             Self::Identity => "identity".to_owned(),
@@ -54,12 +54,12 @@ impl Encoding {
         }
     }
 
-    /// Whether the body is as it was asked for.
+    /// Returns whether the body is as it was asked for.
     pub(in crate::registry) fn is_identity(&self) -> bool {
         *self == Self::Identity
     }
 
-    /// What decodes a body of up to `limit` bytes; none where there is nothing to decode, or no way to.
+    /// Returns a decoder for a body of up to `limit` bytes; `None` where there is nothing to decode, or no way to.
     pub(in crate::registry) fn decoder(&self, limit: u64) -> Option<Decoder> {
         let room = Room { bytes: Vec::new(), left: limit };
         Some(Decoder(match self {
@@ -70,7 +70,7 @@ impl Encoding {
         }))
     }
 
-    /// A whole body decoded; none where it is not encoded like that or has more than `limit` bytes.
+    /// Returns a whole body decoded; `None` where it is not encoded like that or has more than `limit` bytes.
     pub(in crate::registry) fn decode(&self, bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut decoder = self.decoder(limit)?;
         let mut content = decoder.push(bytes).ok()?;
@@ -78,10 +78,10 @@ impl Encoding {
         Some(content)
     }
 
-    /// What can be decoded of the beginning of a body, up to `limit` bytes.
+    /// Returns what can be decoded of the beginning of a body, up to `limit` bytes.
     pub(in crate::registry) fn decode_beginning(&self, bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut decoder = self.decoder(limit)?;
-        // Where it breaks off, what came before is of use.
+        // Where the body breaks off, the bytes before are still useful.
         let _ = decoder.write(bytes);
         let _ = decoder.flush();
         Some(std::mem::take(&mut decoder.room().bytes))
@@ -97,7 +97,7 @@ enum Inner {
     Zstd(Box<zstd::stream::write::Decoder<'static, Room>>),
 }
 
-/// Decoded bytes that nobody has taken yet, and how many may still come.
+/// Decoded bytes that were not taken yet, and how many may still come.
 struct Room {
     bytes: Vec<u8>,
     left: u64,
@@ -120,7 +120,8 @@ impl Write for Room {
 }
 
 impl Decoder {
-    /// Encoded bytes to push at a time: what they may become has to fit into memory. A few bytes of zstd stand for 128 KiB.
+    /// Returns the encoded bytes to push at a time: what they may become has to fit into memory. A few bytes of zstd
+    /// stand for 128 KiB.
     pub(in crate::registry) fn piece(&self) -> usize {
         if matches!(self.0, Inner::Zstd(_)) { 256 } else { 4 << 10 }
     }
@@ -132,7 +133,8 @@ impl Decoder {
         Ok(std::mem::take(&mut self.room().bytes))
     }
 
-    /// The body has ended; answers what is left of it. That it ended too early shows in what came of it alone.
+    /// Returns the bytes that are left when the body has ended. That it ended too early shows in the decoded bytes
+    /// alone.
     pub(in crate::registry) fn finish(mut self) -> io::Result<Vec<u8>> {
         match &mut self.0 {
             Inner::Gzip(decoder) => decoder.try_finish()?,

@@ -27,7 +27,7 @@ pub struct OciFault {
 }
 
 impl OciFault {
-    /// The code as it was sent, as far as it can be shown.
+    /// Returns the code as it was sent, as far as it can be shown.
     pub fn code_text(&self) -> String {
         match serde_json::to_value(&self.code) {
             Ok(serde_json::Value::String(code)) if !code.is_empty() => plain(&code, MAX_CODE_CHARACTERS),
@@ -59,7 +59,7 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// Reads an answer. `body` is what came of it, cut at [`MAX_BODY_BYTES`].
+    /// Reads an answer. `body` is its beginning, cut at [`MAX_BODY_BYTES`].
     pub(in crate::registry) fn read(
         status: StatusCode,
         headers: &HeaderMap,
@@ -95,18 +95,18 @@ impl ErrorResponse {
         }
     }
 
-    /// Whether the answer had nothing to read.
+    /// Returns whether the answer had nothing to read.
     pub fn is_mute(&self) -> bool {
         self.errors.is_empty() && self.text.is_none()
     }
 
-    /// Whether it is what servers with TLS say to who speaks without: Go's, nginx's and Apache's name it.
+    /// Returns whether it is what servers with TLS say to who speaks without: Go's, nginx's and Apache's name it.
     pub fn asks_for_tls(&self) -> bool {
         let names = |text: &str| ["https", "ssl", "tls"].iter().any(|name| text.to_ascii_lowercase().contains(name));
         self.status == StatusCode::BAD_REQUEST && self.errors.is_empty() && self.text.as_deref().is_some_and(names)
     }
 
-    /// Whether the envelope names `code`.
+    /// Returns whether the envelope names `code`.
     pub fn names(&self, code: &OciErrorCode) -> bool {
         self.errors.iter().any(|error| error.code == *code)
     }
@@ -142,7 +142,8 @@ impl std::fmt::Display for ErrorResponse {
     }
 }
 
-/// Whether a refusal is in terms that only Gitea and Forgejo have: the names of its middleware, and its challenges.
+/// Returns whether a refusal is in terms that only Gitea and Forgejo have: the names of its middleware, and its
+/// challenges.
 fn is_giteas_refusal(headers: &HeaderMap, body: &str) -> bool {
     const TEXTS: [&str; 3] = ["reqPackageAccess", "authGroup.Verify", "Failed to authenticate user"];
     const CHALLENGES: [&str; 3] =
@@ -152,7 +153,7 @@ fn is_giteas_refusal(headers: &HeaderMap, body: &str) -> bool {
     names(body, &TEXTS) || challenges.into_iter().any(|challenge| names(challenge, &CHALLENGES))
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
+/// Returns the `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).
 fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -162,7 +163,7 @@ fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
     Some(Duration::try_from(time.duration_since(now)).unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
-/// The message of JSON that is no envelope: an `OAuth2` server's, Gitea's, a gateway's.
+/// Returns the message of JSON that is no envelope: an `OAuth2` server's, Gitea's, a gateway's.
 fn json_message(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let object = value.as_object()?;
@@ -178,23 +179,23 @@ fn looks_like_html(body: &[u8]) -> bool {
     start.starts_with("<!doctype") || start.starts_with("<html") || start.starts_with("<head")
 }
 
-/// Whether the text of a failure gives the system's reason for a full storage: ENOSPC and EDQUOT in words, and what S3
-/// and `MinIO` call it.
+/// Returns whether the text of a failure gives the system's reason for a full storage: ENOSPC and EDQUOT in words, and
+/// what S3 and `MinIO` call it.
 fn says_storage_is_full(status: StatusCode, text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     status.is_server_error()
         && ["no space left on device", "disk quota exceeded", "storagefull"].iter().any(|reason| text.contains(reason))
 }
 
-/// Whether the detail of an error is distribution's for ENOSPC or EDQUOT, which it gives as Linux's numbers.
+/// Returns whether the detail of an error is distribution's for ENOSPC or EDQUOT, which it gives as Linux's numbers.
 fn is_no_space(detail: &serde_json::Value) -> bool {
     let number = detail.get("Enclosed").and_then(|enclosed| enclosed.get("Err")).and_then(serde_json::Value::as_u64);
     matches!(number, Some(28 | 122))
 }
 
-/// Whether Gitea or Forgejo rendered an HTML page. Its titles end in the name of the instance, which begins with the
-/// program's unless it was changed; its themes are named after it. A proxy's title may have the host's name in it, which
-/// is often `gitea` too.
+/// Returns whether Gitea or Forgejo rendered an HTML page. Its titles end in the name of the instance, which begins
+/// with the program's unless it was changed; its themes are named after it. A proxy's title may have the host's name in
+/// it, which is often `gitea` too.
 fn is_giteas_page(html: &str) -> bool {
     let title = title(html).unwrap_or_default().to_ascii_lowercase();
     let html = html.to_ascii_lowercase();
@@ -203,7 +204,7 @@ fn is_giteas_page(html: &str) -> bool {
         .any(|name| title.contains(&format!(" - {name}")) || html.contains(&format!("data-theme=\"{name}-")))
 }
 
-/// The title of an HTML page.
+/// Returns the title of an HTML page.
 fn title(html: &str) -> Option<String> {
     let lower = html.to_ascii_lowercase();
     let at = lower.find("<title")?;
@@ -212,7 +213,7 @@ fn title(html: &str) -> Option<String> {
     tidy(&html[start..end])
 }
 
-/// The title, or else the text, of an HTML page.
+/// Returns the title, or else the text, of an HTML page.
 fn html_text(html: &str) -> Option<String> {
     title(html).or_else(|| tidy(&without_tags(html)))
 }

@@ -20,7 +20,7 @@ const MAX_CAUSE: usize = 200;
 /// Links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
-/// The error a fault in reading our own blob stands for.
+/// Returns the error a fault in reading our own blob stands for.
 pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<RegistryError> {
     let Payload::Part(part) = payload else { return None };
     match fault {
@@ -30,7 +30,7 @@ pub(super) fn source_error(fault: SendFault, payload: &Payload) -> Option<Regist
     }
 }
 
-/// The address that a connection was not made to, because the registry must not lead there.
+/// Returns the address that a connection was not made to, because the registry must not lead there.
 pub(super) fn misled(error: &(dyn Error + 'static)) -> Option<Misdirection> {
     links(error).find_map(|link| match link.downcast_ref() {
         Some(DialError(DialFault::Internal { to, address }, _)) => {
@@ -40,7 +40,7 @@ pub(super) fn misled(error: &(dyn Error + 'static)) -> Option<Misdirection> {
     })
 }
 
-/// What of an error concerns the network, by type; limits are for the caller to fill in.
+/// Returns the network fault that an error stands for, by type; the caller fills in limits.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     if let Some(fault) = tls::classify(error) {
         return NetworkFault::Tls { fault, chain: Vec::new(), chosen: Vec::new() };
@@ -115,8 +115,8 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
     NetworkFault::Other(plain(text.split(" (os error").next().unwrap_or_default(), MAX_CAUSE))
 }
 
-/// The same, unless its connection was of use before: then it was kept too long, as far as can be seen from here. A new
-/// one is of no use before it has answered, so that it cannot be that twice.
+/// Returns the error as a stale connection if the connection had answered a request before: it was probably kept too
+/// long. A new connection has not answered before, so a request meets this at most once.
 pub(super) fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> RegistryError {
     if let RegistryError::Network { fault: fault @ (NetworkFault::Closed | NetworkFault::Reset), .. } = &mut error
         && life.is_some_and(Life::has_answered)
@@ -126,7 +126,7 @@ pub(super) fn kept_too_long(mut error: RegistryError, life: Option<&Life>) -> Re
     error
 }
 
-/// Whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
+/// Returns whether a server refused to speak HTTP/1.1 (RFC 7301 section 3.2).
 pub(super) fn speaks_http2_alone(error: &RegistryError) -> bool {
     let RegistryError::Network { fault: NetworkFault::Tls { fault: HandshakeFault::PeerRefused(alert), .. }, .. } =
         error
@@ -136,7 +136,7 @@ pub(super) fn speaks_http2_alone(error: &RegistryError) -> bool {
     alert == "NoApplicationProtocol"
 }
 
-/// The chain of sources, through `io::Error` too, whose content is not its source.
+/// Returns the chain of sources, through `io::Error` too, whose content is not its source.
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     fn next<'a>(link: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
         let link: &'a (dyn Error + 'static) = *link;
@@ -148,8 +148,8 @@ fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), next).take(MAX_DEPTH)
 }
 
-/// The innermost reason: the wrappers around it say what the fault says already. None where the TLS library gives it: the
-/// fault has it in words.
+/// Returns the innermost reason: the wrappers around it say what the fault says already. None where the TLS library
+/// gives it: the fault has it in words.
 pub(super) fn root_cause(error: &(dyn Error + 'static)) -> Option<io::Error> {
     if tls::classify(error).is_some() {
         return None;

@@ -16,7 +16,8 @@ pub(in crate::registry) fn resolve(own: &Origin, base: &Uri, location: &str) -> 
     resolve_unless(own, base, location, |_| false)
 }
 
-/// The same where `open` says of an origin that the registry may lead there whatever the scheme.
+/// Resolves like [`resolve`], but follows the registry to any origin for which `open` returns true, whatever the
+/// scheme.
 pub(in crate::registry) fn resolve_unless(
     own: &Origin,
     base: &Uri,
@@ -61,7 +62,7 @@ pub(in crate::registry) fn resolve_unless(
     Ok(uri)
 }
 
-/// An absolute http(s) URI without userinfo.
+/// Returns an absolute http(s) URI without userinfo.
 fn parse(text: &str) -> Result<Uri, Misdirection> {
     let uri: Uri = text.parse().map_err(|_| Misdirection::Malformed)?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
@@ -77,7 +78,7 @@ fn with_origin_of(uri: Uri, base: &Uri) -> Result<Uri, Misdirection> {
     Uri::from_parts(parts).map_err(|_| Misdirection::Malformed)
 }
 
-/// The URI of `path_and_query` at `authority`.
+/// Returns the URI of `path_and_query` at `authority`.
 pub(in crate::registry) fn absolute(
     https: bool,
     authority: &Authority,

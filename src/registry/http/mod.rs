@@ -1,16 +1,16 @@
 //! The transport: the one folder that names the HTTP library.
 //!
-//! HTTP/2 where a server offers it, else HTTP/1.1 with kept connections; the bytes of blobs by HTTP/1.1, either way, where
-//! each has a connection of its own: HTTP/2 would put them all behind one window and lose them all with one connection.
-//! Where a server offers nothing else, they go by HTTP/2 too.
-//! TLS by the host's policy; proxies and time limits as given; fixed `Content-Length` always. An answer that comes while
-//! a body is still being sent is read and returned, also when the peer has closed its side. Everything read is bounded.
+//! Requests use HTTP/2 where a server offers it, else HTTP/1.1 with kept connections. The bytes of blobs use HTTP/1.1
+//! in either case, where each has a connection of its own: HTTP/2 would put them all behind one window and lose them
+//! all with one connection. Where a server offers nothing else, they use HTTP/2 too. TLS follows the host's policy;
+//! proxies and time limits are those of the configuration; `Content-Length` is always fixed. An answer that comes while
+//! a body is still being sent is read and returned, even if the peer has closed its side. Everything read is bounded.
 //!
-//! Requests that a server ends without a look at them, as it does with those beyond the last of an HTTP/2 connection that
-//! ends in order (RFC 9113 section 8.7), are sent again at once, whatever they carry.
+//! A server that closes an HTTP/2 connection in order leaves the requests beyond the last one unprocessed (RFC 9113
+//! section 8.7). They are sent again at once, even those with a body.
 //!
-//! A kept connection may have been closed by the peer in the moment in which it is used again. That is nobody's fault:
-//! the request goes once more, by a new connection, before anybody hears of it (RFC 9112 section 9.3.1).
+//! The peer may close a kept connection just as it is used again. Neither side is at fault: the request is sent once
+//! more by a new connection, before any caller hears of it (RFC 9112 section 9.3.1).
 
 pub(super) mod address;
 mod admission;
@@ -74,7 +74,7 @@ const MAX_ATTEMPTS: usize = 4;
 /// How often a waiting request looks at the interrupt and at its limits.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The client for one host and whom it sends us to.
+/// The client for one registry and the hosts that it leads to.
 pub(super) struct Transport {
     pools: Pools,
     tls: OriginTls,
@@ -121,7 +121,7 @@ impl Transport {
         })
     }
 
-    /// What was sent so far.
+    /// Returns what was sent so far.
     pub(super) fn traffic(&self) -> Traffic {
         self.recorder.traffic()
     }
@@ -132,7 +132,7 @@ impl Transport {
         Box::pin(self.follow(call, true)).await
     }
 
-    /// The same for clean-up: an interrupt does not end it, a short limit does.
+    /// Sends a request for clean-up: an interrupt does not end it, a short limit does.
     pub(super) async fn send_regardless(&self, call: Call, limit: Duration) -> Option<Reply> {
         tokio::time::timeout(limit, Box::pin(self.follow(call, false))).await.ok()?.ok()
     }
@@ -170,8 +170,8 @@ impl Transport {
         Err(RegistryError::protocol(&call.method, &call.uri, Violation::Redirections(MAX_REDIRECTIONS)))
     }
 
-    /// One request, although a connection may be closed as it is used again and a server may speak HTTP/2 alone.
-    /// `first` is the road to begin with, where that is not the call's own matter.
+    /// Sends one request by one pool after the other, because a connection may be closed as it is used again and a
+    /// server may speak HTTP/2 alone. `first` is the pool to begin with, where that is not the call's own matter.
     async fn once(
         &self,
         call: &Call,
@@ -291,19 +291,19 @@ impl Transport {
         if let Some(life) = orphan.life() {
             life.answer();
         }
-        // Whoever answers has not refused.
+        // A server that answers has not refused the connection.
         self.alerts.take();
-        // Who has the answer decides what becomes of the rest of the body.
+        // The owner of the answer decides what becomes of the rest of the body.
         abandon.0 = None;
         Ok(response)
     }
 
-    /// How long making a connection may take.
+    /// Returns how long making a connection may take.
     pub(super) fn connect_limit(&self) -> Duration {
         self.timeouts.connect
     }
 
-    /// The addresses of `uri`'s host, and whether they are this machine's because DNS had none.
+    /// Returns the addresses of `uri`'s host, and whether they are this machine's because DNS had none.
     pub(super) async fn resolve(&self, uri: &Uri) -> Result<(Vec<IpAddr>, bool), RegistryError> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let found = lookup(host).await.map_err(|error| network(uri, &error))?;
@@ -320,22 +320,22 @@ impl Transport {
         }
     }
 
-    /// Whether requests to `uri` go through a proxy.
+    /// Returns whether requests to `uri` go through a proxy.
     pub(super) fn is_proxied(&self, uri: &Uri) -> bool {
         self.proxies.route(uri).is_ok_and(|proxy| proxy.is_some())
     }
 
-    /// The chain the server showed last; `None` where there is no TLS.
+    /// Returns the chain the server showed last; `None` where there is no TLS.
     pub(super) fn presented(&self) -> Option<tls::Presented> {
         self.tls.own().map(|tls| tls.presented.clone())
     }
 
-    /// What asks requests to stop.
+    /// Returns the interrupts that stop requests.
     pub(super) fn stop(&self) -> [Interrupt; 2] {
         self.stop.clone()
     }
 
-    /// Whether somebody asked to stop.
+    /// Returns whether the work was asked to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.iter().any(Interrupt::requested)
     }
@@ -359,7 +359,8 @@ impl Transport {
         self.explained(&call.uri, RegistryError::Network { request, fault, source: root_cause(error) })
     }
 
-    /// The same with what only the transport knows: certificates, limits, and why a connection was let go.
+    /// Returns the error with the facts that only the transport knows: certificates, limits, and why a connection was
+    /// closed.
     fn explained(&self, uri: &Uri, mut error: RegistryError) -> RegistryError {
         let RegistryError::Network { fault, source, .. } = &mut error else { return error };
         if matches!(fault, NetworkFault::Other(_) | NetworkFault::Closed | NetworkFault::Reset)

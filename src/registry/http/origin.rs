@@ -16,7 +16,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of an absolute http or https URI.
+    /// Returns the origin of an absolute http or https URI.
     pub fn of(uri: &Uri) -> Option<Self> {
         let https = match uri.scheme_str()? {
             "https" => true,
@@ -28,38 +28,39 @@ impl Origin {
         Some(Self { https, host, port })
     }
 
-    /// The port.
+    /// Returns the port.
     pub(in crate::registry) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether the port is the one that the scheme has without one.
+    /// Returns whether the port is the one that the scheme has without one.
     pub(in crate::registry) fn has_default_port(&self) -> bool {
         self.port == if self.https { 443 } else { 80 }
     }
 
-    /// Whether the scheme is https.
+    /// Returns whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// The host without its port; IPv6 addresses keep their brackets.
+    /// Returns the host without its port; IPv6 addresses keep their brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether both are the same machine and port, whatever the scheme.
+    /// Returns whether both are one machine and port, whatever the scheme.
     pub(in crate::registry) fn is_at(&self, other: &Self) -> bool {
         self.host == other.host && self.port == other.port
     }
 
-    /// Whether this is the host of `own` at the port that an address without one has, while `own` is at another port: what
-    /// a registry says of itself that does not know its port, as behind a proxy that passes only the host on.
+    /// Returns whether this is the host of `own` at the port that an address without one has, while `own` is at another
+    /// port: what a registry says of itself that does not know its port, as behind a proxy that passes only the host
+    /// on.
     pub(in crate::registry) fn lost_the_port_of(&self, own: &Self) -> bool {
         self.host == own.host && self.port != own.port && self.has_default_port()
     }
 
-    /// `host:port`, and `host` alone for the scheme's own port.
+    /// Returns `host:port`, and `host` alone for the scheme's own port.
     pub(in crate::registry) fn short_authority(&self) -> String {
         match (self.https, self.port) {
             (true, 443) | (false, 80) => self.host.clone(),
@@ -67,7 +68,7 @@ impl Origin {
         }
     }
 
-    /// `host:port`.
+    /// Returns `host:port`.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
@@ -151,12 +152,12 @@ pub(in crate::registry) fn passage(carried: Carried, from: &Origin, to: &Origin)
     }
 }
 
-/// Whether what is bound to `own` may go along to `uri`.
+/// Returns whether what is bound to `own` may go along to `uri`.
 pub(in crate::registry) fn carries(carried: Carried, own: &Origin, uri: &Uri) -> bool {
     Origin::of(uri).is_some_and(|to| passage(carried, own, &to) == Passage::Carry)
 }
 
-/// Names that mean this machine even without DNS: idpbuilder's domain and `localhost`.
+/// Returns whether a name means this machine even without DNS: idpbuilder's domain and `localhost`.
 pub fn is_loopback_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     ["localhost", "localtest.me"]
@@ -164,13 +165,13 @@ pub fn is_loopback_name(host: &str) -> bool {
         .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
-/// Whether the host is this machine, by name or by address.
+/// Returns whether the host is this machine, by name or by address.
 pub(in crate::registry) fn is_loopback(host: &str) -> bool {
     is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) == Zone::Machine)
 }
 
-/// Whether the host (without port, IPv6 in brackets) names this machine or an address that the internet
-/// does not route. What other names resolve to is seen when they are connected to.
+/// Returns whether the host (without port, IPv6 in brackets) names this machine or an address that the internet does
+/// not route. What other names resolve to is seen when they are connected to.
 pub fn is_internal(host: &str) -> bool {
     is_loopback_name(host) || literal(host).is_some_and(|address| Zone::of(address) != Zone::Public)
 }
@@ -187,9 +188,9 @@ pub(super) fn admit(own: &Origin, target: &Origin) -> Result<(), Misdirection> {
 /// Fails when credentials for the registry at `own` must not go to the token service at `realm`, as an answer from
 /// `from` asks for.
 ///
-/// Over TLS the registry itself has said so. Without TLS, whoever is on the way may have: but they could as well ask
-/// for the password at the registry's own address. So what must not happen is that it goes where others can read it
-/// who could not before: to another host without TLS, unless both are this machine.
+/// Over TLS, the answer is from the registry itself. Without TLS, it may be from an attacker on the way, who could as
+/// well ask for the password at the registry's own address. So the password must not go where more people could read it
+/// than before: to another host without TLS, unless both are this machine.
 pub(in crate::registry) fn admit_realm(own: &Origin, from: &Origin, realm: &Origin) -> Result<(), Misdirection> {
     admit(own, realm)?;
     let vouched = own.https && from.https;

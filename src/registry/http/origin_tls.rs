@@ -28,12 +28,12 @@ impl OriginTls {
         Ok(Self(Arc::new(Shared { home, policy, own, sources, others: Mutex::default() })))
     }
 
-    /// The registry's own; `None` when it is used without TLS.
+    /// Returns the registry's own; `None` when it is used without TLS.
     pub(super) fn own(&self) -> Option<&ClientTls> {
         self.0.own.as_ref()
     }
 
-    /// What connections to `origin` were made with, if there were any.
+    /// Returns what connections to `origin` were made with, if there were any.
     pub(super) fn known(&self, origin: &Origin) -> Option<ClientTls> {
         if passage(Carried::ClientCertificate, &self.0.home, origin) == Passage::Carry {
             return self.0.own.clone();
@@ -42,7 +42,7 @@ impl OriginTls {
         others.iter().find(|(known, _)| known == origin).map(|(_, tls)| tls.clone())
     }
 
-    /// What connections to `origin` are made with; `None` when it is used without TLS.
+    /// Returns what connections to `origin` are made with; `None` when it is used without TLS.
     pub(super) async fn of(&self, origin: &Origin) -> Result<Option<ClientTls>, TlsError> {
         if let Some(known) = self.known(origin) {
             return Ok(Some(known));

@@ -136,7 +136,7 @@ impl Pools {
     }
 }
 
-/// A client that keeps up to `kept` idle connections for each host.
+/// Returns a client that keeps up to `kept` idle connections for each host.
 fn pooled(dialer: Dialer, kept: usize) -> Client<Dialer, SendBody> {
     let alive = dialer.dial.stall / 3;
     Client::builder(TokioExecutor::new())

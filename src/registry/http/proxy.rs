@@ -59,7 +59,7 @@ pub(in crate::registry) struct Proxy {
 }
 
 impl Proxy {
-    /// `host:port`.
+    /// Returns `host:port`.
     pub(in crate::registry) fn name(&self) -> String {
         self.uri.authority().map(ToString::to_string).unwrap_or_default()
     }
@@ -89,7 +89,7 @@ impl ProxyTable {
         }
     }
 
-    /// The proxy for a request to `uri`; none where it is reached directly.
+    /// Returns the proxy for a request to `uri`; none where it is reached directly.
     ///
     /// # Errors
     /// The request has to go through a proxy whose address cannot be used.
@@ -189,7 +189,7 @@ impl NoProxy {
         found
     }
 
-    /// Whether that host is reached directly at that port. IPv6 addresses may be in brackets.
+    /// Returns whether that host is reached directly at that port. IPv6 addresses may be in brackets.
     fn has(&self, host: &str, port: u16) -> bool {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_lowercase();
         let port = port.to_string();
@@ -208,7 +208,7 @@ impl NoProxy {
     }
 }
 
-/// A network in CIDR form.
+/// Returns a network in CIDR form.
 fn network(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.split_once('/')?;
     let address: IpAddr = address.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What is told of each request: its exchange without its secrets.
+//! Records each request: its exchange without its secrets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,16 +61,16 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// What came after `earlier`.
+    /// Returns the traffic after `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { requests: self.requests - earlier.requests, sent: self.sent - earlier.sent }
     }
 }
 
-/// Counts requests, gives them names and knows who wants to hear of them.
+/// Counts requests, gives them names, and reports them to a listener.
 pub(super) struct Recorder {
-    /// Tells this client's requests from those of others.
+    /// Distinguishes this client's requests from those of others.
     prefix: String,
     requests: AtomicU64,
     sent: AtomicU64,
@@ -78,7 +78,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Returns a recorder that tells `listener` of every exchange.
+    /// Returns a recorder that reports every exchange to `listener`.
     pub(super) fn new(listener: Arc<dyn Progress>) -> Self {
         let prefix = format!("{:08x}", fastrand::u32(..));
         Self { prefix, requests: AtomicU64::new(0), sent: AtomicU64::new(0), listener }
@@ -121,7 +121,7 @@ impl Recorder {
     }
 }
 
-/// A request under way. What is known of it is told when it ends, however it does.
+/// A request under way. It is reported when it ends, even if it is dropped.
 pub(super) struct Record {
     recorder: Arc<Recorder>,
     exchange: Exchange,
@@ -148,7 +148,7 @@ impl Record {
         });
     }
 
-    /// What was said, without what the request had shown.
+    /// Returns the text without the secrets that the request had shown.
     pub(super) fn hide(&self, text: &str) -> String {
         self.secrets.hide(text)
     }
@@ -171,7 +171,7 @@ impl Drop for Record {
     }
 }
 
-/// An address without user and password, and without parameters that may be secret.
+/// Returns an address without user and password, and without parameters that may be secret.
 fn shown_uri(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("http");
     let host = uri.host().unwrap_or_default();
@@ -211,7 +211,7 @@ fn shown_value(name: &HeaderName, value: &HeaderValue) -> String {
     if known { cut(text) } else { HIDDEN.to_owned() }
 }
 
-/// The same of an address or a path as it was written.
+/// Removes the parameters that may be secret from an address or a path as it was written.
 fn shown_address(text: &str) -> String {
     match text.split_once('?') {
         Some((address, query)) => format!("{}?{}", without_user(address), shown_query(query)),
@@ -219,7 +219,7 @@ fn shown_address(text: &str) -> String {
     }
 }
 
-/// An address or a path without what stands before an `@` in its authority.
+/// Returns an address or a path without what stands before an `@` in its authority.
 fn without_user(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("//") else { return address.to_owned() };
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));

@@ -24,7 +24,7 @@ use crate::registry::retry::rates::Throttle;
 
 /// Bytes of an unwanted body read to keep the connection.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
-/// How long an explanation, or what nobody wants to know, is listened to as a whole.
+/// How long an error message, or an unwanted body, is read as a whole.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that a body has to bring within the stall limit: less is no progress.
@@ -53,7 +53,7 @@ impl Flow {
         (self.recent.0 > stall).then_some(self.recent.0)
     }
 
-    /// The time after which a document, which has to arrive whole, counts as stalled, if that is now.
+    /// Returns the time after which a document, which has to arrive whole, counts as stalled, if that is now.
     fn is_late(&self, stall: Duration) -> Option<Duration> {
         let allowed = stall + Duration::from_secs(self.bytes / SLOWEST);
         (self.waited > allowed).then_some(self.waited)
@@ -81,12 +81,13 @@ impl Reply {
         RequestFacts::of(&self.method, &self.uri)
     }
 
-    /// The `Location`, resolved and checked.
+    /// Returns the `Location`, resolved and checked.
     pub(in crate::registry) fn location(&self, own: &Origin) -> Result<Uri, RegistryError> {
         self.location_unless(own, |_| false)
     }
 
-    /// The same where `open` says of an origin that the registry may lead there whatever the scheme.
+    /// Returns the `Location` like [`Self::location`], but accepts any origin for which `open` returns true, whatever
+    /// the scheme.
     pub(super) fn location_unless(&self, own: &Origin, open: impl Fn(&Origin) -> bool) -> Result<Uri, RegistryError> {
         let violation = |violation| RegistryError::protocol(&self.method, &self.uri, violation);
         let value = self.headers.get(LOCATION).ok_or_else(|| violation(Violation::NoLocation))?;
@@ -94,7 +95,7 @@ impl Reply {
         location::resolve_unless(own, &self.uri, value, open).map_err(|reason| violation(Violation::Location(reason)))
     }
 
-    /// The next bytes of the body; `None` at its end.
+    /// Returns the next bytes of the body; `None` at its end.
     pub(in crate::registry) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let result = self.next().await;
         match &result {
@@ -156,7 +157,7 @@ impl Reply {
         RegistryError::Network { request: self.facts(), fault, source: None }
     }
 
-    /// The whole body, which must not be longer than `limit` bytes nor arrive too slowly.
+    /// Returns the whole body, which must not be longer than `limit` bytes nor arrive too slowly.
     pub(in crate::registry) async fn bytes(mut self, limit: u64) -> Result<Bytes, RegistryError> {
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
@@ -171,19 +172,20 @@ impl Reply {
         Ok(bytes.freeze())
     }
 
-    /// How the body is encoded.
+    /// Returns how the body is encoded.
     pub(in crate::registry) fn encoding(&self) -> Encoding {
         Encoding::of(&self.headers)
     }
 
-    /// A whole document of which no digest is known, decoded where it is encoded; see [`Self::bytes`].
+    /// Returns a whole document of which no digest is known, decoded where it is encoded; see [`Self::bytes`].
     pub(in crate::registry) async fn document(self, limit: u64) -> Result<Bytes, RegistryError> {
         let encoding = self.encoding();
         let bytes = self.bytes(limit).await?;
         Ok(encoding.decode(&bytes, limit).map_or(bytes, Bytes::from))
     }
 
-    /// What there is of the body before long, up to the size of an error message, without what we showed.
+    /// Returns the beginning of the body that arrives in a short time, up to the size of an error message, without the
+    /// secrets of the request.
     pub(in crate::registry) async fn beginning(&mut self) -> String {
         let mut bytes = Vec::new();
         let limit = PATIENCE.min(self.stall);
@@ -194,7 +196,7 @@ impl Reply {
                 bytes.extend_from_slice(&chunk);
             }
         };
-        // What came by then has to do.
+        // The bytes that arrived by then have to do.
         let _ = tokio::time::timeout(limit, reading).await;
         bytes.truncate(MAX_BODY_BYTES);
         let encoding = self.encoding();
@@ -227,7 +229,8 @@ mod tests {
 
     const STALL: Duration = Duration::from_mins(1);
 
-    /// After how many seconds a body is given up that brings so many bytes in each, as a stream and as a document.
+    /// Returns after how many seconds a body is given up that brings so many bytes in each, as a stream and as a
+    /// document.
     fn given_up(rate: u64) -> [Option<u64>; 2] {
         let mut flow = Flow::default();
         let mut found = [None; 2];

@@ -44,7 +44,7 @@ impl Secrets {
         Self(found.into_iter().map(Zeroizing::new).collect())
     }
 
-    /// The text without them.
+    /// Returns the text without them.
     pub(super) fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
     }

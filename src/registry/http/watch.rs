@@ -1,4 +1,4 @@
-//! Requests that are given up: bodies nobody waits for, waits that take too long.
+//! Gives requests up: bodies without a receiver, waits that take too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::TICK;
 use super::body::Sending;
 use super::wire::Life;
 
-/// Waits, unless somebody asks to stop.
+/// Waits, unless an interrupt asks to stop.
 pub(in crate::registry) async fn rest(time: Duration, is_stopped: impl Fn() -> bool) -> Result<(), RegistryError> {
     let end = Instant::now() + time;
     loop {
@@ -41,8 +41,8 @@ impl Drop for Abandon {
 /// How long an answer may take that takes no registry long: all but a commit's.
 const QUESTION: Duration = Duration::from_mins(1);
 
-/// What is waited for, and how long. Only a `commit`, after which a registry may have a large blob to put in its
-/// place, has the whole limit for its answer.
+/// Returns what is waited for, and how long. Only a `commit`, after which a registry may have a large blob to put in
+/// its place, has the whole limit for its answer.
 fn limit(limits: &Timeouts, commit: bool, complete: bool, handed: u64) -> (Wait, Duration) {
     match (complete, handed) {
         (true, _) if commit => (Wait::Answer, limits.answer),
@@ -67,7 +67,7 @@ impl Watch {
         Self { limits, commit, since: Instant::now(), handed: 0, complete: sending.is_complete() }
     }
 
-    /// What has taken too long.
+    /// Returns what has taken too long.
     pub(super) fn overdue(&mut self, sending: &Sending) -> Option<NetworkFault> {
         let (handed, complete) = (sending.handed(), sending.is_complete());
         if (handed, complete) != (self.handed, self.complete) {
@@ -93,19 +93,20 @@ impl Orphan {
         Self { connection, seen: false }
     }
 
-    /// To be asked now and then. `dialing`: another connection may be on its way to take the request.
+    /// Returns whether the connection has ended without an answer. The caller asks repeatedly. `dialing` says that
+    /// another connection may be about to take the request.
     pub(super) fn is_one(&mut self, dialing: bool) -> bool {
         self.judge(self.life().is_some_and(|life| life.is_over()), dialing)
     }
 
-    /// The life of the connection that the request was given to, once there is one.
+    /// Returns the life of the connection that the request was given to, once there is one.
     pub(super) fn life(&self) -> Option<Life> {
         let mut extras = http::Extensions::new();
         self.connection.connection_metadata().as_ref()?.get_extras(&mut extras);
         extras.remove()
     }
 
-    /// An answer may be on its way from the connection to the request: true at the second look only.
+    /// Returns true at the second look only, because an answer may be on its way from the connection to the request.
     fn judge(&mut self, over: bool, dialing: bool) -> bool {
         std::mem::replace(&mut self.seen, over && !dialing) && self.seen
     }

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Whether a connection is still held by whoever drives it, and whether it was of use before.
+/// The state of a connection: whether it is dropped, and whether it has answered a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Life(Arc<Marks>);
 
@@ -22,24 +22,25 @@ struct Marks {
 }
 
 impl Life {
-    /// Nobody will read or write it any more.
+    /// Returns whether the connection is dropped: it is neither read nor written any more.
     pub(super) fn is_over(&self) -> bool {
         self.0.over.load(Ordering::Acquire)
     }
 
-    /// A request had its answer by it.
+    /// Notes that the connection has answered a request.
     pub(super) fn answer(&self) {
         self.0.answered.store(true, Ordering::Release);
     }
 
-    /// Whether one had. The peer may then have closed it in the moment in which it was used again.
+    /// Returns whether the connection has answered a request. The peer may then have closed it just as it was used
+    /// again.
     pub(super) fn has_answered(&self) -> bool {
         self.0.answered.load(Ordering::Acquire)
     }
 }
 
-/// A TCP connection on which a failing write does not hide an answer that has already arrived: the
-/// write side then stays silent and the read side tells how it ends.
+/// A TCP connection on which a failing write does not hide an answer that has already arrived: the write side then
+/// stays silent and the read side reports how the connection ends.
 pub(super) struct Wire {
     io: TokioIo<TcpStream>,
     proxied: bool,

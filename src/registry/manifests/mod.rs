@@ -53,7 +53,11 @@ pub struct Stored {
 }
 
 impl Registry {
-    /// What the registry says of a manifest; `None` when it has none.
+    /// Returns what the registry says of a manifest; `None` when it has none.
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request but 404.
     pub async fn head_manifest(
         &self,
         repository: &str,
@@ -72,8 +76,12 @@ impl Registry {
         }))
     }
 
-    /// The digest of a manifest that the registry has just said to have stored; `None` when it has none. Where HEAD does
-    /// not know the manifest or does not tell the digest, GET is asked.
+    /// Returns the digest of a manifest that the registry has just said to have stored; `None` when it has none. Where
+    /// HEAD does not know the manifest or does not tell the digest, GET is asked.
+    ///
+    /// # Errors
+    ///
+    /// Any fault of the request but 404.
     pub async fn confirm_manifest(
         &self,
         repository: &str,
@@ -90,6 +98,11 @@ impl Registry {
     }
 
     /// Receives a manifest or index; its digest is checked against the target's or the registry's.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::NotFound`]; [`RegistryError::DigestMismatch`] where the content has another digest;
+    /// [`RegistryError::Document`] where it is no manifest; any other fault of the request.
     pub async fn get_manifest(&self, repository: &str, target: Target<'_>) -> Result<Document, RegistryError> {
         self.retry(Operation::Ask, async || self.fetch_manifest(repository, target).await).await
     }
@@ -118,6 +131,11 @@ impl Registry {
     }
 
     /// Stores exactly the document's bytes; the digest the registry answers with must be theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::DigestMismatch`] where the registry answers with another digest; any other fault of the
+    /// request.
     pub async fn put_manifest(
         &self,
         repository: &str,
@@ -145,7 +163,8 @@ impl Registry {
     }
 }
 
-/// The bytes of a document, decoded where the answer names an encoding and they are not the document as they are.
+/// Returns the bytes of a document, decoded where the answer names an encoding and they are not the document as they
+/// are.
 fn decoded(bytes: Bytes, encoding: &Encoding, expected: Option<Digest>) -> Bytes {
     let is_raw = match expected {
         Some(expected) => Digest::of(&bytes) == expected,

@@ -7,10 +7,10 @@ use super::Target;
 use crate::image::{Content, Digest, Document, Index};
 use crate::registry::{Registry, RegistryError};
 
-/// Times the list is written again because somebody else wrote it at the same time.
+/// Times the list is written again because another client wrote it at the same time.
 const MAX_ROUNDS: usize = 4;
 
-/// The tag of the list for a subject: its digest with a dash for the colon.
+/// Returns the tag of the list for a subject: its digest with a dash for the colon.
 fn list_tag(subject: Digest) -> String {
     subject.to_string().replacen(':', "-", 1)
 }
@@ -18,12 +18,16 @@ fn list_tag(subject: Digest) -> String {
 impl Registry {
     /// Sees to it that the list of its subject's referrers has `document`, which the repository has already. A document
     /// without a subject needs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Referrers`] where the list cannot be brought up to date; any other fault of the requests.
     pub async fn add_referrer(&self, repository: &str, document: &Document) -> Result<(), RegistryError> {
         let Some(subject) = document.subject() else { return Ok(()) };
         let tag = list_tag(subject.digest);
         let target = Target::Tag(&tag);
         for round in 0..=MAX_ROUNDS {
-            // Nobody guards the list: whoever wrote last may not have seen what was written before.
+            // The list has no lock: the client that wrote last may not have seen what was written before.
             let mut index = self.referrers(repository, target, &tag).await?;
             if index.manifests.iter().any(|referrer| referrer.digest == document.digest()) {
                 return Ok(());
@@ -33,7 +37,7 @@ impl Registry {
                 self.put_manifest(repository, target, &Document::from_index(index)).await?;
             }
         }
-        Err(lost(repository, &tag, "somebody else replaces it at the same time"))
+        Err(lost(repository, &tag, "another client replaces it at the same time"))
     }
 
     async fn referrers(&self, repository: &str, target: Target<'_>, tag: &str) -> Result<Index, RegistryError> {
@@ -47,7 +51,7 @@ impl Registry {
     }
 }
 
-/// Whether there is no such manifest; not every registry says that with 404.
+/// Returns whether there is no such manifest; not every registry says that with 404.
 fn is_absent(error: &RegistryError) -> bool {
     let unknown = |code: &OciErrorCode| matches!(code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown);
     matches!(error, RegistryError::NotFound(_))

@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 struct Breaker {
     state: State,
-    /// How often it was opened: tells one probe from another.
+    /// How often the circuit was opened: distinguishes one probe from another.
     round: u64,
     /// The last round in which the probe did not reach the registry either.
     outage: u64,
@@ -90,8 +90,8 @@ impl Breaker {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// An answer to a request. Every request that is answered while the circuit is open was sent before it opened, so that
-    /// `probe_decides` where the registry may have gone meanwhile.
+    /// Takes in an answer to a request. Every request that is answered while the circuit is open was sent before it
+    /// opened, so `probe_decides` where the registry may have gone since.
     fn answered(&mut self, probe_decides: bool) {
         if !(probe_decides && matches!(self.state, State::Open)) {
             self.succeeded();

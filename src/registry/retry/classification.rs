@@ -1,4 +1,4 @@
-//! What a fault means for what was being done: one pure function, its whole table in the test below.
+//! Decides what a fault means for the operation that met it: one pure function, with its whole table in the test below.
 
 use http::StatusCode;
 use oci_client::errors::OciErrorCode;
@@ -18,7 +18,7 @@ pub(in crate::registry) enum Operation {
     Commit,
     /// GET of a session's status.
     Status,
-    /// PUT of a manifest: the same bytes under the same name any number of times.
+    /// PUT of a manifest: it can be repeated any number of times.
     Name,
 }
 
@@ -49,7 +49,7 @@ pub(in crate::registry) enum FailureClass {
     Violation,
     /// Our own blob, our own settings.
     Local,
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     Cancelled,
 }
 
@@ -58,17 +58,17 @@ pub(in crate::registry) enum FailureClass {
 pub(in crate::registry) enum Recovery {
     /// Nothing helps.
     Fail,
-    /// The same again, after a wait.
+    /// Repeat the request after a wait.
     Retry,
     /// Ask the registry how far it got, after a wait.
     QueryOffset,
-    /// The same, although both are sure of different offsets: the second time means a new session.
+    /// Ask for the offset after a wait, because the registry denies ours; the second time, start a new session.
     SyncOffset,
     /// The session is gone.
     SessionLost,
     /// A new session from the first byte.
     Restart,
-    /// The same in smaller requests.
+    /// Send the bytes again in smaller requests.
     ShrinkRequests,
 }
 
@@ -76,7 +76,7 @@ impl FailureClass {
     pub(in crate::registry) fn of(error: &RegistryError) -> Self {
         match error {
             RegistryError::Network { fault, .. } => match fault {
-                // The proxy will say the same again.
+                // The proxy would refuse again.
                 NetworkFault::Proxy { answer: Some(status), .. } if status.is_client_error() => Self::Local,
                 NetworkFault::Dns
                 | NetworkFault::Refused
@@ -133,8 +133,8 @@ impl FailureClass {
     }
 }
 
-/// What to do about `fault` during `operation`. `met` says whether the registry ever answered in this run:
-/// where nobody ever did, a wrong address is likelier than a bad moment, and is told at once.
+/// Returns what to do about `fault` during `operation`. `met` says whether the registry ever answered in this run: if
+/// it never did, a wrong address is likelier than an outage, and the error is reported at once.
 pub(in crate::registry) fn recovery(operation: Operation, fault: FailureClass, met: bool) -> Recovery {
     let transfer = matches!(operation, Operation::Send | Operation::Commit);
     let session = transfer || operation == Operation::Status;

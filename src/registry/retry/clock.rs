@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-/// Tells the time and waits.
+/// Reads the time and waits.
 pub trait Clock: Send + Sync {
     /// Returns the current time.
     fn now(&self) -> Instant;

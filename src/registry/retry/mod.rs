@@ -1,4 +1,4 @@
-//! Going on in spite of faults: what a registry is asked again, when, and who is told.
+//! Continues after faults: what is sent again, when, and with which report.
 
 pub(super) mod circuit_breaker;
 pub(super) mod classification;
@@ -36,23 +36,23 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct RetryContext {
     /// When to try again.
     pub policy: RetryPolicy,
-    /// The directory for what outlives the process; none, and everything is forgotten at its end.
+    /// The directory for files that outlive the process; without one, everything is forgotten at its end.
     pub state: Option<PathBuf>,
-    /// Who is told.
+    /// The listener of reports.
     pub progress: Arc<dyn Progress>,
     /// Measures the waits before further attempts.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Default for RetryContext {
-    /// Nothing is tried again, nothing is kept, and no listener hears of it.
+    /// Tries nothing again, keeps nothing, and reports to no listener.
     fn default() -> Self {
         Self { policy: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
     }
 }
 
 impl From<RetryPolicy> for RetryContext {
-    /// Tries again as `policy` says; nothing is kept, and no listener hears of it.
+    /// Tries again as `policy` says, keeps nothing, and reports to no listener.
     fn from(policy: RetryPolicy) -> Self {
         Self { policy, ..Self::default() }
     }
@@ -65,7 +65,7 @@ impl std::fmt::Debug for RetryContext {
 }
 
 impl Registry {
-    /// Does what changes nothing or nothing more the second time, again while that makes sense.
+    /// Runs idempotent work, again after each fault that may pass.
     pub(super) async fn retry<T>(
         &self,
         operation: Operation,
@@ -74,7 +74,7 @@ impl Registry {
         self.retry_transfer(None, operation, work).await
     }
 
-    /// The same for the transfer `key`.
+    /// Runs idempotent work that belongs to the transfer `key`, if any, again after each fault that may pass.
     pub(super) async fn retry_transfer<T>(
         &self,
         key: Option<&str>,
@@ -95,7 +95,7 @@ impl Registry {
         }
     }
 
-    /// What to do about an error.
+    /// Returns what to do about an error.
     pub(super) fn recovery(&self, operation: Operation, error: &RegistryError) -> Recovery {
         recovery(operation, FailureClass::of(error), self.has_met() || self.outage_limit().is_some())
     }
@@ -104,13 +104,12 @@ impl Registry {
         self.met.load(Ordering::Relaxed)
     }
 
-    /// How long an outage is waited for now; `None` where none is.
+    /// Returns how long an outage may last; `None` if outages are not waited for.
     fn outage_limit(&self) -> Option<Duration> {
         self.retry_context.policy.outage_limit(self.has_met())
     }
 
-    /// Waits before the next attempt and tells why; false when there is none.
-    /// `key` is the transfer it is about.
+    /// Waits before the next attempt and reports why; false when there is none. `key` is the transfer that failed.
     pub(super) async fn pause(
         &self,
         budget: &mut Budget,
@@ -120,10 +119,10 @@ impl Registry {
         self.recover(budget, key, error).await.map(|next| next != Next::Stop)
     }
 
-    /// Waits before the next attempt, and tells why.
+    /// Waits before the next attempt, and reports why.
     ///
-    /// A registry that is away is away for all tasks: one of them probes, all wait for what the probe finds, each wait is
-    /// told once, and none of it counts against the attempts of a blob.
+    /// A registry that is away is away for all tasks: one of them probes, all wait for what the probe finds, each wait
+    /// is reported once, and none of it counts against the attempts of a blob.
     ///
     /// # Errors
     ///
@@ -175,7 +174,7 @@ impl Registry {
         self.sleep(pause.wait).await.map(|()| Next::Again)
     }
 
-    /// Tells that a part of a blob is sent again for a new token.
+    /// Reports that a part of a blob is sent again with a new token.
     pub(super) fn sent_for_nothing(&self, part: &Part, error: &RegistryError, attempt: usize) {
         let Some(key) = part.meter.key() else { return };
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -186,7 +185,11 @@ impl Registry {
         part.meter.set(part.start);
     }
 
-    /// Waits, unless somebody asks to stop.
+    /// Waits, unless an interrupt asks to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Interrupted`].
     pub async fn rest(&self, time: Duration) -> Result<(), RegistryError> {
         rest(time, || self.transport.is_stopped()).await
     }
@@ -225,7 +228,7 @@ impl Registry {
             }
             Err(error) if error.is_stale() => {}
             Err(error) if absence(error).is_some() => {
-                // Without further attempts every request is told what happened to it.
+                // Without further attempts each request reports its own fault.
                 if self.retry_context.policy.attempts > 0 {
                     self.breaker.failed();
                 }
@@ -244,7 +247,7 @@ impl Registry {
         result
     }
 
-    /// Waits for the task that probes; answers why there is nothing to be had.
+    /// Waits for the task that probes. Returns why the registry cannot be reached, if the probe gave up.
     async fn follow(&self) -> Result<Option<GivenUp>, RegistryError> {
         loop {
             match self.breaker.passage() {
@@ -255,7 +258,7 @@ impl Registry {
         }
     }
 
-    /// Probes the registry; while it is away, waits for it up to `limit`. Answers whether it was away.
+    /// Probes the registry; while it is away, waits for it up to `limit`. Returns whether it was away.
     async fn sit_out(&self, probe: Probe<'_>, asked: Option<Duration>, limit: Duration) -> Result<bool, RegistryError> {
         let (clock, progress) = (&self.retry_context.clock, &self.retry_context.progress);
         let began = clock.now();
@@ -288,7 +291,7 @@ impl Registry {
     async fn seek(&self, probe: Probe<'_>, mut cause: String, mut why: Absence) -> Result<bool, RegistryError> {
         let clock = &self.retry_context.clock;
         let mut budget = Budget::new(self.retry_context.policy);
-        // No other task is there whose way has to be kept out of: no wait is next to nothing.
+        // No other task waits, so none has to be kept apart from others by a random wait near zero.
         while let Some(pause) = budget.spend(None, clock.now(), 0.5 + fastrand::f64() / 2.0) {
             let (wait, attempt, of) = (pause.wait, pause.attempt, pause.of);
             self.retry_context.progress.emit(Event::Retry { key: None, cause: &cause, wait, attempt, of });
@@ -314,8 +317,8 @@ impl Registry {
         Ok(false)
     }
 
-    /// Asks the smallest question, and answers why the registry seems to be away. Anything else that may be wrong is
-    /// found by the request that meets it.
+    /// Sends the smallest request, and returns why the registry seems to be away. Any other fault is left to the
+    /// request that meets it.
     async fn knock(&self) -> Result<Option<Absence>, RegistryError> {
         let call = empty(Method::GET, self.uri("")?);
         let limit = self.transport.connect_limit();
@@ -344,7 +347,8 @@ pub(super) enum Next {
     AfterOutage,
 }
 
-/// What people are told of an error that is not the end: one line, and what is wrong with an answer.
+/// Returns the one line that reports an error after which the work goes on: the error, and how the answer breaks the
+/// specification.
 fn cause(error: &RegistryError) -> String {
     match error {
         RegistryError::Protocol { request, violation } => format!("{request}: {violation}"),

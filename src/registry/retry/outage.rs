@@ -1,4 +1,4 @@
-//! What says that a registry, or what stands in front of it, is away: for every request alike, and it may pass.
+//! Recognises that a registry, or a gateway in front of it, is away: for every request alike, and it may pass.
 
 use super::classification::FailureClass;
 use crate::registry::error::{Absence, RegistryError};

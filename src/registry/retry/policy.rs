@@ -1,8 +1,8 @@
-//! When to try again, as values: no clock and no dice of its own.
+//! Decides when to try again, as values: without a clock or random numbers of its own.
 
 use std::time::{Duration, Instant};
 
-/// The longest wait between two attempts that nobody asked for.
+/// The longest wait between two attempts where the registry did not ask for one.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How often and how long to try again what failed for a reason that may pass.
@@ -10,7 +10,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct RetryPolicy {
     /// Further attempts without any progress between them.
     pub attempts: u32,
-    /// The longest wait before the first of them; it doubles with each, up to half a minute.
+    /// The longest wait between two attempts where the registry did not ask for one.
     pub delay: Duration,
     /// The longest time without progress, waits included.
     pub patience: Duration,
@@ -21,11 +21,11 @@ pub struct RetryPolicy {
 
 /// How long a registry that has answered is waited for when it is away. A Pod that restarts takes 30 to 60 s.
 pub const DEFAULT_OUTAGE: Duration = Duration::from_mins(2);
-/// The longest wait between two probes of a registry that is away: it may be back all this time.
+/// The longest wait between two attempts where the registry did not ask for one.
 const LONGEST_PROBE_WAIT: Duration = Duration::from_secs(8);
 /// The first wait, which doubles with each probe.
 const FIRST_PROBE_WAIT: Duration = Duration::from_millis(500);
-/// Outages without progress between them that one piece of work sits out.
+/// Outages that one piece of work survives without progress between them.
 const MOST_OUTAGES: u32 = 5;
 
 impl Default for RetryPolicy {
@@ -103,12 +103,13 @@ impl Budget {
         Self { policy, used: 0, since: None, forgiven: false, outages: 0 }
     }
 
-    /// The work got further than ever before: everything is there again.
+    /// Notes that the work got further than ever before: all attempts are available again.
     pub(in crate::registry) fn recover(&mut self) {
         (self.used, self.since, self.forgiven, self.outages) = (0, None, false, 0);
     }
 
-    /// Whether another attempt is free that is nobody's fault: one without progress, where there are attempts at all.
+    /// Returns whether an attempt is free because neither side is at fault: one without progress, where there are
+    /// attempts at all.
     pub(in crate::registry) fn forgive(&mut self) -> bool {
         self.policy.attempts > 0 && !std::mem::replace(&mut self.forgiven, true)
     }
@@ -120,7 +121,7 @@ impl Budget {
         self.outages <= MOST_OUTAGES
     }
 
-    /// The wait before the next attempt; `None` when there is none.
+    /// Returns the wait before the next attempt; `None` when there is none.
     ///
     /// Exponential back-off with full jitter: anything from nothing to twice the last limit, by `dice`
     /// in `0.0..1.0`; never less than the registry `asked` for, and none at all if that is too long.

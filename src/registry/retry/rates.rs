@@ -1,4 +1,4 @@
-//! How fast bytes and requests may go: token buckets, whose clock is the caller's.
+//! Limits how fast bytes and requests may go: token buckets, with the caller's clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ const PARTS: u64 = 10;
 /// Less is not worth a turn.
 const MIN_PIECE_BYTES: u64 = 256;
 
-/// Limits that somebody chose for a registry; without one there is none.
+/// Limits that the person chose for a registry; by default there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
     /// Bytes of bodies in a second, either way.
@@ -36,24 +36,24 @@ impl Throttle {
         }
     }
 
-    /// How long to wait before one more request.
+    /// Returns how long to wait before one more request.
     pub(in crate::registry) fn request(&self, now: Instant) -> Duration {
         self.requests.as_ref().map_or(Duration::ZERO, |bucket| bucket.take(1, now))
     }
 
-    /// How long to wait before, or after, moving so many bytes.
+    /// Returns how long to wait before, or after, moving so many bytes.
     pub(in crate::registry) fn bytes(&self, count: usize, now: Instant) -> Duration {
         self.bytes.as_ref().map_or(Duration::ZERO, |bucket| bucket.take(count as u64, now))
     }
 
-    /// The most bytes to move at a time, so that a slow transfer is an even one and not a stalled one.
+    /// Returns the most bytes to move at a time, so that a slow transfer is an even one and not a stalled one.
     pub(in crate::registry) fn piece(&self, wish: usize) -> usize {
         self.piece.and_then(|piece| usize::try_from(piece).ok()).map_or(wish, |piece| piece.min(wish))
     }
 }
 
-/// Fills by `rate` a second up to `burst`. Whoever takes more than there is goes into debt and waits until it
-/// is paid, so those who come later wait longer and nobody is passed over.
+/// Fills by `rate` a second up to `burst`. A caller that takes more than the bucket holds goes into debt and waits
+/// until it is paid, so later callers wait longer and none overtakes another.
 #[derive(Debug)]
 struct Bucket {
     rate: f64,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for and when, no more goes than the rate and one burst.
+        /// Checks that no more goes than the rate and one burst, whatever is asked for and when.
         #[test]
         fn no_more_than_the_rate(rate in 1u64..5000, takes in prop::collection::vec((1u64..3000, 0u64..2000), 1..60)) {
             let start = Instant::now();

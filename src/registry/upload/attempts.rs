@@ -1,31 +1,33 @@
 //! How often an upload may go on after a fault.
 //!
-//! Three things are counted, each apart from the others, and each comes back with progress, which is getting further
+//! Three kinds of attempts are counted apart. Each kind is available again after progress, which is getting further
 //! than ever before. Faults that may pass are tried again as the caller's policy says. Requests that were wrong in
-//! their form are made otherwise, at once. And a session that is no good any more is replaced once by one from the
-//! first byte; that comes back only while less than the blob has been given up so, which bounds what is sent in all.
+//! their form are changed and sent at once. A session that cannot go on is replaced once by a new one from the first
+//! byte; this attempt comes back only while less than the blob's size has been given up with sessions, which bounds the
+//! bytes sent in all.
 
 use std::time::Duration;
 
 use crate::registry::error::RegistryError;
 use crate::registry::retry::policy::{Budget, RetryPolicy};
 
-/// Requests that are made otherwise without progress between them: a size halves no more often.
+/// Requests that are changed without progress between them: a size halves no more often.
 const MOST_ADJUSTMENTS: u32 = 16;
 /// The shortest patience with them: each may carry a lot of bytes.
 const ADJUSTING: Duration = Duration::from_hours(1);
+
 /// Why an upload is not where it should be.
 pub(super) struct Cause {
     pub(super) error: RegistryError,
-    /// Whether it was told and counted.
+    /// Whether the fault was reported and counted.
     pub(super) already_counted: bool,
 }
 
 /// What an upload may still try.
 pub(super) struct Attempts {
-    /// The same again, after a fault that may pass.
+    /// Repetitions after a fault that may pass.
     pub(super) retries: Budget,
-    /// The same bytes in requests of another size or from another offset.
+    /// Requests for the same bytes in another size or from another offset.
     pub(super) adjustments: Budget,
     /// A new session, where the old one is no good any more.
     pub(super) restarts: Budget,
@@ -42,7 +44,7 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Those of a blob with `size` bytes.
+    /// Returns the attempts of a blob with `size` bytes.
     pub(super) fn new(policy: RetryPolicy, size: u64) -> Self {
         let patience = policy.patience.max(ADJUSTING);
         let adjusting = RetryPolicy { attempts: MOST_ADJUSTMENTS, delay: Duration::ZERO, patience, ..policy };
@@ -59,7 +61,7 @@ impl Attempts {
         }
     }
 
-    /// The registry has so many bytes: more than ever is progress.
+    /// Notes that the registry has `offset` bytes: more than ever is progress.
     pub(super) fn got_to(&mut self, offset: u64) {
         if offset <= self.best {
             return;
@@ -73,7 +75,7 @@ impl Attempts {
         }
     }
 
-    /// A session ends in which so many bytes were sent.
+    /// Notes that a session ends in which `bytes` were sent.
     pub(super) fn gave_up(&mut self, bytes: u64) {
         self.given_up = self.given_up.saturating_add(bytes);
         (self.torn, self.realigned) = (false, false);

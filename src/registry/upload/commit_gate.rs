@@ -1,4 +1,4 @@
-//! Commits at the same time, or one after the other where a registry cannot do better.
+//! Lets commits run in parallel, or one after the other where a registry cannot do better.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,7 +36,7 @@ impl Commits {
 }
 
 impl Commit<'_> {
-    /// Whether another commit was under way at any time during this one.
+    /// Returns whether other commits were under way.
     pub(in crate::registry) fn was_shared(&self) -> bool {
         self.commits.together.load(Ordering::Relaxed) != self.together
     }

@@ -1,4 +1,4 @@
-//! What follows the bytes of a blob that is sent.
+//! Follows the bytes of a blob that is sent.
 
 use crate::image::{Digest, Hasher};
 
@@ -17,7 +17,7 @@ impl ContentCheck {
         if trusted { Self::Trust(0) } else { Self::Hash(Box::default()) }
     }
 
-    /// Returns a check of the same kind that has seen nothing.
+    /// Returns a check of this kind that has seen nothing.
     pub(in crate::registry) fn restarted(&self) -> Self {
         Self::new(matches!(self, Self::Trust(_)))
     }

@@ -26,6 +26,11 @@ impl Registry {
     ///
     /// A blob whose content has another digest is never committed. A session that fails for good is
     /// cancelled, unless the next run can go on with it. What is learned about the registry is kept.
+    ///
+    /// # Errors
+    ///
+    /// The fault after which no further attempt is left; [`RegistryError::SourceDigest`] where the source has other
+    /// content; [`RegistryError::Source`] where it cannot be read.
     pub async fn upload_blob(
         &self,
         repository: &str,
@@ -75,7 +80,7 @@ impl Registry {
                 return Ok(Uploaded::Sent { resumed: upload.resumed });
             }
             let done = if matches!(step, Step::StartOver | Step::Renew) {
-                // What another run lost is said once, by its name.
+                // An expired session of an earlier run is reported once, by an event of its own.
                 let again = step == Step::StartOver && upload.starts > 0;
                 if step == Step::StartOver
                     && let Err(error) = self.start_over(&session, upload).await
@@ -162,7 +167,7 @@ impl Registry {
         self.learn(|sizing| sizing.arrived(sent, began.elapsed()));
     }
 
-    /// What is known of the registry.
+    /// Returns what is known of the registry.
     pub(super) fn capabilities(&self) -> Capabilities {
         self.sizing(|sizing| *sizing.capabilities())
     }
@@ -171,7 +176,7 @@ impl Registry {
         look(&self.sizing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes in what the registry showed, and keeps it.
+    /// Changes the sizing by what the registry showed, and saves what was learned.
     pub(super) fn learn<T>(&self, take: impl FnOnce(&mut RequestSizing) -> T) -> T {
         let (value, learned) = {
             let mut sizing = self.sizing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +189,7 @@ impl Registry {
     }
 }
 
-/// Whether too much at the same time may be the reason.
+/// Returns whether too many commits at once may be the reason.
 fn is_overload(error: &RegistryError) -> bool {
     match FailureClass::of(error) {
         FailureClass::TimedOut => true,

@@ -1,9 +1,9 @@
 //! Uploads that are under way, one small file each, so that the next process goes on where a killed one
 //! stopped.
 //!
-//! A file holds no credential. The address of a session may have state of the registry in its query,
-//! which is of use only to somebody who is let in; it is kept at mode 0600 and never told. An address
-//! elsewhere than at the registry is let in by itself, which makes it a secret: it is not written.
+//! A file holds no credential. The address of a session may have state of the registry in its query, which is useless
+//! without a credential; the file has mode 0600, and the address is never shown. An address elsewhere than at the
+//! registry works without a credential, which makes it a secret: it is not written.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -52,14 +52,14 @@ pub(in crate::registry) struct Entry {
 }
 
 impl Journal {
-    /// The journal in the program's directory; what is too old is removed from it.
+    /// Returns the journal in the program's directory; what is too old is removed from it.
     pub(in crate::registry) fn open(state: &Path) -> Self {
         let journal = Self { directory: state.join("uploads") };
         journal.prune(SystemTime::now());
         journal
     }
 
-    /// The place of an upload; `None` when another process is at it, or there is no place to write.
+    /// Returns the place of an upload; `None` when another process has it, or there is no place to write.
     pub(in crate::registry) fn enter(&self, host: &str, repository: &str, digest: Digest) -> Option<Entry> {
         fs::create_private_dir(&self.directory).ok()?;
         // The lock stays when the upload is done: removing it would let two processes lock two files of one name.
@@ -76,7 +76,7 @@ impl Journal {
         Some(Entry { path: self.directory.join(format!("{name}.json")), record, written: false, _lock: lock })
     }
 
-    /// The repository has the blob: whatever an earlier run noted about an upload of it is of no use any more.
+    /// Removes what an earlier run noted about an upload of the blob, because the repository has the blob.
     pub(in crate::registry) fn settle(&self, host: &str, repository: &str, digest: Digest) {
         let path = self.directory.join(format!("{}.json", file_name(host, repository, digest)));
         if path.exists()
@@ -97,7 +97,7 @@ impl Journal {
                 continue;
             }
             let path = entry.path();
-            // A lock that somebody holds is in use, however old.
+            // A lock that another process holds is in use, however old.
             let held = path.extension().is_some_and(|ending| ending == "lock")
                 && !matches!(FileLock::try_acquire(&path, Hold::Exclusive), Ok(Some(_)));
             if !held {
@@ -112,7 +112,7 @@ fn file_name(host: &str, repository: &str, digest: Digest) -> String {
 }
 
 impl Entry {
-    /// What an earlier process wrote about the same upload, unless it is too old at `now`.
+    /// Returns what an earlier process wrote about this upload, unless it is too old at `now`.
     pub(in crate::registry) fn found(&mut self, now: jiff::Timestamp) -> Option<Record> {
         let bytes = fs::read_regular(&self.path, MAX_FILE_BYTES, fs::Links::Follow).ok()?;
         self.written = true;
@@ -132,12 +132,12 @@ impl Entry {
         self.written = fits.and_then(|()| replace(&self.path, &text)).is_ok() || self.written;
     }
 
-    /// Whether the next process will find the upload.
+    /// Returns whether the next process will find the upload.
     pub(in crate::registry) fn is_kept(&self) -> bool {
         self.written
     }
 
-    /// There is nothing to go on with any more.
+    /// Removes the entry: no later run can go on with the session.
     pub(in crate::registry) fn forget(&mut self) {
         if self.written {
             let _ = std::fs::remove_file(&self.path);

@@ -1,4 +1,4 @@
-//! What limits requests to a registry: the caller's wishes, and what the registry showed of itself.
+//! Limits of requests to a registry: the caller's wishes, and what the registry showed of itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Half of what idpbuilder's ingress lets through in one request.
+    /// Returns half of what idpbuilder's ingress lets through in one request.
     fn default() -> Self {
         Self { monolithic: 512 << 20, chunk: 64 << 20 }
     }
@@ -25,7 +25,7 @@ impl Limits {
     /// Chunks below this size are not worth a request; a registry that refuses them takes no blobs.
     pub const MIN_CHUNK: u64 = 64 << 10;
 
-    /// Everything larger than `bytes` in chunks of that size.
+    /// Returns limits that send everything larger than `bytes` in chunks of that size.
     pub fn chunks_of(bytes: u64) -> Self {
         let bytes = bytes.max(Self::MIN_CHUNK);
         Self { monolithic: bytes, chunk: bytes }
@@ -44,7 +44,7 @@ pub(in crate::registry) struct Capabilities {
     pub(in crate::registry) least: Option<u64>,
     /// What could be sent before a time limit passed.
     pub(in crate::registry) timely: Option<u64>,
-    /// Chunks were taken but not put together.
+    /// The registry accepts chunks but does not append them.
     pub(in crate::registry) whole: bool,
     /// Whether a blob can be sent with the POST.
     pub(in crate::registry) single: Option<bool>,
@@ -52,7 +52,7 @@ pub(in crate::registry) struct Capabilities {
     pub(in crate::registry) mounts: Option<bool>,
     /// Whether it finds blobs to mount by itself.
     pub(in crate::registry) finds: bool,
-    /// Whether commits at the same time were too much for it.
+    /// Whether parallel commits were too much for it.
     pub(in crate::registry) serial: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The beginning of an upload: at once, by mounting, or with a session.
+//! Begins an upload: in one request, by a mount, or with a session.
 
 use std::sync::atomic::Ordering;
 
@@ -88,7 +88,7 @@ impl Registry {
         Ok(UploadSession::opened(location, size))
     }
 
-    /// One POST with all bytes. `None` where that is not how the registry takes blobs.
+    /// Sends one POST with all bytes. Returns `None` where the registry does not take blobs so.
     async fn at_once(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
         let digest = upload.blob.digest;
         let uri =
@@ -173,8 +173,8 @@ impl Registry {
         Ok(Some(Begun::Done(Uploaded::Mounted)))
     }
 
-    /// What came of a POST that asks for more than a session. One that fails inside of the registry is not repeated:
-    /// asked for less, it may work.
+    /// Returns the outcome of a POST that asks for more than a session. One that fails inside of the registry is not
+    /// repeated: asked for less, it may work.
     async fn attempted(&self, mut reply: Reply) -> Result<Result<Reply, RegistryError>, RegistryError> {
         match reply.status {
             StatusCode::INTERNAL_SERVER_ERROR => Ok(Err(self.refused(&mut reply).await)),
@@ -193,12 +193,12 @@ impl Registry {
     }
 }
 
-/// Whether something failed inside of the registry.
+/// Returns whether something failed inside of the registry.
 fn is_internal(error: &RegistryError) -> bool {
     error.error_response().is_some_and(|refused| refused.response.status == StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Whether a refusal may be about the form of the question alone.
+/// Returns whether a refusal may be about the form of the question alone.
 fn is_misunderstood(error: &RegistryError) -> bool {
     let Some(refused) = error.error_response() else { return false };
     let about_form = |code: &OciErrorCode| matches!(code, OciErrorCode::Unsupported | OciErrorCode::Other(_));

@@ -1,4 +1,4 @@
-//! How an upload goes on after a fault.
+//! Decides how an upload goes on after a fault.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Registry {
         let in_flight = session.in_flight();
         let mut torn = None;
         match self.recovery(operation, &error) {
-            // Not every registry tells how far it is; our own count has to do.
+            // Not every registry says how many bytes it has; then our own count has to do.
             Recovery::Fail if operation == Operation::Status && is_unknown(&error) => {
                 self.report(session, upload, Whereabouts::default());
                 return Ok(());
@@ -54,7 +54,7 @@ impl Registry {
             }
             Recovery::SyncOffset => {
                 session.misaligned();
-                // A registry may still have been taking in what was on the way when it was asked: ask at once.
+                // The registry may still have been receiving the request when it was asked: ask again at once.
                 if !session.is_over() && !std::mem::replace(&mut upload.attempts.realigned, true) {
                     return self.adjust(upload, error).await.map(drop);
                 }
@@ -89,7 +89,7 @@ impl Registry {
         let asked = matches!(operation, Operation::Status | Operation::Ask);
         if session.is_over() || session.has_vanished() {
             self.broke(torn, upload);
-            // Where a question found it out, what led to the question was paid for.
+            // Where a status request found it out, the fault that led to the request is counted already.
             if !asked || upload.attempts.cause.is_none() {
                 upload.attempts.cause = Some(Cause { error, already_counted: false });
             }
@@ -115,14 +115,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes in that a request broke of which so many bytes went out in that time.
+    /// Notes that a request broke of which so many bytes went out in that time.
     fn broke(&self, torn: Option<(u64, Duration)>, upload: &mut Upload<'_>) {
         let Some((sent, time)) = torn else { return };
         let between = std::mem::take(&mut upload.between) + sent;
         self.learn(|sizing| sizing.broke(sent, time, between));
     }
 
-    /// Tells why the next request is made otherwise.
+    /// Reports why the next request is made otherwise.
     async fn adjust(&self, upload: &mut Upload<'_>, error: RegistryError) -> Result<RegistryError, RegistryError> {
         upload.attempts.cause = None;
         let may = self.pause(&mut upload.attempts.adjustments, upload.meter.key(), &error).await?;
@@ -144,7 +144,7 @@ impl Registry {
         }
     }
 
-    /// Whether an upload whose session is no good any more may begin again, and waits for it; else the reason.
+    /// Returns whether an upload whose session is no good any more may begin again, and waits for it; else the reason.
     pub(super) async fn start_over(
         &self,
         session: &UploadSession,
@@ -176,7 +176,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The end of an upload that failed. A session that the next run can go on with is kept.
+    /// Ends an upload that failed. A session that the next run can go on with is kept.
     pub(super) async fn give_up(&self, session: &UploadSession, upload: &mut Upload<'_>, error: &RegistryError) {
         let fate = fate(error);
         // The first upload that meets a full storage stops the others, whose bytes are in the way as well.
@@ -210,7 +210,7 @@ enum Fate {
     FreesStorage,
 }
 
-/// Decides by the error that ended the upload.
+/// Returns the fate of a session by the error that ended its upload.
 ///
 /// A commit that fails with 500 to the last attempt is how Gitea shows a full volume: it copies the session's bytes,
 /// which then stand on the volume twice, and gives no reason. Where the reason is another one, the next run has to send
@@ -237,7 +237,7 @@ fn fate(error: &RegistryError) -> Fate {
     }
 }
 
-/// Whether a status request was refused for what it is.
+/// Returns whether a status request was refused for what it is.
 fn is_unknown(error: &RegistryError) -> bool {
     let status = error.error_response().map(|refused| refused.response.status.as_u16());
     status.is_some_and(|status| !matches!(status, 401 | 403))

@@ -1,4 +1,4 @@
-//! How much one request may carry: what the caller wishes, what the registry and the way to it showed.
+//! Sizes requests by what the caller wishes and what the registry and the way to it showed.
 //!
 //! What a break can lose is bounded by time, because a proxy that buffers requests passes a request on whole or not at
 //! all. The rate is measured by what the registry acknowledged, so a proxy that takes bytes faster than it passes them
@@ -93,7 +93,7 @@ impl RequestSizing {
         &mut self.learned
     }
 
-    /// How to send a blob of `size` bytes.
+    /// Returns how to send a blob of `size` bytes.
     pub(super) fn requests(&self, size: u64) -> Requests {
         let Capabilities { least, timely, whole, .. } = self.learned;
         let (body, ceiling) = (self.body.limit().unwrap_or(u64::MAX), self.chunk.limit());
@@ -113,7 +113,7 @@ impl RequestSizing {
         Requests { whole, chunk: Some(chunk) }
     }
 
-    /// The most bytes of a blob of `size` bytes that a break may lose; `None` where that may be all of them.
+    /// Returns the most bytes of a blob of `size` bytes that a break may lose; `None` where that may be all of them.
     fn in_time(&self, size: u64) -> Option<u64> {
         let Some(rate) = self.rate else { return (size > UNPROBED).then_some(PROBE) };
         let (shortest, longest) = (rate, rate.saturating_mul(AT_RISK.as_secs() / SHORTEST.as_secs()));
@@ -122,18 +122,19 @@ impl RequestSizing {
         (most < size).then_some(most)
     }
 
-    /// A request with `bytes` was too large; false when no smaller one makes sense.
+    /// Notes that a request with `bytes` was too large. Returns false when no smaller one makes sense.
     pub(super) fn too_large(&mut self, bytes: u64) -> bool {
         self.body.refused(bytes / 2, self.least())
     }
 
-    /// A chunk of `bytes` was refused although it began where it should; false when no smaller one makes sense.
+    /// Notes that a chunk of `bytes` was refused although it began at the right offset. Returns false when no smaller
+    /// one makes sense.
     pub(super) fn chunk_too_large(&mut self, bytes: u64) -> bool {
         let known = KNOWN_CHUNK_CEILING.max(self.least());
         self.chunk.refused(if bytes > known { known } else { bytes / 2 }, self.least())
     }
 
-    /// The smallest chunk that is worth a request and wanted.
+    /// Returns the smallest chunk that is worth a request and wanted.
     fn least(&self) -> u64 {
         self.learned.least.unwrap_or_default().max(Limits::MIN_CHUNK)
     }
@@ -142,17 +143,18 @@ impl RequestSizing {
         (self.learned.body, self.learned.chunk) = (self.body.known(), self.chunk.known());
     }
 
-    /// Chunks were taken and are not there.
+    /// Notes that the registry accepted chunks but did not append them.
     pub(super) fn not_put_together(&mut self) {
         self.learned.whole = true;
     }
 
-    /// Chunks smaller than `bytes` are not wanted.
+    /// Notes that the registry does not want chunks smaller than `bytes`.
     pub(super) fn at_least(&mut self, bytes: u64) {
         self.learned.least = Some(bytes.min(Limits::default().chunk));
     }
 
-    /// A request of which `bytes` went out in `time` got no answer, after `between` bytes without such a fault.
+    /// Notes that a request of which `bytes` went out in `time` got no answer, after `between` bytes without such a
+    /// fault.
     pub(super) fn broke(&mut self, bytes: u64, time: Duration, between: u64) {
         let chunk = if time >= LONGEST_REQUEST {
             let timely = per_second(bytes, time).saturating_mul(LONGEST_REQUEST.as_secs() * 3 / 4).max(SMALLEST_TORN);
@@ -165,7 +167,7 @@ impl RequestSizing {
         self.proven = 0;
     }
 
-    /// A request with `bytes` was answered well after `time`.
+    /// Notes that the registry accepted what was `sent`, `time` after the request began.
     pub(super) fn arrived(&mut self, sent: Sent, time: Duration) {
         let (Sent::Chunk(bytes) | Sent::Rest(bytes)) = sent;
         self.body.accepted(bytes, self.wish.monolithic.max(self.wish.chunk));
@@ -210,7 +212,7 @@ mod tests {
         RequestSizing::new(Limits::default(), Capabilities::default())
     }
 
-    /// After requests that took next to no time.
+    /// Returns the sizes after requests that took next to no time.
     fn fast() -> RequestSizing {
         RequestSizing { rate: Some(1 << 50), measured: 1 << 50, ..sizing() }
     }

@@ -1,4 +1,4 @@
-//! Going on where an earlier run stopped: the journal, and hashing what is there already.
+//! Resumes uploads of an earlier run: reads the journal, and hashes the bytes that the registry has already.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ const SMALLEST_KEPT: u64 = 4 << 20;
 const PIECE_BYTES: usize = 256 * 1024;
 
 impl Registry {
-    /// The place of an upload in the journal, where it is worth one.
+    /// Returns the place of an upload in the journal, where it is worth one.
     pub(super) fn entry(&self, repository: &str, blob: &Descriptor) -> Option<Entry> {
         self.journal_of(blob)?.enter(&self.key, repository, blob.digest)
     }
 
-    /// An upload that an earlier run noted has become needless.
+    /// Removes what an earlier run noted about an upload that has become needless.
     pub(in crate::registry) fn settle(&self, repository: &str, blob: &Descriptor) {
         if let Some(journal) = self.journal_of(blob) {
             journal.settle(&self.key, repository, blob.digest);
@@ -35,7 +35,7 @@ impl Registry {
         Some(self.journal.get_or_init(|| Journal::open(state)))
     }
 
-    /// The session of an earlier run.
+    /// Returns the session of an earlier run.
     pub(super) fn remembered(&self, upload: &mut Upload<'_>) -> Option<UploadSession> {
         let record = upload.entry.as_mut()?.found(jiff::Timestamp::now())?;
         let base = self.uri("").ok()?;
@@ -81,7 +81,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The request that a session's chunk went with, as far as it may be told.
+    /// Returns the facts of the request that sent a session's chunk, without what must not be shown.
     pub(super) fn request_of(&self, session: &UploadSession, upload: &Upload<'_>) -> RequestFacts {
         let uri = session.location().cloned().or_else(|| self.uri(upload.repository).ok()).unwrap_or_default();
         RequestFacts::of(&::http::Method::PATCH, &uri)

@@ -1,4 +1,5 @@
-//! One upload of a blob at a time: whoever else wants to send the same bytes waits and finds them there.
+//! Uploads each blob once at a time: other tasks that want to send the same bytes wait and find the blob in the
+//! registry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,12 +16,12 @@ pub(in crate::registry) struct SingleFlight(Mutex<HashMap<Digest, Weak<tokio::sy
 #[derive(Debug)]
 pub(in crate::registry) struct Permit {
     _guard: OwnedMutexGuard<()>,
-    /// Whether somebody else had it just before.
+    /// Whether another task had it just before.
     pub(in crate::registry) waited: bool,
 }
 
 impl SingleFlight {
-    /// Waits until nobody else sends the blob.
+    /// Waits until no other task sends the blob.
     pub(in crate::registry) async fn enter(&self, digest: Digest) -> Permit {
         let permit = {
             let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);

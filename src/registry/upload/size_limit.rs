@@ -2,7 +2,7 @@
 
 /// Requests of about the size that have to be taken before a larger one is tried: of a size that an earlier run found.
 const PROOF: u32 = 4;
-/// The same of a size that this run found.
+/// Requests that prove a size that this run found.
 const FRESH_PROOF: u32 = 16;
 /// The most of them, however often a larger one was refused since.
 const MOST_PROOF: u32 = 1 << 10;
@@ -10,7 +10,7 @@ const MOST_PROOF: u32 = 1 << 10;
 /// What is known of the largest request that is taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SizeLimit {
-    /// Nothing larger is sent.
+    /// Returns the limit: nothing larger is worth a try.
     limit: Option<u64>,
     /// What has proven right, with a refusal above it: worth keeping.
     known: Option<u64>,
@@ -23,24 +23,24 @@ pub(super) struct SizeLimit {
 }
 
 impl SizeLimit {
-    /// What an earlier run knew, unless it is too small to be anything but an error.
+    /// Returns what an earlier run knew, unless it is too small to be anything but an error.
     pub(super) fn of(known: Option<u64>, least: u64) -> Self {
         let known = known.filter(|known| *known >= least);
         Self { limit: known, known, raised: false, taken: 0, enough: PROOF }
     }
 
-    /// Nothing larger is worth a try.
+    /// Returns the limit: nothing larger is worth a try.
     pub(super) fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// What is worth being kept.
+    /// Returns what is worth being kept.
     pub(super) fn known(&self) -> Option<u64> {
         self.known
     }
 
-    /// A request was refused for its size, and `smaller` is what would come next; false when that is less than the
-    /// `least` that makes sense. Then the size was not the reason, and nothing is learned.
+    /// Notes that a request was refused for its size, and that `smaller` would come next. Returns false when that is
+    /// less than the `least` that makes sense: then the size was not the reason, and nothing is learned.
     pub(super) fn refused(&mut self, smaller: u64, least: u64) -> bool {
         if smaller < least {
             self.limit = self.known;
@@ -54,7 +54,7 @@ impl SizeLimit {
         true
     }
 
-    /// A request with `bytes` was taken. At `most` and above there is nothing to be limited.
+    /// Notes that a request with `bytes` was accepted. At `most` and above there is nothing to be limited.
     pub(super) fn accepted(&mut self, bytes: u64, most: u64) {
         let Some(limit) = self.limit.filter(|limit| (limit / 2 + 1..=*limit).contains(&bytes)) else { return };
         self.known = Some(limit);
@@ -72,7 +72,7 @@ impl SizeLimit {
         }
     }
 
-    /// Something else than a smaller request got through where this limit came from.
+    /// Notes that something else than a smaller request got through where this limit came from.
     pub(super) fn avoided(&mut self) {
         if !self.raised {
             self.known = self.limit;

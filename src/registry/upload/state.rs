@@ -50,7 +50,7 @@ pub(super) struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    /// Nothing of the last session is of any use; `again` where that is a loss.
+    /// Starts over without anything of the last session; `again` where that is a loss.
     pub(super) fn forget(&mut self, again: bool) {
         self.hasher = self.hasher.restarted();
         self.resumed = 0;
@@ -64,7 +64,7 @@ impl Upload<'_> {
         }
     }
 
-    /// The first answer about a session of an earlier run tells from where this one goes on.
+    /// Takes in the first answer about a session of an earlier run: this run goes on at `offset`.
     pub(super) fn resume_at(&mut self, offset: u64) {
         if self.starts == 0 && offset > 0 {
             self.starts = 1;
@@ -74,7 +74,7 @@ impl Upload<'_> {
     }
 }
 
-/// An error and what it happened to.
+/// An error, the operation that failed, and when it began.
 pub(super) struct UploadFailure {
     pub(super) operation: Operation,
     pub(super) error: RegistryError,

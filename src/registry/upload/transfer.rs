@@ -22,7 +22,7 @@ use crate::registry::{Registry, RegistryError, Violation};
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Upload<'_> {
-    /// The bytes `start..end`, to be read when they are sent.
+    /// Returns the bytes `start..end`, to be read when they are sent.
     pub(super) fn part(&self, start: u64, end: u64) -> Part {
         let Descriptor { digest, size, .. } = *self.blob;
         Part {
@@ -128,7 +128,7 @@ impl Registry {
         Ok(reply)
     }
 
-    /// Tells the registry to forget a session. What comes of it does not matter.
+    /// Asks the registry to forget a session; the answer does not matter.
     pub(in crate::registry) async fn cancel(&self, repository: &str, session: &UploadSession) {
         let Some(location) = session.location() else { return };
         let mut call = empty(Method::DELETE, location.clone());

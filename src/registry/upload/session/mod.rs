@@ -1,11 +1,11 @@
 //! The upload of one blob as a state machine (distribution-spec, "Pushing blobs"): no I/O, only what
 //! each answer, or its absence, means for the session.
 //!
-//! Our own count of acknowledged bytes is what counts: registries differ in what `Range` says, and
-//! some say it wrongly. Only a count well beyond ours is believed, because it saves sending those bytes
-//! again and the digest at the end tells a lie. A session in which a registry fails twice at the same
-//! byte is poisoned: only a new session from the first byte helps. A lost one is unknown to the
-//! registry and needs no clean-up. One in which nothing was acknowledged is given up without a loss.
+//! Our own count of acknowledged bytes decides: registries differ in what `Range` says, and some say it wrongly. Only a
+//! count well beyond ours is believed, because it saves sending those bytes again and the digest at the end reveals a
+//! lie. A session in which a registry fails twice at one byte is poisoned: only a new session from the first byte
+//! helps. A lost session is unknown to the registry and needs no clean-up. A session in which nothing was acknowledged
+//! is given up without a loss.
 
 use http::{StatusCode, Uri};
 
@@ -31,9 +31,9 @@ pub(in crate::registry) struct UploadSession {
 pub(super) enum State {
     /// Waits for more bytes or, with all of them, for the commit.
     Open { location: Uri, offset: u64 },
-    /// The bytes from `offset` to `end` are on their way.
+    /// The bytes from `offset` to `end` are being sent.
     Sending { location: Uri, offset: u64, end: u64 },
-    /// The commit is on its way, with the bytes from `offset` on if there are any left.
+    /// The commit is being sent, with the bytes from `offset` on if there are any left.
     Committing { location: Uri, offset: u64 },
     /// The registry has to be asked how far the session is.
     Unsure { location: Uri, offset: u64, doubt: Doubt },
@@ -41,7 +41,7 @@ pub(super) enum State {
     Vanished,
     /// The registry has the blob.
     Committed,
-    /// Nothing was acknowledged, and what was on its way may have left a trace: a new session has none.
+    /// Nothing was acknowledged, and the last request may have left some bytes: a new session has none.
     Unused { location: Uri },
     /// The session exists but will never become this blob.
     Poisoned { location: Uri },
@@ -81,24 +81,24 @@ pub(super) enum Step {
 }
 
 impl UploadSession {
-    /// The session that the registry opened at `location` for a blob of `size` bytes.
+    /// Returns the session that the registry opened at `location` for a blob of `size` bytes.
     pub(in crate::registry) fn opened(location: Uri, size: u64) -> Self {
         Self { size, state: State::Open { location, offset: 0 }, trouble: None, told: false, refused: None }
     }
 
-    /// A session of an earlier run, in which `offset` bytes were acknowledged.
+    /// Returns a session of an earlier run, in which `offset` bytes were acknowledged.
     pub(super) fn remembered(location: Uri, size: u64, offset: u64) -> Self {
         let state = State::Unsure { location, offset, doubt: Doubt::Bytes };
         Self { size, state, trouble: None, told: false, refused: None }
     }
 
-    /// Where the session stands.
+    /// Returns where the session stands.
     #[cfg(test)]
     pub(super) fn state(&self) -> &State {
         &self.state
     }
 
-    /// Where the session can be reached, while the registry has one.
+    /// Returns where the session can be reached, while the registry has one.
     pub(in crate::registry) fn location(&self) -> Option<&Uri> {
         match &self.state {
             State::Open { location, .. }
@@ -111,7 +111,7 @@ impl UploadSession {
         }
     }
 
-    /// The bytes that were acknowledged, in a session that can go on.
+    /// Returns the bytes that were acknowledged, in a session that can go on.
     pub(super) fn offset(&self) -> Option<u64> {
         match &self.state {
             State::Open { offset, .. }
@@ -122,7 +122,7 @@ impl UploadSession {
         }
     }
 
-    /// Bytes of the request that is on its way.
+    /// Returns the bytes of the request that is being sent.
     pub(super) fn in_flight(&self) -> u64 {
         match &self.state {
             State::Sending { offset, end, .. } => end - offset,
@@ -131,9 +131,9 @@ impl UploadSession {
         }
     }
 
-    /// Decides the next request and takes it as being on its way.
+    /// Decides the next request, and counts it as being sent.
     ///
-    /// A transfer that is on its way already has to be answered first; asking again then is to start over.
+    /// A request that is being sent has to be answered first; calling this again before the answer starts over.
     pub(super) fn step(&mut self, requests: Requests) -> Step {
         match &self.state {
             State::Open { location, offset } => {
@@ -159,8 +159,8 @@ impl UploadSession {
         }
     }
 
-    /// The registry took what was on its way. `location` is the newest address, if it gave one;
-    /// `count` is its own count of bytes.
+    /// Takes in that the registry accepted the last request. `location` is the newest address, if it gave one; `count`
+    /// is its own count of bytes.
     pub(super) fn accepted(&mut self, location: Option<Uri>, count: Count) -> Result<(), Violation> {
         match &self.state {
             State::Committing { .. } => {
@@ -185,7 +185,8 @@ impl UploadSession {
         }
     }
 
-    /// What was on its way got no answer, or, with `status`, one that may be another the next time.
+    /// Takes in that the outcome of the last request is unknown. `status` is that of the answer, if there was one; the
+    /// next answer may be another.
     pub(super) fn unanswered(&mut self, status: Option<StatusCode>) {
         let (location, offset, doubt) = match &self.state {
             State::Sending { location, offset, .. } => (location.clone(), *offset, Doubt::Bytes),
@@ -201,7 +202,7 @@ impl UploadSession {
         self.state = State::Unsure { location, offset, doubt };
     }
 
-    /// What was on its way was refused for its size, and some of it may have been taken in all the same.
+    /// Takes in that the registry refused the last request for its size. It may have kept some of the bytes.
     pub(super) fn too_large(&mut self) {
         let (State::Sending { location, offset, .. } | State::Committing { location, offset }) = &self.state else {
             return;
@@ -213,7 +214,7 @@ impl UploadSession {
         };
     }
 
-    /// The registry says that the bytes do not begin where its own end.
+    /// Takes in that the registry says the bytes of the last request do not begin where its own bytes end.
     pub(super) fn misaligned(&mut self) {
         let (location, offset, chunk) = match &self.state {
             State::Sending { location, offset, end } => (location.clone(), *offset, Some(end - offset)),
@@ -231,10 +232,10 @@ impl UploadSession {
         };
     }
 
-    /// The registry answered how much it has; nothing at all counts as not having said it.
+    /// Takes in how many bytes the registry says to have; none at all counts as not having said it.
     ///
-    /// Answers the bytes of a chunk that it refused although it began where the registry itself says: its size was the
-    /// reason.
+    /// Returns the size of a chunk that the registry refused although the chunk began at the registry's own offset: its
+    /// size was the reason.
     pub(super) fn answered(&mut self, location: Option<Uri>, count: Count) -> Option<u64> {
         let State::Unsure { location: old, offset, doubt } = &self.state else { return None };
         let (location, ours, doubt) = (location.unwrap_or_else(|| old.clone()), *offset, *doubt);
@@ -257,12 +258,12 @@ impl UploadSession {
         chunk.filter(|_| count == Count::Bytes(ours))
     }
 
-    /// A chunk was refused for its size alone: its offset is beyond doubt again.
+    /// Takes in that a chunk was refused for its size alone: its offset is beyond doubt again.
     pub(super) fn begins_right(&mut self) {
         self.refused = None;
     }
 
-    /// The registry knows no such session.
+    /// Takes in that the registry knows no such session.
     pub(super) fn gone(&mut self) {
         self.state = match &self.state {
             State::Committing { .. } | State::Unsure { doubt: Doubt::Commit, .. } => State::Vanished,
@@ -271,29 +272,29 @@ impl UploadSession {
         };
     }
 
-    /// Whether the blob is there after all.
+    /// Takes in whether the blob exists after all.
     pub(super) fn looked(&mut self, found: bool) {
         if self.state == State::Vanished {
             self.state = if found { State::Committed } else { State::Lost };
         }
     }
 
-    /// Whether only a new session can go on.
+    /// Returns whether only a new session can go on.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Poisoned { .. } | State::Lost)
     }
 
-    /// Whether the registry knows no such session.
+    /// Returns whether the registry knows no such session.
     pub(super) fn is_lost(&self) -> bool {
         self.state == State::Lost
     }
 
-    /// Whether it is gone, and the commit may be why.
+    /// Returns whether the session is gone, possibly because its commit succeeded.
     pub(super) fn has_vanished(&self) -> bool {
         self.state == State::Vanished
     }
 
-    /// Nothing but a new session helps.
+    /// Gives the session up: only a new one can become the blob.
     pub(super) fn spoiled(&mut self) {
         if let Some(location) = self.location() {
             self.state = State::Poisoned { location: location.clone() };

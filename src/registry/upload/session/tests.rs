@@ -12,7 +12,7 @@ fn opened(size: u64) -> UploadSession {
     UploadSession::opened(at(1), size)
 }
 
-/// A session of 20 bytes in which the first 8 were acknowledged and the next chunk is on its way.
+/// Returns a session of 20 bytes in which the first 8 were acknowledged and the next chunk is on its way.
 fn under_way() -> UploadSession {
     let mut session = opened(20);
     session.step(REQUESTS);
