@@ -15,7 +15,8 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{Links, PRIVATE, behind_links, parent, read_regular, sync_dir};
+use super::replacement::{PRIVATE, behind_links};
+use super::{Links, parent, read_regular, sync_dir};
 
 /// How the names of our temporary files begin in directories of other programs. No other program uses it.
 const PREFIX: &str = ".idpbuilder-tmp-";
