@@ -9,6 +9,15 @@ use sha2::{Digest as _, Sha256};
 /// A SHA-256 digest, printed as `sha256:` and 64 lower-case hexadecimal digits.
 ///
 /// Equality of digests is identity of content.
+///
+/// ```
+/// use idpbuilder_oci::image::Digest;
+///
+/// let digest = Digest::of(b"{}");
+/// assert_eq!(digest.to_string(), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+/// assert_eq!(digest.to_string().parse(), Ok(digest));
+/// assert_eq!(digest.short(), "44136fa355b3");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
