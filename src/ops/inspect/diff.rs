@@ -7,8 +7,8 @@ use std::io::Read;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Uncompressed;
-use super::{InspectError, LayerFiles, LayerInfo, MAX_FILES, files, layers};
+use super::files::{LayerFiles, MAX_FILES, files};
+use super::{InspectError, LayerInfo, Uncompressed, layers};
 use crate::image::{Digest, Hasher, Platform};
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError};
 use crate::layer::{OPAQUE, WHITEOUT};

@@ -1,6 +1,9 @@
 //! Two stores with what should be the same image in each.
 
+use std::io::Read as _;
+
 use super::*;
+use crate::layer::Decoder;
 
 const PLAIN: &str = media_type::IMAGE_LAYER;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::*;
-use crate::image::{Index, Manifest, Reference, media_type};
-use crate::layer::tar::read::EntryKind;
+use crate::image::{Descriptor, Index, Manifest, Reference, media_type};
+use crate::layer::tar::read::{EntryKind, TarEntry};
 
 mod first;
 
