@@ -6,6 +6,7 @@
 //! the archive promises has been found: what is refused leaves unreferenced blobs at most, which
 //! pruning removes.
 
+mod archived;
 mod contents;
 mod directory;
 mod docker;
@@ -17,9 +18,10 @@ mod oci;
 mod save;
 mod unpacked;
 
+pub use archived::{Archived, Found, Leaf, LoadNote};
 pub use directory::LayoutStream;
 pub use error::ArchiveError;
-pub use load::{Archived, Found, Leaf, LoadNote, LoadOutcome, load, unpack};
+pub use load::{LoadOutcome, load, unpack};
 pub use save::{SaveOutcome, save};
 
 use serde::{Deserialize, Serialize};
