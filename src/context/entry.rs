@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+/// The most components of a path. Readers of images, this program included, refuse deeper paths.
+pub const MAX_DEPTH: usize = 256;
+
 /// A file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

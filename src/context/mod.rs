@@ -26,14 +26,14 @@ use std::sync::Arc;
 pub use advice::advice;
 pub use counts::Counts;
 pub use dockerfile::{DOCKERFILES, is_dockerfile, read_head, reads_like_dockerfile};
-pub use entry::{Entry, Kind, Stamp};
+pub use entry::{Entry, Kind, MAX_DEPTH, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
 pub use rule_stats::Decided;
 pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, RuleTrail, Verdict};
 pub use secret_advice::{LeaveOut, SecretFiles};
 pub use secrets::{SECRET_HEAD_BYTES, Suspicion, suspicion};
-pub use walk::{Listing, MAX_DEPTH};
+pub use walk::Listing;
 
 use rustix::fs::{AtFlags, OFlags, statat};
 

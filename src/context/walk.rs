@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, fstat, statat};
 
-use super::entry::relative;
+use super::entry::{MAX_DEPTH, relative};
 use super::lstat::{entry, unreadable};
 use super::pattern::text;
 use super::rules::Hits;
@@ -27,9 +27,6 @@ const FEW: usize = 512;
 
 /// Sockets that a warning names.
 const MAX_SOCKETS: usize = 3;
-
-/// The most components of a path: what is deeper would be refused by those who read the image, this program included.
-pub const MAX_DEPTH: usize = 256;
 
 /// What a context holds.
 #[derive(Debug, Clone)]
