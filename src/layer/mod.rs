@@ -7,6 +7,7 @@
 mod compress;
 mod error;
 mod import;
+mod monitor;
 mod overlay;
 mod pack;
 mod plan;
@@ -19,17 +20,19 @@ pub use compress::parallel::Compressors;
 pub use compress::{Compression, Format, LevelError};
 pub use error::LayerError;
 pub use import::{ForeignError, ForeignPlan, Imported, NameError, import};
+pub use monitor::Monitor;
 pub use overlay::destination::{Destination, DestinationError};
-pub use overlay::lower_tree::{Attributes, LowerTree, Thing};
-pub use overlay::placement::{FollowedSymlink, Placement, PlacementError};
+pub use overlay::error::PlacementError;
+pub use overlay::lower_tree::{LowerTree, Thing};
+pub use overlay::placement::{FollowedSymlink, Placement};
 pub use overlay::toc::{LayerToc, MAX_NAMES, TocError};
 pub(crate) use overlay::whiteout::{OPAQUE, REMOVES, WHITEOUT, removes};
-pub use pack::{LayerPlan, Monitor, pack};
+pub use pack::{LayerPlan, pack};
 pub use plan::cache::{KnownLayer, LayerCache, TocCache};
 pub use plan::fingerprint::fingerprint;
 pub use plan::racy_timestamps::{RacyTimestamps, RacyWindow};
 pub use plan::split::{Layers, MAX_LAYERS, split};
-pub use tar::entry::{Owner, Style};
+pub use tar::entry::{Attributes, Owner, Style};
 pub use writer::{LayerWriter, Packed};
 
 #[cfg(test)]

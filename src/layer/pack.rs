@@ -3,17 +3,12 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::overlay::placement::Item;
 use super::source::{CopyError, Source};
 use super::tar::entry::TarWriter;
-use super::{Compressors, FollowedSymlink, LayerError, LayerWriter, Packed, Placement, Style};
+use super::{Compressors, LayerError, LayerWriter, Monitor, Packed, Placement, Style};
 use crate::context::{Context, Entry, Kind};
-use crate::progress::{Event, Interrupt, Progress};
-
-/// Fewer bytes than this are not worth a report of their own.
-const REPORT_BYTES: u64 = 64 << 10;
 
 /// What a layer is made of.
 #[derive(Debug, Clone, Copy)]
@@ -32,53 +27,6 @@ pub struct LayerPlan<'a> {
 struct Original {
     name: Vec<u8>,
     capability: Option<Vec<u8>>,
-}
-
-/// Who hears of the bytes that were read, and who may stop the work.
-pub struct Monitor<'a> {
-    progress: &'a dyn Progress,
-    key: &'a str,
-    unreported: u64,
-    interrupt: &'a Interrupt,
-    stop: Option<&'a AtomicBool>,
-}
-
-impl<'a> Monitor<'a> {
-    /// Reports bytes of the transfer `key`, which somebody else begins and ends.
-    pub fn new(progress: &'a dyn Progress, key: &'a str, interrupt: &'a Interrupt) -> Self {
-        Self { progress, key, unreported: 0, interrupt, stop: None }
-    }
-
-    /// The same, for work that is of no use either once `stop` is set.
-    #[must_use]
-    pub fn unless(mut self, stop: &'a AtomicBool) -> Self {
-        self.stop = Some(stop);
-        self
-    }
-
-    /// Whether the work is to end; long loops look between reads.
-    pub(super) fn stopped(&self) -> bool {
-        self.interrupt.requested() || self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
-    }
-
-    /// Says that a link was followed.
-    pub(super) fn warn(&self, followed: &FollowedSymlink) {
-        self.progress.emit(Event::Warning(&followed.to_string()));
-    }
-
-    pub(super) fn advance(&mut self, bytes: u64) {
-        self.unreported += bytes;
-        if self.unreported >= REPORT_BYTES {
-            self.report();
-        }
-    }
-
-    pub(super) fn report(&mut self) {
-        let bytes = std::mem::take(&mut self.unreported);
-        if bytes > 0 {
-            self.progress.emit(Event::Advance { key: self.key, bytes });
-        }
-    }
 }
 
 /// Packs the entries of `plan` into `sink`.

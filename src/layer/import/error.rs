@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::names::shown;
 use crate::layer::overlay::lower_tree::MAX_DEPTH;
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError};
 use crate::layer::{PlacementError, REMOVES};
+use crate::text::plain;
 
 /// Why a tar stream did not become a layer. Names are as in the stream, what cannot be printed replaced, cut to a length
 /// fit for a message.
@@ -154,5 +154,21 @@ impl ForeignError {
             _ => "special file",
         };
         Self::Special { path: shown(path), kind }
+    }
+}
+
+/// Returns a name as messages show it: printable, and at most 200 characters long.
+pub(super) fn shown(name: &[u8]) -> String {
+    plain(&String::from_utf8_lossy(name), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_show_names_that_can_be_shown() {
+        assert_eq!(shown(b"a\x1b[31m\xff"), "a\u{fffd}[31m\u{fffd}");
+        assert_eq!(shown(&[b'a'; 300]).len(), 200);
     }
 }

@@ -194,7 +194,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 return Err(ForeignError::owner(&entry.path, entry.uid.max(entry.gid)));
             }
             if self.imported.dropped.is_none() {
-                self.imported.dropped = entry.dropped.as_deref().map(names::shown);
+                self.imported.dropped = entry.dropped.as_deref().map(error::shown);
             }
             self.return_directories(&path, monitor)?;
             self.put(&path, &entry, monitor)?;

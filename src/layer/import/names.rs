@@ -6,7 +6,6 @@ use super::super::removes;
 use super::{ForeignError, NameError};
 use crate::layer::overlay::lower_tree::{MAX_DEPTH, ends_beyond, parted};
 use crate::layer::overlay::path_lookup::{Key, Trail, key, number};
-use crate::text::plain;
 
 /// The most entries of an archive, so that remembering their names takes some 60 MiB at most.
 const MAX_ENTRIES: u64 = 1 << 20;
@@ -31,11 +30,6 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
         return Err(NameError::Whiteout);
     }
     if cleaned.len() > MAX_PATH_BYTES { Err(NameError::TooLong) } else { Ok(cleaned) }
-}
-
-/// What messages call an entry.
-pub(super) fn shown(name: &[u8]) -> String {
-    plain(&String::from_utf8_lossy(name), 200)
 }
 
 /// What has a name.
@@ -207,11 +201,5 @@ mod tests {
         assert!(names.add(b"a/b", false).is_ok_and(|is_new| is_new));
         assert!(matches!(names.add(b"c", false), Err(Refusal::TooMany)));
         assert!(matches!(names.count(), Err(ForeignError::TooMany { limit: MAX_ENTRIES })));
-    }
-
-    #[test]
-    fn messages_show_names_that_can_be_shown() {
-        assert_eq!(shown(b"a\x1b[31m\xff"), "a\u{fffd}[31m\u{fffd}");
-        assert_eq!(shown(&[b'a'; 300]).len(), 200);
     }
 }

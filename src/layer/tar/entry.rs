@@ -7,8 +7,6 @@ use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 
-use crate::layer::Attributes;
-
 /// Numeric owner of everything in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owner {
@@ -16,6 +14,17 @@ pub struct Owner {
     pub uid: u64,
     /// Group id.
     pub gid: u64,
+}
+
+/// The attributes of a directory that an entry sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits with set-uid, set-gid and sticky.
+    pub mode: u32,
+    /// Numeric user and group.
+    pub owner: Owner,
+    /// Modification time, in Unix seconds.
+    pub modified: u64,
 }
 
 /// What all entries of a layer have in common.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::path_lookup::{Key, Trail, key, number};
-use crate::layer::{Owner, PlacementError};
+use crate::layer::{Attributes, PlacementError};
 use crate::text::plain;
 
 /// How many links a path may lead through, as Linux has it.
@@ -19,17 +19,6 @@ pub(in crate::layer) const MAX_DEPTH: usize = 256;
 
 /// The most names that are walked through for one path, those of links included.
 const MAX_STEPS: usize = MAX_PATH_BYTES;
-
-/// What a layer says of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attributes {
-    /// Permission bits with set-uid, set-gid and sticky.
-    pub mode: u32,
-    /// Whose it is.
-    pub owner: Owner,
-    /// When it was modified, in Unix seconds.
-    pub modified: u64,
-}
 
 /// Something that a layer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

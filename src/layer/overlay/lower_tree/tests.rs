@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::layer::Owner;
 
 fn attributes(mode: u32) -> Attributes {
     Attributes { mode, owner: Owner { uid: u64::from(mode), gid: 1 }, modified: 2 }
