@@ -1,4 +1,5 @@
-//! What seldom belongs into an image and yet goes in: version control, dependencies, caches, what compilers made.
+//! Warnings about large directories that seldom belong in an image: version control, dependencies, caches, build
+//! output.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -28,17 +29,18 @@ const NAMES: [&str; 12] = [
 /// `target` is a common word: it is a build's where one of these stands beside it.
 const BESIDE_TARGET: [&str; 2] = ["Cargo.toml", "pom.xml"];
 
-/// Bytes of content up to which a directory is not worth a word.
+/// A directory with at most this many bytes causes no warning.
 const MAX_BYTES: u64 = 10 << 20;
 
-/// Files and links up to which a directory is not worth a word.
+/// A directory with at most this many files and links causes no warning.
 const MAX_FILES: u64 = 1000;
 
-/// Who has more of them reads none.
+/// The most warnings for one source.
 const MAX_WARNINGS: usize = 3;
 
-/// A sentence for each large directory that is probably not meant, largest first. `entries` are sorted by the bytes of
-/// their paths; those of a further source are `copied` from there, and no pattern on the command line is about them.
+/// Returns a sentence for each large directory that is probably not meant, largest first. `entries` are sorted by the
+/// bytes of their paths; those of a further source are `copied` from there, and no pattern on the command line is about
+/// them.
 pub fn advice(entries: &[Entry], copied: Option<&Path>) -> Vec<String> {
     let count = |directory| (directory, Counts::of(below(entries, directory)));
     let is_large = |(_, counts): &(&[u8], Counts)| counts.bytes > MAX_BYTES || counts.files > MAX_FILES;
@@ -67,7 +69,7 @@ fn unlikely(entries: &[Entry]) -> Vec<&[u8]> {
     topmost
 }
 
-/// The path up to and with its last slash, and what follows.
+/// Returns the path up to and with its last slash, and what follows.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1))
 }
@@ -79,7 +81,7 @@ fn is_build_output(entries: &[Entry], parent: &[u8]) -> bool {
     })
 }
 
-/// What is inside `directory`: one run, since all their paths begin alike.
+/// Returns what is inside `directory`: one run, since all their paths begin alike.
 fn below<'a>(entries: &'a [Entry], directory: &[u8]) -> impl Iterator<Item = &'a Entry> {
     let prefix = [directory, b"/"].concat();
     let first = entries.partition_point(|entry| *entry.path < *prefix);
@@ -142,7 +144,7 @@ mod tests {
         entries
     }
 
-    /// The directories that are told.
+    /// Returns the directories that warnings name.
     fn told(entries: &[Entry]) -> Vec<String> {
         let path = |sentence: String| sentence.split('`').nth(1).expect("a path").to_owned();
         advice(entries, None).into_iter().map(path).collect()

@@ -1,4 +1,4 @@
-//! What entries amount to.
+//! Numbers of entries and bytes.
 
 use std::collections::HashSet;
 
@@ -16,14 +16,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds what others amount to.
+    /// Adds other counts.
     pub fn add(&mut self, other: &Self) {
         self.files += other.files;
         self.directories += other.directories;
         self.bytes += other.bytes;
     }
 
-    /// What these entries amount to.
+    /// Counts these entries.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut counts = Self::default();
         let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! One thing in a context, as it was when the directory was walked.
+//! An entry of a context, as the walk found it.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -39,7 +39,7 @@ pub enum Kind {
     },
 }
 
-/// What tells one state of one file from others.
+/// The identity and state of a file, to notice later changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Device and inode: the file's identity, shared by all its names.
@@ -53,7 +53,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp in a file's attributes.
+    /// Returns the stamp in a file's attributes.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             identity: (metadata.dev(), metadata.ino()),
@@ -65,12 +65,12 @@ impl Stamp {
 }
 
 impl Entry {
-    /// The path for the system's calls.
+    /// Returns the path for the system's calls.
     pub fn relative(&self) -> &Path {
         relative(&self.path)
     }
 
-    /// Bytes of content; 0 for what is not a file.
+    /// Returns the size of the content in bytes; 0 for what is not a file.
     pub fn size(&self) -> u64 {
         match &self.kind {
             Kind::File { stamp, .. } => stamp.size,
@@ -79,7 +79,7 @@ impl Entry {
     }
 }
 
-/// A path's bytes, for the system's calls.
+/// Returns a path's bytes, for the system's calls.
 pub(super) fn relative(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a context, as facts.
+//! Errors of reading a context.
 
 use std::fmt;
 use std::io;

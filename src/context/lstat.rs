@@ -1,4 +1,4 @@
-//! What one path stands for, without following it if it is a link.
+//! Reads the entry at one path without following a link.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use rustix::path::Arg;
 
 use super::{Context, ContextError, Entry, Kind, SpecialKind, Stamp};
 
-/// The entry at `path`, which is `name` in `directory`.
+/// Returns the entry at `path`, which is `name` in `directory`.
 pub(super) fn entry(
     context: &Context,
     directory: impl AsFd,
@@ -24,7 +24,7 @@ pub(super) fn entry(
         FileType::RegularFile => Kind::File { stamp: stamp(&stat), links: number(stat.st_nlink) },
         FileType::Symlink => {
             let target = readlinkat(&directory, name, Vec::new()).map_err(|error| match error {
-                // It is a link no more.
+                // It is no longer a link.
                 Errno::INVAL => ContextError::Changed { path: shown() },
                 error => failed(error),
             })?;
@@ -35,7 +35,7 @@ pub(super) fn entry(
     Ok(Entry { path: path.into(), mode: Mode::from_raw_mode(stat.st_mode).bits() & 0o7777, kind })
 }
 
-/// The same as [`Stamp::of`] has it.
+/// Returns the stamp, with the values of [`Stamp::of`].
 fn stamp(stat: &Stat) -> Stamp {
     Stamp {
         identity: (number(stat.st_dev), number(stat.st_ino)),
@@ -45,7 +45,7 @@ fn stamp(stat: &Stat) -> Stamp {
     }
 }
 
-/// The systems differ in the types of these, not in what they hold.
+/// Converts a number. Systems differ in its type only.
 fn number(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or(u64::MAX)
 }
@@ -54,7 +54,7 @@ fn nanoseconds(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or_default()
 }
 
-/// What the system's refusal to look at something that a directory lists means.
+/// Returns the error for an entry that a directory lists and the system does not open.
 pub(super) fn unreadable(path: PathBuf, error: Errno) -> ContextError {
     match error {
         Errno::NOENT => ContextError::Vanished { path },

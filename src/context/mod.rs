@@ -1,6 +1,6 @@
 //! What goes into an image: the files below a directory that the ignore rules leave in.
 //!
-//! Reads names and attributes only; content is read by whoever packs it. Knows nothing of archives.
+//! Reads names and attributes only; the layer reads the content. Knows nothing of archives.
 
 mod advice;
 mod counts;
@@ -67,7 +67,7 @@ impl Context {
         Ok(Self { given: path.to_owned(), root, handle: Arc::new(handle) })
     }
 
-    /// The directory itself, as a starting point for paths and for questions about its file system.
+    /// Returns the directory itself, as a starting point for paths and for questions about its file system.
     pub fn handle(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
@@ -79,7 +79,7 @@ impl Context {
         Ok(file.into())
     }
 
-    /// Returns whether something is at a path relative to the root; what is behind a link is not there.
+    /// Returns whether something exists at a path relative to the root, without following links.
     pub fn has(&self, relative: &Path) -> bool {
         let Some(name) = relative.file_name() else { return relative.as_os_str().is_empty() };
         let parent = crate::fs::parent(relative);
@@ -93,17 +93,17 @@ impl Context {
         DOCKERFILES.into_iter().find(is_file)
     }
 
-    /// The directory's absolute path without links.
+    /// Returns the directory's absolute path without links.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What messages call the directory: the path as it was given.
+    /// Returns what messages call the directory: the path as it was given.
     pub fn given(&self) -> &Path {
         &self.given
     }
 
-    /// What messages call something in the directory.
+    /// Returns what messages call something in the directory.
     pub fn shown(&self, relative: &Path) -> PathBuf {
         match &self.given {
             given if given == Path::new(".") => relative.to_owned(),
@@ -111,7 +111,7 @@ impl Context {
         }
     }
 
-    /// The ignore file that counts: the one chosen or, without a choice, one of [`IGNORE_FILES`].
+    /// Returns the ignore file that counts: the one chosen or, without a choice, one of [`IGNORE_FILES`].
     pub fn ignore_file(&self, chosen: Option<&Path>) -> Result<Option<PathBuf>, ContextError> {
         if let Some(chosen) = chosen {
             return Ok(Some(chosen.to_owned()));
@@ -133,12 +133,12 @@ impl Context {
         Ok(None)
     }
 
-    /// The rules of an ignore file, then those of further patterns.
+    /// Returns the rules of an ignore file, then those of further patterns.
     pub fn rules(&self, ignore_file: Option<&Path>, exclude: &[String]) -> Result<IgnoreRules, ContextError> {
         rules(ignore_file, exclude)
     }
 
-    /// What is at a path relative to the root, whatever the rules say; links are not followed.
+    /// Returns what is at a path relative to the root, whatever the rules say; links are not followed.
     pub fn entry(&self, relative: &Path) -> Result<Entry, ContextError> {
         let bytes = relative.as_os_str().as_bytes();
         let failed = |error: rustix::io::Errno| lstat::unreadable(self.shown(relative), error);
@@ -155,12 +155,13 @@ impl Context {
     }
 }
 
-/// The directories as the walk meets them, absolute and without links; those that there are not cannot be met.
+/// Returns the directories as the walk meets them, absolute and without links; missing directories are left out, since
+/// the walk cannot meet them.
 pub fn real(directories: &[PathBuf]) -> Vec<PathBuf> {
     directories.iter().filter_map(|directory| std::fs::canonicalize(directory).ok()).collect()
 }
 
-/// The rules of an ignore file, then those of further patterns.
+/// Returns the rules of an ignore file, then those of further patterns.
 pub fn rules(ignore_file: Option<&Path>, exclude: &[String]) -> Result<IgnoreRules, ContextError> {
     let mut rules = IgnoreRules::default();
     if let Some(path) = ignore_file {

@@ -61,7 +61,7 @@ enum Matcher {
     Regex(Regex),
 }
 
-/// What one component of a pattern can match, roughly: enough to know where it cannot reach.
+/// An approximation of what one component of a pattern matches, to rule out directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Component {
     Literal(String),
@@ -82,7 +82,7 @@ impl Pattern {
         Ok(Self { matcher: compile(&text, &characters)?, reach })
     }
 
-    /// Whether the pattern matches this path itself (as [`text`] gives it).
+    /// Returns whether the pattern matches this path itself (as [`text`] gives it).
     pub(super) fn matches(&self, path: &str) -> bool {
         match &self.matcher {
             Matcher::Exact(exact) => path == exact,
@@ -94,7 +94,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the pattern could match anything below `directory`. May say yes wrongly, never no.
+    /// Returns whether the pattern could match anything below `directory`. May be wrong when true, never when false.
     pub(super) fn may_match_below(&self, directory: &str) -> bool {
         let mut names = directory.split('/');
         for component in &self.reach {
@@ -122,7 +122,7 @@ impl Component {
     }
 }
 
-/// A path or pattern as text in which every byte that is no UTF-8 is one character of its own.
+/// Returns a path or pattern as text in which every byte that is no UTF-8 is one character of its own.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -137,7 +137,7 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The shortest path that means the same, as Go's `filepath.Clean` has it: `a//b/../c/` is `a/c`.
+/// Returns the shortest equivalent path, as Go's `filepath.Clean` has it: `a//b/../c/` is `a/c`.
 pub(super) fn clean(path: &[u8]) -> Vec<u8> {
     let rooted = path.first() == Some(&b'/');
     let mut kept: Vec<&[u8]> = Vec::new();
@@ -195,7 +195,7 @@ fn validate_piece(piece: &[char]) -> Result<(), PatternError> {
     Ok(())
 }
 
-/// Steps over a class, whose members begin after its `[`; answers what follows its `]`.
+/// Skips a class, whose members begin after its `[`. Returns the text after its `]`.
 fn skip_class(after_bracket: &[char]) -> Result<&[char], PatternError> {
     let mut rest = after_bracket.strip_prefix(&['^']).unwrap_or(after_bracket);
     let mut empty = true;
@@ -210,7 +210,7 @@ fn skip_class(after_bracket: &[char]) -> Result<&[char], PatternError> {
     }
 }
 
-/// One member or a range of them.
+/// Parses one member or a range of a class.
 fn class_range(rest: &[char]) -> Result<((char, char), &[char]), PatternError> {
     let (low, rest) = class_member(rest)?;
     match rest {
@@ -219,7 +219,7 @@ fn class_range(rest: &[char]) -> Result<((char, char), &[char]), PatternError> {
     }
 }
 
-/// One member, which something must follow: a class ends with its bracket.
+/// Parses one member, which more text must follow: a class ends with its bracket.
 fn class_member(rest: &[char]) -> Result<(char, &[char]), PatternError> {
     let (member, tail) = match rest {
         [] | ['-' | ']', ..] | ['\\'] => return Err(PatternError::Class),

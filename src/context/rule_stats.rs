@@ -1,4 +1,4 @@
-//! What the rules decide, counted: nothing of it is read, and what cannot be looked at is passed over.
+//! Counts what each rule decides. No file is read, and unreadable entries are skipped.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::{Context, ContextError, IgnoreRules};
 use crate::fs::{DIRECTORY, open_beneath};
 use crate::progress::Interrupt;
 
-/// What one rule decides: it leaves that out, or brings it back if it is an exception.
+/// The entries that one rule excludes or, as an exception, includes again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Decided {
     /// Files, links and whatever else is not a directory.

@@ -1,10 +1,10 @@
-//! What is said of files that look like secrets: how many there are, which, and how to leave them out.
+//! Warnings about files that look like secrets: their number, their names, and how to exclude them.
 
 use std::path::Path;
 
 use crate::text::{counted, plain};
 
-/// Names that a warning has at most; who has more of them reads none.
+/// The most names in one warning.
 const MAX_NAMES: usize = 8;
 
 /// The longest name that is shown whole, in characters.
@@ -76,8 +76,8 @@ impl<P: AsRef<[u8]>> FromIterator<P> for SecretFiles {
     }
 }
 
-/// Returns the line of an ignore file that is about this path and no other, as far as a line can say it: what is not
-/// there to be seen stands as `?`.
+/// Returns the line of an ignore file that is about this path and no other, as far as a line can express it:
+/// unprintable characters become `?`.
 fn ignore_line(path: &[u8]) -> String {
     let mut line = String::new();
     for chunk in path.utf8_chunks() {

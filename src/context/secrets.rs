@@ -86,7 +86,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
     (".yarnrc.yml", &["npmAuthToken", "npmAuthIdent"]),
 ];
 
-/// Says what to think of a file by its path, whose components are separated by `/`.
+/// Judges a file by its path, whose components are separated by `/`.
 pub fn suspicion(path: &[u8]) -> Suspicion {
     let path = String::from_utf8_lossy(path);
     let path = path.as_ref();
@@ -130,12 +130,12 @@ fn ends_in(name: &str, ends: &[&str]) -> bool {
     ends.iter().any(|end| has(end))
 }
 
-/// Whether a file of this name is meant to be seen wherever it is.
+/// Returns whether a file of this name is public in any directory.
 fn is_public(name: &str) -> bool {
     ends_in(name, &[".pub"]) || name.starts_with("known_hosts") || name == "authorized_keys"
 }
 
-/// Whether it is a file of variables (`.env`, `.env.local`, `.envrc`), and not a template of one.
+/// Returns whether it is a file of variables (`.env`, `.env.local`, `.envrc`), and not a template of one.
 fn is_environment(name: &str) -> bool {
     const TEMPLATES: &[&str] =
         &["default", "defaults", "dist", "example", "examples", "sample", "schema", "template", "tmpl", "tpl"];
@@ -145,7 +145,7 @@ fn is_environment(name: &str) -> bool {
 }
 
 impl Suspicion {
-    /// Whether the file is secret, judged by the first [`SECRET_HEAD_BYTES`] of its content.
+    /// Returns whether the file is secret, judged by the first [`SECRET_HEAD_BYTES`] of its content.
     pub fn holds(self, head: &[u8]) -> bool {
         match self {
             Self::None => false,
@@ -155,13 +155,13 @@ impl Suspicion {
         }
     }
 
-    /// Whether the content decides.
+    /// Returns whether the content decides.
     pub fn depends_on_content(self) -> bool {
         matches!(self, Self::PrivateKey | Self::Setting(_))
     }
 }
 
-/// Whether there is a private key: PEM of any kind, or DER of PKCS #1, PKCS #8 or SEC 1 from the first byte on.
+/// Returns whether there is a private key: PEM of any kind, or DER of PKCS #1, PKCS #8 or SEC 1 from the first byte on.
 fn has_private_key(head: &[u8]) -> bool {
     const MARK: &[u8] = b"-----BEGIN ";
     let begins = |at: usize| {
@@ -173,7 +173,7 @@ fn has_private_key(head: &[u8]) -> bool {
     marks.any(|(at, _)| begins(at)) || is_der_key(head)
 }
 
-/// Whether the bytes begin as a private key does in DER: a sequence that has the version, 0 or 1, first.
+/// Returns whether the bytes begin as a private key does in DER: a sequence that has the version, 0 or 1, first.
 fn is_der_key(head: &[u8]) -> bool {
     let content = match head {
         [0x30, length, rest @ ..] if *length < 0x80 => rest,
@@ -183,7 +183,7 @@ fn is_der_key(head: &[u8]) -> bool {
     matches!(content, [0x02, 0x01, 0x00 | 0x01, 0x02 | 0x04 | 0x30, ..])
 }
 
-/// Whether a line such as `//host/:_authToken=secret` or `password: secret` sets one of these, and to a text.
+/// Returns whether a line such as `//host/:_authToken=secret` or `password: secret` sets one of these, and to a text.
 fn sets(line: &[u8], names: &[&str]) -> bool {
     let line = String::from_utf8_lossy(line);
     let line = line.trim();
@@ -200,7 +200,7 @@ impl Context {
     /// Returns the paths of files that look like secrets, in the order of `entries`.
     ///
     /// Opens those files whose names alone do not decide, and reads their first bytes. What cannot be read is left to
-    /// whoever packs it.
+    /// the packer.
     pub fn secrets<'a>(&self, entries: &'a [Entry]) -> Vec<&'a [u8]> {
         let mut path = self.last_names();
         let above = path.len();
@@ -216,7 +216,8 @@ impl Context {
         entries.iter().filter(is_secret).map(|entry| &*entry.path).collect()
     }
 
-    /// The last two names of the directory, with a slash behind each: a copy of `~/.aws` has `credentials` at its root.
+    /// Returns the last two names of the directory, with a slash behind each: a copy of `~/.aws` has `credentials` at
+    /// its root.
     fn last_names(&self) -> Vec<u8> {
         let names: Vec<_> = self.root().iter().skip(1).collect();
         let last = names.iter().skip(names.len().saturating_sub(2));

@@ -164,7 +164,7 @@ fn what_is_no_directory_is_no_context() {
     assert!(matches!(open("file/x"), ContextError::NotADirectory { .. }));
     symlink("loop", dir.path().join("loop")).expect("linked");
     assert!(matches!(open("loop"), ContextError::Unreadable { .. }));
-    // The root sees every directory; whoever does not is told which.
+    // Root reads every directory. For other users the error names the directory.
     let context = Context::open(dir.path()).expect("there");
     fs::create_dir(dir.path().join("closed")).expect("made");
     fs::set_permissions(dir.path().join("closed"), Permissions::from_mode(0o000)).expect("mode");

@@ -81,13 +81,14 @@ pub(super) fn walk(
     found.listing()
 }
 
-/// The paths to skip that are below `root`, relative to it; by components: `/srv/app2/x` is not below `/srv/app`.
+/// Returns the paths to skip that are below `root`, relative to it; by components: `/srv/app2/x` is not below
+/// `/srv/app`.
 pub(super) fn relative_to(root: &Path, skip: &[PathBuf]) -> Vec<Vec<u8>> {
     let below = |path: &PathBuf| path.strip_prefix(root).ok().map(|below| below.as_os_str().as_bytes().to_vec());
     skip.iter().filter_map(below).collect()
 }
 
-/// A directory's path for the system's calls; the root has none.
+/// Returns a directory's path for the system's calls; the root has none.
 pub(super) fn place(path: &[u8]) -> &Path {
     if path.is_empty() { Path::new(".") } else { relative(path) }
 }
@@ -113,7 +114,7 @@ struct OnTheWay {
     entry: Entry,
     /// The excluded directory it is in.
     above: Option<Arc<Self>>,
-    /// Whether something in it goes in, and so it does itself.
+    /// Whether something in it is included, which includes the directory too.
     needed: AtomicBool,
 }
 
@@ -136,7 +137,7 @@ struct Walk<'a> {
     interrupt: &'a Interrupt,
     before: &'a Before<'a>,
     queue: Mutex<Queue>,
-    /// Tells idle threads that the queue is another.
+    /// Wakes idle threads when the queue changes.
     wake: Condvar,
 }
 
@@ -157,7 +158,7 @@ struct Turn<'a> {
 }
 
 impl Drop for Turn<'_> {
-    /// Also when the thread panics: the others would wait for ever.
+    /// Runs also when the thread panics, since the other threads would wait forever.
     fn drop(&mut self) {
         let mut queue = self.walk.queue();
         queue.waiting.append(&mut self.inside);
@@ -207,7 +208,7 @@ impl Walk<'_> {
         found
     }
 
-    /// The next directory, once there is one; none when all are listed, or nobody wants them any more.
+    /// Returns the next directory, waiting for one; none once all are listed or the walk is stopped.
     fn next(&self) -> Option<Turn<'_>> {
         let mut queue = self.queue();
         loop {
@@ -263,7 +264,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at what is at `path`, which has this name in `directory`; answers the directory to list, if it is one.
+    /// Reads the entry at `path`, which has this name in `directory`. Returns the directory to list, if it is one.
     fn meet(
         &self,
         directory: &Directory,
@@ -328,7 +329,7 @@ struct Found {
     excluded: u64,
     skipped: Vec<PathBuf>,
     sockets: Vec<Box<[u8]>>,
-    /// The failure at the least path: which one is told does not depend on who was faster.
+    /// The failure at the least path, so that the reported error does not depend on which thread was faster.
     failed: Option<Failure>,
 }
 
@@ -371,7 +372,7 @@ fn by_path(one: &Entry, other: &Entry) -> std::cmp::Ordering {
     one.path.cmp(&other.path)
 }
 
-/// Whether the name is a directory's; one that cannot be looked at is none.
+/// Returns whether the name is a directory's; one that cannot be looked at is none.
 pub(super) fn is_directory(opened: BorrowedFd<'_>, name: &DirEntry) -> bool {
     let kind = match name.file_type() {
         // Not every file system says it with the name.

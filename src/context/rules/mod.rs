@@ -86,8 +86,8 @@ pub struct Verdict<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Hits(Vec<bool>);
 
-/// Which rules match the directories on the way to the path that was asked about last: neighbours are asked about from
-/// where they part.
+/// Caches the rules that match the parent directories of the last path, so that a neighbour's common parents are not
+/// matched again.
 #[derive(Debug, Clone, Default)]
 pub struct RuleTrail {
     directory: String,
@@ -96,7 +96,7 @@ pub struct RuleTrail {
 }
 
 impl RuleTrail {
-    /// Goes back to the directories that are on the way to `path` as well; answers where the last one ends.
+    /// Drops the directories that are no parents of `path`. Returns the offset at which the last kept one ends.
     fn go_back(&mut self, path: &str) -> Option<usize> {
         let is_on_the_way = |end: usize| path.as_bytes().get(end) == Some(&b'/');
         let shared = self.directory.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count();
@@ -153,12 +153,12 @@ impl IgnoreRules {
         }
     }
 
-    /// The rules in order.
+    /// Returns the rules in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// What the rules say about a path relative to the context, and which of them decided.
+    /// Returns what the rules say about a path relative to the context, and which of them decided.
     pub fn decide(&self, path: &[u8]) -> Verdict<'_> {
         self.verdict(self.deciding(path))
     }
@@ -180,20 +180,20 @@ impl IgnoreRules {
         self.verdict(self.last(trail.hits.last().map(|(_, hits)| hits), &path))
     }
 
-    /// The index of the rule that decides about the path; `None` if none matches, and it goes in.
+    /// Returns the index of the rule that decides about the path; `None` if none matches, and it goes in.
     pub(super) fn deciding(&self, path: &[u8]) -> Option<usize> {
         let path = text(path);
         let parents = path.match_indices('/').fold(None, |hits, (end, _)| Some(self.hits(hits.as_ref(), &path[..end])));
         self.last(parents.as_ref(), &path)
     }
 
-    /// The verdict that the rule of this index gives.
+    /// Returns the verdict that the rule of this index gives.
     pub(super) fn verdict(&self, index: Option<usize>) -> Verdict<'_> {
         let rule = index.map(|index| &self.rules[index]);
         Verdict { excluded: rule.is_some_and(|rule| !rule.exception), rule }
     }
 
-    /// All rules that match `directory`, given those that match its parent.
+    /// Returns all rules that match `directory`, given those that match its parent.
     pub(super) fn hits(&self, parent: Option<&Hits>, directory: &str) -> Hits {
         #[cfg(test)]
         tests::DIRECTORIES.set(tests::DIRECTORIES.get() + 1);
@@ -203,14 +203,14 @@ impl IgnoreRules {
         Hits(self.rules.iter().enumerate().map(hit).collect())
     }
 
-    /// The last rule that matches `path`, given those that match its parent.
+    /// Returns the last rule that matches `path`, given those that match its parent.
     pub(super) fn last(&self, parent: Option<&Hits>, path: &str) -> Option<usize> {
         let hit =
             |(index, rule): (usize, &Rule)| parent.is_some_and(|parent| parent.0[index]) || rule.pattern.matches(path);
         (0..self.rules.len()).rev().find(|index| hit((*index, &self.rules[*index])))
     }
 
-    /// Whether an exception after the rule that excluded `directory` could match something below it.
+    /// Returns whether an exception after the rule that excluded `directory` could match something below it.
     ///
     /// Exceptions before that rule cannot: it matches everything below as well, and comes later.
     pub(super) fn may_return_below(&self, directory: &str, excluded_by: usize) -> bool {
