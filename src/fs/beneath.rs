@@ -119,8 +119,8 @@ fn whole(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd> {
     Err(Errno::NOSYS)
 }
 
-/// Whether `openat2` fails for a directory that is open: kernels before 5.6, and sandboxes that do not know the call.
-/// Otherwise its refusal was about one file.
+/// Returns whether `openat2` fails for a directory that is open: kernels before 5.6, and sandboxes that do not know the
+/// call. Otherwise its refusal was about one file.
 fn is_missing(directory: BorrowedFd<'_>) -> bool {
     matches!(whole(directory, b".", HANDLE), Err(Errno::NOSYS | Errno::PERM))
 }

@@ -1,4 +1,4 @@
-//! Directories by handle: what is done to their names stays inside, wherever links and renames lead a path meanwhile.
+//! Directories by handle: operations on their names stay inside, even when links and renames change the path.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -48,7 +48,7 @@ impl Directory {
         Ok(Self { handle: Arc::new(handle), path: path.to_owned() })
     }
 
-    /// The path it was opened by, for messages.
+    /// Returns the path it was opened by, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -119,19 +119,19 @@ impl Directory {
         }
     }
 
-    /// Whether the name is still, or again, that of an open file.
+    /// Returns whether the name is still, or again, that of an open file.
     pub fn is_name_of(&self, name: &str, open: &Metadata) -> bool {
         self.open_regular(name)
             .and_then(|file| file.metadata())
             .is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino()))
     }
 
-    /// Whether the name is there, as whatever it is.
+    /// Returns whether the name exists, as any kind of file.
     pub fn has(&self, name: &str) -> bool {
         self.stat(name).is_ok()
     }
 
-    /// The names in this directory, in no order.
+    /// Returns the names in this directory, in no order.
     pub fn names(&self) -> io::Result<Vec<Name>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(self)? {
@@ -227,7 +227,7 @@ impl AsFd for Directory {
     }
 }
 
-/// A file that goes when it is dropped before it has a name to stay.
+/// A temporary file, removed when dropped before it is persisted.
 #[derive(Debug)]
 pub struct TemporaryFile {
     /// The file, open for reading and writing.
@@ -255,7 +255,7 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// A directory that goes with everything in it when it is dropped.
+/// A temporary directory, removed with its content when dropped.
 #[derive(Debug)]
 pub struct TemporaryDirectory {
     parent: Directory,
@@ -264,7 +264,7 @@ pub struct TemporaryDirectory {
 }
 
 impl TemporaryDirectory {
-    /// The directory.
+    /// Returns the directory.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
@@ -276,7 +276,7 @@ impl Drop for TemporaryDirectory {
     }
 }
 
-/// Makes something under a name that no other has.
+/// Creates something under a free random name.
 fn free_name<T>(prefix: &str, make: impl Fn(&str) -> Result<T, Errno>) -> io::Result<(T, String)> {
     for _ in 0..MAX_TRIES {
         let name: String =
@@ -294,7 +294,7 @@ fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// The word for a kind of file.
+/// Returns the word for a kind of file.
 fn kind_name(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "regular file",
@@ -313,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory with one beside it that no operation on the first may reach.
+    /// Returns a directory with one beside it that no operation on the first may reach.
     fn world() -> (tempfile::TempDir, Directory) {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("precious")).expect("made");

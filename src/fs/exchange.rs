@@ -1,4 +1,4 @@
-//! Changes of files that other programs change too, without losing what they write meanwhile.
+//! Changes files that other programs change too, without losing their writes.
 //!
 //! No lock is shared with these programs: they read, and rename a new file into place. So the content is compared last,
 //! the new file changes places with the old one in one step, and what came out is compared again. Where it is not what
@@ -45,7 +45,7 @@ pub fn exchange(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>, limit:
     exchange_at(path, (before, after), limit, &mut || ())
 }
 
-/// Exchanges as above; `compared` is called between the comparison and the exchange.
+/// Exchanges as [`exchange`] does; `compared` is called between the comparison and the exchange.
 fn exchange_at(
     path: &Path,
     (before, after): (Option<&[u8]>, Option<&[u8]>),

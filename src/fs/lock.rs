@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::regular::open_checked;
 use super::{Directory, Links};
 
-/// Who else may hold the lock at the same time.
+/// Whether others may hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Others that hold it shared.
+    /// Others may hold it shared.
     Shared,
-    /// Nobody.
+    /// No other may hold it.
     Exclusive,
 }
 
@@ -34,7 +34,7 @@ pub enum LockError {
         /// How long we tried.
         waited: Duration,
     },
-    /// The wait was ended by whoever asked for the lock.
+    /// The caller ended the wait.
     #[error("the wait for `{}` was interrupted", .0.display())]
     Interrupted(PathBuf),
     /// The lock file could not be opened or locked.
@@ -115,7 +115,7 @@ impl LockFile<'_> {
             if waited >= patience {
                 return Err(LockError::Deadline { path: self.path(), waited: patience });
             }
-            // What waits inside the system for a lock cannot be stopped, nor told when to give up.
+            // The lock is polled because a blocking call can neither be stopped nor given a deadline.
             std::thread::sleep(pause.min(patience.saturating_sub(waited)));
             pause = (pause * 2).min(Duration::from_millis(50));
         }

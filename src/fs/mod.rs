@@ -25,7 +25,7 @@ pub use replacement::{
     replace_shared_file,
 };
 
-/// How the names of files begin that are not whole yet.
+/// The prefix of the names of incomplete files.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// Returns whether `file` is on a local file system that takes fine times from the kernel itself.
@@ -38,7 +38,7 @@ pub fn has_fine_times(file: std::os::fd::BorrowedFd<'_>) -> bool {
     LOCAL.contains(&(kind as u32))
 }
 
-/// The same where nothing is known of file systems.
+/// Returns false: file systems are not told apart on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn has_fine_times(_: std::os::fd::BorrowedFd<'_>) -> bool {
     false
@@ -55,7 +55,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         _ => Err(error),
     });
     match created {
-        // What may be written and not read cannot be synced, and has to do without.
+        // A directory that cannot be opened for reading cannot be synced.
         Ok(()) => sync_dir(parent(path)).or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Ok(()),
             _ => Err(error),
@@ -70,7 +70,7 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// The directory `path` is in; `.` for a bare name.
+/// Returns the directory `path` is in; `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

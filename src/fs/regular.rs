@@ -42,7 +42,7 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// The reason inside an error of this module.
+    /// Returns the reason inside an error of this module.
     pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -127,7 +127,7 @@ pub fn check_limit(bytes: &[u8], limit: u64) -> io::Result<()> {
     if bytes.len() as u64 > limit { Err(Unreadable::TooLarge { limit }.into()) } else { Ok(()) }
 }
 
-/// The word for a kind of file that is not regular.
+/// Returns the word for a kind of file that is not regular.
 fn kind_name(kind: FileType) -> &'static str {
     if kind.is_dir() {
         "directory"
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// What reading says of a path: its bytes, or the reason.
+    /// Returns what reading says of a path: its bytes, or the reason.
     fn read(path: &Path, links: Links) -> Result<Vec<u8>, Unreadable> {
         read_regular(path, 4, links).map_err(|error| Unreadable::of(&error).expect("a reason of ours"))
     }

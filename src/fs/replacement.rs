@@ -33,7 +33,7 @@ pub fn replace_shared_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// Fails as [`replace_shared_file`] would, as far as that shows before there is something to write.
+/// Fails if [`replace_shared_file`] would fail, as far as the system shows this before a write.
 pub fn check_replaceable(path: &Path) -> io::Result<()> {
     if is_written_in_place(path) { Ok(()) } else { Replacement::begin(path, SHARED).map(drop) }
 }
@@ -57,12 +57,12 @@ fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.commit()
 }
 
-/// A file on its way to its name: a reader sees the old content or the new, also after a crash.
-/// Dropped uncommitted, it leaves nothing behind.
+/// A file that replaces another on commit: a reader sees the old content or the new, also after a crash. Dropped
+/// uncommitted, it leaves nothing behind.
 ///
-/// It gets mode 0600, or keeps the mode of what it replaces, and its owner where the system lets us. A link stays, and what it leads to is
-/// replaced. A device or pipe, and what a process has open (`/dev/stdout`), is written to as it is, at its end: a name such
-/// as `/dev/null` is never taken away.
+/// It gets mode 0600, or keeps the mode of what it replaces, and its owner where the system lets us. A link stays, and
+/// what it leads to is replaced. Devices, pipes and open files of a process (`/dev/stdout`) are appended to instead, so
+/// that a name such as `/dev/null` is never replaced.
 #[derive(Debug)]
 pub struct Replacement(Target);
 
@@ -78,7 +78,7 @@ impl Replacement {
         Self::begin(path, PRIVATE)
     }
 
-    /// The same; a file that is new gets the mode, less what the umask takes.
+    /// Begins to replace `path`. A new file gets `mode`, restricted by the umask.
     fn begin(path: &Path, mode: u32) -> io::Result<Self> {
         if is_written_in_place(path) {
             return Ok(Self(Target::Special(open_in_place(path)?)));
@@ -92,14 +92,14 @@ impl Replacement {
         if there.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        // A link that leads to nothing yet stays a link, and what it leads to is made.
+        // A dangling link stays a link, and its target is created.
         if path.is_symlink() {
             path = behind_links(&path)?;
         }
         let file = temporary_file(parent(&path), mode)?;
         if let Some(there) = there {
-            // Before the mode, of which it takes bits away. Root changes other people's files in their place; whoever
-            // may not give files away has no owner to keep but themselves.
+            // The owner is set before the mode, since setting it clears bits of the mode. Only root can keep another
+            // owner.
             let _ = std::os::unix::fs::fchown(file.as_file(), Some(there.uid()), Some(there.gid()));
             let mode = there.permissions().mode() & 0o7777;
             file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -132,9 +132,8 @@ impl Write for Replacement {
     }
 }
 
-/// Begins `path` anew, for the owner alone (0600): a new file takes the place of one that is there, or of a link, which
-/// is not followed; what has the old one open keeps it. What is no file, such as a pipe or a terminal, and what a
-/// process has open (`/dev/stderr`), is written to as it is, at its end.
+/// Creates `path` for the owner alone (0600). A new file replaces an existing file or link; programs that have the old
+/// file open keep it. Pipes, terminals and open files of a process (`/dev/stderr`) are opened for appending instead.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     if is_written_in_place(path) {
         return open_in_place(path);
@@ -142,33 +141,33 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
     temporary_file(parent(path), PRIVATE)?.persist(path).map_err(|error| error.error)
 }
 
-/// The file that a chain of links leads to; it need not be there.
+/// Returns the file that a chain of links leads to; it need not be there.
 pub(super) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match std::fs::read_link(&path) {
             Ok(next) => path = parent(&path).canonicalize()?.join(next),
-            // Not a link any more: a file, or nothing.
+            // The chain ended at a file, or at nothing.
             Err(_) => return Ok(path),
         }
     }
     Err(rustix::io::Errno::LOOP.into())
 }
 
-/// A file that has no name to stay. Errors do not tell the one it would have had.
+/// Creates a temporary file. Errors do not show its name.
 fn temporary_file(directory: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     let open = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
     tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, open)
 }
 
-/// Whether `path` stands for something else than a file that can have another put in its place.
+/// Returns whether `path` is a device, a pipe or an open file of a process, which is written in place.
 fn is_written_in_place(path: &Path) -> bool {
     let is_special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
     is_special || open_file(path).is_some()
 }
 
-/// Opens what is written in place, at its end. An output of this process is the same one, so that whoever shares it goes
-/// on behind what is written here.
+/// Opens what is written in place, at its end. An output of this process is duplicated, so that later writers to it
+/// continue after these bytes.
 fn open_in_place(path: &Path) -> io::Result<File> {
     let own = match open_file(path) {
         Some(open) if is_own(&open, "1") => Some(io::stdout().as_fd().try_clone_to_owned()?),
@@ -181,7 +180,7 @@ fn open_in_place(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The name, in the system's list of them, of the open file that links lead to from `path`.
+/// Returns the name, in the system's list of them, of the open file that links lead to from `path`.
 fn open_file(path: &Path) -> Option<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -194,7 +193,7 @@ fn open_file(path: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Whether an open file is this process' own of that number.
+/// Returns whether an open file is this process' own of that number.
 fn is_own(open: &Path, number: &str) -> bool {
     Path::new(OWN_FILES).canonicalize().is_ok_and(|directory| directory.join(number) == open)
 }
