@@ -21,18 +21,18 @@ const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "one exists at a time; boxing would only add indirection")]
 pub enum Answer {
-    /// An index, whose entries are looked at in its place.
+    /// An index, whose entries replace it.
     Index(Index),
     /// An image for the platform.
     Image(Platform),
-    /// Something that containers do not run, or that is not there.
+    /// Neither: an artifact, or a missing document.
     Other,
 }
 
 /// Why no image of an index was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoChoice {
-    /// No image is for the platform. Those there are have these.
+    /// No image fits the platform; the available platforms.
     Platform(Vec<Platform>),
     /// An index inside the index is too deep, or there are too many.
     Nesting(Digest),
@@ -47,7 +47,7 @@ struct Entry {
 
 /// The search for the image of an index that suits a platform best; without a platform, for the first image.
 ///
-/// Call [`Self::needed`] until there is nothing, with one [`Self::answer`] for each document, then [`Self::choose`].
+/// Call [`Self::needed`] until it returns none, with one [`Self::answer`] for each document, then [`Self::choose`].
 #[derive(Debug)]
 pub struct Choice<'a> {
     wanted: Option<&'a Platform>,
@@ -158,7 +158,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether an entry attests to an image and is none.
+/// Returns whether an entry attests to an image and is none.
 pub fn is_attestation(entry: &Descriptor) -> bool {
     entry.annotation(REFERENCE_TYPE).is_some() || entry.platform.as_ref().is_some_and(|has| has.os == "unknown")
 }
@@ -186,7 +186,7 @@ mod tests {
         Index { manifests: entries.split_whitespace().map(entry).collect(), ..Index::default() }
     }
 
-    /// What is chosen of the first index, and how many documents were read.
+    /// Returns what is chosen of the first index, and how many documents were read.
     fn choose(documents: &[(&str, &str)], wanted: &str) -> (Result<String, NoChoice>, usize) {
         let known: BTreeMap<Digest, (&str, &str)> =
             documents.iter().map(|(name, content)| (entry(name).digest, (*name, *content))).collect();

@@ -121,7 +121,7 @@ pub struct History {
 }
 
 impl ImageConfig {
-    /// What the image runs on.
+    /// Returns what the image runs on.
     pub fn platform(&self) -> Platform {
         Platform {
             architecture: self.architecture.clone(),
@@ -139,7 +139,7 @@ impl ImageConfig {
         if is_silent { platform.to_string() } else { platform.canonical().to_string() }
     }
 
-    /// The bytes that are hashed, stored and sent.
+    /// Returns the bytes that are hashed, stored and sent.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a configuration has only string keys")
     }
@@ -154,7 +154,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The words of a command: a list or, as Docker reads it too, one string that is one word.
+/// Returns the words of a command: a list or, as Docker reads it too, one string that is one word.
 fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

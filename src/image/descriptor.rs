@@ -23,23 +23,23 @@ pub mod media_type {
     /// The configuration of a manifest that has none, `{}`.
     pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
-    /// Whether `media_type` is an image index or Docker's manifest list.
+    /// Returns whether `media_type` is an image index or Docker's manifest list.
     pub fn is_index(media_type: &str) -> bool {
         matches!(media_type, IMAGE_INDEX | DOCKER_MANIFEST_LIST)
     }
 
-    /// Whether `media_type` is an image configuration, OCI's or Docker's.
+    /// Returns whether `media_type` is an image configuration, OCI's or Docker's.
     pub fn is_config(media_type: &str) -> bool {
         matches!(media_type, IMAGE_CONFIG | DOCKER_CONFIG)
     }
 
-    /// Whether `media_type` is an image manifest, OCI's or Docker's.
+    /// Returns whether `media_type` is an image manifest, OCI's or Docker's.
     pub fn is_manifest(media_type: &str) -> bool {
         matches!(media_type, IMAGE_MANIFEST | DOCKER_MANIFEST)
     }
 
-    /// Whether `media_type` is that of a document which refers to others: a manifest or an index. What an index refers to
-    /// by another type is a leaf: kept as the bytes it is, and never looked into.
+    /// Returns whether `media_type` is that of a document which refers to others: a manifest or an index. A child of an
+    /// index with another type is a leaf: its bytes are kept and never parsed.
     pub fn is_document(media_type: &str) -> bool {
         is_index(media_type) || is_manifest(media_type)
     }
@@ -73,7 +73,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor with the three mandatory properties.
+    /// Returns a descriptor with the three mandatory properties.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -87,12 +87,12 @@ impl Descriptor {
         }
     }
 
-    /// The descriptor of `bytes`.
+    /// Returns the descriptor of `bytes`.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
     }
 
-    /// The annotation `key`.
+    /// Returns the annotation `key`.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }

@@ -33,17 +33,17 @@ pub enum DigestError {
 }
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The 64 hexadecimal digits without the algorithm: the blob's file name in a layout.
+    /// Returns the 64 hexadecimal digits without the algorithm: the blob's file name in a layout.
     pub fn hex(&self) -> String {
         let mut hex = String::with_capacity(64);
         for byte in self.0 {
@@ -54,7 +54,7 @@ impl Digest {
         hex
     }
 
-    /// The first 12 hexadecimal digits, as people are shown ids.
+    /// Returns the first 12 hexadecimal digits, as people are shown ids.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
@@ -139,12 +139,12 @@ impl Hasher {
         self.count += bytes.len() as u64;
     }
 
-    /// Bytes fed so far.
+    /// Returns the number of bytes hashed so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The digest and the number of bytes it covers.
+    /// Returns the digest and the number of bytes it covers.
     pub fn finish(self) -> (Digest, u64) {
         (Digest(self.state.finalize().into()), self.count)
     }

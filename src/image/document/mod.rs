@@ -39,7 +39,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// An OCI image manifest over a configuration and its layers.
+    /// Returns an OCI image manifest over a configuration and its layers.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
         Self {
             schema_version: 2,
@@ -64,7 +64,7 @@ impl Manifest {
         Some(self.artifact_type.as_deref().unwrap_or(own))
     }
 
-    /// The blobs of the image: configuration first, then layers, base first.
+    /// Returns the blobs of the image: configuration first, then layers, base first.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         std::iter::once(&self.config).chain(&self.layers)
     }
@@ -197,8 +197,8 @@ impl Document {
     /// one, the document's own `mediaType` decides, then its shape.
     ///
     /// # Errors
-    /// Whatever readers would take differently: see [`strict`], and everything in the document that contradicts the
-    /// declaration or another part of the document.
+    /// Fails for everything that readers would take differently: see [`strict`], and everything in the document that
+    /// contradicts the declaration or another part of the document.
     pub fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Self, DocumentError> {
         if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
             return Err(DocumentError::TooLarge(bytes.len() as u64));
@@ -218,7 +218,7 @@ impl Document {
         Ok(document)
     }
 
-    /// The manifest, when the document is one.
+    /// Returns the manifest, when the document is one.
     pub fn manifest(&self) -> Option<&Manifest> {
         match &self.content {
             Content::Manifest(manifest) => Some(manifest),
@@ -226,7 +226,7 @@ impl Document {
         }
     }
 
-    /// The manifest that the document refers to.
+    /// Returns the manifest that the document refers to.
     pub fn subject(&self) -> Option<&Descriptor> {
         match &self.content {
             Content::Manifest(manifest) => manifest.subject.as_ref(),
@@ -234,8 +234,8 @@ impl Document {
         }
     }
 
-    /// The document's descriptor as a list of referrers has it (distribution-spec, "Listing Referrers"): with the type
-    /// of the artifact and the annotations.
+    /// Returns the document's descriptor as a list of referrers has it (distribution-spec, "Listing Referrers"): with
+    /// the type of the artifact and the annotations.
     pub fn as_referrer(&self) -> Descriptor {
         let (kind, annotations) = match &self.content {
             Content::Manifest(manifest) => {
@@ -261,7 +261,7 @@ impl Document {
     }
 }
 
-/// What a document says about its kind.
+/// The fields that tell which kind of document it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Signs {
@@ -283,7 +283,7 @@ impl Signs {
         serde_json::from_str(strict::text(bytes)?)
     }
 
-    /// Decides of which media type a document with these signs is, where it was declared to be of another.
+    /// Returns the media type of a document with these fields. `declared` is the type it was sent or referred to as.
     ///
     /// containerd, distribution and containers/image refuse documents of two kinds as well.
     fn media_type(self, declared: Option<&str>) -> Result<String, DocumentError> {
@@ -347,12 +347,12 @@ fn shown(text: &str) -> String {
     crate::text::plain(text, 120)
 }
 
-/// Go leaves out what is empty.
+/// Reads an empty string as absent, since Go omits empty fields.
 fn empty_is_absent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
-/// Whether a field is there, `null` included.
+/// Returns whether a field is there, `null` included.
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
 }

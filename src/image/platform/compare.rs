@@ -50,7 +50,7 @@ impl Platform {
     }
 }
 
-/// Whether `wanted` has all features that `have` needs.
+/// Returns whether `wanted` has all features that `have` needs.
 fn has_features(wanted: &Platform, have: &Platform) -> bool {
     let offered = wanted.os_features.as_deref().unwrap_or_default();
     have.os_features.iter().flatten().all(|feature| offered.contains(feature))
@@ -82,14 +82,15 @@ fn processor_distance(wanted: Processor<'_>, have: Processor<'_>) -> Option<u32>
     }
 }
 
-/// How many versions `have` is older, down to the version `first`.
+/// Returns how many versions `have` is older, down to the version `first`.
 fn older(wanted: &str, have: &str, first: u32) -> Option<u32> {
     let wanted = number(wanted.strip_prefix('v').unwrap_or(wanted))?;
     let have = number(have.strip_prefix('v')?)?;
     (first..wanted).contains(&have).then(|| wanted - have)
 }
 
-/// The same for `v8`, `v8.1` and so on: `v9.x` has everything of `v8.{x+5}`, as far as there is one (Arm ARM, A2.1).
+/// Returns how many versions `have` is older, for `v8`, `v8.1` and so on: `v9.x` has everything of `v8.{x+5}`, as far
+/// as there is one (Arm ARM, A2.1).
 fn older_arm64(wanted: &str, have: &str) -> Option<u32> {
     const LAST_V8: u32 = 9;
     match (level(wanted)?, level(have)?) {
@@ -102,7 +103,7 @@ fn older_arm64(wanted: &str, have: &str) -> Option<u32> {
     }
 }
 
-/// The two numbers of a normalised arm64 variant.
+/// Returns the two numbers of a normalised arm64 variant.
 fn level(variant: &str) -> Option<(u32, u32)> {
     let digits = if variant.is_empty() { "8" } else { variant.strip_prefix('v')? };
     let (major, minor) = digits.split_once('.').unwrap_or((digits, "0"));

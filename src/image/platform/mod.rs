@@ -39,7 +39,7 @@ impl Platform {
     /// that every reader assumes are left out: `v1` of amd64 and `v8` of arm64.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let (architecture, normalised) = normalised_architecture(architecture, variant.unwrap_or_default());
-        // Readers assume v7 as well, but a variant that somebody wrote is kept.
+        // Readers assume v7 as well, but a written variant is kept.
         let is_assumed = variant.is_none() && architecture == "arm" && normalised == "v7";
         Self {
             architecture,

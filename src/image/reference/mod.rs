@@ -58,7 +58,7 @@ pub enum ReferenceError {
     UpperCase {
         /// What was typed.
         given: String,
-        /// The same in lower case.
+        /// The name in lower case.
         lower: String,
     },
     /// The registry is not `host` or `host:port`.
@@ -115,7 +115,7 @@ const MAX_REFERENCE_BYTES: usize = 1024;
 const ALGORITHMS: &[&str] = &["sha256", "sha384", "sha512", "blake3"];
 
 impl Reference {
-    /// A reference from its parts, checked like a typed one.
+    /// Returns a reference from its parts, checked like a typed one.
     pub fn from_parts(registry: Option<&str>, repository: &str, tag: Option<&str>) -> Result<Self, ReferenceError> {
         let mut text = String::new();
         if let Some(registry) = registry {
@@ -141,27 +141,27 @@ impl Reference {
         })
     }
 
-    /// `host` or `host:port`, when one was written.
+    /// Returns `host` or `host:port`, if the reference has a registry.
     pub fn registry(&self) -> Option<&str> {
         self.registry.as_deref()
     }
 
-    /// The repository without its registry.
+    /// Returns the repository without its registry.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag, when one was written.
+    /// Returns the tag, if the reference has one.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, when one was written.
+    /// Returns the digest, if the reference has one.
     pub fn digest(&self) -> Option<Digest> {
         self.digest
     }
 
-    /// The same image with `latest` where neither tag nor digest was written.
+    /// Returns the reference with the tag `latest` if it has neither tag nor digest.
     #[must_use]
     pub fn with_default_tag(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -170,13 +170,13 @@ impl Reference {
         self
     }
 
-    /// The same repository and tag at another registry.
+    /// Returns the reference with another registry.
     pub fn at_registry(&self, registry: &str) -> Result<Self, ReferenceError> {
         check_registry(registry, registry)?;
         Ok(Self { registry: Some(registry.to_owned()), ..self.clone() })
     }
 
-    /// The same registry, tag and digest with another repository.
+    /// Returns the reference with another repository.
     pub fn with_repository(&self, repository: &str) -> Result<Self, ReferenceError> {
         check_repository(repository, &shown(repository))?;
         Ok(Self { repository: repository.to_owned(), ..self.clone() })
@@ -188,7 +188,7 @@ impl Reference {
         self.registry.is_none() && (ALGORITHMS.contains(&self.repository.as_str()) || is_id(&self.repository))
     }
 
-    /// `[registry/]repository`, without tag and digest.
+    /// Returns `[registry/]repository`, without tag and digest.
     pub fn name(&self) -> String {
         match &self.registry {
             Some(registry) => format!("{registry}/{}", self.repository),
@@ -196,7 +196,7 @@ impl Reference {
         }
     }
 
-    /// `[registry/]repository@digest`: how a pushed image is referred to for good.
+    /// Returns `[registry/]repository@digest`, the immutable name of a pushed image.
     pub fn pinned(&self, digest: Digest) -> String {
         format!("{}@{digest}", self.name())
     }
@@ -273,8 +273,8 @@ fn is_id(text: &str) -> bool {
     Digest::from_hex(text).is_ok()
 }
 
-/// What follows a user name or password in front of a registry, if there is one. No digest has a slash, and no name
-/// without a registry has a colon and then something else than a digest.
+/// Returns the text after a user name or password in front of a registry, if there is one. No digest has a slash, and
+/// no name without a registry has a colon and then something else than a digest.
 fn after_user_info(text: &str) -> Option<&str> {
     #[cfg(test)]
     crate::work::add(text.len());
@@ -284,8 +284,8 @@ fn after_user_info(text: &str) -> Option<&str> {
     is_user_info.then(|| text.rsplit('@').next().unwrap_or_default())
 }
 
-/// What was typed where a name or an address belongs, cut to a length fit for a message, without a user name,
-/// a password or characters that are not there to be seen.
+/// Returns a typed name or address for a message: cut to 200 characters, without a user name, a password or unprintable
+/// characters.
 pub fn shown(text: &str) -> String {
     let (scheme, rest) = text.find("://").map_or(("", text), |at| text.split_at(at + 3));
     let text = match after_user_info(rest) {

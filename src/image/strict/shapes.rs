@@ -49,7 +49,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// A field that may hold `shape`.
+    /// Returns a field that may hold `shape`.
     pub(crate) const fn new(name: &'static str, shape: Shape) -> Self {
         Self { name, shape }
     }
