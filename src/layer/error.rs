@@ -1,4 +1,4 @@
-//! Why a layer was not made, as facts.
+//! Errors of packing a layer.
 
 use std::io;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub enum LayerError {
 }
 
 impl LayerError {
-    /// What the system's refusal to open a file that the walk saw means.
+    /// Returns the error for a file of the walk that the system does not open.
     pub(super) fn opening(path: PathBuf, source: io::Error) -> Self {
         // A link, or a file where a directory was, now stands in the way.
         let replaced = source.kind() == io::ErrorKind::NotADirectory

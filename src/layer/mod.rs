@@ -1,8 +1,8 @@
-//! Entries of a context become a layer: a tar stream whose bytes depend on the entries and the style
-//! alone, hashed, compressed and handed to a writer in one pass. [`read`] goes the other way.
+//! Entries of a context become a layer: a tar stream whose bytes depend on the entries and the style alone, hashed,
+//! compressed and handed to a writer in one pass.
 //!
-//! Neither machine, clock, thread count nor order of creation show in the bytes. Nothing wrong is ever
-//! finished: a file that is not what the walk saw ends the layer with an error.
+//! Neither machine, clock, thread count nor order of creation show in the bytes. A file that changed since the walk
+//! ends the layer with an error.
 
 mod compress;
 mod error;

@@ -19,7 +19,7 @@ pub struct LayerPlan<'a> {
     pub entries: &'a [&'a Entry],
     /// Where in the image they land.
     pub landing: &'a Placement,
-    /// What all have in common.
+    /// The owner, time and mode of all entries.
     pub style: Style,
 }
 

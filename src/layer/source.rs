@@ -1,4 +1,4 @@
-//! Files of a context, opened for packing: only the very file that the walk saw will do.
+//! Files of a context, opened for packing: a file that changed since the walk is an error.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Where the content of a file went wrong.
+/// Why the content of a file was not copied.
 #[derive(Debug)]
 pub(super) enum CopyError {
     /// It ended early, or goes on.
@@ -72,7 +72,7 @@ impl OpenFile {
         Ok(Self { file, stamp })
     }
 
-    /// The file's capabilities as the system keeps them.
+    /// Returns the file's capabilities as the system keeps them.
     pub(super) fn capability(&self) -> io::Result<Option<Vec<u8>>> {
         match self.file.get_xattr(CAPABILITY) {
             Ok(Some(value)) if value.len() > MAX_CAPABILITY_BYTES => Err(io::ErrorKind::InvalidData.into()),
@@ -83,7 +83,7 @@ impl OpenFile {
 
     /// Copies the content and makes sure that it was all, and the same throughout.
     pub(super) fn copy(mut self, out: &mut impl Fill, monitor: &mut Monitor<'_>) -> Result<(), CopyError> {
-        // Whether there is more, the attributes say afterwards.
+        // The attributes show afterwards whether the file grew.
         copy_exactly(&mut (&mut self.file).take(self.stamp.size), self.stamp.size, out, monitor)?;
         let metadata = self.file.metadata().map_err(CopyError::Read)?;
         if Stamp::of(&metadata) == self.stamp { Ok(()) } else { Err(CopyError::Changed) }
@@ -92,7 +92,7 @@ impl OpenFile {
 
 /// Takes bytes where a reader puts them, without a buffer between.
 pub(super) trait Fill {
-    /// Reads once, `most` bytes at most; answers how many there were, 0 at the reader's end.
+    /// Reads once, `most` bytes at most. Returns their number, 0 at the end of the reader.
     fn fill(&mut self, from: &mut impl Read, most: usize) -> Result<usize, CopyError>;
 }
 

@@ -230,7 +230,7 @@ fn a_file_that_is_not_what_the_walk_saw_ends_the_layer() {
         }),
         "changed"
     );
-    // Opening a named pipe must not wait for somebody to write into it.
+    // Opening a named pipe must not wait for a writer.
     assert_eq!(
         error(&|fixture| {
             fs::remove_file(path(fixture)).expect("removed");
@@ -372,7 +372,7 @@ fn capabilities_travel_as_a_pax_record() {
     let written = tar.finish().expect("finished");
     let mut archive = ::tar::Archive::new(&written[..]);
     let mut entries = archive.entries().expect("an archive").map(|entry| entry.expect("an entry"));
-    // At every name: whoever sets the owner at one takes away what was set at those before.
+    // Capabilities stand at every name, since setting the owner at one name clears those set before.
     for expected in [&name[..], b"other"] {
         let mut entry = entries.next().expect("another");
         assert_eq!(*entry.path_bytes(), *expected);

@@ -1,4 +1,4 @@
-//! The tee under a layer's tar stream: hashed here, compressed, hashed again and written by other threads.
+//! Hashes a layer's tar stream and passes it to the threads that compress, hash and write it.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Packed<W> {
 }
 
 impl<W: Write + Send + 'static> LayerWriter<W> {
-    /// A writer whose compressed output goes to `inner`.
+    /// Returns a writer whose compressed output goes to `inner`.
     pub fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
         let pipeline = Pipeline::new(inner, compressors);
         let block_bytes = compressors.block_bytes();
@@ -44,7 +44,7 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
         Self { hasher, uncompressed: 0, slot: None, block_bytes, sent: false, pipeline }
     }
 
-    /// Ends the stream; answers what it was, and the writer.
+    /// Ends the stream. Returns its digests and sizes, and the writer.
     pub fn finish(mut self) -> io::Result<Packed<W>> {
         let last = self.slot.take().filter(|slot| slot.filled > 0);
         match last {
@@ -63,7 +63,7 @@ impl<W: Write + Send + 'static> LayerWriter<W> {
 }
 
 impl<W: Write + Send + 'static> LayerWriter<W> {
-    /// The slot that is being filled, and how many bytes there is room for.
+    /// Returns the slot that is being filled, and how many bytes there is room for.
     fn slot_with_room(&mut self) -> io::Result<(Slot, usize)> {
         let slot = match self.slot.take() {
             Some(slot) => slot,
@@ -148,7 +148,7 @@ mod tests {
                 bytes.read_to_end(&mut read)
             }
         }
-        .expect("the format it is said to have");
+        .expect("the declared format");
         read
     }
 
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn layers_share_threads_and_slots_and_one_that_fails_takes_none_along() {
-        /// Takes some bytes and no more.
+        /// Accepts a limited number of bytes.
         struct Short(usize);
         impl Write for Short {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! The way back: a layer's tar stream out of what others, or we, compressed.
+//! Decompression of layers, whichever program compressed them.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -10,10 +10,10 @@ use crate::layer::Format;
 /// Compressed bytes read at a time.
 const READ_BYTES: usize = 128 << 10;
 
-/// How many bytes [`detect`] wants, at most.
+/// The most bytes that [`detect`] needs.
 pub const MARK_BYTES: usize = 6;
 
-/// How a stream is compressed by its first [`MARK_BYTES`]; the error names a compression that we do not undo.
+/// Returns how a stream is compressed by its first [`MARK_BYTES`]; the error names a compression that we do not undo.
 pub fn detect(start: &[u8]) -> Result<Format, &'static str> {
     match start {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
@@ -26,7 +26,7 @@ pub fn detect(start: &[u8]) -> Result<Format, &'static str> {
 }
 
 impl Format {
-    /// What the media type of a layer says, OCI's or Docker's; none for a layer that we cannot read.
+    /// Returns the format that a layer's media type names, OCI's or Docker's; none for an unknown type.
     pub fn of(media_type: &str) -> Option<Self> {
         match media_type {
             media_type::IMAGE_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),

@@ -39,7 +39,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The default level, then the lowest and the highest.
+    /// Returns the default level, then the lowest and the highest.
     const fn levels(self) -> (u8, u8, u8) {
         match self {
             Self::Gzip => (1, 1, 12),
@@ -48,8 +48,8 @@ impl Format {
         }
     }
 
-    /// Bytes compressed by themselves: what follows cannot refer to what was before, so larger blocks
-    /// come out smaller, and take more memory.
+    /// Returns the size of a block in bytes: matches cannot cross blocks, so larger blocks compress better and take
+    /// more memory.
     pub(super) const fn block_bytes(self) -> usize {
         match self {
             Self::Gzip | Self::None => 1 << 20,
@@ -67,7 +67,7 @@ impl Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("compression level {level} is not between {lowest} and {highest}")]
 pub struct LevelError {
-    /// What was asked for.
+    /// The requested level.
     pub level: u8,
     /// The lowest level there is.
     pub lowest: u8,
@@ -76,7 +76,7 @@ pub struct LevelError {
 }
 
 impl Compression {
-    /// The format at a level of its own scale, or at its default.
+    /// Returns the format at a level of its own scale, or at its default.
     pub fn new(format: Format, level: Option<u8>) -> Result<Self, LevelError> {
         let (default, lowest, highest) = format.levels();
         let level = level.unwrap_or(default);
@@ -86,12 +86,12 @@ impl Compression {
         Err(LevelError { level, lowest, highest })
     }
 
-    /// The format.
+    /// Returns the format.
     pub fn format(self) -> Format {
         self.format
     }
 
-    /// The level on the format's own scale; 0 where it has none.
+    /// Returns the level on the format's own scale; 0 where it has none.
     pub fn level(self) -> u8 {
         self.level
     }
@@ -125,8 +125,8 @@ fn deflate(level: u8) -> Compressor {
     Compressor::new(CompressionLvl::new(i32::from(level)).expect("the levels above are libdeflate's"))
 }
 
-/// A compressor at the level. From level 10 on its tables are held to some 10 MiB, where they would take up to 80: they would
-/// be larger than the block and all others together.
+/// Returns a compressor at the level. From level 10 on its tables are held to some 10 MiB, where they would take up to
+/// 80: they would be larger than the block and all others together.
 fn zstd_compressor(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
     let mut compressor = zstd::bulk::Compressor::new(i32::from(level))?;
     match level {
@@ -150,8 +150,8 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    /// Compresses the first `filled` bytes of `block` into `output`; answers how many they become. Both are room, which
-    /// is kept for the next block, and may be exchanged.
+    /// Compresses the first `filled` bytes of `block` into `output`; returns the compressed length. Both are reusable
+    /// buffers and may be swapped.
     pub(super) fn encode(&mut self, block: &mut Vec<u8>, filled: usize, output: &mut Vec<u8>) -> io::Result<usize> {
         let bytes = &block[..filled];
         match self {
@@ -174,7 +174,7 @@ fn make_room(output: &mut Vec<u8>, bytes: usize) {
     }
 }
 
-/// Compresses each block with what gains most there for the time it takes. Which that is, is decided from the block alone.
+/// Chooses a compressor for each block by how much of the block repeats. The choice depends on the block alone.
 pub(super) struct Gzip {
     seen: Seen,
     /// For blocks in which little repeats.

@@ -1,8 +1,8 @@
 //! Threads that compress blocks, shared by all layers that are packed at the same time.
 //!
-//! A block travels in a slot, which has room for it and for what becomes of it. Slots are made once and come
-//! back however their block ends, so memory depends neither on sizes nor on the number of layers. A layer
-//! needs its next slot only after it has sent the last, and the way back needs none: nobody waits for ever.
+//! A block travels in a slot: one buffer for its input and one for its output. Slots are allocated once and return to
+//! the pool when dropped, so memory depends neither on sizes nor on the number of layers. A layer takes its next slot
+//! only after it has sent the last one, and returning a slot needs none, so there is no deadlock.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -33,16 +33,16 @@ pub struct Compressors {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Room for a block, which goes home when it is dropped.
+/// A reusable buffer pair, returned to the pool on drop.
 #[derive(Debug)]
 pub(in crate::layer) struct Slot {
-    /// Room for the block.
+    /// The input buffer.
     pub(in crate::layer) block: Vec<u8>,
-    /// How many bytes of it there are.
+    /// The number of input bytes.
     pub(in crate::layer) filled: usize,
-    /// Room for what becomes of it.
+    /// The output buffer.
     output: Vec<u8>,
-    /// How many bytes that is.
+    /// The number of output bytes.
     made: usize,
     home: Sender<Buffers>,
 }
@@ -61,12 +61,12 @@ struct Job {
 }
 
 impl Compressors {
-    /// As many threads as there are cores, as far as their memory goes and the system gives them.
+    /// Returns a pool with one thread for each core, within the limits of memory and of the system.
     pub fn new(compression: Compression) -> io::Result<Arc<Self>> {
         Self::on_threads(compression, cores())
     }
 
-    /// The same on a given number of threads, which shows in the time it takes only.
+    /// Returns a pool of the given number of threads. The number does not affect the compressed bytes.
     pub fn on_threads(compression: Compression, threads: usize) -> io::Result<Arc<Self>> {
         let format = compression.format();
         let affordable = (BUDGET_BYTES / (format.block_bytes() * 2)).max(1);
@@ -91,23 +91,24 @@ impl Compressors {
         Ok(Arc::new(Self { compression, jobs: Some(jobs), free: Mutex::new(free), home, threads }))
     }
 
-    /// How many layers are worth packing at the same time: reading and hashing takes a core as compressing does.
+    /// Returns how many layers are worth packing at the same time: reading and hashing takes a core as compressing
+    /// does.
     pub fn lanes(&self) -> usize {
         let affordable = BUDGET_BYTES / (self.block_bytes() * 4);
         cores().min(affordable).clamp(1, 4)
     }
 
-    /// Whether what comes out is not what went in.
+    /// Returns whether the format changes the bytes.
     pub(in crate::layer) fn change_bytes(&self) -> bool {
         self.compression.format().is_compressed()
     }
 
-    /// Bytes of a block.
+    /// Returns the size of a block in bytes.
     pub(in crate::layer) fn block_bytes(&self) -> usize {
         self.compression.format().block_bytes()
     }
 
-    /// An empty slot with room for a block, waiting until there is one.
+    /// Returns an empty slot with room for a block, waiting until there is one.
     fn slot(&self) -> io::Result<Slot> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut block, output) = free.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -139,7 +140,7 @@ fn cores() -> usize {
 
 fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
     loop {
-        // The queue is locked while waiting only: whoever is next waits for the lock instead.
+        // The queue is locked only while a thread waits; the next thread waits for the lock instead.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { mut slot, done }) = job else { break };
         let Slot { block, filled, output, made, .. } = &mut slot;
@@ -152,8 +153,8 @@ fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
 /// A block that will be compressed.
 type Coming = Receiver<io::Result<Slot>>;
 
-/// The blocks of one layer on their way through the compressors: hashed in their order, then written, by threads of
-/// their own, since of what does not compress each is as much work as reading it.
+/// The blocks of one layer in the compressors. Two more threads hash and write them in order, since for incompressible
+/// data either takes as long as reading.
 #[derive(Debug)]
 pub(in crate::layer) struct Pipeline<W> {
     compressors: Arc<Compressors>,
@@ -188,7 +189,7 @@ impl<W: Write> Take<Slot> for Writing<W> {
 /// What was written.
 #[derive(Debug)]
 pub(in crate::layer) struct Written<W> {
-    /// Whom it was written to.
+    /// The writer.
     pub(in crate::layer) inner: W,
     /// Its digest.
     pub(in crate::layer) digest: Digest,
@@ -197,14 +198,14 @@ pub(in crate::layer) struct Written<W> {
 }
 
 impl<W: Write + Send + 'static> Pipeline<W> {
-    /// A pipeline into `inner`.
+    /// Returns a pipeline into `inner`.
     pub(in crate::layer) fn new(inner: W, compressors: &Arc<Compressors>) -> Self {
         let writing = Stage::new("write", Writing(inner));
         let hashing = Stage::new("hash", Hashing { hasher: Hasher::default(), writing });
         Self { compressors: Arc::clone(compressors), hashing }
     }
 
-    /// Room for a block, waiting until there is some.
+    /// Returns a free slot, waiting for one.
     pub(in crate::layer) fn slot(&self) -> io::Result<Slot> {
         self.compressors.slot()
     }
@@ -212,12 +213,12 @@ impl<W: Write + Send + 'static> Pipeline<W> {
     /// Hands over the next block.
     pub(in crate::layer) fn send(&mut self, slot: Slot) -> io::Result<()> {
         let (done, block) = sync_channel(1);
-        // First: who hashes it may be whoever hands it over, and would wait for it.
+        // Compression is queued first: the stage that hashes may run in this very thread and would wait for the block.
         self.compressors.send(Job { slot, done })?;
         self.hashing.send(block)
     }
 
-    /// Waits for everything to be written. Can be asked once.
+    /// Waits for everything to be written. Must be called once only.
     pub(in crate::layer) fn finish(&mut self) -> io::Result<Written<W>> {
         let Hashing { hasher, mut writing } = self.hashing.finish()?;
         let Writing(inner) = writing.finish()?;
@@ -230,7 +231,7 @@ impl<W: Write + Send + 'static> Pipeline<W> {
 mod tests {
     use super::*;
 
-    /// Takes some bytes and no more.
+    /// Accepts a limited number of bytes.
     #[derive(Debug)]
     struct Short(usize);
 
@@ -254,7 +255,7 @@ mod tests {
         slot.filled = bytes.len();
     }
 
-    /// What becomes of more blocks than there are slots.
+    /// Returns the output for more blocks than there are slots.
     fn through<W: Write + Send + 'static>(mut pipeline: Pipeline<W>) -> io::Result<Written<W>> {
         for number in 0..40 {
             let mut slot = pipeline.slot()?;

@@ -1,4 +1,4 @@
-//! How much of a block repeats what is before it, which decides what compresses it best.
+//! Estimates how much of a block repeats, to choose its compressor.
 
 /// Bytes in the middle of a block that are looked at: twice the distance that deflate looks back.
 const PROBE_BYTES: usize = 64 << 10;
@@ -6,13 +6,13 @@ const PROBE_BYTES: usize = 64 << 10;
 /// Bits of the hash of four bytes.
 const HASH_BITS: u32 = 14;
 
-/// Where what is known of four bytes belongs in a table of 2^`bits`: Knuth's multiplicative hash.
+/// Returns the index of four bytes in a table of 2^`bits` entries (Knuth's multiplicative hash).
 #[inline]
 pub(in crate::layer) fn place(four: u32, bits: u32) -> usize {
     (four.wrapping_mul(0x9e37_79b1) >> (u32::BITS - bits)) as usize
 }
 
-/// Four bytes in a row that were there before, by their hash.
+/// The four-byte sequences seen so far, by their hash.
 pub(in crate::layer) struct Seen(Vec<u32>);
 
 impl Default for Seen {
@@ -22,8 +22,8 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Of a hundred places in the middle of `block`, at how many there are four bytes that were there before; some of
-    /// them are forgotten. Depends on the block alone.
+    /// Returns the percentage of positions in the middle of `block` whose four bytes occurred before. It is an
+    /// estimate, and depends on the block alone.
     pub(in crate::layer) fn percent(&mut self, block: &[u8]) -> usize {
         let start = (block.len() / 2).saturating_sub(PROBE_BYTES / 2);
         let part = &block[start..block.len().min(start + PROBE_BYTES)];

@@ -1,31 +1,31 @@
-//! A step of the way of blocks that has a thread of its own, as far as the system gives one.
+//! A pipeline stage on its own thread, or inline if no thread can be spawned.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Takes one thing after the other.
+/// The work of a stage.
 pub(in crate::layer) trait Take<T> {
-    /// Takes the next.
+    /// Processes the next item.
     fn take(&mut self, thing: T) -> io::Result<()>;
 }
 
-/// A step: who takes the things, and how they come there.
+/// A stage: its worker, and the queue to it.
 #[derive(Debug)]
 pub(in crate::layer) struct Stage<T, W>(Hands<T, W>);
 
 #[derive(Debug)]
 enum Hands<T, W> {
-    /// A thread of its own, while further ones come.
+    /// The worker runs on its own thread.
     Beside(Sender<T>, JoinHandle<io::Result<W>>),
-    /// Whoever hands them over: the system has given no thread.
+    /// The worker runs inline, since no thread could be spawned.
     Here(W),
-    /// Nobody any more.
+    /// The stage has ended.
     Ended,
 }
 
 impl<T: Send + 'static, W: Take<T> + Send + 'static> Stage<T, W> {
-    /// A stage of that name.
+    /// Starts a stage; `name` names its thread.
     pub(in crate::layer) fn new(name: &str, taker: W) -> Self {
         let (sender, things) = channel::<T>();
         // It comes once there is a thread for it: one that there is none for would take it along.
@@ -46,13 +46,13 @@ impl<T: Send + 'static, W: Take<T> + Send + 'static> Stage<T, W> {
         })
     }
 
-    /// A stage as it is without a thread.
+    /// Returns a stage that runs inline.
     #[cfg(test)]
     pub(in crate::layer) fn here(taker: W) -> Self {
         Self(Hands::Here(taker))
     }
 
-    /// Hands over the next. An error may be that of an earlier one.
+    /// Passes the next item on. The error may be that of an earlier item.
     pub(in crate::layer) fn send(&mut self, thing: T) -> io::Result<()> {
         match &mut self.0 {
             Hands::Here(taker) => {
@@ -69,7 +69,7 @@ impl<T: Send + 'static, W: Take<T> + Send + 'static> Stage<T, W> {
         self.finish().and_then(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
 
-    /// Waits for everything to be taken and gives the taker back. Can be asked once.
+    /// Waits until all items are processed and returns the worker. Must be called once only.
     pub(in crate::layer) fn finish(&mut self) -> io::Result<W> {
         match std::mem::replace(&mut self.0, Hands::Ended) {
             Hands::Beside(sender, thread) => {
@@ -83,7 +83,7 @@ impl<T: Send + 'static, W: Take<T> + Send + 'static> Stage<T, W> {
 }
 
 impl<T, W> Drop for Stage<T, W> {
-    /// Waits for the thread, so that what it was to make is gone when this returns.
+    /// Waits for the thread, so that its unfinished output is removed when this returns.
     fn drop(&mut self) {
         if let Hands::Beside(sender, thread) = std::mem::replace(&mut self.0, Hands::Ended) {
             drop(sender);

@@ -1,4 +1,4 @@
-//! Why a stream did not become a layer, as facts.
+//! Errors of importing a tar stream.
 
 use std::io;
 

@@ -1,7 +1,8 @@
-//! A layer out of a tar stream that somebody else wrote: each entry is written anew by our rules while it is read.
+//! Imports the tar stream of another program as a layer: each entry is rewritten by this program's rules while it is
+//! read.
 //!
-//! Nothing is unpacked. What another reader could take for something else is refused: names that lead out, names
-//! twice, links to what the archive has not, files in files.
+//! Nothing is unpacked. Entries that readers interpret differently are refused: names that lead out of the root,
+//! repeated names, links to missing entries, files below files.
 
 mod error;
 mod names;
@@ -45,7 +46,7 @@ pub struct ForeignPlan<'a> {
     pub destination: &'a Destination,
     /// What all have in common.
     pub style: Style,
-    /// Whether they keep the owners and times that they have in the stream.
+    /// Whether entries keep the owners and times of the stream.
     pub keep: bool,
     /// Whether the stream may have a Dockerfile at its root.
     pub takes_dockerfile: bool,
@@ -252,7 +253,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         }
     }
 
-    /// Puts something in that has no content.
+    /// Writes an entry without content.
     fn put_header(&mut self, path: &[u8], entry: &TarEntry, monitor: &Monitor<'_>) -> Result<(), ForeignError> {
         let is_directory = entry.kind == EntryKind::Directory;
         let original = match entry.kind {
@@ -295,7 +296,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         written.map_err(ForeignError::Write)
     }
 
-    /// The entry's name in the layer; none for a directory that is there already.
+    /// Returns the entry's name in the layer; none for a directory that is there already.
     fn place(
         &mut self,
         path: &[u8],
@@ -327,7 +328,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         Ok(is_new.then_some(name))
     }
 
-    /// Notes that the archive has something in a directory, from where it is not known yet.
+    /// Notes that the archive has an entry in a directory without an entry of its own so far.
     fn imply(&mut self, directory: &[u8], known: usize) -> Result<(), ForeignError> {
         for end in ends_beyond(directory, known) {
             let name = &directory[..end];
@@ -356,7 +357,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         if self.held > MAX_HELD_BYTES { Err(ForeignError::TooMuchHeld { limit: MAX_HELD_BYTES }) } else { Ok(()) }
     }
 
-    /// Sets whose the entry is.
+    /// Sets the owner of the entry.
     fn begin(&mut self, entry: &TarEntry) -> Style {
         let mut style = self.plan.style;
         if self.plan.keep {
@@ -408,12 +409,12 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     }
 }
 
-/// A name without the slashes that it begins with.
+/// Returns a name without the slashes that it begins with.
 fn from_root(name: &[u8]) -> &[u8] {
     &name[name.iter().take_while(|byte| **byte == b'/').count()..]
 }
 
-/// Enough of a name's SHA-256 to know it again.
+/// Returns the first half of the SHA-256 of a name, which identifies it.
 fn half_digest(name: &[u8]) -> [u8; 16] {
     let digest = Digest::of(name);
     std::array::from_fn(|at| digest.bytes()[at])

@@ -13,7 +13,7 @@ const MAX_ENTRIES: u64 = 1 << 20;
 /// The longest name, in bytes: what Linux can open.
 const MAX_PATH_BYTES: usize = 4096;
 
-/// The name without what does not matter; empty for where the archive lands.
+/// Returns the normalised name; empty for the root of the archive.
 pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
     if name.starts_with(b"/") {
         return Err(NameError::Absolute);
@@ -32,7 +32,7 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, NameError> {
     if cleaned.len() > MAX_PATH_BYTES { Err(NameError::TooLong) } else { Ok(cleaned) }
 }
 
-/// What has a name.
+/// The kind of entry that has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Directory(u32),
@@ -98,12 +98,12 @@ impl Names {
         Ok(true)
     }
 
-    /// Whether a name is that of a file or link.
+    /// Returns whether a name is that of a file or link.
     pub(super) fn has_file(&mut self, path: &[u8]) -> bool {
         self.role(path) == Some(Role::Other)
     }
 
-    /// Whether a name is that of a directory that has an entry.
+    /// Returns whether a name is that of a directory that has an entry.
     pub(super) fn is_directory(&mut self, path: &[u8]) -> bool {
         matches!(self.role(path), Some(Role::Directory(_)))
     }
@@ -121,7 +121,7 @@ impl Names {
         self.roles.get(&key(found, name)).copied()
     }
 
-    /// The number of another directory; the root's is 0.
+    /// Returns the number of another directory; the root's is 0.
     fn next_number(&mut self) -> u32 {
         self.directories += 1;
         number(self.directories)

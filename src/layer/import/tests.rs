@@ -12,7 +12,7 @@ use crate::work;
 
 const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, above: None, mode: None };
 
-/// An entry as archivers write it: with somebody's ids and some time.
+/// An entry as archivers write it: with arbitrary ids and an arbitrary time.
 fn entry(kind: EntryType, name: &str, mode: u32, link: &str, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());

@@ -58,27 +58,27 @@ impl Destination {
         Ok(Self { path: directory.to_owned(), file, own })
     }
 
-    /// Whether things land at the image's root under their own names.
+    /// Returns whether things land at the image's root under their own names.
     pub fn is_root(&self) -> bool {
         self.path.is_empty() && self.own.is_none()
     }
 
-    /// Whether it is that of a single file.
+    /// Returns whether the destination is that of a single file.
     pub fn is_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// The directory, without a slash at either end; empty for the image's root.
+    /// Returns the directory, without a slash at either end; empty for the image's root.
     pub(in crate::layer) fn directory(&self) -> &[u8] {
         self.path.as_bytes()
     }
 
-    /// What a single file is called there; `None` where things keep their names.
+    /// Returns what a single file is called there; `None` where things keep their names.
     pub(in crate::layer) fn file(&self) -> Option<&[u8]> {
         self.file.as_deref()
     }
 
-    /// What the single file is called in a directory that has the path, if that can be.
+    /// Returns what the single file is called in a directory that has the path, if that can be.
     pub(in crate::layer) fn own(&self) -> Option<&[u8]> {
         self.own.as_deref()
     }

@@ -2,7 +2,7 @@
 
 use super::whiteout::REMOVES;
 
-/// Why something cannot land where it should.
+/// Why an entry of a source has no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
     /// Links that lead to one another, or too many.

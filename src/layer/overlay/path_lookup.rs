@@ -6,7 +6,7 @@ use crate::image::Digest;
 /// Half a SHA-256 of a directory's number and a name in it tells nodes apart, and bounds what one takes.
 pub(in crate::layer) type Key = [u8; 16];
 
-/// The key of a name in a directory.
+/// Returns the key of a name in a directory.
 pub(in crate::layer) fn key(directory: u32, name: &[u8]) -> Key {
     #[cfg(test)]
     crate::work::count();
@@ -15,7 +15,7 @@ pub(in crate::layer) fn key(directory: u32, name: &[u8]) -> Key {
     key
 }
 
-/// A directory's number, by how many were before it.
+/// Returns a directory's number, by how many were before it.
 pub(in crate::layer) fn number(index: usize) -> u32 {
     u32::try_from(index).expect("what layers may have is bounded")
 }
@@ -29,8 +29,8 @@ pub(in crate::layer) struct Trail {
 }
 
 impl Trail {
-    /// Goes back to the last directory that is on a path as well. Answers where in the path it ends, and its number;
-    /// the root's is 0.
+    /// Goes back to the deepest common directory. Returns the offset at which it ends in the path, and its number; the
+    /// root's is 0.
     pub(in crate::layer) fn go_back(&mut self, path: &[u8]) -> (usize, u32) {
         let shared = shared(&self.path, path);
         while self.steps.last().is_some_and(|(end, _)| *end > shared) {
@@ -48,7 +48,7 @@ impl Trail {
     }
 }
 
-/// Where the last directory ends that two directories are both in or are, in both.
+/// Returns where the last directory ends that two directories are both in or are, in both.
 pub(in crate::layer) fn shared(one: &[u8], other: &[u8]) -> usize {
     let length = if other.starts_with(one) {
         one.len()

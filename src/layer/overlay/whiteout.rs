@@ -9,7 +9,7 @@ pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What is wrong with a path that [`removes`].
 pub(crate) const REMOVES: &str = "has a name that removes files of the layers below (`.wh.`)";
 
-/// Whether something at a path would not be there once a layer is unpacked, but take away what is below.
+/// Returns whether something at a path would not be there once a layer is unpacked, but take away what is below.
 pub(crate) fn removes(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|name| name.starts_with(WHITEOUT))
 }

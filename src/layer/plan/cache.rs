@@ -15,7 +15,7 @@ use crate::image::{Digest, Hasher};
 use crate::layer::LayerToc;
 use crate::layer::overlay::toc::MAX_OUTLINE_BYTES;
 
-/// What nobody asked for in this time is forgotten.
+/// Records that are not used for this time are removed.
 const AGE: Duration = Duration::from_hours(30 * 24);
 /// A file that is used is noted to be no more often than this.
 const REFRESH: Duration = Duration::from_hours(24);
@@ -72,12 +72,12 @@ impl KnownLayer {
 }
 
 impl LayerCache {
-    /// The cache in the program's directory, which is made when there is something to keep.
+    /// Returns the cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
         Self(Files { directory: state.join("cache/layers"), limit: MAX_LAYER_BYTES })
     }
 
-    /// The layer that has this fingerprint, if it is known.
+    /// Returns the layer that has this fingerprint, if it is known.
     pub fn find(&self, fingerprint: Digest) -> Option<KnownLayer> {
         let bytes = self.0.read(fingerprint)?;
         let File { layer, check } = serde_json::from_slice(&bytes).ok()?;
@@ -97,12 +97,13 @@ impl LayerCache {
 }
 
 impl TocCache {
-    /// The cache in the program's directory, which is made when there is something to keep.
+    /// Returns the cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
         Self(Files { directory: state.join("cache/trees"), limit: MAX_OUTLINE_BYTES as u64 + 32 })
     }
 
-    /// The outline of the layer that has this digest, if it is known and was read as having this `diff_id`.
+    /// Returns the table of contents of the layer with this digest, if it is known and was read as having this
+    /// `diff_id`.
     pub fn find(&self, layer: Digest, diff_id: Digest) -> Option<LayerToc> {
         let mut bytes = self.0.read(layer)?;
         if bytes.len() < 32 {
@@ -136,7 +137,7 @@ fn outline_check(layer: Digest, diff_id: Digest, bytes: &[u8]) -> Digest {
 }
 
 impl Files {
-    /// A file's content, if it is not longer than the limit.
+    /// Returns a file's content, if it is not longer than the limit.
     fn read(&self, name: Digest) -> Option<Vec<u8>> {
         let path = self.path(name);
         let opened = fs::open_regular(&path, fs::Links::Follow).ok()?;

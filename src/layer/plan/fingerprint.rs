@@ -11,10 +11,10 @@ const FORMAT: u32 = 4;
 /// Bytes that are hashed at a time.
 const CHUNK_BYTES: usize = 32 << 10;
 
-/// A digest of everything that the bytes of a planned layer depend on; equal ones mean equal layers.
+/// Returns a digest of everything that the bytes of a planned layer depend on; equal ones mean equal layers.
 ///
-/// For what a file contains stand its device, inode, size and times: content does not change without the
-/// time of change doing so. `user` is the number of whoever reads the files, since others may not.
+/// For what a file contains stand its device, inode, size and times: content does not change without the time of change
+/// doing so. `user` is the user who reads the files, since permissions may differ for others.
 pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) -> Digest {
     let mut text = Text::default();
     text.bytes(b"layer");
@@ -205,7 +205,7 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), count);
     }
-    /// What is hashed of texts and numbers in a row.
+    /// Returns what is hashed of texts and numbers in a row.
     fn hashed(texts: &[Vec<u8>]) -> Digest {
         let mut text = Text::default();
         for bytes in texts {

@@ -40,9 +40,8 @@ impl RacyTimestamps {
         Self { settling, fine: device_with_fine_times(root) }
     }
 
-    /// How long to wait at `now` until all have been left alone for long enough and then can be read; `None` where
-    /// that is longer than 20 ms, or never: times that lie in the future, or are none, say nothing
-    /// about changes.
+    /// Returns how long to wait at `now` until all have been left alone for long enough and then can be read; `None`
+    /// where that is longer than 20 ms, or never: times that lie in the future, or are none, say nothing about changes.
     pub fn wait(&self, entries: &[&Entry], now: SystemTime) -> Option<Duration> {
         let now = now.duration_since(UNIX_EPOCH).ok()?;
         let mut longest = Duration::ZERO;
@@ -65,7 +64,7 @@ impl RacyTimestamps {
     }
 }
 
-/// A time that a file has; `None` if it is before 1970.
+/// Returns a time that a file has; `None` if it is before 1970.
 fn since_epoch((seconds, nanoseconds): (i64, i64)) -> Option<Duration> {
     Some(Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?))
 }

@@ -27,14 +27,14 @@ pub struct Attributes {
     pub modified: u64,
 }
 
-/// What all entries of a layer have in common.
+/// The owner, time and mode of all entries of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
-    /// Who owns them.
+    /// The owner.
     pub owner: Owner,
-    /// When they were modified, in Unix seconds.
+    /// Modification time, in Unix seconds.
     pub modified: u64,
-    /// Who owns the directories on the way to where they land, if not who owns them.
+    /// The owner of the parent directories of the destination, if it differs.
     pub above: Option<Owner>,
     /// Permission bits of files and directories; without them each has its own.
     pub mode: Option<u32>,
@@ -109,7 +109,7 @@ impl<W: Write> TarWriter<W> {
         self.entry(EntryType::Regular, name, mode, b"", size)
     }
 
-    /// Where a file's content is written.
+    /// Returns where a file's content is written.
     pub(in crate::layer) fn content(&mut self) -> &mut W {
         self.builder.get_mut()
     }

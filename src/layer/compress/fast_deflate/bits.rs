@@ -55,7 +55,7 @@ impl<'a> Bits<'a> {
         (self.pending, self.count) = (0, 0);
     }
 
-    /// Adds zeros up to a whole byte; answers where the byte behind the last is.
+    /// Adds zeros up to a whole byte; returns the offset after the last byte.
     pub(super) fn finish(mut self) -> usize {
         self.align();
         self.at

@@ -1,6 +1,6 @@
 //! Huffman codes of a limited length (RFC 1951, section 3.2.2).
 
-/// What is written for a symbol.
+/// The codeword of a symbol.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Codeword {
     /// The first bit is the lowest.
@@ -19,8 +19,8 @@ pub(super) struct Code<const N: usize> {
 }
 
 impl<const N: usize> Code<N> {
-    /// A code for symbols that occur so often, no codeword of which is longer than `limit`: the best there is, or next to
-    /// it where the limit bites. It is complete, as some decoders insist on, so at least two symbols have a codeword.
+    /// Returns a code for symbols of these frequencies with codewords of at most `limit` bits. It is optimal, or nearly
+    /// so where the limit applies. It is complete, as some decoders insist on, so at least two symbols have a codeword.
     pub(super) fn new(counts: &[u32; N], limit: usize) -> Self {
         let mut symbols: Vec<(u32, usize)> = counts
             .iter()
@@ -43,7 +43,7 @@ impl<const N: usize> Code<N> {
     }
 }
 
-/// How many codewords of each length there are.
+/// Returns how many codewords of each length there are.
 fn lengths_of(symbols: &[(u32, usize)], limit: usize) -> [usize; MOST_BITS + 1] {
     let depths = depths(symbols);
     let mut numbers = [0; MOST_BITS + 1];
@@ -63,7 +63,7 @@ fn lengths_of(symbols: &[(u32, usize)], limit: usize) -> [usize; MOST_BITS + 1] 
     numbers
 }
 
-/// How deep in Huffman's tree each symbol is. They are sorted by how often they occur; there are two at least.
+/// Returns each symbol's depth in the Huffman tree. The symbols are sorted by frequency; there are at least two.
 fn depths(symbols: &[(u32, usize)]) -> Vec<usize> {
     let count = symbols.len();
     let mut weights: Vec<u64> = symbols.iter().map(|(count, _)| u64::from(*count)).collect();
@@ -92,7 +92,7 @@ fn depths(symbols: &[(u32, usize)]) -> Vec<usize> {
     depths
 }
 
-/// The codewords that follow from their lengths.
+/// Returns the canonical codewords for these lengths.
 fn words<const N: usize>(lengths: &[usize; N]) -> [Codeword; N] {
     let mut next = [0_u16; MOST_BITS + 2];
     for length in lengths.iter().filter(|length| **length > 0) {
@@ -120,7 +120,7 @@ mod tests {
         Code::new(counts, limit).words.map(|word| word.length)
     }
 
-    /// 1 where no bit string is without a meaning and none has two.
+    /// Returns the Kraft sum of the code; 1 for a complete prefix code.
     fn kraft<const N: usize>(lengths: &[u16; N]) -> f64 {
         lengths.iter().filter(|length| **length > 0).map(|length| 0.5_f64.powi(i32::from(*length))).sum()
     }

@@ -1,4 +1,4 @@
-//! Where what is there was there before.
+//! Finds repeated byte sequences (the LZ77 step of deflate).
 
 use std::ops::Range;
 
@@ -20,10 +20,10 @@ const WORD: usize = 8;
 /// A match of four bytes from farther away costs about as much as the bytes.
 const FAR: usize = 4 << 10;
 
-/// In a long match, every so many places are remembered.
+/// Positions inside a long match are remembered at this interval.
 const LONG_STEP: usize = 4;
 
-/// Bytes as they are, then a copy of what is before.
+/// Literal bytes, followed by a copy of earlier bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sequence {
     pub(super) literals: u32,
@@ -54,7 +54,8 @@ impl Finder {
         self.misses = NO_MISSES;
     }
 
-    /// The sequences of a part of `block`, which begins where the last part ended. What remains behind them is literal.
+    /// Returns the sequences of a part of `block`, which begins where the last part ended. What remains behind them is
+    /// literal.
     pub(super) fn find(&mut self, block: &[u8], part: Range<usize>) -> &[Sequence] {
         self.found.clear();
         let (mut at, mut literals_from) = (part.start, part.start);
@@ -80,7 +81,7 @@ impl Finder {
         &self.found
     }
 
-    /// Where the bytes at `at` were before, and how many of them, if it is worth it.
+    /// Returns the earlier position and the length of the match at `at`, if a match pays off.
     #[inline]
     fn matching(&mut self, block: &[u8], at: usize, end: usize) -> Option<(usize, usize)> {
         let four = four(block, at);
@@ -105,7 +106,7 @@ fn four(block: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"))
 }
 
-/// At how many bytes both begin the same. `before` is the longer one.
+/// Returns the length of the common prefix. `before` is the longer one.
 #[inline]
 fn equal(before: &[u8], here: &[u8]) -> usize {
     let mut length = 0;
@@ -119,7 +120,7 @@ fn equal(before: &[u8], here: &[u8]) -> usize {
     length + before[length..].iter().zip(&here[length..]).take_while(|(one, other)| one == other).count()
 }
 
-/// By how many bytes a match may begin earlier, among the literals.
+/// Returns by how many bytes the match can be extended backward into the literals.
 #[inline]
 fn backwards(block: &[u8], at: usize, before: usize, literals_from: usize, length: usize) -> usize {
     let most = (usize::from(MOST_LENGTH) - length).min(at - literals_from).min(before);

@@ -1,8 +1,8 @@
 //! Deflate (RFC 1951) for data in which little repeats: archives, images, programs packed by others, keys and text that
-//! encodes such. A compressor that looks everywhere takes longest where there is least to find; this one takes longer
-//! steps the longer it finds nothing, and is three to five times as fast there for about one percent more bytes.
+//! encodes such. A compressor that tries every position is slowest on such data. This one skips ahead in growing steps
+//! while it finds no match, which is three to five times as fast for about 1 % more bytes.
 //!
-//! Whatever it is given comes out right, and what repeats is found well enough. The bytes depend on the input alone.
+//! Every input is compressed correctly, and repetitions are found reasonably well. The bytes depend on the input alone.
 
 mod bits;
 mod code;
@@ -29,13 +29,13 @@ pub(in crate::layer) struct FastDeflate {
 }
 
 impl FastDeflate {
-    /// The most that `bytes` bytes can become, with the room that is written to and taken back.
+    /// Returns the most that `bytes` bytes can become, with the room that is written to and taken back.
     pub(in crate::layer) const fn bound(bytes: usize) -> usize {
         let parts = bytes / PART_BYTES + 1;
         HEADER.len() + bytes + parts * part::MOST_OVERHEAD_BYTES + bits::SPARE_BYTES + TRAILER_BYTES
     }
 
-    /// Writes `block` as a gzip member to the beginning of `output`; answers how long it is.
+    /// Writes `block` as a gzip member to the beginning of `output`; returns how long it is.
     ///
     /// `output` has room for [`Self::bound`].
     pub(in crate::layer) fn gzip(&mut self, block: &[u8], output: &mut [u8]) -> usize {

@@ -51,14 +51,14 @@ pub(super) fn write(part: &[u8], sequences: &[Sequence], is_last: bool, bits: &m
     codes.write(part, sequences, bits);
 }
 
-/// Writes it as it is (section 3.2.4).
+/// Writes a stored block (section 3.2.4).
 fn store(part: &[u8], is_last: bool, bits: &mut Bits<'_>) {
     let size = u16::try_from(part.len()).expect("a part is that short");
     bits.put(u8::from(is_last), 3_u32);
     bits.align_and_put(&[&size.to_le_bytes(), &(!size).to_le_bytes(), part]);
 }
 
-/// No byte is more frequent than chance makes it, as far as a sample shows: less than half a percent could be saved.
+/// Returns whether a sample of the bytes is evenly distributed, so that Huffman codes would save less than 0.5 %.
 fn is_even(part: &[u8]) -> bool {
     let mut counts = [0_u32; 256];
     for byte in part.iter().step_by(SAMPLE_STEP) {
@@ -70,7 +70,7 @@ fn is_even(part: &[u8]) -> bool {
     (squares * 256).saturating_sub(total * total) <= 340 * total
 }
 
-/// How often each byte is literal. Four counters each, since the next byte is often the same.
+/// Counts each literal byte. Four counters a value avoid waits when neighbouring bytes are equal.
 fn count_bytes(part: &[u8], sequences: &[Sequence]) -> [u32; LITERALS] {
     let mut counts = [[0_u32; 256]; 4];
     each_run(part, sequences, |run, _| {
@@ -204,12 +204,12 @@ impl Header {
     }
 }
 
-/// How many words there are up to the last that is used, or so many.
+/// Returns the number of codewords up to the last used one, and at least the given minimum.
 fn used(words: &[Codeword], least: usize) -> usize {
     words.iter().rposition(|word| word.length > 0).map_or(least, |last| least.max(last + 1))
 }
 
-/// Runs of lengths in the symbols there are for them.
+/// Encodes runs of lengths with the symbols of section 3.2.7.
 fn items(lengths: &[u16]) -> Vec<Item> {
     let mut items = Vec::new();
     for run in lengths.chunk_by(PartialEq::eq) {

@@ -1,4 +1,4 @@
-//! What stands for lengths and distances (RFC 1951, section 3.2.5).
+//! Symbols for lengths and distances (RFC 1951, section 3.2.5).
 
 /// Symbols of the first alphabet: bytes, the end, and lengths.
 pub(super) const LITERALS: usize = 286;
@@ -7,11 +7,11 @@ pub(super) const END: usize = 256;
 /// Symbols of the second: distances.
 pub(super) const DISTANCES: usize = 30;
 
-/// The shortest copy there is.
+/// The shortest match.
 const LEAST_LENGTH: u16 = 3;
-/// The longest.
+/// The longest match.
 pub(super) const MOST_LENGTH: u16 = 258;
-/// The longest way back.
+/// The longest distance.
 pub(super) const MOST_DISTANCE: usize = 32 << 10;
 
 /// A symbol and the bits that follow it.
@@ -24,7 +24,7 @@ pub(super) struct Symbol {
     pub(super) extra_bits: u16,
 }
 
-/// What stands for a length from 3 to 258.
+/// Returns the symbol for a length from 3 to 258.
 pub(super) fn length(length: u16) -> Symbol {
     if length == MOST_LENGTH {
         return Symbol { number: 285, extra: 0, extra_bits: 0 };
@@ -33,12 +33,12 @@ pub(super) fn length(length: u16) -> Symbol {
     interval(length - LEAST_LENGTH, 2, END + 1)
 }
 
-/// What stands for a distance from 1 to 32768.
+/// Returns the symbol for a distance from 1 to 32768.
 pub(super) fn distance(distance: u16) -> Symbol {
     interval(distance - 1, 1, 0)
 }
 
-/// The symbol of `number`, where each power of two has 2^`bits` symbols and small numbers one each.
+/// Returns the symbol of `number`, where each power of two has 2^`bits` symbols and small numbers one each.
 fn interval(number: u16, bits: u16, first: usize) -> Symbol {
     if number < 2 << bits {
         return Symbol { number: first + usize::from(number), extra: 0, extra_bits: 0 };

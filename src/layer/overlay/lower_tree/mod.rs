@@ -1,5 +1,5 @@
-//! What the layers so far make: directories with their attributes, and symbolic links. A layer that comes over them
-//! needs both, for what it does not say of a directory is lost, and what it puts over a link replaces the link.
+//! The tree that the lower layers make: directories with their attributes, and symbolic links. A layer on top needs
+//! both: an entry for a directory replaces its attributes, and an entry at a link replaces the link.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub(in crate::layer) const MAX_DEPTH: usize = 256;
 /// The most names that are walked through for one path, those of links included.
 const MAX_STEPS: usize = MAX_PATH_BYTES;
 
-/// Something that a layer has.
+/// The kind of an entry of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thing<'a> {
     /// A directory.
@@ -42,8 +42,8 @@ enum Node {
 
 /// The tree that layers make, one over another. Paths have no slash at either end; the root's is empty.
 ///
-/// A directory has a number, and what is in it is found by that. When the directory goes, nobody asks for the number
-/// again, and everything below is gone with it.
+/// A directory has a number, and what is in it is found by that. A removed directory's number is never used again,
+/// which removes everything below it.
 #[derive(Debug, Clone)]
 pub struct LowerTree {
     /// By number, the root's first; `None` for a directory that is there only because something is in it.
@@ -84,7 +84,7 @@ pub(in crate::layer) enum End {
 }
 
 impl LowerTree {
-    /// Whether there is nothing.
+    /// Returns whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -139,7 +139,7 @@ impl LowerTree {
         }
     }
 
-    /// What is said of the directory at a path that leads through no link.
+    /// Returns the attributes of the directory at a path without links.
     pub(in crate::layer) fn attributes(&self, path: &[u8]) -> Option<Attributes> {
         match self.nodes.get(&self.key(path)?)? {
             Node::Directory(number) => self.directories[*number as usize],
@@ -147,12 +147,12 @@ impl LowerTree {
         }
     }
 
-    /// Whether there is a link at a path that leads through no other.
+    /// Returns whether there is a link at a path that leads through no other.
     pub(in crate::layer) fn is_link(&self, path: &[u8]) -> bool {
         self.key(path).is_some_and(|key| matches!(self.nodes.get(&key), Some(Node::Link(_))))
     }
 
-    /// Where a path leads. Nothing leads out of the root.
+    /// Returns where a path leads. Nothing leads out of the root.
     pub(in crate::layer) fn resolve(&self, path: &[u8]) -> Result<Resolved, PlacementError> {
         let (mut links, mut steps) = (0, 0);
         let mut names: Vec<&[u8]> = Vec::new();
@@ -212,8 +212,8 @@ impl LowerTree {
         Ok(Resolved { path, end })
     }
 
-    /// The number of a directory, which is made where it is missing. Links on the way are followed, as whoever unpacks
-    /// a layer over the others does.
+    /// Returns the number of a directory, which is made where it is missing. Links on the path are followed, as engines
+    /// that unpack a layer over the others do.
     fn enter(&mut self, path: &[u8]) -> u32 {
         let (known, mut found) = self.entered.go_back(path);
         for end in ends_beyond(path, known) {
@@ -242,7 +242,7 @@ impl LowerTree {
         number(self.directories.len() - 1)
     }
 
-    /// The key of a path that leads through directories only.
+    /// Returns the key of a path that leads through directories only.
     fn key(&self, path: &[u8]) -> Option<Key> {
         let (parent, name) = parted(path);
         let mut trail = self.found.borrow_mut();
@@ -262,19 +262,19 @@ impl LowerTree {
         Node::Directory(number(self.directories.len() - 1))
     }
 
-    /// A directory went, or a link to one: what is known of the last ones may not hold.
+    /// Clears the caches of the last paths, after a directory or a link to one was removed.
     fn forget(&mut self) {
         self.entered = Trail::default();
         self.found = RefCell::default();
     }
 }
 
-/// Where each of a path's directories and the path itself end; nowhere for the root.
+/// Returns the offsets at which each parent directory and the path itself end; none for the root.
 pub(in crate::layer) fn ends(path: &[u8]) -> impl Iterator<Item = usize> {
     ends_beyond(path, 0)
 }
 
-/// [`ends`] beyond one of them, without a look at what is before.
+/// Returns the [`ends`] after the offset `known`, without scanning the bytes before it.
 pub(in crate::layer) fn ends_beyond(path: &[u8], known: usize) -> impl Iterator<Item = usize> {
     let start = if known == 0 { 0 } else { known + 1 };
     let rest = path.get(start..).unwrap_or_default();
@@ -282,7 +282,7 @@ pub(in crate::layer) fn ends_beyond(path: &[u8], known: usize) -> impl Iterator<
     slashes.chain((path.len() > known).then_some(path.len()))
 }
 
-/// The directory that a path is in, and its name there.
+/// Returns the directory that a path is in, and its name there.
 pub(in crate::layer) fn parted(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(end) => (&path[..end], &path[end + 1..]),
@@ -290,7 +290,7 @@ pub(in crate::layer) fn parted(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// What messages call a path of the image.
+/// Returns what messages call a path of the image.
 pub(in crate::layer) fn shown(path: &[u8]) -> String {
     format!("/{}", plain(&String::from_utf8_lossy(path), 200))
 }

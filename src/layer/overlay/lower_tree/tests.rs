@@ -175,7 +175,7 @@ fn what_is_put_behind_a_link_is_where_it_leads() {
     below.put(b"away/sub", Thing::Directory(attributes(0o700)));
     assert_eq!(below.attributes(b"gone/far/sub"), Some(attributes(0o700)));
     assert!(below.is_link(b"bin") && below.is_link(b"away"));
-    assert_eq!(below.attributes(b"gone/far"), None, "nobody said anything of it");
+    assert_eq!(below.attributes(b"gone/far"), None, "no layer has the directory");
     // What replaces the link on the way there leads elsewhere from then on.
     let mut below = tree(&["l b/c /a", "l a b"]);
     below.put(b"a/c/c", Thing::Directory(attributes(0o700)));

@@ -13,7 +13,7 @@ use super::path_lookup::{Trail, number};
 use crate::context::{Entry, Kind};
 use crate::layer::{Attributes, Destination, LowerTree, PlacementError, Style, Thing, removes};
 
-/// Permissions of directories on the way that nobody has said anything of.
+/// Permissions of parent directories that no layer has.
 pub(in crate::layer) const PARENT_MODE: u32 = 0o755;
 
 /// A link of the layers below that was followed since a source has a directory of its name.
@@ -54,7 +54,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Where things in `style` land that are meant for `destination`.
+    /// Returns where things in `style` land that are meant for `destination`.
     pub fn new(destination: &Destination, style: Style, below: &LowerTree) -> Result<Self, PlacementError> {
         let (directory, file) = resolve(destination, below)?;
         let place = file.as_ref().map_or_else(|| directory.clone(), |file| joined(&directory, file));
@@ -64,7 +64,7 @@ impl Placement {
         let mut way = BTreeMap::new();
         for end in ends(&directory) {
             let name = &directory[..end];
-            // Others may have something in those above: they are nobody's in particular.
+            // Other sources may use the parent directories too, so an owner of one source does not apply to them.
             let above = style.above.filter(|_| file.is_some() || end < directory.len());
             let owner = above.unwrap_or(style.owner);
             let made = Attributes { mode: PARENT_MODE, owner, modified: style.modified };
@@ -146,12 +146,12 @@ impl Placement {
         items.iter().try_for_each(|(name, item)| visit(name, *item))
     }
 
-    /// The destination and the directories on the way to it, outermost first.
+    /// Returns the destination and the directories on the way to it, outermost first.
     pub(in crate::layer) fn way(&self) -> impl Iterator<Item = (&[u8], Attributes)> {
         self.way.iter().map(|(name, attributes)| (&name[..], *attributes))
     }
 
-    /// The name in the archive of something at a path in its source.
+    /// Returns the name in the archive of something at a path in its source.
     pub(in crate::layer) fn name<'a>(&self, path: &'a [u8], is_directory: bool) -> Cow<'a, [u8]> {
         self.name_along(path, is_directory, &mut Trail::default())
     }
@@ -184,19 +184,19 @@ impl Placement {
         if self.directory.is_empty() { path.into() } else { joined(&self.directory, path).into() }
     }
 
-    /// The name that [`Self::name`] would answer without any link.
+    /// Returns the name that [`Self::name`] would answer without any link.
     pub(in crate::layer) fn unfollowed(&self, path: &[u8]) -> Vec<u8> {
         joined(&self.directory, path)
     }
 
-    /// Whether a link took the place of the source's directory at the path.
+    /// Returns whether a link took the place of the source's directory at the path.
     pub(in crate::layer) fn is_followed(&self, path: &[u8]) -> bool {
         #[cfg(test)]
         crate::work::count();
         self.followed.contains_key(path)
     }
 
-    /// Whether a name in the archive is that of a directory on the way to the destination.
+    /// Returns whether a name in the archive is that of a directory on the way to the destination.
     pub(in crate::layer) fn is_on_the_way(&self, name: &[u8]) -> bool {
         self.way.contains_key(name)
     }
@@ -257,7 +257,7 @@ impl Placement {
     }
 }
 
-/// The directory that a destination is or is in, and what a single file is called there.
+/// Returns the directory that a destination is or is in, and what a single file is called there.
 fn resolve(destination: &Destination, below: &LowerTree) -> Result<(Vec<u8>, Option<Vec<u8>>), PlacementError> {
     let directory = destination.directory();
     if let (Some(file), Some(own)) = (destination.file(), destination.own()) {
@@ -279,7 +279,7 @@ fn resolve(destination: &Destination, below: &LowerTree) -> Result<(Vec<u8>, Opt
     Ok((resolved.path, file))
 }
 
-/// What messages call something by its path in the source.
+/// Returns what messages call something by its path in the source.
 fn own_path(entry: &Entry) -> String {
     shown(&entry.path)[1..].to_owned()
 }

@@ -103,7 +103,7 @@ impl LayerToc {
         Ok(outline)
     }
 
-    /// The outline that was kept in these bytes, unless they are none.
+    /// Returns the table of contents in these cached bytes, if they hold one.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         let mut records = Records::new(&bytes);
         while records.next().is_some() {}
@@ -111,17 +111,17 @@ impl LayerToc {
         (records.rest.is_empty() && names <= MAX_NAMES).then_some(Self { bytes, names })
     }
 
-    /// How many names there are, directories on the way to them included, if none of them are there.
+    /// Returns how many names there are, directories on the way to them included, if none of them are there.
     pub fn names(&self) -> usize {
         self.names
     }
 
-    /// What can be kept of it.
+    /// Returns the bytes to cache.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Puts the layer over `below`. What it takes away is taken from the layers below, wherever in it that is said.
+    /// Puts the layer over `below`. Its whiteouts apply to the layers below, wherever in the layer they stand.
     pub fn lay_over(&self, below: &mut LowerTree) {
         let mut records = Records::new(&self.bytes);
         while let Some(record) = records.next() {
@@ -220,7 +220,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// How many names begin or go on in the end of a path.
+/// Returns how many names begin or go on in the end of a path.
 fn components(end: &[u8]) -> usize {
     end.split(|byte| *byte == b'/').count()
 }
@@ -230,7 +230,7 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::from(u16::from_le_bytes(*length)), rest))
 }
 
-/// The name without what does not matter; none for what nobody can unpack, and for the root.
+/// Returns the normalised name; none for a name that no engine can unpack, and for the root.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     let (_, parents) = parts.split_last()?;

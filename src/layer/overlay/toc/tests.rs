@@ -86,7 +86,7 @@ fn a_layer_is_what_it_does_to_the_tree() {
         file(".wh.away"),
         file("var/.wh..wh..opq"),
         file(".wh..wh..opq"),
-        // A storage driver's own, and what nobody can unpack.
+        // Names of a storage driver, and names that no engine can unpack.
         file(".wh..wh.plnk"),
         file("var/.wh."),
         raw("../etc"),

@@ -61,7 +61,7 @@ struct Parts<'a> {
     names: HashMap<usize, Vec<usize>>,
 }
 
-/// The entries of each layer, sorted by path, base first; at least one layer.
+/// Returns the entries of each layer, sorted by path, base first; at least one layer.
 ///
 /// `entries` are all of a context, sorted by the bytes of the path. Each is in one layer exactly, except
 /// directories that have something in them: those are in every layer that has something of theirs, so that
@@ -115,7 +115,7 @@ impl<'a> Parts<'a> {
         Self { entries, parents, units, names }
     }
 
-    /// Bytes of the files.
+    /// Returns the size of the files in bytes.
     fn content(&self) -> u64 {
         self.units.iter().fold(0, |sum, unit| sum.saturating_add(self.entries[unit.first].size()))
     }
@@ -130,7 +130,7 @@ impl<'a> Parts<'a> {
         self.units.iter().map(rank).collect()
     }
 
-    /// The narrowest usual cut that makes no more layers than there may be.
+    /// Returns the narrowest usual cut that makes no more layers than there may be.
     fn cut(&self, layers: Layers) -> Cut {
         let bytes = self.units.iter().fold(0, |sum: u64, unit| sum.saturating_add(unit.size));
         let (wished, least, most) = match layers {
@@ -148,7 +148,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The cut at a width.
+    /// Returns the cut at a width.
     fn at(&self, width: u64, ranks: &[u64]) -> Cut {
         /// An end that none after it has outranked yet.
         struct Candidate {
@@ -183,13 +183,13 @@ impl<'a> Parts<'a> {
         cut
     }
 
-    /// How many layers there are.
+    /// Returns how many layers there are.
     fn layers(&self, cut: &Cut) -> usize {
         let ends = |(unit, end): &(&Unit, &bool)| **end || unit.size >= cut.width;
         self.units.iter().zip(&cut.ends).filter(ends).count()
     }
 
-    /// The layers: first those of one unit, then the others.
+    /// Returns the layers: first those of one unit, then the others.
     fn assemble(&self, cut: &Cut) -> Vec<Vec<&'a Entry>> {
         let mut layers = Vec::with_capacity(self.layers(cut));
         let mut last_layer_of = vec![NOWHERE; self.entries.len()];
@@ -251,7 +251,7 @@ fn parents(entries: &[Entry]) -> Vec<usize> {
     parents
 }
 
-/// The first eight bytes of the path's SHA-256, as a big-endian number.
+/// Returns the first eight bytes of the path's SHA-256, as a big-endian number.
 fn hash(path: &[u8]) -> u64 {
     let digest = Digest::of(path);
     let mut first = [0; 8];
@@ -259,14 +259,14 @@ fn hash(path: &[u8]) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// The largest usual width that is not larger, for widths from 4 on. There are four from each power of two to the
-/// next: while a context grows from one to the next, its cuts stay, and then most of them do.
+/// Returns the largest usual width that is not larger, for widths from 4 on. There are four from each power of two to
+/// the next: while a context grows from one to the next, its cuts stay, and then most of them do.
 fn step_down(width: u64) -> u64 {
     let shift = width.ilog2() - 2;
     (width >> shift) << shift
 }
 
-/// The next usual width after one, if numbers go that far.
+/// Returns the next usual width after one, if numbers go that far.
 fn step_up(width: u64) -> Option<u64> {
     width.checked_add(1 << (width.ilog2() - 2))
 }

@@ -177,7 +177,7 @@ proptest! {
         };
         let tidy = directories(&tree) == directories(&changed) && empty(&before) == empty(&after);
         let most = match (alone(&tree), alone(&changed)) {
-            // A large file is nobody else's business.
+            // A large file does not affect the other layers.
             (Some(true), Some(true)) => 1,
             (None, Some(true)) | (Some(true), None) if tidy => 1,
             // Distances become larger or smaller, which makes or takes one cut.

@@ -1,4 +1,4 @@
-//! Why a stream is not a tar archive we accept, as facts.
+//! Errors of reading a tar stream.
 
 use std::io;
 

@@ -42,7 +42,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The fields of a block that is not all zeros.
+    /// Returns the fields of a block that is not all zeros.
     pub(super) fn parse(block: &[u8; BLOCK], offset: u64) -> Result<Self, TarError> {
         let is_header = octal(&block[148..156]).is_some_and(|sum| is_sum(block, sum));
         // GNU tar takes a block with nothing but a checksum for the end of the archive.
@@ -81,7 +81,7 @@ impl Header {
         })
     }
 
-    /// Whether the name ends in a slash to readers that have seen nothing but the name field.
+    /// Returns whether the name ends in a slash to readers that have seen nothing but the name field.
     pub(super) fn is_slashed(&self) -> bool {
         text(&self.block[..100]).ends_with(b"/")
     }
@@ -98,7 +98,7 @@ impl Dialect {
     }
 }
 
-/// What comes before the name, or why readers disagree about it.
+/// Returns what comes before the name, or why readers disagree about it.
 fn prefix(block: &[u8; BLOCK], dialect: Dialect) -> Result<&[u8], &'static str> {
     let prefix = text(&block[345..500]);
     match dialect {
@@ -115,8 +115,8 @@ fn prefix(block: &[u8; BLOCK], dialect: Dialect) -> Result<&[u8], &'static str> 
     }
 }
 
-/// What an entry is: its type flag decides. `in_header` is whether the header's own name ends in a slash, `slash`
-/// whether the name that counts does, and `content` whether a size above zero is announced.
+/// Returns what an entry is: its type flag decides. `in_header` is whether the header's own name ends in a slash,
+/// `slash` whether the name that counts does, and `content` whether a size above zero is announced.
 ///
 /// Otherwise the reason why readers disagree, which is to be refused: Go never reads content of a directory or link,
 /// GNU tar passes over some of it and POSIX lets hard links have it; GNU tar unpacks a file whose name ends in a slash
@@ -148,7 +148,8 @@ pub(super) fn kind(flag: u8, in_header: bool, slash: bool, content: bool) -> Res
     }
 }
 
-/// Whether half a device's number is one to all readers. GNU tar looks at it for devices only, and more closely.
+/// Returns whether half a device's number is one to all readers. GNU tar looks at it for devices only, and more
+/// closely.
 fn is_device_number(field: &[u8], is_device: bool) -> bool {
     if is_device {
         number(field).is_some_and(|number| i32::try_from(number).is_ok())
@@ -157,7 +158,8 @@ fn is_device_number(field: &[u8], is_device: bool) -> bool {
     }
 }
 
-/// Whether the bytes add up to the sum, the checksum's own counted as spaces. Old writers took bytes for signed.
+/// Returns whether the bytes add up to the sum, the checksum's own counted as spaces. Old writers took bytes for
+/// signed.
 fn is_sum(block: &[u8; BLOCK], sum: u64) -> bool {
     let bytes = || block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
     let unsigned: u64 = bytes().map(u64::from).sum();
@@ -165,7 +167,7 @@ fn is_sum(block: &[u8; BLOCK], sum: u64) -> bool {
     sum == unsigned || i64::try_from(sum) == Ok(signed)
 }
 
-/// A field's text, which a NUL ends.
+/// Returns a field's text, which a NUL ends.
 pub(super) fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }

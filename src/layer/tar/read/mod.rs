@@ -108,7 +108,7 @@ struct Extensions {
 }
 
 impl Extensions {
-    /// Whether there is nothing about the next entry alone.
+    /// Returns whether there is nothing about the next entry alone.
     fn is_empty(&self) -> bool {
         self.name.is_none() && self.link.is_none() && self.pax.is_none()
     }
@@ -120,17 +120,17 @@ impl<R: Read> TarReader<R> {
         Self { inner, offset: 0, content: 0, padding: 0, ended: false, dropped: None }
     }
 
-    /// Bytes taken from the source.
+    /// Returns the number of bytes taken from the source.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Whether the mark of the archive's end was read, and not only the stream's end.
+    /// Returns whether the mark of the archive's end was read, and not only the stream's end.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// The source, wherever reading stopped.
+    /// Returns the source, wherever reading stopped.
     pub fn into_inner(self) -> R {
         self.inner
     }
@@ -282,7 +282,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    /// The next header; `None` at the end of the archive.
+    /// Reads the next header; `None` at the end of the archive.
     ///
     /// A block of zeros and the stream's end, or another such block, end the archive.
     fn header(&mut self) -> Result<Option<Header>, TarError> {
@@ -316,7 +316,7 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    /// The error behind one that reading content returned.
+    /// Returns the error behind one that reading content returned.
     pub fn explain(&self, error: io::Error) -> TarError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => TarError::Truncated(self.offset),
@@ -337,7 +337,7 @@ impl<R: Read> TarReader<R> {
         Ok(Some(block))
     }
 
-    /// The whole content of an extension header.
+    /// Reads the whole content of an extension header.
     ///
     /// Python reads on to the end of the block, so there has to be nothing.
     fn extension(&mut self, field: &'static str, size: u64, limit: u64, offset: u64) -> Result<Vec<u8>, TarError> {
@@ -354,7 +354,7 @@ impl<R: Read> TarReader<R> {
         Ok(bytes)
     }
 
-    /// The size and the pieces of a file with holes in GNU tar's old format.
+    /// Returns the size and the pieces of a file with holes in GNU tar's old format.
     fn old_sparse(&mut self, header: &Header, offset: u64) -> Result<(u64, Vec<(u64, u64)>), TarError> {
         let malformed = || sparse::malformed(offset);
         if header.dialect != Dialect::Gnu {

@@ -1,6 +1,6 @@
 //! Numbers in headers and pax records: only what Go, Python and GNU tar all take for the same number.
 
-/// A numeric field of a header: octal text, or GNU's base 256 where the top bit is set. NULs alone are zero.
+/// Parses a numeric field of a header: octal text, or GNU's base 256 where the top bit is set. NULs alone are zero.
 ///
 /// Go trims NULs before the digits where Python stops at them, Python takes signs and underscores, and GNU tar takes
 /// text behind the digits: none of these is a number here.
@@ -32,29 +32,29 @@ pub(super) fn octal(field: &[u8]) -> Option<u64> {
     value.filter(|_| ends && length > 0)
 }
 
-/// A numeric field of a header that cannot be negative.
+/// Parses a numeric field of a header that cannot be negative.
 pub(super) fn count(field: &[u8]) -> Option<u64> {
     number(field).and_then(|value| u64::try_from(value).ok())
 }
 
-/// A user or group of a header: Linux has 32 bits for them, and GNU tar refuses more.
+/// Parses a user or group of a header: Linux has 32 bits for them, and GNU tar refuses more.
 pub(super) fn id(field: &[u8]) -> Option<u64> {
     count(field).filter(|id| u32::try_from(*id).is_ok())
 }
 
-/// Whether a field that only some readers look at is a number to all of them.
+/// Returns whether a field that only some readers look at is a number to all of them.
 pub(super) fn is_number_or_blank(field: &[u8]) -> bool {
     field.iter().all(|byte| *byte == b' ') || number(field).is_some()
 }
 
-/// A number of a pax record: digits alone.
+/// Parses a number of a pax record: digits alone.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     let is_decimal = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let value: u64 = std::str::from_utf8(text).ok().filter(|_| is_decimal)?.parse().ok()?;
     i64::try_from(value).is_ok().then_some(value)
 }
 
-/// The whole seconds of a pax record's time, rounded down: digits with a fraction or without, maybe below zero.
+/// Returns the whole seconds of a pax record's time, rounded down: digits with a fraction or without, maybe below zero.
 pub(super) fn seconds(text: &[u8]) -> Option<i64> {
     let (is_negative, text) = match text.strip_prefix(b"-") {
         Some(text) => (true, text),

@@ -79,20 +79,20 @@ pub(super) fn check_global(bytes: &[u8], offset: u64) -> Result<Option<Vec<u8>>,
     Ok(dropped)
 }
 
-/// Whether a record is an extended attribute or an access list, however an archiver calls it.
+/// Returns whether a record is an extended attribute or an access list, however an archiver calls it.
 fn is_attribute(key: &[u8]) -> bool {
     let starts: [&[u8]; 4] = [b"SCHILY.xattr.", b"LIBARCHIVE.xattr.", b"SCHILY.acl.", b"RHT.security."];
     key != CAPABILITY && starts.iter().any(|start| key.starts_with(start))
 }
 
-/// Whether some reader acts on a record about all entries.
+/// Returns whether some reader acts on a record about all entries.
 fn matters(key: &[u8]) -> bool {
     let names: [&[u8]; 9] = [b"path", b"linkpath", b"size", b"uid", b"gid", b"uname", b"gname", b"mtime", CAPABILITY];
     names.contains(&key) || key.starts_with(b"GNU.")
 }
 
-/// The keys and values of `length key=value\n` records; the value may hold any byte. Ends with `None` where something
-/// is no record to one of the readers.
+/// Returns the keys and values of `length key=value\n` records; the value may hold any byte. Ends with `None` where
+/// something is no record to one of the readers.
 fn records(mut rest: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
     std::iter::from_fn(move || {
         (!rest.is_empty()).then(|| {
@@ -103,7 +103,7 @@ fn records(mut rest: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
     })
 }
 
-/// The key, the value and the length of the first record.
+/// Returns the key, the value and the length of the first record.
 fn first(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     #[cfg(test)]
     crate::work::count();

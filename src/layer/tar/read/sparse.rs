@@ -88,12 +88,12 @@ impl Records {
         Some(())
     }
 
-    /// Whether there is any.
+    /// Returns whether there is any record.
     pub(super) fn has_any(&self) -> bool {
         self.has_any
     }
 
-    /// Which of the formats the records are of; `None` if it is none of them.
+    /// Returns which of the formats the records are of; `None` if it is none of them.
     pub(super) fn layout(self) -> Option<Layout> {
         if !self.has_any {
             return Some(Layout::Whole);
@@ -137,7 +137,7 @@ pub(super) fn read_gnu(entries: &[u8], is_header: bool, pieces: &mut Vec<Piece>)
     Some(())
 }
 
-/// Whether pieces are in order, and all that is stored of the file.
+/// Returns whether pieces are in order, and all that is stored of the file.
 ///
 /// GNU tar begins each piece with a block of the stream, and ends the file with the last one, which may be empty: so
 /// those before have whole blocks, and the last one ends where the file does.
@@ -161,7 +161,7 @@ pub(super) fn fits(pieces: &[Piece], size: u64, stored: u64) -> bool {
 }
 
 /// Reads what is ahead of the content: the number of pieces and then both numbers of each, a line for a number, in
-/// whole blocks. Answers how many bytes these are, too; `None` for what is no map.
+/// whole blocks. Returns how many bytes these are, too; `None` for what is no map.
 pub(super) fn read_ahead(content: &mut impl Read) -> io::Result<Option<(Vec<Piece>, u64)>> {
     let mut lines = Lines { content, block: [0; BLOCK], at: BLOCK, taken: 0 };
     let Some(count) = lines.number()? else { return Ok(None) };
@@ -205,7 +205,7 @@ impl<R: Read> Lines<'_, R> {
     }
 }
 
-/// The error of a map that makes no sense, or that readers take for different ones.
+/// Returns the error of a map that makes no sense, or that readers take for different ones.
 pub(super) fn malformed(offset: u64) -> TarError {
     TarError::Field { offset, field: "sparse map" }
 }
