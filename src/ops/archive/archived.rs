@@ -5,7 +5,7 @@ use super::names::usable;
 use crate::image::{Descriptor, Digest, Document, Platform, Reference};
 use crate::store::{ImageStore, StoreError};
 
-/// Something of an archive that the store has otherwise, or not.
+/// A part of an archive that the store lacks or has in another form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadNote {
     /// A name that cannot be one in the store.
@@ -63,7 +63,7 @@ pub struct Archived {
     pub images: Vec<Found>,
     /// Entries that are no images, each once.
     pub leaves: Vec<Leaf>,
-    /// What is not there as the archive has it.
+    /// The parts of the archive that are missing or differ.
     pub notes: Vec<LoadNote>,
 }
 

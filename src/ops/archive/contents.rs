@@ -224,7 +224,7 @@ impl Contents {
             .map_err(|source| ArchiveError::Json { path: path.to_owned(), source })
     }
 
-    /// The file that `path`, as a document writes it, stands for.
+    /// Returns the file that `path`, as a document writes it, stands for.
     pub(super) fn file(&self, path: &str) -> Result<Stored, ArchiveError> {
         let mut path = clean(path.as_bytes())?;
         for _ in 0..=MAX_LINKS {
@@ -332,7 +332,7 @@ impl Spool<'_> {
     }
 }
 
-/// The digest that the name of a blob promises.
+/// Returns the digest that the name of a blob promises.
 fn named(path: &str) -> Option<Digest> {
     path.strip_prefix(BLOBS).and_then(|hex| Digest::from_hex(hex).ok())
 }
@@ -356,7 +356,7 @@ fn read_document<R: Read>(path: &str, size: u64, content: &mut Filled<'_, R>) ->
     Ok(bytes)
 }
 
-/// A path without `.` and empty components; fails for one that leads out of the archive.
+/// Returns a path without `.` and empty components; fails for one that leads out of the archive.
 fn clean(path: &[u8]) -> Result<String, ArchiveError> {
     let unsafe_path = || ArchiveError::Path(shown(path));
     let text = std::str::from_utf8(path).map_err(|_| unsafe_path())?;
@@ -374,7 +374,7 @@ fn clean(path: &[u8]) -> Result<String, ArchiveError> {
     Ok(clean.join("/"))
 }
 
-/// Where a link leads, from the archive's root; `None` when that is outside.
+/// Returns where a link leads, from the archive's root; `None` when that is outside.
 fn follow(link: &str, target: &[u8]) -> Option<String> {
     let target = std::str::from_utf8(target).ok()?;
     if target.is_empty() || target.len() > MAX_PATH_BYTES || target.starts_with('/') {
@@ -394,7 +394,7 @@ fn follow(link: &str, target: &[u8]) -> Option<String> {
     Some(path.join("/"))
 }
 
-/// A path fit for a message.
+/// Returns a path fit for a message.
 fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -15,7 +15,7 @@ use crate::store::{ImageStore, Lease};
 /// The most bytes that the configurations of all images have together: an archive may name one large one many times.
 const MAX_CONFIG_BYTES: u64 = 64 * MAX_DOCUMENT_BYTES;
 
-/// The images of `manifest.json`.
+/// Returns the images of `manifest.json`.
 ///
 /// Newer engines add the OCI layout they keep; where it has the image, its own manifest is taken, so
 /// that the digest stays what it was. Elsewhere one is made.
@@ -118,7 +118,7 @@ impl Converter<'_> {
         Ok(Descriptor::new(media_type, stored.digest, stored.size))
     }
 
-    /// The digest of a compressed layer's tar.
+    /// Returns the digest of a compressed layer's tar.
     fn diff_id(&mut self, path: &str, stored: Stored, format: Format) -> Result<Digest, ArchiveError> {
         if let Some(known) = self.diff_ids.get(&stored.digest) {
             return Ok(*known);

@@ -1,4 +1,4 @@
-//! What can go wrong with an archive, as facts.
+//! Errors of reading and writing archives.
 
 use std::io;
 
@@ -16,7 +16,7 @@ pub enum ArchiveError {
     /// The archive could not be written to where it should go.
     #[error("cannot write the image archive")]
     Write(#[source] io::Error),
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// No image was named.
@@ -220,7 +220,7 @@ impl ArchiveError {
         Self::Artifact { name, kind: crate::text::plain(kind, 120) }
     }
 
-    /// A document that is too large to be one.
+    /// Returns the error for a document that is too large.
     pub(super) fn document_size(path: &str, size: u64) -> Self {
         Self::TooLarge { path: path.to_owned(), size, limit: MAX_DOCUMENT_BYTES }
     }

@@ -26,7 +26,7 @@ pub(super) struct Filled<'a, R> {
 }
 
 impl<'a, R: Read> Filled<'a, R> {
-    /// The content of the entry that `reader` has just come to.
+    /// Returns the content of the entry that `reader` has just come to.
     pub(super) fn new(entry: &TarEntry, reader: &'a mut TarReader<R>) -> Self {
         Self { reader, spans: spans(entry) }
     }
@@ -67,7 +67,7 @@ impl<'a, R: Read> Filled<'a, R> {
     }
 }
 
-/// The parts of a file in their order, none of them empty.
+/// Returns the parts of a file in their order, none of them empty.
 fn spans(entry: &TarEntry) -> VecDeque<Span> {
     let whole = [(0, entry.stored)];
     let mut spans = VecDeque::new();

@@ -15,12 +15,12 @@ const MAX_IMAGES: usize = 1024;
 /// The most names that the images of an archive may have together.
 const MAX_NAMES: usize = 4096;
 
-/// What was read.
+/// The result of loading an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadOutcome {
     /// Every name that was given, or none for an image without one, with the digest it stands for.
     pub images: Vec<(Option<Reference>, Digest)>,
-    /// What is not in the store as the archive has it.
+    /// The parts of the archive that the store lacks or has in another form.
     pub notes: Vec<LoadNote>,
 }
 

@@ -66,7 +66,7 @@ impl StrictDocument for DockerImages {
     ]));
 }
 
-/// Where a blob is in both formats.
+/// Returns where a blob is in both formats.
 fn blob_path(digest: crate::image::Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }

@@ -27,8 +27,8 @@ pub(super) fn check_layout(contents: &Contents) -> Result<(), ArchiveError> {
 /// The annotation with which buildx names the image that a manifest attests to.
 const ATTESTS_TO: &str = "vnd.docker.reference.digest";
 
-/// The images of `index.json` of which everything is in the store. Of an index that is there in part, the images that are
-/// whole are kept: one alone as it is, several as an index of them.
+/// Returns the images of `index.json` of which everything is in the store. Of an index that is there in part, the
+/// images that are whole are kept: one alone as it is, several as an index of them.
 pub(super) fn images(store: &ImageStore, lease: &Lease, index: &Index) -> Result<Archived, ArchiveError> {
     let mut archived = Archived::default();
     let mut search = Search::new(store);
@@ -67,7 +67,7 @@ pub(super) fn images(store: &ImageStore, lease: &Lease, index: &Index) -> Result
     }
 }
 
-/// The name of an image: containerd's, unless that is the name beside it with what Docker leaves unsaid.
+/// Returns the name of an image: containerd's, unless that is the name beside it with what Docker leaves unsaid.
 fn name_of(descriptor: &Descriptor) -> Option<&str> {
     let short = descriptor.annotation(annotation::REF_NAME);
     let Some(full) = descriptor.annotation(CONTAINERD_NAME) else { return short };
@@ -117,7 +117,7 @@ impl<'a> Originals<'a> {
     }
 }
 
-/// The name as containerd writes it: Docker leaves its own registry unsaid.
+/// Returns the name as containerd writes it: Docker leaves its own registry unsaid.
 pub(super) fn canonical(name: &Reference) -> String {
     let text = name.to_string();
     match (name.registry(), name.repository().contains('/')) {
@@ -152,7 +152,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The first blob that is missing of what is below a document; all of it is looked at.
+    /// Returns the first blob that is missing of what is below a document; all of it is looked at.
     fn missing(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Digest>, StoreError> {
         if depth > MAX_NESTING {
             return Err(StoreError::Nesting(descriptor.digest));
@@ -162,7 +162,7 @@ impl<'a> Search<'a> {
         }
         let missing = match self.store.document(descriptor) {
             Err(StoreError::MissingBlob(digest)) => Some(digest),
-            // What is of no document's type needs nothing, and nobody needs it.
+            // A blob of another media type refers to nothing, and no document needs it.
             Err(_) if !media_type::is_document(&descriptor.media_type) => None,
             document => self.missing_below(descriptor, &document?, depth)?,
         };
@@ -201,7 +201,8 @@ impl<'a> Search<'a> {
         Ok(first)
     }
 
-    /// What can be kept of an index that is there in part, and what is to be said of it; none where no image is whole.
+    /// Returns what can be kept of an index that is there in part, and what is to be said of it; none where no image is
+    /// whole.
     fn kept(
         &mut self,
         lease: &Lease,
@@ -296,12 +297,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether an entry of an index is an image or an index of images.
+/// Returns whether an entry of an index is an image or an index of images.
 fn is_image(entry: &Descriptor) -> bool {
     media_type::is_document(&entry.media_type) && !is_attestation(entry)
 }
 
-/// The platform of an image, for people.
+/// Returns the platform of an image, for people.
 fn platform_of(store: &ImageStore, image: &Descriptor) -> Result<String, StoreError> {
     let platform = store.platform_of(image)?;
     Ok(platform.map_or_else(|| image.digest.to_string(), |platform| platform.full()))

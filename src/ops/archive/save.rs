@@ -107,7 +107,7 @@ impl Plan {
         path
     }
 
-    /// The layers of an image in the order of its manifest, those of zstd as their tars.
+    /// Returns the layers of an image in the order of its manifest, those of zstd as their tars.
     fn layers(
         &mut self,
         store: &ImageStore,
@@ -221,8 +221,8 @@ impl Plan {
     }
 }
 
-/// How an index calls an image: by its name here and, for `ctr images import`, by the name that Kubernetes and Docker
-/// look for.
+/// Returns how an index calls an image: by its name here and, for `ctr images import`, by the name that Kubernetes and
+/// Docker look for.
 fn annotations(name: &str) -> BTreeMap<String, String> {
     let own = (annotation::REF_NAME.to_owned(), name.to_owned());
     let reference = name.parse::<Reference>().ok();
@@ -230,7 +230,7 @@ fn annotations(name: &str) -> BTreeMap<String, String> {
     std::iter::once(own).chain(full).collect()
 }
 
-/// Whether an entry is for no platform: an artifact, or something that is not known here.
+/// Returns whether an entry is for no platform: an artifact, or something that is not known here.
 fn is_artifact(store: &ImageStore, descriptor: &Descriptor) -> bool {
     let document = store.document(descriptor);
     document.map_or_else(

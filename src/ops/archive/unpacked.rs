@@ -98,7 +98,7 @@ impl Unpacked {
     }
 }
 
-/// Whether a layer is one of zstd, by its first bytes.
+/// Returns whether a layer is one of zstd, by its first bytes.
 pub(super) fn is_zstd(store: &ImageStore, layer: &Descriptor) -> Result<bool, ArchiveError> {
     let mut reader = store.read_blob(layer)?;
     let mut start = Vec::with_capacity(MARK_BYTES);

@@ -130,7 +130,7 @@ fn a_torn_or_damaged_layer_is_refused() {
     let layer = &document.manifest().expect("a manifest").layers[1];
     let path = store.blob_path(layer.digest);
     let mut bytes = std::fs::read(&path).expect("there");
-    // The checksum that ends nothing, and so is nobody's but the digest's to find.
+    // Only the digest can find a fault in the checksum at the end.
     *bytes.last_mut().expect("not empty") ^= 1;
     std::fs::write(&path, bytes).expect("damaged");
     assert!(matches!(refused(&store), ArchiveError::Store(_) | ArchiveError::TornLayer { .. }));
