@@ -79,7 +79,7 @@ pub(super) struct Node {
 
 pub(super) type Tree = BTreeMap<Vec<u8>, Node>;
 
-/// How `second` differs from `first`, paths before fields, both in order.
+/// Returns how `second` differs from `first`, paths before fields, both in order.
 pub fn diff(
     store: &ImageStore,
     first: &str,
@@ -95,7 +95,7 @@ pub fn diff(
     Ok(differences)
 }
 
-/// How the fields of two JSON documents differ, in order; one that is no JSON has none.
+/// Returns how the fields of two JSON documents differ, in order; one that is no JSON has none.
 pub(super) fn documents(before: &[u8], after: &[u8]) -> Vec<Difference> {
     let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
     let mut differences = Vec::new();
@@ -103,7 +103,7 @@ pub(super) fn documents(before: &[u8], after: &[u8]) -> Vec<Difference> {
     differences
 }
 
-/// What a runtime would unpack.
+/// Returns what a runtime would unpack.
 fn tree(
     store: &ImageStore,
     name: &str,
@@ -258,7 +258,7 @@ fn aspects(one: &Node, other: &Node) -> Vec<Aspect> {
         .collect()
 }
 
-/// Bytes that are no text are shown as the replacement character.
+/// Returns bytes as text, with replacement characters where they are not UTF-8.
 fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }

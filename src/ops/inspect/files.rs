@@ -16,8 +16,8 @@ pub(super) const MAX_FILES: usize = 10_000_000;
 /// The most bytes a layer may unpack to: a compressed stream can announce a thousand times its size.
 const MAX_LAYER_BYTES: u64 = 1 << 42;
 
-/// The entries of a layer in the order of its tar, read as they are asked for. The layer's digest is
-/// checked at the end.
+/// Returns the entries of a layer in the order of its tar, read as they are asked for. The layer's digest is checked at
+/// the end.
 pub fn files(store: &ImageStore, layer: &LayerInfo) -> Result<LayerFiles, InspectError> {
     let descriptor = Descriptor::new(&layer.media_type, layer.digest, layer.size);
     let reader = TarReader::new(uncompressed(store, &descriptor, layer.diff_id)?);
@@ -74,7 +74,7 @@ impl LayerFiles {
     }
 }
 
-/// A layer's tar, whose digest is checked at its end where it is known.
+/// Returns a layer's tar, whose digest is checked at its end where it is known.
 fn uncompressed(store: &ImageStore, layer: &Descriptor, diff_id: Option<Digest>) -> Result<Checked, InspectError> {
     let digest = layer.digest;
     if Format::of(&layer.media_type).is_none() {
@@ -137,7 +137,7 @@ pub(super) fn measure(
     }
 }
 
-/// A damaged blob is the store's error, a broken stream the layer's.
+/// Returns the store's error for a damaged blob, and the layer's for a broken stream.
 fn decompress_error(digest: Digest, error: std::io::Error) -> InspectError {
     let error = match error.downcast::<StoreError>() {
         Ok(damaged) => return damaged.into(),

@@ -37,8 +37,8 @@ pub enum Place {
     Writing,
 }
 
-/// Where the image of the second manifest begins to differ from that of the first, if it does. Only layers that differ
-/// are read, so that a store need not have the others.
+/// Returns where the image of the second manifest begins to differ from that of the first, if it does. Only layers that
+/// differ are read, so that a store need not have the others.
 pub fn first_difference(
     first: (&ImageStore, &Descriptor),
     second: (&ImageStore, &Descriptor),

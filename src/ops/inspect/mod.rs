@@ -23,7 +23,7 @@ pub enum InspectError {
     /// The store's reason.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     #[error("interrupted")]
     Interrupted,
     /// A layer of a media type whose content we cannot read.
@@ -163,7 +163,7 @@ pub enum Uncompressed {
     Measure,
 }
 
-/// An image, or an artifact: what that has for a configuration is its own business.
+/// An image, or an artifact, whose configuration may be anything.
 struct Seen {
     document: Document,
     manifest: Manifest,
@@ -196,7 +196,7 @@ fn image(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<
     Ok((selection, seen))
 }
 
-/// What the image is; of an index, the image for `platform` or the first.
+/// Returns what the image is; of an index, the image for `platform` or the first.
 pub fn overview(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<Overview, InspectError> {
     let selection = store.resolve(name)?;
     let entries: Vec<_> =
@@ -248,7 +248,7 @@ fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().filter_map(|entry| entry.usable_name().map(str::to_owned)).collect()
 }
 
-/// What can be said of an entry that is neither a manifest nor an index.
+/// Returns the overview of an entry that is neither a manifest nor an index.
 fn leaf(selection: &Selection, entries: &[Entry]) -> Overview {
     let descriptor = &selection.descriptor;
     Overview {
@@ -270,8 +270,8 @@ fn leaf(selection: &Selection, entries: &[Entry]) -> Overview {
     }
 }
 
-/// The document the name stands for, with its exact bytes: an index where it is one and no platform
-/// was asked for.
+/// Returns the document the name stands for, with its exact bytes: an index where it is one and no platform was asked
+/// for.
 pub fn manifest(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<Document, InspectError> {
     if platform.is_some() {
         return Ok(image(store, name, platform)?.1.document);
@@ -281,12 +281,12 @@ pub fn manifest(store: &ImageStore, name: &str, platform: Option<&Platform>) -> 
     Ok(store.document(&selection.descriptor)?)
 }
 
-/// The configuration's exact bytes.
+/// Returns the configuration's exact bytes.
 pub fn config(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<Vec<u8>, InspectError> {
     Ok(image(store, name, platform)?.1.config_bytes)
 }
 
-/// The steps that made the image, first to last; a layer that no step claims is a step of its own.
+/// Returns the steps that made the image, first to last; a layer that no step claims is a step of its own.
 pub fn history(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<Vec<Step>, InspectError> {
     let (_, image) = image(store, name, platform)?;
     let mut layers = image.manifest.layers.iter();
@@ -318,7 +318,7 @@ pub fn history(store: &ImageStore, name: &str, platform: Option<&Platform>) -> R
     Ok(steps)
 }
 
-/// The image's layers, base first.
+/// Returns the image's layers, base first.
 pub fn layers(
     store: &ImageStore,
     name: &str,
@@ -352,7 +352,7 @@ fn layer_infos(image: &Seen) -> Vec<LayerInfo> {
     layers.collect()
 }
 
-/// The layer that `wanted` means: its number, or the start of its digest or diff id.
+/// Returns the layer that `wanted` means: its number, or the start of its digest or diff id.
 pub fn find_layer<'a>(layers: &'a [LayerInfo], wanted: &str) -> Result<&'a LayerInfo, InspectError> {
     let number = wanted.parse::<usize>().ok().filter(|_| wanted.len() <= 4);
     let prefix = wanted.strip_prefix("sha256:").unwrap_or(wanted);
