@@ -40,12 +40,12 @@ pub struct ArchiveSource {
     pub mode: Option<u32>,
 }
 
-/// Something that can be read once, whoever of those that have a copy comes first.
+/// A stream that can be read once, shared by clones: the first one to read takes it.
 #[derive(Clone)]
 pub struct Stream(Arc<Mutex<Option<Box<dyn Read + Send>>>>);
 
 impl Stream {
-    /// What `reader` reads.
+    /// Returns what `reader` reads.
     pub fn new(reader: impl Read + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Some(Box::new(reader)))))
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for Stream {
 }
 
 impl ArchiveInput {
-    /// What messages call it.
+    /// Returns what messages call it.
     pub(super) fn shown(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),

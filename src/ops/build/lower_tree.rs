@@ -1,5 +1,5 @@
-//! What the layers of a base have that layers over them must respect. Each is read once, and its outline kept: a base
-//! changes seldom, and a build on it should not have to wait for it.
+//! What the layers of a base have that layers over them must respect. Each is read once, and its table of contents
+//! cached: a base changes seldom, and a build on it should not have to wait for it.
 
 use std::io::{self, Read};
 
@@ -10,7 +10,8 @@ use crate::layer::{Decoder, Format, LayerToc, LowerTree, MAX_NAMES, TocCache, To
 use crate::progress::{Event, Interrupt, Outcome, Phase, Progress};
 use crate::store::{BlobReader, ImageStore, StoreError};
 
-/// The tree of a base whose layers are in `store`. A layer that cannot be read by its media type has nothing in it.
+/// Returns the tree of a base whose layers are in `store`. A layer that cannot be read by its media type has nothing in
+/// it.
 pub(super) fn of_base(
     base: &Base,
     store: &ImageStore,
@@ -50,7 +51,7 @@ pub(super) fn of_base(
     Ok(below)
 }
 
-/// Reads a layer for its outline; its content has to be what the configuration says.
+/// Reads a layer for its table of contents; its content has to be what the configuration says.
 fn outline(
     (layer, diff_id): (&Descriptor, Digest),
     store: &ImageStore,
@@ -79,7 +80,7 @@ fn outline(
     outline
 }
 
-/// A damaged blob is the store's error, a broken stream the layer's.
+/// Returns the store's error for a damaged blob, and the layer's for a broken stream.
 fn explained(error: TocError, layer: &Descriptor, interrupt: &Interrupt) -> BuildError {
     let digest = layer.digest;
     match error {
@@ -93,7 +94,7 @@ fn explained(error: TocError, layer: &Descriptor, interrupt: &Interrupt) -> Buil
     }
 }
 
-/// A blob that reports what is read of it, and ends where nobody wants it any more.
+/// Reads a blob, reports its bytes, and fails once the build is interrupted.
 struct Watched<'a> {
     blob: BlobReader,
     key: &'a str,

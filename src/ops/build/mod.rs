@@ -61,8 +61,8 @@ pub struct BuildConfig {
     pub context: PathBuf,
     /// What else goes into it.
     pub sources: Sources,
-    /// Whether a context with a Dockerfile in its root is packed as it is; otherwise it is refused, since whoever has
-    /// one expects it to be built.
+    /// Whether a context with a Dockerfile in its root is packed without building the Dockerfile. Otherwise such a
+    /// context is refused.
     pub packs_dockerfile: bool,
     /// Names of the image, at least one; `latest` is meant where no tag is written.
     pub names: Vec<Reference>,
@@ -277,7 +277,7 @@ pub fn build(
     Ok(outcome)
 }
 
-/// Builds the image; nobody has a name yet.
+/// Builds the image without giving it a name.
 fn make(
     config: &BuildConfig,
     store: &ImageStore,
@@ -397,7 +397,7 @@ fn rfc3339(seconds: i64) -> Option<String> {
     Some(format!("{time}Z"))
 }
 
-/// Where the store really is, to recognise it on the walk.
+/// Returns where the store really is, to recognise it on the walk.
 fn store_root(root: &Path) -> Result<PathBuf, StoreError> {
     std::fs::canonicalize(root).map_err(|source| StoreError::io("read", root, source))
 }

@@ -43,11 +43,11 @@ pub enum OldBase {
     Annotated,
     /// None: all layers are its own.
     Scratch,
-    /// That one.
+    /// A chosen base.
     Image(Box<Base>),
 }
 
-/// What came of it.
+/// The result of a rebase.
 #[derive(Debug, Clone)]
 pub struct RebaseOutcome {
     /// The manifest, or the index.
@@ -169,7 +169,7 @@ fn move_part(config: &RebaseConfig, part: &Part, store: &ImageStore, lease: &Lea
     Ok(Rebased { platform: made.platform(), image_id, document, own: count })
 }
 
-/// The base that the image's annotation names, out of the store.
+/// Returns the base that the image's annotation names, out of the store.
 fn annotated(config: &RebaseConfig, image: &Image, store: &ImageStore) -> Result<Base, RebaseError> {
     let annotation = |key: &str| image.manifest.annotations.as_ref()?.get(key).map(String::as_str);
     let name = annotation(annotation::BASE_NAME);
@@ -183,7 +183,7 @@ fn annotated(config: &RebaseConfig, image: &Image, store: &ImageStore) -> Result
     };
     let digest: Digest = text.parse().map_err(|_| gone())?;
     let size = store.blob_size(digest)?.ok_or_else(gone)?;
-    // Its own media type is in the document; that of the descriptor says only that one has to be looked for.
+    // The document holds its own media type; an empty type in the descriptor makes the parser look for it.
     let descriptor = Descriptor::new("", digest, size);
     match Base::read(store, (&config.image, None), &descriptor, &image.config.platform().normalised()) {
         Err(BaseError::Store(StoreError::MissingBlob(_))) => Err(gone()),
@@ -221,7 +221,7 @@ impl Own {
     }
 }
 
-/// The steps after the base's: all after the same beginning, else all after the base's last layer.
+/// Returns the steps after the base's: all after the same beginning, else all after the base's last layer.
 fn own_history(old: &[History], history: Vec<History>, layers: usize) -> Vec<History> {
     if history.starts_with(old) {
         return history[old.len()..].to_vec();
@@ -235,7 +235,7 @@ fn own_history(old: &[History], history: Vec<History>, layers: usize) -> Vec<His
     history.into_iter().skip_while(is_below).collect()
 }
 
-/// What is below an image without a base.
+/// Returns the base of an image without one.
 fn empty(image: &ImageConfig) -> ImageConfig {
     ImageConfig {
         created: None,
@@ -248,7 +248,7 @@ fn empty(image: &ImageConfig) -> ImageConfig {
     }
 }
 
-/// What an image sets beyond its base, so that on another base the same is set again.
+/// Returns what an image sets beyond its base, so that on another base the same is set again.
 fn changes(old: &ContainerConfig, own: &ContainerConfig) -> ContainerConfig {
     let changed = |old: &Option<String>, own: &Option<String>| own.clone().filter(|_| old != own);
     let has_entrypoint = old.entrypoint != own.entrypoint;
@@ -349,7 +349,7 @@ mod tests {
         let own = changes(&old, &image);
         assert_eq!((own.entrypoint, own.cmd.len()), (texts(&["/new"]), 0));
     }
-    /// An image whose manifest has `layers` and whose configuration has `diff_ids` of them.
+    /// Returns an image whose manifest has `layers` and whose configuration has `diff_ids` of them.
     fn image(layers: usize, diff_ids: usize) -> Image {
         let config = ImageConfig {
             created: None,

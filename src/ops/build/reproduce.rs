@@ -1,4 +1,4 @@
-//! The same image a second time, in other conditions: what it depends on besides its input would show.
+//! Builds the image a second time under other conditions, to find dependencies on more than its input.
 
 use super::{BuildConfig, BuildError, BuildOutcome, StoredLayers, make};
 use crate::progress::{Event, Interrupt, Progress};

@@ -208,19 +208,20 @@ impl Gathered {
 }
 
 impl Found {
-    /// Whether it matters what is below: for a directory, and for a file whose destination may be one.
+    /// Returns whether the source needs the tree of the lower layers: for a directory, and for a file whose destination
+    /// may be one.
     fn needs_below(&self) -> bool {
         !self.destination.is_root() || self.entries.iter().any(|entry| entry.kind == Kind::Directory)
     }
 
-    /// Whether the program's directory is in it, so that to keep something would itself change the source.
+    /// Returns whether the program's directory is in it, so that to keep something would itself change the source.
     fn has(&self, state: &Path) -> bool {
         // What does not exist yet would be made where its first parent that does exist is.
         let real = state.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
         !self.destination.is_file() && real.is_none_or(|real| real.starts_with(self.context.root()))
     }
 
-    /// Where it lands over the layers below.
+    /// Returns where it lands over the layers below.
     fn landing(&self, below: &LowerTree, progress: &dyn Progress) -> Result<Placement, BuildError> {
         let refused = |source| BuildError::Placement {
             label: self.label.clone(),
@@ -246,7 +247,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The directory that is the context.
+    /// Returns the directory that is the context.
     fn context(&self, gathered: &mut Gathered) -> Result<Found, BuildError> {
         let config = self.config;
         let context = Context::open(&config.context)?;
@@ -268,7 +269,7 @@ impl Look<'_> {
         })
     }
 
-    /// The archive that stands for the context.
+    /// Returns the archive that stands for the context.
     fn archived_context(&self, input: &ArchiveInput, gathered: &mut Gathered) -> Result<Opened, BuildError> {
         let config = self.config;
         gathered.ignore_file.clone_from(&config.ignore_file);
@@ -285,7 +286,7 @@ impl Look<'_> {
         })
     }
 
-    /// The `number`th archive.
+    /// Returns the `number`th archive.
     fn archive(&self, number: usize, archive: &ArchiveSource) -> Result<Opened, BuildError> {
         let ArchiveSource { input, destination, keep, owner, mode } = archive;
         let destination = Destination::parse(destination)
@@ -304,7 +305,7 @@ impl Look<'_> {
         })
     }
 
-    /// The `number`th further file or directory.
+    /// Returns the `number`th further file or directory.
     fn copy(&self, number: usize, copy: &CopySource) -> Result<Found, BuildError> {
         let refused = |source| BuildError::Destination { path: copy.destination.clone(), source };
         let unreadable = |source: io::Error| match source.kind() {
@@ -342,7 +343,7 @@ impl Look<'_> {
         })
     }
 
-    /// The style of a source for itself: what it does not say is as it is for everything.
+    /// Returns the style of a source for itself: what it does not say is as it is for everything.
     fn style_of(&self, owner: Option<Owner>, mode: Option<u32>) -> Style {
         let all = self.request.style;
         Style {
@@ -372,7 +373,7 @@ impl Look<'_> {
     }
 }
 
-/// The directory that a file really is in, and its name there: nothing follows links when the file is packed.
+/// Returns the directory that a file really is in, and its name there: nothing follows links when the file is packed.
 fn beside(path: &Path) -> io::Result<(Context, Box<OsStr>)> {
     let real = if path.is_symlink() { std::fs::canonicalize(path)? } else { path.to_owned() };
     let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;

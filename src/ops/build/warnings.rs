@@ -1,4 +1,4 @@
-//! What somebody should know of a directory that goes into an image.
+//! Warnings about a directory that goes into an image.
 
 use std::path::Path;
 

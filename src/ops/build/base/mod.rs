@@ -12,7 +12,7 @@ use crate::image::{
 };
 use crate::store::{ImageStore, StoreError};
 
-/// What a layer of the base is told to be where the base has no history for it.
+/// The history entry for a layer of the base that has none.
 const UNKNOWN_STEP: &str = "layer of the base image";
 
 /// An image to build on.
@@ -113,17 +113,17 @@ impl Base {
         }
     }
 
-    /// Bytes of the layers as they are stored.
+    /// Returns the stored size of the layers in bytes.
     pub fn size(&self) -> u64 {
         self.layers.iter().map(|layer| layer.size).sum()
     }
 
-    /// How many commands the base wants to be run when something is built on it (Docker's `ONBUILD`).
+    /// Returns how many commands the base wants to be run when something is built on it (Docker's `ONBUILD`).
     pub fn triggers(&self) -> usize {
         self.config.config.extra.get("OnBuild").and_then(serde_json::Value::as_array).map_or(0, Vec::len)
     }
 
-    /// The configuration of an image with `own` layers over the base's.
+    /// Returns the configuration of an image with `own` layers over the base's.
     pub(super) fn under(&self, own: ImageConfig, resets: Resets) -> ImageConfig {
         let mut base = self.config.clone();
         if resets.entrypoint {
@@ -152,8 +152,8 @@ impl Base {
         }
     }
 
-    /// The manifest's annotations with those that name the base (image-spec, "Pre-Defined Annotation Keys"), unless
-    /// they are given.
+    /// Returns the manifest's annotations with those that name the base (image-spec, "Pre-Defined Annotation Keys"),
+    /// unless they are given.
     pub(super) fn annotate(&self, given: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut annotations = BTreeMap::from([(annotation::BASE_DIGEST.to_owned(), self.digest.to_string())]);
         if let Some(name) = &self.name {
@@ -164,7 +164,7 @@ impl Base {
     }
 }
 
-/// What a container of an image on a base is run with, as Docker has it.
+/// Returns what a container of an image on a base is run with, as Docker has it.
 pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> ContainerConfig {
     let mut env = base.env;
     let set: HashSet<String> = own.env.iter().map(|variable| name_of(variable).to_owned()).collect();
@@ -218,7 +218,7 @@ pub(super) fn inherited(base: ContainerConfig, own: ContainerConfig) -> Containe
     }
 }
 
-/// The check that holds: what a new one does not say is the base's, unless there is to be none.
+/// Returns the check that holds: what a new one does not say is the base's, unless there is to be none.
 fn inherited_check(base: Option<HealthCheck>, own: Option<HealthCheck>) -> Option<HealthCheck> {
     let (base, own) = match (base, own) {
         (Some(base), Some(own)) if own.test != ["NONE"] => (base, own),
@@ -230,7 +230,7 @@ fn inherited_check(base: Option<HealthCheck>, own: Option<HealthCheck>) -> Optio
     Some(HealthCheck { test: if own.test.is_empty() { base.test } else { own.test }, extra })
 }
 
-/// The name in `NAME=value`.
+/// Returns the name in `NAME=value`.
 pub(super) fn name_of(variable: &str) -> &str {
     variable.split('=').next().unwrap_or(variable)
 }
@@ -242,7 +242,7 @@ pub(super) fn complete(history: &mut Vec<History>, layers: usize) {
     history.extend(std::iter::repeat_n(step, layers.saturating_sub(known)));
 }
 
-/// The same layer under the name that the image-spec has for it.
+/// Returns the layer with the media type of the image-spec in place of Docker's.
 pub(super) fn with_oci_name(layer: Descriptor) -> Descriptor {
     let name = match layer.media_type.as_str() {
         "application/vnd.docker.image.rootfs.diff.tar" => media_type::IMAGE_LAYER,

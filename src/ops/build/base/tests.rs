@@ -104,7 +104,7 @@ fn what_is_said_goes_over_the_base() {
     };
     let config = base.under(own(said.clone()), Resets::default()).config;
     assert_eq!(config.env, ["PATH=/bin", "A=3", "B=2"]);
-    // What stands twice is replaced once; twins that nothing is said of stay as they are.
+    // An entry that occurs twice is replaced once; other duplicates stay.
     let twice = texts(&["A=1", "X=1", "B=1", "A=2", "X=2", "A=3"]);
     let base_twice = ContainerConfig { env: twice, ..ContainerConfig::default() };
     let said_twice = ContainerConfig { env: texts(&["A=9", "C=1"]), ..ContainerConfig::default() };
@@ -170,7 +170,7 @@ fn what_cannot_be_built_on_says_why() {
     let image = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &docker_config());
     let told = |result: Result<Base, BaseError>| result.expect_err("refused").to_string();
     assert_eq!(told(bench.read(&image, "linux/amd64")), "`base` has no image for linux/amd64 (it has linux/arm/v7)");
-    // What an artifact has for a configuration is nobody else's business.
+    // The configuration of an artifact may be anything.
     for config in [docker_config(), json!({})] {
         let chart = bench.image(["application/vnd.cncf.helm.config.v1+json", "application/x"], &config);
         let refused = bench.read(&chart, "linux/arm").expect_err("refused");

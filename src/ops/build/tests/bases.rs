@@ -327,7 +327,7 @@ fn a_base_is_read_when_it_matters_only() {
     fs::write(bench.store.blob_path(base.layers[0].digest), [0; 2048]).expect("written");
     let error = root(&[("tree", "/")]).expect_err("damaged");
     assert!(matches!(error, BuildError::Store(StoreError::BlobDigest { .. })), "{error:?}");
-    // What nobody can read has no directories, and people are told.
+    // A layer of an unknown media type has no directories, and causes a warning.
     let encrypted = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted";
     let base = bench.base(&[(encrypted, b"secret".to_vec()), (media_type::IMAGE_LAYER, archive(&DEBIAN))]);
     let heard = Heard::default();

@@ -17,7 +17,7 @@ const THREADS: u32 = 4;
 const NAMES: [&str; 8] = ["a", "b", "d", "d/a", "d/b", "d-a", "e/f/a", "e/f/b"];
 const SIZES: [usize; 4] = [0, 1, 600, 3000];
 
-/// What somebody does to the context.
+/// An edit of the context.
 #[derive(Debug, Clone)]
 enum Edit {
     Write {

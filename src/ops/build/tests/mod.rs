@@ -20,13 +20,19 @@ struct Heard(Mutex<Vec<String>>);
 
 impl Progress for Heard {
     fn emit(&self, event: Event<'_>) {
-        self.0.lock().expect("nobody panics").push(format!("{event:?}"));
+        self.0.lock().expect("no holder of the lock panicked").push(format!("{event:?}"));
     }
 }
 
 impl Heard {
     fn lines(&self, what: &str) -> Vec<String> {
-        self.0.lock().expect("nobody panics").iter().filter(|line| line.starts_with(what)).cloned().collect()
+        self.0
+            .lock()
+            .expect("no holder of the lock panicked")
+            .iter()
+            .filter(|line| line.starts_with(what))
+            .cloned()
+            .collect()
     }
 }
 
@@ -347,7 +353,7 @@ fn failures_leave_the_store_as_it_was() {
     assert_eq!(blobs(), before);
 }
 
-/// All files but the lock that whoever writes first makes.
+/// All files except the lock.
 fn walk_files(root: &Path) -> Vec<PathBuf> {
     let listing = Context::open(root).and_then(|context| {
         let rules = context.rules(None, &[".lease.lock".to_owned()])?;
