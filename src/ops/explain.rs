@@ -160,7 +160,7 @@ fn kept(entry: &Entry, secret: bool) -> Kept {
     Kept { path: entry.path.clone(), kind, size: entry.size(), removes: removes(&entry.path), secret }
 }
 
-/// The path below the context, by its text: links on the way are not followed, as on the walk.
+/// Returns the path below the context, by its text: links on the way are not followed, as on the walk.
 fn relative(context: &Context, path: &Path) -> Result<PathBuf, ExplainError> {
     let outside = || ExplainError::Outside { path: path.to_owned(), context: context.given().to_owned() };
     let inner = if path.is_absolute() { path.strip_prefix(context.root()).map_err(|_| outside())? } else { path };

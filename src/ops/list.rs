@@ -59,7 +59,7 @@ pub struct Filter {
     pub dangling: Option<bool>,
 }
 
-/// The store's entries that pass the filter, newest first, then by name.
+/// Returns the store's entries that pass the filter, newest first, then by name.
 ///
 /// An entry whose documents are damaged is reported beside the others, not instead of them.
 pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> {
@@ -87,13 +87,13 @@ pub fn list(store: &ImageStore, filter: &Filter) -> Result<Listing, StoreError> 
     Ok(Listing { listed, damaged })
 }
 
-/// Whether the embedded registry keeps the manifest by its digest and it has no name.
+/// Returns whether the embedded registry keeps the manifest by its digest and it has no name.
 fn is_kept(entry: &Entry) -> bool {
     entry.name.is_none() && entry.repository.is_some()
 }
 
-/// The manifests that need no line of their own when they are kept by digest alone: those of named images, and those
-/// that an index refers to.
+/// Returns the manifests that need no line of their own when they are kept by digest alone: those of named images, and
+/// those that an index refers to.
 fn shown_elsewhere(found: &[(Entry, Listed, Vec<Digest>)]) -> BTreeSet<Digest> {
     let shown = found.iter().flat_map(|(entry, _, documents)| {
         documents.iter().filter(move |digest| !is_kept(entry) || **digest != entry.descriptor.digest)
@@ -101,7 +101,7 @@ fn shown_elsewhere(found: &[(Entry, Listed, Vec<Digest>)]) -> BTreeSet<Digest> {
     shown.copied().collect()
 }
 
-/// What is listed of an entry, and the digests of its manifest or index and of all that an index refers to.
+/// Returns the line for an entry, and the digests of its manifest or index and of all that an index refers to.
 fn describe(store: &ImageStore, entry: &Entry) -> Result<(Listed, Vec<Digest>), StoreError> {
     let tree = store.stored_tree(&entry.descriptor)?;
     let several = tree.documents.len() > 1;
@@ -223,7 +223,7 @@ mod tests {
         document.descriptor.clone()
     }
 
-    /// A manifest with a configuration of a type, and a layer.
+    /// Returns a manifest with a configuration of a type, and a layer.
     fn manifest(store: &ImageStore, kind: &str, config: &str) -> Descriptor {
         let lease = store.lease().expect("a lease");
         let config = store.put(&lease, kind, config.as_bytes()).expect("stored");

@@ -204,7 +204,7 @@ fn existing(store: &ImageStore, name: &Reference) -> Result<Index, IndexError> {
     }
 }
 
-/// The entries that an image makes: its own, or those of an index.
+/// Returns the entries that an image makes: its own, or those of an index.
 fn children(store: &ImageStore, image: &str) -> Result<Vec<Descriptor>, IndexError> {
     let selection = store.resolve(image)?;
     let document = store.document(&selection.descriptor)?;
@@ -239,7 +239,7 @@ fn flatten(store: &ImageStore, index: Index, depth: usize, entries: &mut Vec<Des
     Ok(())
 }
 
-/// The entry with the platform that its image's configuration says, where the entry has none.
+/// Returns the entry with the platform that its image's configuration says, where the entry has none.
 fn with_platform(store: &ImageStore, entry: Descriptor) -> Result<Descriptor, StoreError> {
     if entry.platform.is_some() || is_attestation(&entry) {
         return Ok(entry);
@@ -248,7 +248,7 @@ fn with_platform(store: &ImageStore, entry: Descriptor) -> Result<Descriptor, St
     Ok(Descriptor { platform, ..entry })
 }
 
-/// The platform that no other entry may have. Attestations are for none (`unknown`), and go with their image.
+/// Returns the platform that no other entry may have. Attestations are for none (`unknown`), and go with their image.
 fn own_platform(descriptor: &Descriptor) -> Option<Platform> {
     descriptor.platform.as_ref().filter(|platform| platform.os != "unknown").map(Platform::normalised)
 }
@@ -258,8 +258,8 @@ fn check_count(images: usize) -> Result<(), IndexError> {
     if images > MAX_IMAGES { Err(IndexError::TooMany) } else { Ok(()) }
 }
 
-/// The places of the entries that a digest or a platform means exactly; the platforms, where one without a version or
-/// features fits entries for several.
+/// Returns the places of the entries that a digest or a platform means exactly; the platforms, where one without a
+/// version or features fits entries for several.
 fn fitting(entries: &[Descriptor], wanted: &str) -> Result<Vec<usize>, Vec<String>> {
     let places = |fits: &dyn Fn(&Descriptor) -> bool| -> Vec<usize> {
         entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(place, _)| place).collect()

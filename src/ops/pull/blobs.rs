@@ -76,7 +76,7 @@ impl Run<'_> {
         failure.map_or(Ok((downloaded, present)), Err)
     }
 
-    /// Whether the store has the blob whole. A damaged one is fetched again, which heals it.
+    /// Returns whether the store has the blob whole. A damaged one is fetched again, which heals it.
     async fn has(&self, blob: &Descriptor) -> Result<bool, PullError> {
         if !self.verify && self.store.is_verified(blob) {
             return Ok(true);
@@ -107,7 +107,7 @@ impl Run<'_> {
         reading.await.expect("reading does not panic")
     }
 
-    /// Receives one blob; answers how many bytes came.
+    /// Receives one blob; returns how many bytes came.
     async fn blob(&self, blob: &Descriptor, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let key = blob.digest.to_string();
         let label = blob.digest.short();
@@ -118,7 +118,7 @@ impl Run<'_> {
         result
     }
 
-    /// From the connection through a short queue to a thread that writes.
+    /// Moves a blob from the connection through a short queue to a thread that writes.
     async fn receive(&self, blob: &Descriptor, key: &str, progress: &Arc<dyn Progress>) -> Result<u64, PullError> {
         let failed = |source| failure(self.reference, source);
         let mut writer = {
@@ -153,7 +153,7 @@ impl Run<'_> {
                         Piece::Bytes(bytes) => Some(bytes.len() as u64),
                         Piece::Restart => None,
                     };
-                    // A writer that is gone tells why below.
+                    // The writer's result, read below, has the reason.
                     if sender.send(piece).await.is_err() {
                         break;
                     }

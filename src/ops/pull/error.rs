@@ -37,7 +37,7 @@ pub enum PullError {
         reference: Box<Reference>,
         /// The platform asked for.
         wanted: String,
-        /// What there is.
+        /// The available platforms.
         available: Vec<String>,
     },
     /// A layer that registries need not keep is to be had elsewhere only (image-spec, "Non-distributable layers").
@@ -56,7 +56,7 @@ pub enum PullError {
     /// More manifests, or deeper, than any image has.
     #[error("`{0}` is an index of too many manifests")]
     TooManyManifests(Reference),
-    /// Somebody asked to stop.
+    /// The work was asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
@@ -69,7 +69,7 @@ pub(super) fn failure(reference: &Reference, source: RegistryError) -> PullError
     }
 }
 
-/// What is to be said of a blob that the registry does not keep and whose descriptor leads elsewhere.
+/// Returns the error for a blob that the registry lacks and whose descriptor has other addresses.
 pub(super) fn foreign(reference: &Reference, blob: &Descriptor, error: &RegistryError) -> Option<PullError> {
     let urls = blob.urls.as_deref().filter(|urls| !urls.is_empty())?;
     let is_absent = matches!(error, RegistryError::NotFound(_));
@@ -80,7 +80,7 @@ pub(super) fn foreign(reference: &Reference, blob: &Descriptor, error: &Registry
     })
 }
 
-/// Why no image of an index was taken.
+/// Returns the error for an index without a suitable image.
 pub(super) fn not_chosen(reference: &Reference, wanted: &Platform, reason: NoChoice) -> PullError {
     match reason {
         NoChoice::Nesting(_) => PullError::TooManyManifests(reference.clone()),

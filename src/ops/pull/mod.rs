@@ -41,8 +41,7 @@ pub struct PullConfig {
     pub platform: Option<Platform>,
     /// Whether an image that is not in an index has to be for the platform.
     pub must_fit: bool,
-    /// What to call it in the store. Without a name it is there as long as somebody holds a lease, or until it is
-    /// pruned.
+    /// What to call it in the store. Without a name the image stays until the store is pruned.
     pub name: Option<Reference>,
     /// RFC 3339 time to note with the name.
     pub created: Option<String>,
@@ -62,7 +61,7 @@ pub struct PullConfig {
     pub verify: bool,
 }
 
-/// What a pull came to.
+/// The result of a pull.
 #[derive(Debug, Clone)]
 pub struct PullOutcome {
     /// The name in the store, if it got one.
@@ -115,7 +114,7 @@ pub async fn pull(
     let descriptor = documents.last().expect("the root is always among them").descriptor.clone();
     let (name, created) = (config.name.clone(), config.created);
     let store = store.clone();
-    // Waits for the disk and for whoever changes the index: a signal must be heard meanwhile.
+    // Publishing waits for the disk and for the lock of the index, so it runs on another thread and signals are heard.
     let published = tokio::task::spawn_blocking(move || {
         for document in &documents {
             store.put(&lease, &document.descriptor.media_type, &document.bytes)?;
@@ -180,7 +179,7 @@ impl Run<'_> {
         strict::from_slice(&bytes).map_err(|source| StoreError::config(config, source).into())
     }
 
-    /// All manifests and indexes, the one to be named last; then what indexes refer to that is neither.
+    /// Returns all manifests and indexes, the one to be named last; then what indexes refer to that is neither.
     async fn documents(
         &self,
         platform: Option<&Platform>,
