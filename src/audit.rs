@@ -1,6 +1,6 @@
-//! The audit log: who used what without verification, which trust changed, which credential went where.
+//! The audit log: unverified connections, changes of trust, and uses of credentials.
 //!
-//! One JSON object a line, appended whole under a lock, never a secret. The file is rotated by size; one
+//! Each line is one JSON object, appended whole under a lock. No line holds a secret. The file is rotated by size; one
 //! older file is kept.
 
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ use crate::fs::{self, FileLock, Hold, LockError};
 /// Bytes after which a new file is begun.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How long to wait for others that write.
+/// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happened.
@@ -44,8 +44,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether it changes what later runs trust or send, or gives up verifying: its line is on the disk before anything
-    /// follows from it. The others tell of one run, and its line is as safe as what any log has.
+    /// Returns whether the line has to be on the disk before the work goes on: the event changes what later runs trust
+    /// or send, or gives up verification. The other events concern one run, and their lines are not synced.
     fn is_lasting(self) -> bool {
         !matches!(self, Self::PlainHttp | Self::Credential)
     }
@@ -58,7 +58,7 @@ pub struct Record<'a> {
     pub time: &'a str,
     /// The local user, by number: names can be given twice and changed.
     pub uid: u32,
-    /// The applet.
+    /// The command.
     pub command: &'a str,
     /// What happened.
     pub event: Event,
@@ -84,7 +84,7 @@ pub enum AuditError {
         #[source]
         source: io::Error,
     },
-    /// Somebody else writes and does not end.
+    /// Another process held the lock until the deadline.
     #[error("the audit log is in use")]
     Lock(#[source] LockError),
 }
@@ -97,12 +97,12 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// The log `audit.jsonl` of `home`; nothing is created before the first line.
+    /// Returns the log `audit.jsonl` of `home`; nothing is created before the first line.
     pub fn new(home: &Path) -> Self {
         Self { path: home.join("audit.jsonl"), patience: PATIENCE }
     }
 
-    /// Appends a line; it is there whole or not at all.
+    /// Appends a line, whole or not at all.
     pub fn append(&self, record: &Record<'_>) -> Result<(), AuditError> {
         let io = |source| AuditError::Io { path: self.path.clone(), source };
         let mut line = serde_json::to_vec(record).expect("a record has only strings");
@@ -122,8 +122,8 @@ impl AuditLog {
         file.sync_data().and_then(|()| fs::sync_dir(fs::parent(&self.path))).map_err(io)
     }
 
-    /// One write. A line that was cut short by a crash stays apart from this one; this one leaves nothing behind when
-    /// there is no room for it.
+    /// Appends the line in one write. It begins on a line of its own even after a line that a crash cut short, and is
+    /// taken back if the disk has no room for it.
     fn write(&self, mut line: Vec<u8>) -> io::Result<File> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;

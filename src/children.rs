@@ -1,4 +1,4 @@
-//! Programs that are started for their answer: bounded in bytes and in time, and ended with all they started.
+//! Child programs whose output is read. Bytes and time are limited, and a program is ended with its process group.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -10,11 +10,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
-/// How often a wait looks whether it is over.
+/// How often a wait checks its deadline.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// Bytes of a program's standard error that are kept.
 pub const MAX_COMPLAINT: usize = 4096;
-/// How often the end of a program that said everything is looked for.
+/// How often the exit of a program that closed its streams is polled.
 const EXIT_TICK: Duration = Duration::from_millis(2);
 
 /// The process groups of the programs that run now.
@@ -29,11 +29,11 @@ pub enum NoAnswer<E> {
     Read(io::Error),
     /// It wrote more than the limit.
     TooLong,
-    /// The wait was over; the program has been ended.
+    /// The deadline passed; the program was killed.
     Over(E),
 }
 
-/// What a program that ended left.
+/// The result of a program that ended.
 #[derive(Debug)]
 pub struct Answered {
     /// How it ended.
@@ -47,12 +47,13 @@ pub struct Answered {
 /// Runs a program to its end: `input` on standard input, at most `limit` bytes from standard output, and the beginning
 /// of standard error, whose rest is read and dropped.
 ///
-/// It leads a process group of its own, all of which is killed when `over` answers something. Programs that ask on the
+/// It leads a process group of its own, all of which is killed once `over` returns a value. Programs that ask on the
 /// terminal cannot do that from there.
 ///
 /// # Errors
 ///
-/// Fails if the program does not start, writes too much, or is ended by `over`. How it ended is the caller's matter.
+/// Fails if the program does not start, writes too much, or is ended by `over`. A failing exit status is not an error
+/// here.
 pub fn answer<E>(
     command: &mut Command,
     input: &[u8],
@@ -109,7 +110,7 @@ struct Complaints {
 }
 
 impl Complaints {
-    /// Waits a moment for either stream and takes in what is on standard error; whether `stdout` can be read.
+    /// Waits a moment for either stream and reads standard error. Returns whether `stdout` can be read.
     fn wait_beside(&mut self, stdout: &ChildStdout) -> io::Result<bool> {
         let mut waits = vec![PollFd::new(stdout, PollFlags::IN)];
         waits.extend(self.stderr.as_ref().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
@@ -124,7 +125,7 @@ impl Complaints {
         Ok(ready[0])
     }
 
-    /// Takes in what is there now; a program that was left running may keep the stream open.
+    /// Reads what can be read without waiting, since a program left running may keep the stream open.
     fn take_rest(&mut self) {
         while let Some(stderr) = &self.stderr {
             let none = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// Whether the process has ended; a killed grandchild may still wait for its new parent.
+    /// Returns whether the process has ended; a killed grandchild may still wait for its new parent.
     fn is_gone(process: &str) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
         stat.is_empty() || stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))

@@ -20,7 +20,7 @@ pub enum Source {
     Environment(&'static str),
     /// The settings file.
     File(PathBuf),
-    /// Nobody said anything.
+    /// No source sets the value.
     Default,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Source {
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Who set it.
+    /// Its source.
     pub source: Source,
 }
 
@@ -50,16 +50,16 @@ impl<T> Setting<T> {
     }
 }
 
-/// Where the credentials go that a person tells us to keep.
+/// Where stored credentials go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
     /// The keyring; where none answers, the file.
     #[default]
     Auto,
-    /// The keyring or nowhere.
+    /// The keyring only.
     Keyring,
-    /// The file, and no keyring is asked.
+    /// The file only.
     File,
 }
 
@@ -91,13 +91,13 @@ pub enum NoHome {
     /// There is no HOME, and the system's database of users has nothing in its place.
     #[error("HOME is not set, and the system knows no home directory of this user")]
     Unknown,
-    /// There is no HOME, and the account's directory was never made, as for `nobody`.
+    /// HOME is not set, and the directory of the account does not exist.
     #[error("HOME is not set, and this user's home directory `{}` does not exist", .0.display())]
     Absent(PathBuf),
 }
 
-/// The home directory by the value of HOME, which counts if there is one, and by the user's account. It never depends on
-/// the current directory: a login would end up in whatever is there. `account` is what the system's database of users has.
+/// Returns the home directory: the value of HOME if it is set, else `account`, the entry in the system's database of
+/// users. The result never depends on the current directory, where a login must not be written.
 ///
 /// # Errors
 ///

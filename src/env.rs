@@ -47,23 +47,23 @@ impl Env {
         }
     }
 
-    /// A variable's value; empty counts as unset, as the shell's `${X:-}` has it.
+    /// Returns a variable's value; empty counts as unset, as the shell's `${X:-}` has it.
     pub fn os(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable's value as text; one that is not UTF-8 counts as unset.
+    /// Returns a variable's value as text; one that is not UTF-8 counts as unset.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.os(name)?.to_str()
     }
 
-    /// The architecture this program was compiled for, in Rust's name.
+    /// Returns the architecture this program was compiled for, in Rust's name.
     pub fn architecture(&self) -> &'static str {
         std::env::consts::ARCH
     }
 }
 
-/// What the system's database of users has, asked only where HOME is not set: it may ask a server.
+/// Returns what the system's database of users has, asked only where HOME is not set: it may ask a server.
 fn account_home() -> Option<PathBuf> {
     match std::env::var_os("HOME") {
         Some(home) if !home.is_empty() => None,

@@ -1,4 +1,4 @@
-//! What long work reports while it runs. Whoever listens can neither slow the work down nor fail it.
+//! Events that long work reports while it runs. A listener can neither slow the work down nor make it fail.
 
 /// What a transfer does with its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Outcome {
     Exists,
     /// The other side took the blob from another of its repositories.
     Mounted,
-    /// An error, told elsewhere in full.
+    /// It failed; the error is reported separately.
     Failed,
 }
 
@@ -116,7 +116,7 @@ pub enum Event<'a> {
     Detail(&'a str),
 }
 
-/// What a push to one destination came to. Numbers other than `requests` are bytes.
+/// The result of a push to one destination. Numbers other than `requests` are bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The destination.
@@ -183,7 +183,7 @@ impl Progress for Silent {
     fn emit(&self, _event: Event<'_>) {}
 }
 
-/// The request to stop, shared by whoever may make it and everybody who works.
+/// A request to stop, shared between signal handlers and the work.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(std::sync::Arc<std::sync::atomic::AtomicBool>);
 
@@ -193,7 +193,7 @@ impl Interrupt {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Whether it was asked; long loops look between reads.
+    /// Returns whether a stop was requested. Long loops ask between reads.
     pub fn requested(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }

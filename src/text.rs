@@ -1,5 +1,4 @@
-//! Texts of others, made fit to be shown: what a registry says, and what a file is called, must not steer the terminal it
-//! is shown on.
+//! Makes texts of other programs safe to show: a registry's answer or a file name must not control the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,8 +6,8 @@ use std::fmt::Write as _;
 /// Characters kept of any text for people.
 pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
 
-/// A text without the numbers that the standard library puts behind the system's reasons, ` (os error 111)`: they say
-/// nothing to a person.
+/// Returns a text without the numbers that the standard library puts behind the system's reasons, ` (os error 111)`:
+/// they say nothing to a person.
 pub(crate) fn without_numbers(text: &str) -> Cow<'_, str> {
     const MARK: &str = " (os error ";
     if !text.contains(MARK) {
@@ -55,7 +54,7 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{}.{:02} {}", hundredths / 100, hundredths % 100, UNITS[thousands as usize - 1])
 }
 
-/// An address without what stands in front of its last `@`, where a password may be. No valid address has one.
+/// Returns an address without the text before its last `@`, which may hold a password. No valid address has one.
 pub(crate) fn without_user_info(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((_, rest)) => format!("[hidden]@{rest}"),
@@ -63,8 +62,7 @@ pub(crate) fn without_user_info(address: &str) -> String {
     }
 }
 
-/// One line without characters that are not there to be seen, cut to a length fit for a message; `None` when nothing
-/// is left.
+/// Returns one line without unprintable characters, cut to a length fit for a message; `None` when nothing is left.
 pub(crate) fn tidy(text: &str) -> Option<String> {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
@@ -85,7 +83,7 @@ pub(crate) fn tidy(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The items of a list, the first 16 of many; `none` where there is nothing in it.
+/// Returns the items of a list, the first 16 of many; `none` where there is nothing in it.
 pub(crate) fn listed(items: &[String], none: &str) -> String {
     const MOST: usize = 16;
     if items.is_empty() {
@@ -98,18 +96,18 @@ pub(crate) fn listed(items: &[String], none: &str) -> String {
     }
 }
 
-/// The first `most` characters, with a mark in the place of those that are not there to be seen.
+/// Returns the first `most` characters, with a mark in place of unprintable ones.
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let seen = |c: char| if is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(most).map(seen).collect()
 }
 
-/// One line in which what is not there to be seen is told by its bytes, as `\xNN`, line breaks too.
+/// Returns one line in which unprintable characters and line breaks are written as `\xNN`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, is_unseen)
 }
 
-/// The same for a text of several lines.
+/// Returns several lines in which unprintable characters are written as `\xNN`; line breaks stay.
 pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_unseen(c))
 }
@@ -119,8 +117,8 @@ pub(crate) fn escaped_data(text: &str) -> Cow<'_, str> {
     escape(text, |c| !matches!(c, '\n' | '\t') && is_unseen(c))
 }
 
-/// JSON of this meaning in which what is not there to be seen is written as `\uNNNN`. In JSON such characters, line breaks
-/// between tokens aside, are in strings alone.
+/// Returns equivalent JSON in which unprintable characters are written as `\uNNNN`. Apart from line breaks between
+/// tokens, JSON has such characters only in strings.
 pub(crate) fn escaped_json(json: String) -> String {
     let steers = |c: char| c != '\n' && is_unseen(c);
     if !json.contains(steers) {

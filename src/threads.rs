@@ -1,6 +1,7 @@
-//! Threads that the system may not give: there are limits of the user's (`ulimit -u`) and of the container's.
+//! Starts threads where the system may refuse: users (`ulimit -u`) and containers have limits.
 //!
-//! Nothing here panics without one, as the standard library's short form does. Whoever can work with fewer does.
+//! A refused thread is an error here, where `std::thread::spawn` panics. Callers that can work with fewer threads do
+//! so.
 
 use std::io;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -10,12 +11,12 @@ use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 #[error("the system gives no more threads")]
 pub struct NoThreads(#[source] io::Error);
 
-/// Whether the error is [`NoThreads`].
+/// Returns whether the error is [`NoThreads`].
 pub fn are_missing(error: &io::Error) -> bool {
     matches!(error.get_ref(), Some(inner) if inner.is::<NoThreads>())
 }
 
-/// Starts a thread of that name.
+/// Starts a named thread.
 pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(work).map_err(missing)
 }
@@ -28,8 +29,8 @@ pub fn spawn_scoped<'scope, T: Send + 'scope>(
     Builder::new().spawn_scoped(scope, work).map_err(missing)
 }
 
-/// How many further threads the system gives at the moment, `most` at most; an error if fewer than `least`. For libraries
-/// that panic without.
+/// Returns how many further threads the system gives at the moment, `most` at most; an error if fewer than `least`. For
+/// libraries that panic without.
 pub fn spare(least: usize, most: usize) -> io::Result<usize> {
     let mut threads = Vec::with_capacity(most);
     let mut refused = None;

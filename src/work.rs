@@ -16,7 +16,7 @@ pub(crate) fn add(steps: usize) {
     STEPS.set(STEPS.get() + steps as u64);
 }
 
-/// How many steps were noted in this thread while `work` ran.
+/// Returns how many steps were noted in this thread while `work` ran.
 pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let before = STEPS.get();
     let done = work();
