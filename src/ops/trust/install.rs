@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
-use super::system::{SystemStore, known_programs, system_store};
+use super::change::{Change, InstallError};
+use super::system::{SystemStore, system_store};
 use crate::fs::{parent, replace_public_file};
 use crate::image::Digest;
 use crate::tls::{Origin, RegistryHost, certificates_of, to_pem};
@@ -43,59 +44,6 @@ pub struct Install {
     pub dry_run: bool,
     /// How long the program may take that makes the system's store.
     pub patience: Duration,
-}
-
-/// One step, done or (dry run) to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A file of ours was written.
-    Write(PathBuf),
-    /// A file of ours was removed.
-    Remove(PathBuf),
-    /// It was so already.
-    Keep(PathBuf),
-    /// A file that is not ours was left alone.
-    Leave(PathBuf),
-    /// A program was run.
-    Run(PathBuf, Vec<String>),
-}
-
-/// Why another program was not told, or not completely.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// Somebody else's files are in the way; nothing was changed.
-    #[error("left alone what was there: {}", .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
-    Foreign(Vec<PathBuf>),
-    /// A file or directory cannot be changed.
-    #[error("cannot {action} `{}`", path.display())]
-    Io {
-        /// What was tried: `write`, `remove`, `read`.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// The system has no store of a known kind.
-    #[error("found none of {}", known_programs())]
-    NoSystemStore,
-    /// The program that makes the system's store did not end; what was written for it was removed.
-    #[error("`{}` did not end within {limit:?}", program.display())]
-    Endless {
-        /// The program.
-        program: PathBuf,
-        /// The limit.
-        limit: Duration,
-    },
-    /// The program that makes the system's store did not succeed; what was written for it was removed.
-    #[error("`{}` failed: {said}", program.display())]
-    Program {
-        /// The program.
-        program: PathBuf,
-        /// What it said last.
-        said: String,
-    },
 }
 
 /// Gives certificates (DER) of a server to other programs.
@@ -182,15 +130,6 @@ pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Resul
         }
     }
     Ok(changes)
-}
-
-impl Change {
-    fn written(&self) -> Option<&Path> {
-        match self {
-            Self::Write(path) => Some(path),
-            _ => None,
-        }
-    }
 }
 
 /// Whether we wrote it and nobody changed it since.

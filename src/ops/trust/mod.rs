@@ -3,6 +3,7 @@
 //! A directory `HOST:PORT` below the root holds `*.crt` and `*.pem`; [`pin`] writes `ca.crt` there. Asking a
 //! registry means a TLS handshake and nothing after it.
 
+mod change;
 mod install;
 mod system;
 
@@ -21,7 +22,8 @@ use crate::tls::{
     to_pem,
 };
 
-pub use install::{Change, Install, InstallError, Reader, install, recognised, uninstall};
+pub use change::{Change, InstallError};
+pub use install::{Install, Reader, install, recognised, uninstall};
 
 /// The file that [`pin`] writes.
 const PINNED: &str = "ca.crt";

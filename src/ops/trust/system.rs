@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::install::{Change, InstallError};
+use super::change::{Change, InstallError};
 
 /// Bytes of a failed program's words that are kept.
 const MAX_WORDS: usize = 1000;
@@ -47,14 +47,14 @@ const SYSTEM_STORES: [SystemStore; 3] = [
 ];
 
 /// All programs that are known, for people.
-pub(super) fn known_programs() -> String {
+fn known_programs() -> String {
     SYSTEM_STORES.map(|store| store.program).join(", ")
 }
 
 /// The store that this system has.
 pub(super) fn system_store(root: &Path) -> Result<SystemStore, InstallError> {
     let there = |store: &&SystemStore| root.join(store.program).is_file();
-    SYSTEM_STORES.iter().find(there).copied().ok_or(InstallError::NoSystemStore)
+    SYSTEM_STORES.iter().find(there).copied().ok_or_else(|| InstallError::NoSystemStore { programs: known_programs() })
 }
 
 impl SystemStore {

@@ -160,7 +160,7 @@ impl From<InstallError> for Failure {
                 "do it as root, with your own home: sudo --preserve-env=HOME idpbuilder-trust install ...".into()
             }
             InstallError::Io { .. } => return Self::new(Kind::Failed, error),
-            InstallError::NoSystemStore => {
+            InstallError::NoSystemStore { .. } => {
                 "this system's store is not known; --docker, --podman and --containerd do without it".into()
             }
             InstallError::Endless { program, .. } => {
