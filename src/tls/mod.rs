@@ -8,8 +8,10 @@
 mod algorithms;
 mod certificate;
 mod ecdsa;
+mod error;
 mod fault;
 mod host;
+mod identity;
 mod pem;
 mod system_roots;
 #[cfg(test)]
@@ -30,11 +32,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use algorithms::Unverifiable;
 pub use certificate::{CertificateFacts, Presented, UnreadableCertificate};
+pub use error::{Origin, TlsError};
 pub use fault::{HandshakeFault, classify};
 pub use host::{InvalidHost, RegistryHost};
+pub use identity::ClientIdentity;
 pub use pem::{MAX_CERTIFICATES, MAX_PEM_BYTES, certificates_of, read_certificates, to_pem};
 pub use system_roots::{ReadRoots, SystemRoots, UnreadRoots};
-pub use trust::{Anchor, Chosen, ClientIdentity, Origin, TlsError, TrustStore};
+pub use trust::{Anchor, Chosen, TrustStore};
 pub use trust_sources::TrustSources;
 
 /// How connections to one host are protected. Never inferred from the address: someone chose it.

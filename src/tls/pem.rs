@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::certificate::CertificateFacts;
-use super::trust::{Origin, TlsError};
+use super::error::{Origin, TlsError};
 use super::words;
 use crate::fs::{Links, Unreadable, read_regular};
 
@@ -18,7 +18,9 @@ pub const MAX_CERTIFICATES: usize = 1000;
 /// Reads a regular file of at most [`MAX_PEM_BYTES`]; a pipe is not waited for.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     read_regular(path, MAX_PEM_BYTES, Links::Follow).map_err(|source| match Unreadable::of(&source) {
-        Some(Unreadable::TooLarge { .. }) => TlsError::TooLarge { origin: Origin::File(path.to_owned()) },
+        Some(Unreadable::TooLarge { .. }) => {
+            TlsError::TooLarge { origin: Origin::File(path.to_owned()), limit: MAX_PEM_BYTES }
+        }
         _ => TlsError::Read { path: path.to_owned(), source },
     })
 }
@@ -50,7 +52,7 @@ pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
 /// Every certificate of a PEM text, checked, in its order; `origin` is for messages.
 pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if text.len() as u64 > MAX_PEM_BYTES {
-        return Err(TlsError::TooLarge { origin: origin.clone() });
+        return Err(TlsError::TooLarge { origin: origin.clone(), limit: MAX_PEM_BYTES });
     }
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(text) {

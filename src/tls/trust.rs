@@ -2,122 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::CertificateDer;
 
-use super::certificate::UnreadableCertificate;
-use super::pem::{MAX_PEM_BYTES, certificates_of, read, read_certificates};
+use super::error::{Origin, TlsError};
+use super::identity::ClientIdentity;
+use super::pem::{certificates_of, read};
 use super::system_roots::SystemRoots;
-use super::words;
 use crate::image::Digest;
 
 /// Certificate files read from one directory.
 const MAX_FILES: usize = 100;
-
-/// Where a trusted certificate came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The system's roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead).
-    System,
-    /// A file someone named.
-    File(PathBuf),
-    /// A file that was kept for this host alone.
-    Kept(PathBuf),
-    /// A directory of certificates for this host alone, which has none.
-    Directory(PathBuf),
-    /// The cluster's own account of its certificate: where it was read.
-    Cluster(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => f.write_str("the system's roots"),
-            Self::File(path) | Self::Kept(path) | Self::Directory(path) => write!(f, "`{}`", path.display()),
-            Self::Cluster(place) => write!(f, "the cluster's {place}"),
-        }
-    }
-}
-
-/// Why trust could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The system refused.
-    #[error("cannot read certificates from `{}`", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// Larger than any file of certificates.
-    #[error("{origin} is larger than the {MAX_PEM_BYTES} bytes allowed for certificates")]
-    TooLarge {
-        /// Where.
-        origin: Origin,
-    },
-    /// More certificates, or files of them, than are read.
-    #[error("{origin} holds more than {limit} certificates")]
-    TooMany {
-        /// Where.
-        origin: Origin,
-        /// The limit.
-        limit: usize,
-    },
-    /// No `BEGIN CERTIFICATE` anywhere.
-    #[error("{origin} holds no PEM certificate")]
-    NoCertificate {
-        /// Where.
-        origin: Origin,
-    },
-    /// The PEM armour is damaged.
-    #[error("{origin} is not valid PEM: {reason}")]
-    Pem {
-        /// Where.
-        origin: Origin,
-        /// Why, in words.
-        reason: &'static str,
-    },
-    /// The armour is whole but what it holds is no certificate.
-    #[error("certificate {number} of {origin} is damaged")]
-    Certificate {
-        /// Where.
-        origin: Origin,
-        /// Which one, counted from 1.
-        number: usize,
-        /// Why.
-        #[source]
-        source: UnreadableCertificate,
-    },
-    /// A client certificate without its key, or the other way round.
-    #[error("`{}` has no `{}` beside it", path.display(), other.display())]
-    Unpaired {
-        /// What is there.
-        path: PathBuf,
-        /// What is not.
-        other: PathBuf,
-    },
-    /// No PKCS#1, PKCS#8 or SEC1 key in the file.
-    #[error("`{}` holds no PEM private key", .0.display())]
-    NoKey(PathBuf),
-    /// Certificate and key of the client are no pair, or of a kind that is not supported.
-    #[error("the client certificate `{}` cannot be used with its key: {reason}", path.display())]
-    Identity {
-        /// The certificate's file.
-        path: PathBuf,
-        /// Why, in words.
-        reason: String,
-    },
-    /// The cryptography provider does not fit.
-    #[error("cannot set up TLS: {0}")]
-    Provider(String),
-}
 
 /// A trusted certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -142,23 +38,6 @@ pub struct Chosen {
     pub fingerprint: String,
     /// Why it is trusted.
     pub origin: Origin,
-}
-
-/// Who we are to a host that asks for a certificate.
-#[derive(Clone)]
-pub struct ClientIdentity {
-    /// The certificate's file.
-    pub path: PathBuf,
-    /// The key's file, if everybody on this machine may read it.
-    pub exposed_key: Option<PathBuf>,
-    pub(super) key: Arc<CertifiedKey>,
-}
-
-/// The key says nothing to a reader.
-impl fmt::Debug for ClientIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientIdentity").field("path", &self.path).finish_non_exhaustive()
-    }
 }
 
 /// What is trusted for one host. Starts empty: nothing is trusted that was not added.
@@ -248,7 +127,7 @@ impl TrustStore {
                 errors.extend(self.add_file(file).err());
             } else if ends(file, "cert") {
                 let key = file.with_extension("key");
-                match identity(file, &key) {
+                match ClientIdentity::read(file, &key) {
                     Ok(_) if self.identity.is_some() => {}
                     Ok(identity) => self.identity = Some(identity),
                     Err(error) => errors.push(error),
@@ -271,9 +150,7 @@ impl TrustStore {
     ///
     /// Fails if either is damaged, or they are no pair.
     pub fn set_identity(&mut self, certificate: &[u8], key: &[u8], place: &Path) -> Result<(), TlsError> {
-        let chain = certificates_of(certificate, &Origin::File(place.to_owned()))?;
-        let pair = pair(chain, key, place, place)?;
-        self.identity = Some(ClientIdentity { path: place.to_owned(), exposed_key: None, key: Arc::new(pair) });
+        self.identity = Some(ClientIdentity::from_pem(certificate, key, place)?);
         Ok(())
     }
 
@@ -356,37 +233,12 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
     Ok(files)
 }
 
-fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, TlsError> {
-    if !key.exists() {
-        return Err(TlsError::Unpaired { path: certificate.to_owned(), other: key.to_owned() });
-    }
-    let chain = read_certificates(certificate)?;
-    let text = zeroize::Zeroizing::new(read(key)?);
-    let pair = pair(chain, &text, certificate, key)?;
-    let mode = std::fs::metadata(key).map(|metadata| metadata.permissions().mode());
-    let mode = mode.map_err(|source| TlsError::Read { path: key.to_owned(), source })?;
-    let exposed_key = (mode & 0o004 != 0).then(|| key.to_owned());
-    Ok(ClientIdentity { path: certificate.to_owned(), exposed_key, key: Arc::new(pair) })
-}
-
-/// A client's certificates with the key of the first; the paths are for messages.
-fn pair(
-    chain: Vec<CertificateDer<'static>>,
-    text: &[u8],
-    certificate: &Path,
-    key: &Path,
-) -> Result<CertifiedKey, TlsError> {
-    let private = PrivateKeyDer::from_pem_slice(text).map_err(|_| TlsError::NoKey(key.to_owned()))?;
-    let failed = |error| TlsError::Identity { path: certificate.to_owned(), reason: words::tls(&error) };
-    CertifiedKey::from_der(chain, private, &super::provider()).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::certificate::CertificateFacts;
-    use super::super::pem::{MAX_CERTIFICATES, to_pem};
+    use super::super::pem::{MAX_CERTIFICATES, MAX_PEM_BYTES, to_pem};
     use super::*;
 
     fn pem(name: &str) -> String {

@@ -55,7 +55,7 @@ impl TrustSources {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trust::Origin;
+    use super::super::error::Origin;
     use super::*;
 
     fn pem(name: &str) -> String {

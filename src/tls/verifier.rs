@@ -11,8 +11,9 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 
 use super::algorithms::{chain_fault, key_fault};
 use super::certificate::{CertificateFacts, Presented};
+use super::error::Origin;
 use super::fault::{HandshakeFault, Verdict};
-use super::trust::{Origin, TrustStore};
+use super::trust::TrustStore;
 
 #[derive(Debug)]
 enum Rule {

@@ -1,0 +1,109 @@
+//! Where trusted certificates come from, and why they cannot be used.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::certificate::UnreadableCertificate;
+
+/// Where a trusted certificate came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The system's roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead).
+    System,
+    /// A file someone named.
+    File(PathBuf),
+    /// A file that was kept for this host alone.
+    Kept(PathBuf),
+    /// A directory of certificates for this host alone, which has none.
+    Directory(PathBuf),
+    /// The cluster's own account of its certificate: where it was read.
+    Cluster(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("the system's roots"),
+            Self::File(path) | Self::Kept(path) | Self::Directory(path) => write!(f, "`{}`", path.display()),
+            Self::Cluster(place) => write!(f, "the cluster's {place}"),
+        }
+    }
+}
+
+/// Why trust could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The system refused.
+    #[error("cannot read certificates from `{}`", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any file of certificates.
+    #[error("{origin} is larger than the {limit} bytes allowed for certificates")]
+    TooLarge {
+        /// Where.
+        origin: Origin,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// More certificates, or files of them, than are read.
+    #[error("{origin} holds more than {limit} certificates")]
+    TooMany {
+        /// Where.
+        origin: Origin,
+        /// The limit.
+        limit: usize,
+    },
+    /// No `BEGIN CERTIFICATE` anywhere.
+    #[error("{origin} holds no PEM certificate")]
+    NoCertificate {
+        /// Where.
+        origin: Origin,
+    },
+    /// The PEM armour is damaged.
+    #[error("{origin} is not valid PEM: {reason}")]
+    Pem {
+        /// Where.
+        origin: Origin,
+        /// Why, in words.
+        reason: &'static str,
+    },
+    /// The armour is whole but what it holds is no certificate.
+    #[error("certificate {number} of {origin} is damaged")]
+    Certificate {
+        /// Where.
+        origin: Origin,
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: UnreadableCertificate,
+    },
+    /// A client certificate without its key, or the other way round.
+    #[error("`{}` has no `{}` beside it", path.display(), other.display())]
+    Unpaired {
+        /// What is there.
+        path: PathBuf,
+        /// What is not.
+        other: PathBuf,
+    },
+    /// No PKCS#1, PKCS#8 or SEC1 key in the file.
+    #[error("`{}` holds no PEM private key", .0.display())]
+    NoKey(PathBuf),
+    /// Certificate and key of the client are no pair, or of a kind that is not supported.
+    #[error("the client certificate `{}` cannot be used with its key: {reason}", path.display())]
+    Identity {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The cryptography provider does not fit.
+    #[error("cannot set up TLS: {0}")]
+    Provider(String),
+}
