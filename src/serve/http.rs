@@ -1,5 +1,6 @@
-//! The one place that knows the HTTP implementation: connections in, requests to the registry,
-//! answers out.
+//! Connections: HTTP requests are parsed, given to the registry, and its answers are sent.
+//!
+//! Only this file and `body` name the HTTP library.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -12,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,14 +23,14 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use super::access::AccessLine;
+use super::body::Body;
 use super::connections::{Busy, Place};
-use super::error_response::{Code, ErrorResponse};
+use super::error_response::ErrorResponse;
 use super::framing;
-use super::limits::{Limits, SMALL_DOCUMENT};
+use super::limits::Limits;
 use super::pace::MinimumRate;
 use super::query::Query;
 use super::registry::{Registry, Request};
@@ -61,98 +61,6 @@ const MAX_LOGGED_PATH: usize = 300;
 
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
-
-/// The body of a request.
-pub(super) struct Body {
-    incoming: Incoming,
-    pace: MinimumRate,
-    received: Arc<AtomicU64>,
-}
-
-/// Why a body ended early.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum BodyError {
-    /// Too few bytes came for too long.
-    Idle,
-    /// The connection broke, or what came was no HTTP body.
-    Broken,
-}
-
-impl BodyError {
-    /// The answer, for clients that are still there to read it.
-    pub(super) fn refusal(self, code: Code) -> ErrorResponse {
-        match self {
-            Self::Idle => ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, code, "the request's body stalled"),
-            Self::Broken => ErrorResponse::bad(code, "the request's body broke off"),
-        }
-    }
-}
-
-impl Body {
-    /// The next bytes, never none of them; `None` at the body's proper end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        loop {
-            let began = Instant::now();
-            let frame = tokio::time::timeout(self.pace.left(), self.incoming.frame());
-            let frame = frame.await.map_err(|_| BodyError::Idle)?;
-            let waited = began.elapsed();
-            let Some(frame) = frame else { return Ok(None) };
-            // Trailers carry nothing for us.
-            let Ok(bytes) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-            self.pace.note(bytes.len() as u64, waited);
-            if !bytes.is_empty() {
-                self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                return Ok(Some(bytes));
-            }
-        }
-    }
-
-    /// All of a manifest's body, when it has at most `limit` bytes and comes before `deadline`; a large one comes
-    /// with its turn, to be kept as long as the bytes are.
-    pub(super) async fn whole(
-        &mut self,
-        limit: u64,
-        turns: &Arc<Semaphore>,
-        deadline: tokio::time::Instant,
-    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ErrorResponse> {
-        let too_large = || {
-            ErrorResponse::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Code::SizeInvalid,
-                format!("a manifest may have {limit} bytes at most"),
-            )
-        };
-        if http_body::Body::size_hint(&self.incoming).lower() > limit {
-            return Err(too_large());
-        }
-        let mut whole = Vec::new();
-        let mut turn = None;
-        loop {
-            let next = tokio::time::timeout_at(deadline, self.next()).await.unwrap_or(Err(BodyError::Idle));
-            let Some(bytes) = next.map_err(|error| error.refusal(Code::ManifestInvalid))? else { break };
-            let length = (whole.len() + bytes.len()) as u64;
-            if length > limit {
-                return Err(too_large());
-            }
-            if length > SMALL_DOCUMENT && turn.is_none() {
-                turn = Some(take_turn(turns, deadline).await?);
-            }
-            whole.extend_from_slice(&bytes);
-        }
-        Ok((whole, turn))
-    }
-}
-
-/// Waits until another large manifest may be in memory.
-pub(super) async fn take_turn(
-    turns: &Arc<Semaphore>,
-    deadline: tokio::time::Instant,
-) -> Result<OwnedSemaphorePermit, ErrorResponse> {
-    match tokio::time::timeout_at(deadline, Arc::clone(turns).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        _ => Err(ErrorResponse::busy("too many large manifests are on their way")),
-    }
-}
 
 /// What every connection needs.
 pub(super) struct Connections {

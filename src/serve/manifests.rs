@@ -9,8 +9,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::json;
 
+use super::body::take_turn;
 use super::error_response::{Code, ErrorResponse};
-use super::http::take_turn;
 use super::limits::SMALL_DOCUMENT;
 use super::names::{self, Repository};
 use super::registry::{Registry, Request, fault};

@@ -16,6 +16,7 @@
 
 mod access;
 mod blobs;
+mod body;
 mod certificate;
 mod connections;
 mod error_response;

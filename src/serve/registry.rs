@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::body::Body;
 use super::error_response::{Code, ErrorResponse};
-use super::http::Body;
 use super::limits::Limits;
 use super::login::{Basic, Login, Users};
 use super::names::{self, Repository};

@@ -9,8 +9,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use super::body::{Body, BodyError};
 use super::error_response::{Code, ErrorResponse};
-use super::http::{Body, BodyError};
 use super::range::{self, Chunk};
 use super::registry::{Registry, Request, fault};
 use super::reply::{self, Reply};

@@ -23,7 +23,8 @@ const GRANTED: [(&str, &str); 5] = [
 
 /// Crates that speak HTTP, and the files and the folder that may name them.
 const HTTP_CRATES: [&str; 4] = ["hyper", "hyper_util", "hyper_rustls", "http_body_util"];
-const HTTP_PLACES: [&str; 3] = ["src/registry/http/", "src/serve/http.rs", "src/cluster/connect.rs"];
+const HTTP_PLACES: [&str; 4] =
+    ["src/registry/http/", "src/serve/body.rs", "src/serve/http.rs", "src/cluster/connect.rs"];
 
 impl Levels {
     /// Reads the rows `| level | modules in backticks | ... |` of the crate's documentation.
