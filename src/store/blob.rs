@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::StoreError;
+use super::names::BLOB_PREFIX;
 use super::partial::Partial;
 use super::unpublished::Unpublished;
 use super::verified::{Identity, Verified};
@@ -15,9 +16,6 @@ use crate::image::{Descriptor, Digest, Hasher};
 /// The system is asked to write so many bytes to the disk as soon as it has them, so that little is left to wait for when
 /// the blob is made durable.
 const AHEAD_BYTES: u64 = 8 << 20;
-
-/// How the names of files begin that become blobs.
-pub(super) const PREFIX: &str = "blob-";
 
 /// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl BlobDraft {
         unpublished: Option<Arc<Unpublished>>,
         verified: Option<Arc<Verified>>,
     ) -> Result<Self, StoreError> {
-        let file = temporary.temporary_file(PREFIX);
+        let file = temporary.temporary_file(BLOB_PREFIX);
         let file = file.map_err(|source| StoreError::io("create a file in", temporary.path(), source))?;
         Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), unpublished, verified, written: 0, ahead: 0 })
     }

@@ -28,7 +28,7 @@ impl ImageStore {
         let mut buffer = vec![0; 128 << 10];
         loop {
             if self.interrupt.requested() {
-                let path = self.path(super::LEASE_LOCK);
+                let path = self.path(super::names::LEASE_LOCK);
                 return Err(StoreError::Lock(crate::fs::LockError::Interrupted(path)));
             }
             match reader.read(&mut buffer) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::index::MAX_INDEX_BYTES;
+use super::names::MAX_INDEX_BYTES;
 use crate::fs::LockError;
 use crate::image::{Descriptor, Digest, DocumentError, MAX_DOCUMENT_BYTES};
 

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{INDEX, INDEX_LOCK, ImageStore, Lease, StoreError, kept};
+use super::names::{INDEX, INDEX_LOCK, MAX_INDEX_BYTES};
+use super::{ImageStore, Lease, StoreError, kept};
 use crate::fs::{self, FileLock, Hold};
 use crate::image::{
     Content, Descriptor, Digest, Document, Index, Reference, annotation, media_type, reads_as_digest, strict,
 };
 use crate::text::escaped;
-
-/// The largest index.json we read: some hundred thousand entries.
-pub(super) const MAX_INDEX_BYTES: u64 = 64 << 20;
 
 /// One line of the store: a name and the manifest or index it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]

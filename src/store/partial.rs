@@ -8,16 +8,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use super::{BlobWriter, ImageStore, Lease, StoreError};
+use super::names::PARTIAL_PREFIX;
 use crate::fs::Directory;
-use crate::image::{Descriptor, Digest, Hasher};
+use crate::image::{Digest, Hasher};
 
 /// How long the beginning of a blob is kept.
 const AGE: Duration = Duration::from_hours(24);
-/// Smaller blobs are received again as a whole.
-const MIN_BYTES: u64 = 1 << 20;
-/// How their names begin, among the temporary files.
-pub(super) const PREFIX: &str = "download-";
 /// How often a file that another process has just finished is looked for again.
 const MAX_LOOKS: usize = 8;
 
@@ -31,8 +27,8 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Opens or creates the file of a blob; `None` when another process is at it.
-    fn open(directory: Directory, digest: Digest) -> io::Result<Option<Self>> {
-        let name = format!("{PREFIX}{}", digest.hex());
+    pub(super) fn open(directory: Directory, digest: Digest) -> io::Result<Option<Self>> {
+        let name = format!("{PARTIAL_PREFIX}{}", digest.hex());
         for _ in 0..MAX_LOOKS {
             let file = directory.open_writable(&name)?;
             match file.try_lock() {
@@ -55,7 +51,12 @@ impl Partial {
     }
 
     /// Feeds what is there, unless it is too old or too long to be of use; false when `stopped`.
-    fn read(&mut self, size: u64, now: SystemTime, stopped: impl Fn() -> bool) -> io::Result<Option<Hasher>> {
+    pub(super) fn read(
+        &mut self,
+        size: u64,
+        now: SystemTime,
+        stopped: impl Fn() -> bool,
+    ) -> io::Result<Option<Hasher>> {
         let there = self.file.metadata()?;
         let age = now.duration_since(there.modified()?).unwrap_or_default();
         if age > AGE || there.len() > size {
@@ -83,43 +84,21 @@ impl Partial {
     }
 }
 
-impl ImageStore {
-    /// Goes on writing a blob that is received: [`BlobWriter::prefix`] tells what an earlier run left of it. Small
-    /// blobs, and those that another process writes right now, begin at their first byte.
-    pub fn resume_blob(&self, lease: &Lease, blob: &Descriptor) -> Result<BlobWriter, StoreError> {
-        // What was received stays for the next run, also where this one fails.
-        let keeping = Self { unpublished: None, ..self.clone() };
-        if blob.size < MIN_BYTES {
-            return keeping.write_blob(lease);
-        }
-        let (temporary, blobs) = (self.make_temporary()?, self.make_blobs()?);
-        let found = || {
-            let Some(mut partial) = Partial::open(temporary, blob.digest)? else { return Ok(None) };
-            let prefix = partial.read(blob.size, SystemTime::now(), || self.interrupt.requested())?;
-            io::Result::Ok(prefix.map(|prefix| (partial, prefix)))
-        };
-        match found() {
-            Ok(Some((partial, prefix))) => {
-                Ok(BlobWriter::resume(partial, blobs.clone(), prefix, self.verified.clone()))
-            }
-            // What cannot be kept is received without.
-            Ok(None) | Err(_) => keeping.write_blob(lease),
-        }
-    }
-}
-
 /// Whether a temporary file is the beginning of a blob that another run may go on with.
 pub(super) fn is_of_use(directory: &Directory, name: &str, now: SystemTime) -> bool {
     let changed = || directory.open_regular(name).and_then(|file| file.metadata()?.modified()).ok();
-    name.starts_with(PREFIX) && changed().and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age <= AGE)
+    name.starts_with(PARTIAL_PREFIX)
+        && changed().and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age <= AGE)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
-    use super::super::TEMPORARY;
+    use super::super::ImageStore;
+    use super::super::names::TEMPORARY;
     use super::*;
+    use crate::image::Descriptor;
 
     fn store() -> (tempfile::TempDir, ImageStore) {
         let directory = tempfile::tempdir().expect("a directory");
@@ -174,7 +153,7 @@ mod tests {
         writer.write_all(&content).expect("written");
         writer.commit_as(&blob).expect("whole");
         // More bytes than the blob has are somebody else's.
-        let path = store.path(TEMPORARY).join(format!("{PREFIX}{}", blob.digest.hex()));
+        let path = store.path(TEMPORARY).join(format!("{PARTIAL_PREFIX}{}", blob.digest.hex()));
         std::fs::write(path, vec![0; content.len() + 1]).expect("written");
         assert_eq!(store.resume_blob(&lease, &blob).expect("a writer").prefix().count(), 0);
     }

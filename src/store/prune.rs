@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rustix::fs::FileType;
 
 use super::index::is_among;
-use super::{Entry, ImageStore, LEASE_LOCK, StoreError};
+use super::names::LEASE_LOCK;
+use super::{Entry, ImageStore, StoreError};
 use crate::fs::Hold;
 use crate::image::{Content, Descriptor, Digest, media_type};
 

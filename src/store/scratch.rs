@@ -1,10 +1,8 @@
 //! A store for what nobody keeps: among the temporary files of another, and gone with them.
 
+use super::names::SCRATCH_PREFIX;
 use super::{ImageStore, Lease, StoreError};
 use crate::fs::TemporaryDirectory;
-
-/// How the names of scratch stores begin, among the temporary files.
-pub(super) const PREFIX: &str = "store-";
 
 /// An empty store inside another one, removed when dropped or, after a crash, when the other is next swept.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ impl ImageStore {
         let lease = self.lease()?;
         let temporary = self.make_temporary()?;
         let failed = |source| StoreError::io("create a directory in", temporary.path(), source);
-        let directory = temporary.temporary_directory(PREFIX).map_err(failed)?;
+        let directory = temporary.temporary_directory(SCRATCH_PREFIX).map_err(failed)?;
         let store = Self {
             patience: self.patience,
             interrupt: self.interrupt.clone(),
@@ -60,7 +58,7 @@ mod tests {
         assert_eq!(store.blob_size(blob.digest).expect("read"), None);
         drop((lease, scratch));
         assert!(!inner.root().exists());
-        assert_eq!(std::fs::read_dir(store.path(super::super::TEMPORARY)).expect("there").count(), 0);
+        assert_eq!(std::fs::read_dir(store.path(super::super::names::TEMPORARY)).expect("there").count(), 0);
     }
 
     #[test]
@@ -70,10 +68,10 @@ mod tests {
         drop(store.lease().expect("shared"));
         assert!(scratch.store().root().exists(), "somebody works in it");
         drop(scratch);
-        let left = store.path(super::super::TEMPORARY).join("store-left/blobs/sha256");
+        let left = store.path(super::super::names::TEMPORARY).join("store-left/blobs/sha256");
         std::fs::create_dir_all(&left).expect("made");
         std::fs::write(left.join("00"), "x").expect("written");
         drop(store.lease().expect("alone at first"));
-        assert!(!store.path(super::super::TEMPORARY).join("store-left").exists());
+        assert!(!store.path(super::super::names::TEMPORARY).join("store-left").exists());
     }
 }

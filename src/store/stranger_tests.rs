@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::names::INDEX;
 use super::*;
 use crate::fs::Unreadable;
-use crate::image::{Document, Manifest, Reference, media_type};
+use crate::image::{Descriptor, Digest, Document, Manifest, Reference, media_type};
 
 /// Longer than any operation here takes.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -128,7 +129,7 @@ fn work(root: &Path, image: &Document, layer: &Descriptor) -> Vec<StoreError> {
 fn names(world: &World) -> Vec<String> {
     let blob = |digest: Digest| format!("blobs/sha256/{}", digest.hex());
     let mut names = vec![blob(world.layer.digest), blob(world.image.digest())];
-    names.push(format!(".tmp/{}{}", partial::PREFIX, world.layer.digest.hex()));
+    names.push(format!(".tmp/{}{}", names::PARTIAL_PREFIX, world.layer.digest.hex()));
     let inside = [".tmp/blob-left", ".tmp/store-left", ".tmp/other", ".tmp-left"];
     names.extend([MARKER, INDEX, BLOBS, "blobs/sha256", TEMPORARY, INDEX_LOCK, LEASE_LOCK].map(str::to_owned));
     names.extend(inside.map(str::to_owned));
@@ -181,7 +182,7 @@ fn a_link_as_the_layout_itself_is_followed() {
 fn a_file_with_another_name_is_not_written_to() {
     let world = World::new();
     let other = world.directory.path().join("precious/file");
-    let download = world.at(&format!(".tmp/{}{}", partial::PREFIX, world.layer.digest.hex()));
+    let download = world.at(&format!(".tmp/{}{}", names::PARTIAL_PREFIX, world.layer.digest.hex()));
     std::fs::hard_link(&other, &download).expect("linked");
     let before = world.outside();
     assert!(world.work().is_empty());
@@ -208,7 +209,7 @@ fn an_index_beyond_the_limit_is_neither_read_nor_written() {
     let read = std::fs::read(world.at(INDEX)).expect("read");
     // One name of half the limit fits, and two do not.
     let mut index = store.read_index().expect("read");
-    let long = "x".repeat(usize::try_from(index::MAX_INDEX_BYTES / 2).expect("small"));
+    let long = "x".repeat(usize::try_from(names::MAX_INDEX_BYTES / 2).expect("small"));
     for _ in 0..2 {
         let annotations = std::collections::BTreeMap::from([("x".to_owned(), long.clone())]);
         index.manifests.push(Descriptor { annotations: Some(annotations), ..world.image.descriptor.clone() });
@@ -222,11 +223,11 @@ fn an_index_beyond_the_limit_is_neither_read_nor_written() {
     std::fs::OpenOptions::new()
         .write(true)
         .open(world.at(INDEX))
-        .and_then(|file| file.set_len(index::MAX_INDEX_BYTES + 1))
+        .and_then(|file| file.set_len(names::MAX_INDEX_BYTES + 1))
         .expect("longer");
     match store.read_index() {
         Err(StoreError::Io { source, .. }) => {
-            assert_eq!(Unreadable::of(&source), Some(Unreadable::TooLarge { limit: index::MAX_INDEX_BYTES }));
+            assert_eq!(Unreadable::of(&source), Some(Unreadable::TooLarge { limit: names::MAX_INDEX_BYTES }));
         }
         other => panic!("{other:?}"),
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ImageStore, LEASE_LOCK, Layout, Lease};
+use super::names::LEASE_LOCK;
+use super::{ImageStore, Layout, Lease};
 use crate::fs::{FileLock, Hold};
 use crate::image::{Digest, Document};
 

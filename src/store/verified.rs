@@ -13,8 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use super::TEMPORARY;
-use super::blob::PREFIX;
+use super::names::{BLOB_PREFIX, TEMPORARY};
 use crate::fs::{self, Directory};
 use crate::image::Digest;
 
@@ -120,7 +119,7 @@ impl Verified {
     fn replace(&self, digest: Digest, bytes: &[u8]) -> io::Result<()> {
         let records = self.records(|root| root.create_child(RECORDS))?;
         // Where left-overs are swept.
-        let mut file = self.root.create_child(TEMPORARY)?.temporary_file(PREFIX)?;
+        let mut file = self.root.create_child(TEMPORARY)?.temporary_file(BLOB_PREFIX)?;
         file.file.write_all(bytes)?;
         file.persist(records, digest.hex())
     }

@@ -9,10 +9,8 @@ use std::path::Path;
 use rustix::fs::FileType;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::index::MAX_INDEX_BYTES;
-use super::{
-    Entry, INDEX, INDEX_LOCK, ImageStore, LAYOUT_MARKER, LEASE_LOCK, MARKER, StoreError, TEMPORARY, check_marker,
-};
+use super::names::{INDEX, INDEX_LOCK, LAYOUT_MARKER, LEASE_LOCK, MARKER, MAX_INDEX_BYTES, TEMPORARY};
+use super::{Entry, ImageStore, StoreError, check_marker};
 use crate::fs::{Directory, Hold, Unreadable};
 use crate::image::{Content, Descriptor, Digest, Document, Index, MAX_DOCUMENT_BYTES, media_type};
 use crate::progress::Interrupt;

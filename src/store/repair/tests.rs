@@ -4,7 +4,8 @@ use std::os::unix::fs::symlink;
 
 use rustix::fs::{CWD, mknodat};
 
-use super::super::{BLOBS, Pruned};
+use super::super::Pruned;
+use super::super::names::BLOBS;
 use super::*;
 use crate::image::{Manifest, Reference, annotation};
 
