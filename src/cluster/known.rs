@@ -119,7 +119,7 @@ fn same(name: &str, key: &HostKey) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::registry;
+    use super::super::registry::tests::registry;
     use super::*;
 
     fn key(text: &str) -> HostKey {
