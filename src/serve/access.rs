@@ -1,4 +1,4 @@
-//! What is told about each request.
+//! The line of the access log for one request.
 
 use std::net::SocketAddr;
 use std::time::Duration;

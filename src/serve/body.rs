@@ -26,14 +26,14 @@ pub(super) struct Body {
 /// Why a body ended early.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BodyError {
-    /// Too few bytes came for too long.
+    /// The client sent less than the minimum rate for too long.
     Idle,
-    /// The connection broke, or what came was no HTTP body.
+    /// The connection broke, or the body is not valid HTTP.
     Broken,
 }
 
 impl BodyError {
-    /// The answer, for clients that are still there to read it.
+    /// Returns the answer for clients that are still connected.
     pub(super) fn refusal(self, code: Code) -> ErrorResponse {
         match self {
             Self::Idle => ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, code, "the request's body stalled"),
@@ -43,7 +43,7 @@ impl BodyError {
 }
 
 impl Body {
-    /// The next bytes, never none of them; `None` at the body's proper end.
+    /// Returns the next bytes, at least one; `None` at the body's proper end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
             let began = Instant::now();
@@ -51,7 +51,7 @@ impl Body {
             let frame = frame.await.map_err(|_| BodyError::Idle)?;
             let waited = began.elapsed();
             let Some(frame) = frame else { return Ok(None) };
-            // Trailers carry nothing for us.
+            // Trailers are not used by the distribution API.
             let Ok(bytes) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
             self.pace.note(bytes.len() as u64, waited);
             if !bytes.is_empty() {
@@ -61,8 +61,9 @@ impl Body {
         }
     }
 
-    /// All of a manifest's body, when it has at most `limit` bytes and comes before `deadline`; a large one comes
-    /// with its turn, to be kept as long as the bytes are.
+    /// Returns a manifest's whole body, if it has at most `limit` bytes and arrives before `deadline`.
+    ///
+    /// A large body comes with a permit that the caller holds as long as the bytes.
     pub(super) async fn whole(
         &mut self,
         limit: u64,

@@ -54,7 +54,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// An ECDSA P-256 certificate that is its own authority, for `names`, loopback and `listen`,
+    /// Returns an ECDSA P-256 certificate that is its own authority, for `names`, loopback and `listen`,
     /// valid for a year. The key exists in memory only.
     pub(super) fn self_signed(names: &[String], listen: IpAddr) -> Result<Self, CertificateError> {
         let mut params = CertificateParams::default();
@@ -77,7 +77,7 @@ impl Identity {
         Ok(Self { config, pem: Some(certificate.pem()) })
     }
 
-    /// A chain, leaf first, and its key, both PEM.
+    /// Returns a chain, leaf first, and its key, both PEM.
     pub(super) fn from_files(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
         let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
             .collect::<Result<Vec<_>, _>>()

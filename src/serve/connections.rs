@@ -114,7 +114,7 @@ impl Place {
         self.leave.notified().await;
     }
 
-    /// Whether the client has not taken everything; kept up to date by the connection's stream.
+    /// Returns whether the client has not taken everything; kept up to date by the connection's stream.
     pub(super) fn writing(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.writing)
     }

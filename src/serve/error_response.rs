@@ -74,7 +74,7 @@ impl ErrorResponse {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// Machine-readable facts beside the message.
+    /// Adds machine-readable facts to the message.
     pub(super) fn with_detail(mut self, detail: &Value) -> Self {
         for error in &mut self.errors {
             error["detail"] = detail.clone();
@@ -87,12 +87,12 @@ impl ErrorResponse {
         self
     }
 
-    /// The path exists, the method does not; `allowed` is what would do.
+    /// Returns a 405 for a path that exists; `allowed` lists its methods.
     pub(super) fn method(allowed: &'static str) -> Self {
         Self::not_allowed(allowed, "the method is not supported here")
     }
 
-    /// 405 with the reason.
+    /// Returns a 405 with the reason.
     pub(super) fn not_allowed(allowed: &'static str, message: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message)
             .with_header(ALLOW, HeaderValue::from_static(allowed))
@@ -103,7 +103,7 @@ impl ErrorResponse {
             .with_header(RETRY_AFTER, HeaderValue::from_static("5"))
     }
 
-    /// Something failed here; the client learns only that, the log learns what.
+    /// Returns a 500 for a failure of the server; only the log has its reason.
     pub(super) fn fault(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut fault = error.to_string();
         let mut full = storage_full(error);
@@ -121,7 +121,7 @@ impl ErrorResponse {
         Self { fault: Some(fault), ..Self::new(status, Code::Unknown, message) }
     }
 
-    /// One error for each blob or manifest that `repository` would need.
+    /// Returns one error for each blob or manifest that `repository` would need.
     pub(super) fn missing(digests: &[Digest]) -> Self {
         let error = |digest: &Digest| {
             json!({
@@ -138,7 +138,7 @@ impl ErrorResponse {
         }
     }
 
-    /// The envelope.
+    /// Returns the envelope.
     pub(super) fn body(&self) -> Vec<u8> {
         json!({ "errors": self.errors }).to_string().into_bytes()
     }

@@ -89,7 +89,7 @@ fn bad(message: impl Into<String>) -> ErrorResponse {
 mod tests {
     use super::*;
 
-    /// The status a request is refused with; 200 where it is let through.
+    /// Returns the status a request is refused with; 200 where it is let through.
     fn status(version: Version, method: &str, target: &str, headers: &[(&str, &str)]) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -40,7 +40,7 @@ pub enum HtpasswdError {
     /// More than the limit.
     #[error("the file is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// No user at all: nobody could log in.
+    /// The file lists no user, so every login would fail.
     #[error("the file has no users")]
     Empty,
     /// Not `user:hash` in UTF-8.
@@ -49,7 +49,7 @@ pub enum HtpasswdError {
         /// Counted from 1.
         line: usize,
     },
-    /// A user that was there before.
+    /// A user that an earlier line already has.
     #[error("line {line} names user `{user}` a second time")]
     Duplicate {
         /// Counted from 1.
@@ -92,7 +92,7 @@ pub(super) struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// Whether the hash is of this password. Takes as long as the hash's cost says.
+    /// Returns whether the hash is of this password. Takes as long as the hash's cost says.
     ///
     /// bcrypt takes 72 bytes, and what is longer counts by its first 72, as `htpasswd -v` has it. bcrypt ends a
     /// password with a zero byte and repeats it, so one that contains zero bytes could pass for a shorter one.
@@ -103,7 +103,7 @@ impl BcryptHash {
         fits && !password.contains(&0)
     }
 
-    /// 2^cost rounds make the hash.
+    /// Returns the cost; hashing takes 2^cost rounds.
     pub(super) fn cost(&self) -> u32 {
         self.cost
     }
@@ -151,7 +151,7 @@ impl Htpasswd {
     }
 }
 
-/// Checks a hash's form; answers its cost.
+/// Checks a hash's form and returns its cost.
 fn check(hash: &str, line: usize) -> Result<u32, HtpasswdError> {
     if !["$2y$", "$2b$", "$2a$", "$2x$"].iter().any(|prefix| hash.starts_with(prefix)) {
         let kind = match hash {
@@ -218,7 +218,7 @@ mod tests {
         let good = hash("x");
         for (text, expected) in [
             (String::new(), HtpasswdError::Empty),
-            ("# nobody\n".to_owned(), HtpasswdError::Empty),
+            ("# no users\n".to_owned(), HtpasswdError::Empty),
             (format!("a:{good}\nnothing"), HtpasswdError::Malformed { line: 2 }),
             (format!(":{good}"), HtpasswdError::Malformed { line: 1 }),
             ("\na:".to_owned(), HtpasswdError::Malformed { line: 2 }),

@@ -37,7 +37,7 @@ use super::registry::{Registry, Request};
 use super::reply::{Content, Reply};
 use super::stream::Patient;
 
-/// Who is told about requests.
+/// The callback that receives a line for each request.
 pub(super) type Log = Arc<dyn Fn(&AccessLine) + Send + Sync>;
 
 /// How much of a file is in memory for one download.
@@ -49,7 +49,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Said to whoever speaks HTTP where HTTPS is expected; before there is a connection to answer on.
+/// The answer to a client that speaks HTTP on an HTTPS port. It is sent before an HTTP connection exists.
 const SPEAK_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 22\r\nconnection: close\r\n\r\nthis port speaks HTTPS";
 
@@ -62,7 +62,7 @@ const MAX_LOGGED_PATH: usize = 300;
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
 
-/// What every connection needs.
+/// The state that all connections share.
 pub(super) struct Connections {
     registry: Arc<Registry>,
     tls: Option<TlsAcceptor>,
@@ -89,7 +89,7 @@ impl Connections {
     }
 
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: &Arc<Place>, stop: Watcher) {
-        // Answers are written whole; waiting for more to send would only delay them.
+        // Answers are written in one piece, so Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls.clone() else {
             let stream = self.patient(stream, place);
@@ -106,7 +106,7 @@ impl Connections {
             }
             tls.accept(stream).await
         };
-        // What fails here is the client's to report: it knows whom it meant to reach.
+        // A failed handshake is left to the client to report: it knows which server it meant.
         if let Ok(Ok(stream)) = tokio::time::timeout(self.limits.head_time, handshake).await {
             Arc::clone(&self).speak(stream, peer, place, stop).await;
         }
@@ -134,7 +134,7 @@ impl Connections {
             .max_buf_size(self.limits.head_bytes.max(BUFFER_BYTES))
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
-        // A connection's own errors are the client leaving or not speaking HTTP.
+        // Errors here mean that the client left or does not speak HTTP.
         let _ = stop.watch(connection).await;
     }
 
@@ -162,8 +162,8 @@ impl Connections {
             headers: head.headers,
             body: Body { incoming, pace: MinimumRate::new(self.limits.idle, self.limits.least), received },
         };
-        // In a task of its own, so that a client that leaves cannot stop it between taking an
-        // upload's file and putting it back, and a bug costs one request.
+        // A separate task, so that a client that disconnects cannot cancel it between taking an
+        // upload's file and putting it back, and so that a panic costs one request.
         let reply = tokio::spawn(Arc::clone(&self.registry).answer(request)).await;
         let reply: Reply = reply.unwrap_or_else(|error| ErrorResponse::fault(&error).into());
         response(reply, account)
@@ -181,7 +181,7 @@ fn response(reply: Reply, mut account: Account) -> http::Response<Outgoing> {
     response
 }
 
-/// Tells all connections to finish what they are doing.
+/// Asks all connections to finish their current request.
 pub(super) struct Stop(GracefulShutdown);
 
 impl Stop {
@@ -193,13 +193,13 @@ impl Stop {
         self.0.watcher()
     }
 
-    /// Ends when all have finished.
+    /// Waits until all connections have finished.
     pub(super) async fn finish(self) {
         self.0.shutdown().await;
     }
 }
 
-/// What will be logged, as soon as the answer is sent or given up.
+/// A request's line of the access log, written when the answer is sent or abandoned.
 struct Account {
     line: AccessLine,
     started: Instant,
@@ -262,7 +262,7 @@ impl Outgoing {
     }
 }
 
-/// `length` bytes of a file, read a piece at a time where waiting is allowed.
+/// Returns `length` bytes of a file as a stream, read piece by piece on the blocking thread pool.
 fn chunks(file: std::fs::File, length: u64) -> Chunks {
     let pieces = stream::unfold(Some((file, length)), |state| async move {
         let (mut file, left) = state.filter(|(_, left)| *left > 0)?;

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::htpasswd::{self, BcryptHash, Htpasswd};
 
-/// Longer credentials are nobody's.
+/// Longer credentials, in bytes, are refused without a check.
 const MAX_HEADER_BYTES: usize = 4096;
 
 /// bcrypt runs in parallel at most this often, so that guessing leaves cores for others.
@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 pub(super) enum Login {
     /// The password is the user's.
     Admitted,
-    /// There is no such user, or the password is another.
+    /// The user does not exist, or the password is wrong.
     Refused,
     /// Too many others are being checked.
     Busy,
@@ -84,7 +84,7 @@ impl Users {
         Self { htpasswd, salt, verified: Mutex::default(), waiting, checks }
     }
 
-    /// Checks a password. Every check costs the same, whether there is such a user or not.
+    /// Checks a password. The check takes equally long whether or not the user exists.
     pub(super) async fn admit(self: &std::sync::Arc<Self>, basic: Basic) -> Login {
         let fingerprint = self.fingerprint(&basic);
         if self.remembered(&basic.user, &fingerprint) {
@@ -126,7 +126,7 @@ impl Users {
     }
 }
 
-/// The costs of further hashes, after which a check has taken as long as one hash of `highest` cost.
+/// Returns the costs of further hashes, after which a check has taken as long as one hash of `highest` cost.
 ///
 /// A hash takes 2^cost rounds: those of cost, cost, cost + 1, ..., highest - 1 together take 2^highest.
 fn padding(known: Option<u32>, highest: u32) -> Range<u32> {
@@ -136,7 +136,7 @@ fn padding(known: Option<u32>, highest: u32) -> Range<u32> {
     }
 }
 
-/// Equality whose time does not tell where the difference is.
+/// Compares in constant time.
 fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let difference = a.iter().zip(b).fold(0_u8, |found, (a, b)| found | (a ^ b));
     std::hint::black_box(difference) == 0

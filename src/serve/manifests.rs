@@ -1,7 +1,7 @@
 //! Manifests by tag and by digest.
 //!
 //! A manifest is part of a repository from its push, by tag or by digest, until it is deleted by its
-//! digest or the store is pruned; the store's index says so, so a tag that moves and a restart change
+//! digest or the store is pruned; the store's index records it, so a tag that moves and a restart change
 //! nothing. What an index of the repository refers to is part of it, too.
 
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Registry {
         }
     }
 
-    /// The descriptor of `digest` among `level` or in the indexes there.
+    /// Returns the descriptor of `digest` among `level` or in the indexes there.
     fn below(&self, mut level: Vec<Descriptor>, digest: Digest) -> Result<Option<Descriptor>, ErrorResponse> {
         for _ in 0..=MAX_NESTING {
             if let Some(found) = level.iter().find(|descriptor| descriptor.digest == digest) {
@@ -252,7 +252,7 @@ fn unknown(repository: &str, reference: &ManifestReference) -> ErrorResponse {
         .with_detail(&json!({ "name": repository, "reference": reference }))
 }
 
-/// RFC 3339, whole seconds.
+/// Formats a time by RFC 3339 in whole seconds.
 fn now() -> String {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()

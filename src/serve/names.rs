@@ -1,8 +1,8 @@
 //! Under which repository and tag an entry of the store is served, and under which name a push is
 //! kept.
 //!
-//! `app:v1` is repository `app`. `localhost:5000/app:v1` is repository `app` for whoever reached us
-//! as `localhost:5000`. Where a name with its registry is itself a valid repository, it is served
+//! `app:v1` is repository `app`. `localhost:5000/app:v1` is repository `app` for clients that
+//! address this server as `localhost:5000`. Where a name with its registry is itself a valid repository, it is served
 //! as that, too: a push to repository `localhost/app` is kept as `localhost/app:v1`. An entry without a
 //! name belongs to the repository that keeps it by its digest.
 
@@ -14,14 +14,14 @@ use crate::store::Entry;
 /// One repository as a client sees it.
 #[derive(Debug, Default)]
 pub(super) struct Repository<'a> {
-    /// What its tags stand for.
+    /// The images that its tags point at.
     pub(super) tags: BTreeMap<String, &'a Entry>,
     /// All of its entries; several may have the same tag, or none.
     entries: Vec<(Option<String>, &'a Entry)>,
 }
 
 impl<'a> Repository<'a> {
-    /// The repository `name` for a client that called us `host`; `None` when nothing is in it.
+    /// Returns the repository `name` for a client that addressed this server as `host`; `None` when nothing is in it.
     pub(super) fn find(entries: &'a [Entry], name: &str, host: Option<&str>) -> Option<Self> {
         let mut found = Self::default();
         let mut ours = Vec::new();
@@ -43,17 +43,17 @@ impl<'a> Repository<'a> {
         (!found.entries.is_empty()).then_some(found)
     }
 
-    /// What each entry stands for.
+    /// Returns the image that each entry points at.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = &'a Descriptor> {
         self.entries.iter().map(|(_, entry)| &entry.descriptor)
     }
 
-    /// All entries that `tag` might be served from.
+    /// Returns all entries that `tag` might be served from.
     pub(super) fn tagged(&self, tag: &str) -> Vec<Entry> {
         self.select(|has, _| has == Some(tag))
     }
 
-    /// All entries of the manifest `digest`.
+    /// Returns all entries of the manifest `digest`.
     pub(super) fn holding(&self, digest: Digest) -> Vec<Entry> {
         self.select(|_, entry| entry.descriptor.digest == digest)
     }
@@ -64,14 +64,14 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// The repositories there are for a client that called us `host`, sorted.
+/// Returns the repositories there are for a client that addressed this server as `host`, sorted.
 pub(super) fn catalog(entries: &[Entry], host: Option<&str>) -> Vec<String> {
     let names: BTreeSet<String> =
         entries.iter().flat_map(|entry| served(entry, host)).map(|served| served.repository).collect();
     names.into_iter().collect()
 }
 
-/// The name a pushed tag is kept under.
+/// Returns the name a pushed tag is kept under.
 pub(super) fn stored(repository: &str, tag: &str) -> Result<Reference, crate::image::ReferenceError> {
     Reference::from_parts(None, repository, Some(tag))
 }

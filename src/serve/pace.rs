@@ -18,7 +18,7 @@ impl MinimumRate {
         Self { idle, least, waited: Duration::ZERO, came: 0 }
     }
 
-    /// How long the next bytes may take.
+    /// Returns how long the next bytes may take.
     pub(super) fn left(&self) -> Duration {
         self.idle.saturating_sub(self.waited)
     }

@@ -26,7 +26,7 @@ impl Query {
         Self(text.unwrap_or_default().split('&').take(MAX_PARAMETERS).filter_map(pair).collect())
     }
 
-    /// The value of `key`; an empty value counts as absent.
+    /// Returns the value of `key`; an empty value counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
@@ -59,7 +59,7 @@ impl Page {
         Ok(Self { size, last: query.get("last").map(str::to_owned) })
     }
 
-    /// The page's part of `names`, which are sorted and distinct, and the `Link` to the next page.
+    /// Returns the page's part of `names`, which are sorted and distinct, and the `Link` to the next page.
     pub(super) fn cut(&self, names: Vec<String>, path: &str) -> (Vec<String>, Option<HeaderValue>) {
         let after = |name: &String| self.last.as_ref().is_none_or(|last| name > last);
         let mut names: Vec<String> = names.into_iter().filter(after).collect();

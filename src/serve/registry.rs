@@ -36,12 +36,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// `host` or `host:port` as the client calls us.
+    /// Returns `host` or `host:port` as the client addresses this server.
     pub(super) fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.header(HOST.as_str()))
     }
 
-    /// A header's value, when it is text.
+    /// Returns a header's value, when it is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -173,13 +173,13 @@ impl Registry {
         self.store.entries().map_err(|error| ErrorResponse::fault(&error))
     }
 
-    /// The lease that every write needs; requests that write are refused before without one.
+    /// Returns the lease that every write needs; requests that write are refused before without one.
     pub(super) fn lease(&self) -> Result<&Lease, ErrorResponse> {
         self.lease.as_deref().ok_or_else(|| ErrorResponse::not_allowed(READ, "this registry is read-only"))
     }
 }
 
-/// An error of the store, where nothing the client did explains it.
+/// Converts an error of the store that no mistake of the client explains.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(super) fn fault(error: StoreError) -> ErrorResponse {
     ErrorResponse::fault(&error)

@@ -15,7 +15,7 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-diges
 pub(super) enum Content {
     Empty,
     Bytes(Vec<u8>),
-    /// `length` bytes of a file from where it stands.
+    /// `length` bytes of a file from its current position.
     File {
         file: File,
         length: u64,
@@ -58,23 +58,23 @@ impl Reply {
         Self::new(StatusCode::OK).with_content("application/json", length, Content::Bytes(bytes))
     }
 
-    /// Which content the answer is or was about.
+    /// Adds the digest of the content that the answer is about.
     pub(super) fn about(self, digest: Digest) -> Self {
         self.with(CONTENT_DIGEST, text(&digest.to_string()))
     }
 
-    /// The content's own name as its validator, and that parts of it are to be had.
+    /// Adds the content's digest as its validator, and the offer of ranges.
     pub(super) fn validated(self, digest: Digest) -> Self {
         let tag = entity_tag(digest);
         self.with(ETAG, text(&tag)).with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
     }
 
-    /// Relative, because only the client knows by which name and scheme it got here.
+    /// Adds a relative `Location`: only the client knows under which name and scheme it reached the server.
     pub(super) fn at(self, location: &str) -> Self {
         self.with(LOCATION, text(location))
     }
 
-    /// The bytes of an upload that are safe here.
+    /// Adds the range of an upload that the server holds.
     pub(super) fn holding(self, offset: u64) -> Self {
         self.with(RANGE, held(offset))
     }
@@ -91,7 +91,7 @@ impl From<ErrorResponse> for Reply {
     }
 }
 
-/// `0-<last>` of `offset` bytes; nothing yet is written as `0-0`, as the specification has it.
+/// Returns `0-<last>` for `offset` bytes; nothing yet is written as `0-0`, as the specification has it.
 pub(super) fn held(offset: u64) -> HeaderValue {
     text(&format!("0-{}", offset.saturating_sub(1)))
 }
@@ -100,7 +100,7 @@ pub(super) fn entity_tag(digest: Digest) -> String {
     format!("\"{digest}\"")
 }
 
-/// A header value of text that we made of names and numbers.
+/// Returns a header value of text that we made of names and numbers.
 pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).expect("names, digests and numbers are visible ASCII")
 }

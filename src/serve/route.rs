@@ -70,7 +70,7 @@ impl Route {
     }
 }
 
-/// A digest as a client wrote it.
+/// Returns a digest as a client wrote it.
 pub(super) fn digest(text: &str) -> Result<Digest, ErrorResponse> {
     text.parse().map_err(|error: crate::image::DigestError| ErrorResponse::bad(Code::DigestInvalid, error.to_string()))
 }

@@ -27,7 +27,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// The pause after an accept that failed, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether and as whom the server speaks TLS.
+/// Whether the server speaks TLS, and with which certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServeTls {
     /// Plain HTTP.
@@ -46,14 +46,14 @@ pub enum ServeTls {
     },
 }
 
-/// What to serve, where, to whom.
+/// What to serve, at which address, and to which users.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// Address and port; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// Transport security.
     pub tls: ServeTls,
-    /// The users file; without one, everybody may do everything.
+    /// The users file. Without one, every client has every right.
     pub htpasswd: Option<PathBuf>,
     /// Refuses everything that writes.
     pub read_only: bool,
@@ -127,7 +127,7 @@ impl Server {
         Self::bind_with(config, Limits::default()).await
     }
 
-    /// The same with other limits.
+    /// Opens the listener with `limits`, as [`Self::bind`] does with the defaults.
     pub async fn bind_with(config: ServeConfig, limits: Limits) -> Result<Self, ServeError> {
         let listen = config.listen;
         let prepared = tokio::task::spawn_blocking(move || prepare(config, limits)).await;
@@ -138,12 +138,12 @@ impl Server {
         Ok(Self { listener, address, identity, registry: Arc::new(registry) })
     }
 
-    /// The address that was bound, with its real port.
+    /// Returns the address that was bound, with its real port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where clients on this machine reach the server; without a trailing slash.
+    /// Returns the URL at which clients on this machine reach the server; without a trailing slash.
     pub fn url(&self) -> String {
         let scheme = if self.identity.is_some() { "https" } else { "http" };
         if self.address.ip().is_unspecified() {
@@ -152,7 +152,7 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// The certificate made at start, PEM: what clients need to trust.
+    /// Returns the certificate made at start, PEM: what clients need to trust.
     pub fn certificate_pem(&self) -> Option<&str> {
         self.identity.as_ref()?.pem.as_deref()
     }

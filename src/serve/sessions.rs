@@ -39,7 +39,7 @@ pub(super) struct Session {
 
 /// The right to write to a session, until the next request asks for it.
 pub(super) struct Claim {
-    /// The session's writer; whoever takes it out puts it back.
+    /// The session's writer. A request that takes it out puts it back.
     pub(super) writer: OwnedMutexGuard<Option<BlobWriter>>,
     number: u64,
     claims: watch::Receiver<u64>,
@@ -50,14 +50,14 @@ impl Claim {
     pub(super) async fn superseded(&mut self) {
         let number = self.number;
         if self.claims.wait_for(|newest| *newest != number).await.is_err() {
-            // The session is dropped only after its claims; nobody can come any more.
+            // The session is dropped only after its claims, so no further request can come.
             std::future::pending::<()>().await;
         }
     }
 }
 
 impl Session {
-    /// Bytes that were received and kept.
+    /// Returns the number of received bytes.
     pub(super) fn offset(&self) -> u64 {
         self.offset.load(Ordering::Acquire)
     }
@@ -93,8 +93,8 @@ impl Sessions {
         Self { open: Mutex::default(), random, limit, idle, spared }
     }
 
-    /// Registers an upload and answers its id, and the session that made room for it; the caller drops that one where
-    /// waiting for the disk is allowed.
+    /// Registers an upload; returns its id and the session that was closed to make room. The caller drops the closed
+    /// session on a thread that may wait for the disk.
     pub(super) fn open(
         &self,
         repository: &str,
@@ -129,7 +129,7 @@ impl Sessions {
         Ok((id, evicted))
     }
 
-    /// The session `id` of `repository`.
+    /// Returns the session `id` of `repository`.
     pub(super) fn find(&self, repository: &str, id: &str) -> Result<Arc<Session>, ErrorResponse> {
         let open = lock(&self.open);
         let session = open.get(id).filter(|session| session.repository == repository).ok_or_else(unknown)?;
@@ -150,7 +150,7 @@ impl Sessions {
     }
 }
 
-/// The session that was idle longest, if for `spared` at least; none that a request has.
+/// Returns the session that was idle longest, if for `spared` at least; none that a request has.
 fn longest_idle(open: &HashMap<String, Arc<Session>>, now: Instant, spared: Duration) -> Option<String> {
     let idle = open.iter().filter_map(|(id, session)| {
         let used = *lock(&session.used);

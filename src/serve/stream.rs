@@ -157,7 +157,7 @@ mod tests {
     async fn a_reader_that_takes_nothing_is_left() {
         let (ours, theirs) = tokio::io::duplex(16);
         let mut stream = patient(ours, Duration::from_millis(5), 1);
-        let error = stream.write_all(&[0; 64]).await.expect_err("nobody reads");
+        let error = stream.write_all(&[0; 64]).await.expect_err("the peer does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(theirs);
     }

@@ -94,7 +94,7 @@ impl Registry {
         let Some(writer) = claim.writer.take() else {
             return Err(ErrorResponse::fault(&std::io::Error::other("an upload lost its file")));
         };
-        // Until here a failure leaves the session as it was; from here it is over either way.
+        // A failure up to here leaves the session unchanged; after here the session ends in any case.
         let committed = self.commit(writer, digest).await;
         self.discard(self.sessions.close(id)).await?;
         committed?;
@@ -183,7 +183,7 @@ impl Registry {
     }
 }
 
-/// The chunk that the headers announce; `None` when they leave it open.
+/// Returns the chunk that the headers announce; `None` when they leave it open.
 fn announced(request: &Request) -> Result<Option<Chunk>, ErrorResponse> {
     let Some(header) = request.headers.get(CONTENT_RANGE) else { return Ok(None) };
     let chunk = header.to_str().ok().and_then(range::chunk);
