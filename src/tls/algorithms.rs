@@ -88,13 +88,13 @@ impl fmt::Display for Unverifiable {
     }
 }
 
-/// What keeps signatures by the server's own key from being verified.
+/// Returns what keeps signatures by the server's own key from being verified.
 pub(super) fn key_fault(certificate: &CertificateDer<'_>) -> Option<Unverifiable> {
     unverifiable_key(&parse(certificate)?).map(Unverifiable::Key)
 }
 
-/// What keeps a chain from being verified: the certificates that the server showed, its own first, and those that are
-/// trusted.
+/// Returns what keeps a chain from being verified: the certificates that the server showed, its own first, and those
+/// that are trusted.
 pub(super) fn chain_fault<'a>(
     shown: &[CertificateDer<'_>],
     trusted: impl Iterator<Item = &'a CertificateDer<'static>>,
@@ -132,7 +132,7 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>>
     x509_parser::parse_x509_certificate(certificate).ok().map(|(_, certificate)| certificate)
 }
 
-/// The key in words, if signatures by it are not verified.
+/// Returns the key in words, if signatures by it are not verified.
 fn unverifiable_key(certificate: &X509Certificate<'_>) -> Option<String> {
     let key = certificate.public_key();
     match key.parsed() {
@@ -154,7 +154,7 @@ fn unverifiable_key(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// The signature in words, if it is of a kind that is not verified.
+/// Returns the signature in words, if it is of a kind that is not verified.
 fn unverifiable_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
     if algorithm == RSA_PSS {
@@ -163,7 +163,7 @@ fn unverifiable_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     SIGNATURES.iter().find(|(id, _)| *id == algorithm).map(|(_, name)| (*name).to_owned())
 }
 
-/// The name of an object identifier; none for the first `verified` rows of the table.
+/// Returns the name of an object identifier; none for the first `verified` rows of the table.
 fn named(
     table: &[(&str, &'static str)],
     verified: usize,

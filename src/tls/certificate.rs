@@ -26,11 +26,11 @@ const MAX_TEXT: usize = 256;
 #[error("not a readable X.509 certificate")]
 pub struct UnreadableCertificate;
 
-/// A certificate's content. Its texts come from whoever made it: control characters are replaced
+/// A certificate's content. Its texts are chosen by its issuer: control characters are replaced
 /// and lengths limited, so that they can be shown on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// Whom it names (RFC 4514 order as encoded).
+    /// The subject (RFC 4514, in the encoded order).
     pub subject: String,
     /// Who signed it, by its own account.
     pub issuer: String,
@@ -95,7 +95,7 @@ fn clean(text: &str) -> String {
     plain(text, MAX_TEXT)
 }
 
-/// A chain as it was shown, the server's own certificate first.
+/// A chain as the server sent it, its own certificate first.
 type Chain = Vec<CertificateDer<'static>>;
 
 /// The chains that servers showed, recorded before they are judged and also when they are refused.
@@ -103,18 +103,18 @@ type Chain = Vec<CertificateDer<'static>>;
 pub struct Presented(Arc<Mutex<Vec<(ServerName<'static>, Chain)>>>);
 
 impl Presented {
-    /// What the certificates of the last chain say, the server's own first. Unreadable ones are left out; empty before
-    /// the first handshake.
+    /// Returns the facts of the certificates of the last chain, the server's own first. Unreadable ones are left out;
+    /// empty before the first handshake.
     pub fn chain(&self) -> Vec<CertificateFacts> {
         facts(&self.certificates())
     }
 
-    /// The certificates of the last chain in DER form, the server's own first.
+    /// Returns the certificates of the last chain in DER form, the server's own first.
     pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
         self.seen().last().map(|(_, chain)| chain.clone()).unwrap_or_default()
     }
 
-    /// What the server of that name showed last, as [`Self::chain`] does: one connector may meet several.
+    /// Returns the last chain of the server with that name, as [`Self::chain`] does: one connector may meet several.
     pub fn chain_of(&self, host: &RegistryHost) -> Vec<CertificateFacts> {
         let Some(name) = host.server_name() else { return Vec::new() };
         let seen = self.seen();

@@ -83,7 +83,7 @@ impl SignatureVerificationAlgorithm for Ecdsa {
     }
 }
 
-/// `ring`'s provider with the algorithms above added, the common ones first.
+/// Returns `ring`'s provider with the algorithms above added, the common ones first.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let mut provider = rustls::crypto::ring::default_provider();

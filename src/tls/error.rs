@@ -11,13 +11,13 @@ use super::certificate::UnreadableCertificate;
 pub enum Origin {
     /// The system's roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead).
     System,
-    /// A file someone named.
+    /// A file that was named explicitly.
     File(PathBuf),
     /// A file that was kept for this host alone.
     Kept(PathBuf),
     /// A directory of certificates for this host alone, which has none.
     Directory(PathBuf),
-    /// The cluster's own account of its certificate: where it was read.
+    /// An object of the cluster that holds its certificate.
     Cluster(String),
 }
 
@@ -87,9 +87,9 @@ pub enum TlsError {
     /// A client certificate without its key, or the other way round.
     #[error("`{}` has no `{}` beside it", path.display(), other.display())]
     Unpaired {
-        /// What is there.
+        /// The file that exists.
         path: PathBuf,
-        /// What is not.
+        /// The file that is missing.
         other: PathBuf,
     },
     /// No PKCS#1, PKCS#8 or SEC1 key in the file.

@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 32;
 pub enum HandshakeFault {
     /// No trusted certificate vouches for the one shown.
     UnknownIssuer,
-    /// Nobody we trust vouches for it, and this could not be read of the roots that a person named.
+    /// No trusted root signed the certificate, and this part of the roots that the user named could not be read.
     UnreadableRoots(String),
     /// A self-made certificate authority's own certificate, not configured for this host. To the
     /// person this is the same as an unknown issuer.
@@ -106,7 +106,7 @@ impl fmt::Display for Verdict {
 
 impl Error for Verdict {}
 
-/// The fault behind an error, if TLS is behind it at all.
+/// Returns the fault behind an error, if TLS is behind it at all.
 ///
 /// Follows the chain of sources, also through [`io::Error`], whose content is not its source.
 pub fn classify(error: &(dyn Error + 'static)) -> Option<HandshakeFault> {

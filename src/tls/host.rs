@@ -25,17 +25,17 @@ pub struct RegistryHost {
 }
 
 impl RegistryHost {
-    /// The host without its port; IPv6 addresses keep their brackets.
+    /// Returns the host without its port; IPv6 addresses keep their brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The directories below `root` that are this host's: `host:port`, and for the port of https also `host`,
+    /// Returns the directories below `root` that are this host's: `host:port`, and for the port of https also `host`,
     /// as references are written without it.
     pub fn directories(&self, root: &Path) -> Vec<PathBuf> {
         let mut directories = vec![root.join(self.to_string())];
@@ -45,7 +45,7 @@ impl RegistryHost {
         directories
     }
 
-    /// The name that a certificate has to be valid for.
+    /// Returns the name that a certificate has to be valid for.
     pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         ServerName::try_from(bare.to_owned()).ok()

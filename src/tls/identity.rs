@@ -13,17 +13,17 @@ use super::error::{Origin, TlsError};
 use super::pem::{certificates_of, read, read_certificates};
 use super::words;
 
-/// Who we are to a host that asks for a certificate.
+/// A client certificate with its key.
 #[derive(Clone)]
 pub struct ClientIdentity {
     /// The certificate's file.
     pub path: PathBuf,
-    /// The key's file, if everybody on this machine may read it.
+    /// The key's file, if every user of this machine may read it.
     pub exposed_key: Option<PathBuf>,
     pub(super) key: Arc<CertifiedKey>,
 }
 
-/// The key says nothing to a reader.
+/// Omits the key.
 impl fmt::Debug for ClientIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientIdentity").field("path", &self.path).finish_non_exhaustive()
@@ -45,7 +45,7 @@ impl ClientIdentity {
         Ok(Self { path: certificate.to_owned(), exposed_key, key: Arc::new(pair) })
     }
 
-    /// Takes a certificate and its key, PEM, that were read elsewhere; `place` names both in messages.
+    /// Returns an identity from PEM texts that the caller read; `place` names both in messages.
     pub(super) fn from_pem(certificate: &[u8], key: &[u8], place: &Path) -> Result<Self, TlsError> {
         let chain = certificates_of(certificate, &Origin::File(place.to_owned()))?;
         let pair = pair(chain, key, place, place)?;
@@ -53,7 +53,7 @@ impl ClientIdentity {
     }
 }
 
-/// A client's certificates with the key of the first; the paths are for messages.
+/// Returns a client's chain with the key of its first certificate; the paths are for messages.
 fn pair(
     chain: Vec<CertificateDer<'static>>,
     text: &[u8],

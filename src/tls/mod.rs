@@ -1,4 +1,4 @@
-//! Whom to trust: one policy a host, and where each trusted certificate came from.
+//! Which servers to trust: one policy for each host, with the origin of each trusted certificate.
 //!
 //! A server is trusted through the usual chain to a root, or because it shows exactly a certificate
 //! that was configured for the host. The second way exists for idpbuilder, whose certificate is its
@@ -41,12 +41,12 @@ pub use system_roots::{ReadRoots, SystemRoots, UnreadRoots};
 pub use trust::{Anchor, Chosen, TrustStore};
 pub use trust_sources::TrustSources;
 
-/// How connections to one host are protected. Never inferred from the address: someone chose it.
+/// How connections to one host are protected. It is always chosen explicitly, never inferred from the address.
 #[derive(Debug, Clone)]
 pub enum TlsPolicy {
     /// TLS, and the server must be trusted.
     Verify(TrustStore),
-    /// TLS, but anybody may answer. The handshake's signature is still checked, so that the recorded
+    /// TLS that accepts any certificate. The handshake's signature is still checked, so that the recorded
     /// certificate is the one of the peer.
     SkipVerify,
     /// No TLS at all.
@@ -74,8 +74,8 @@ impl ClientTls {
         }
     }
 
-    /// Whether a handshake failed for want of the system's roots, which are read on another thread then. The next
-    /// handshake has them.
+    /// Returns whether a handshake failed for want of the system's roots, which are read on another thread then. The
+    /// next handshake has them.
     pub async fn wanted_roots(&self) -> bool {
         let wanted = self.system.as_ref().is_some_and(|roots| roots.are_wanted() && !roots.are_known());
         if wanted {
@@ -91,7 +91,7 @@ impl ClientTls {
     }
 }
 
-/// The client side of TLS under a policy; `None` when the policy is to use none.
+/// Returns the client side of TLS under a policy; `None` when the policy is to use none.
 pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     let provider = provider();
     let presented = Presented::default();
@@ -105,7 +105,7 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
         .map_err(|error| TlsError::Provider(words::tls(&error)))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    // Only to a host that was verified: whoever skips that shows nobody's certificate.
+    // Client certificates go only to verified hosts: without verification, none is sent.
     let identity = match policy {
         TlsPolicy::Verify(trust) => trust.identity(),
         TlsPolicy::SkipVerify | TlsPolicy::Plaintext => None,
@@ -125,8 +125,8 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     Ok(Some(ClientTls { config: Arc::new(config), presented, chosen, system }))
 }
 
-/// Whether a server that shows `chain`, its own certificate first, is trusted as `host` now. Nobody is asked. Reads the
-/// system's roots where they count.
+/// Returns whether a server that shows `chain`, its own certificate first, is trusted as `host` now. No connection is made.
+/// Reads the system's roots where they count.
 pub fn judge(trust: &TrustStore, chain: &[CertificateDer<'_>], host: &RegistryHost) -> Result<(), HandshakeFault> {
     if let Some(roots) = trust.system_roots_at_need() {
         roots.read();
@@ -152,8 +152,8 @@ pub async fn handshake(
     tokio_rustls::TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await.map(drop)
 }
 
-/// The one cryptography provider: `ring`, and the verification of ECDSA signatures that it lacks. Named at each use: a
-/// process-wide default would be set by the first library that needs one.
+/// Returns the one cryptography provider: `ring`, and the verification of ECDSA signatures that it lacks. Named at each
+/// use: a process-wide default would be set by the first library that needs one.
 pub fn provider() -> Arc<CryptoProvider> {
     ecdsa::provider()
 }

@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// Every certificate of a PEM file, checked, in its order.
+/// Returns every certificate of a PEM file, checked, in its order.
 pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     certificates_of(&read(path)?, &Origin::File(path.to_owned()))
 }
@@ -49,7 +49,7 @@ pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
     text
 }
 
-/// Every certificate of a PEM text, checked, in its order; `origin` is for messages.
+/// Returns every certificate of a PEM text, checked, in its order; `origin` is for messages.
 pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if text.len() as u64 > MAX_PEM_BYTES {
         return Err(TlsError::TooLarge { origin: origin.clone(), limit: MAX_PEM_BYTES });

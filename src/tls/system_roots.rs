@@ -55,7 +55,7 @@ pub struct UnreadRoots {
 }
 
 impl SystemRoots {
-    /// The roots in `file` and `directories`; the platform's own where neither is given.
+    /// Returns the roots in `file` and `directories`; the platform's own where neither is given.
     pub fn new(file: Option<PathBuf>, directories: Vec<PathBuf>) -> Self {
         Self(Arc::new(Shared { file, directories, ..Shared::default() }))
     }
@@ -83,7 +83,7 @@ impl SystemRoots {
         }
     }
 
-    /// What was read, if that was done; else notes that it is wanted.
+    /// Returns the roots if they were read; otherwise records that they are needed.
     pub(super) fn known(&self) -> Option<&ReadRoots> {
         let known = self.0.read.get();
         if known.is_none() {
@@ -92,7 +92,7 @@ impl SystemRoots {
         known
     }
 
-    /// Whether the roots were wanted before they were read.
+    /// Returns whether the roots were wanted before they were read.
     pub(super) fn are_wanted(&self) -> bool {
         self.0.wanted.load(Ordering::Acquire)
     }
@@ -101,7 +101,7 @@ impl SystemRoots {
         self.0.read.get().is_some()
     }
 
-    /// Whether a person said where they are.
+    /// Returns whether the user named the files or directories.
     pub(super) fn are_named(&self) -> bool {
         self.0.file.is_some() || !self.0.directories.is_empty()
     }

@@ -24,14 +24,14 @@ pub struct Anchor {
     pub origin: Origin,
 }
 
-/// The bytes say nothing to a reader.
+/// Omits the certificate's bytes.
 impl fmt::Debug for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Anchor").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
-/// A certificate that somebody chose for one host, as far as it can be told.
+/// A certificate that was configured for one host, in a form for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// `sha256:` and the hexadecimal SHA-256 of its DER form.
@@ -40,7 +40,7 @@ pub struct Chosen {
     pub origin: Origin,
 }
 
-/// What is trusted for one host. Starts empty: nothing is trusted that was not added.
+/// The certificates that are trusted for one host. A new store is empty.
 #[derive(Debug, Clone, Default)]
 pub struct TrustStore {
     anchors: Vec<Anchor>,
@@ -52,7 +52,7 @@ pub struct TrustStore {
 }
 
 impl TrustStore {
-    /// Trusts nobody.
+    /// Returns a store that trusts no certificate.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -72,18 +72,27 @@ impl TrustStore {
         self.system_at_need = Some(roots.clone());
     }
 
-    /// The system's roots, where they count without having been read.
+    /// Returns the system's roots, where they count without having been read.
     pub(super) fn system_roots_at_need(&self) -> Option<&SystemRoots> {
         self.system_at_need.as_ref()
     }
 
-    /// Adds every certificate of a PEM file and answers how many they are.
+    /// Adds every certificate of a PEM file and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read, is too large, or holds a damaged certificate or none.
     pub fn add_file(&mut self, path: &Path) -> Result<usize, TlsError> {
         self.add_pem(&read(path)?, Origin::File(path.to_owned()))
     }
 
-    /// Adds the certificates of every `*.crt` and `*.pem` in a directory where they are kept for this host.
-    /// A directory that is not there adds none.
+    /// Adds every `*.crt` and `*.pem` of a directory that holds certificates for this host, and returns their number.
+    ///
+    /// A missing directory adds none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory has too many files, or if one of them cannot be used.
     pub fn add_kept(&mut self, path: &Path) -> Result<usize, TlsError> {
         let origin = Origin::Directory(path.to_owned());
         let failed = |source| TlsError::Read { path: path.to_owned(), source };
@@ -113,8 +122,10 @@ impl TrustStore {
         files.iter().map(|file| self.add_pem(&read(file)?, Origin::Kept(file.clone()))).sum()
     }
 
-    /// Adds what a directory of containers' or docker's form has for this host: `*.crt` to trust, the first
-    /// `*.cert` with its `*.key` to show. Answers what could not be used; the rest is in use.
+    /// Adds a directory in the `certs.d` form of containers and Docker: `*.crt` are trusted, the first `*.cert` with its
+    /// `*.key` becomes the client certificate.
+    ///
+    /// Returns the errors of files that cannot be used; the others are in use.
     pub fn add_client_directory(&mut self, path: &Path) -> Vec<TlsError> {
         let mut errors = Vec::new();
         let files = match files_of(path) {
@@ -139,12 +150,12 @@ impl TrustStore {
         errors
     }
 
-    /// Who we are, if the host asks.
+    /// Returns the client certificate for a host that asks for one.
     pub fn identity(&self) -> Option<&ClientIdentity> {
         self.identity.as_ref()
     }
 
-    /// Shows a client certificate, PEM with its key, that was read elsewhere; `place` names it in messages.
+    /// Sets the client certificate from PEM texts that the caller read; `place` names them in messages.
     ///
     /// # Errors
     ///
@@ -154,13 +165,17 @@ impl TrustStore {
         Ok(())
     }
 
-    /// Adds certificates that were read elsewhere, PEM, and answers how many they are.
+    /// Adds certificates from a PEM text that the caller read, and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is too large, or holds a damaged certificate or none.
     pub fn add_pem(&mut self, text: &[u8], origin: Origin) -> Result<usize, TlsError> {
         let certificates = certificates_of(text, &origin)?;
         Ok(self.add(origin, certificates))
     }
 
-    /// The system's roots stay last, whenever they were added: they know the least about this host.
+    /// Adds certificates in order of use. The system's roots always stay last: they are the least specific to the host.
     fn add(&mut self, origin: Origin, certificates: Vec<CertificateDer<'static>>) -> usize {
         let count = certificates.len();
         let (mut anchors, mut sources) = (self.anchors.len(), self.sources.len());
@@ -174,8 +189,8 @@ impl TrustStore {
         count
     }
 
-    /// What counts for another origin than the one it was made for: no client certificate, and the cluster's certificate
-    /// only at the host name that it is about.
+    /// Returns the trust that also applies to another origin: without the client certificate, and with the cluster's
+    /// certificate only at the host that it was issued for.
     #[must_use]
     pub(super) fn lent(&self, same_host: bool) -> Self {
         let counts = |anchor: &&Anchor| same_host || !matches!(anchor.origin, Origin::Cluster(_));
@@ -186,19 +201,19 @@ impl TrustStore {
         }
     }
 
-    /// The same trust reduced to one origin.
+    /// Returns only the certificates from one origin.
     #[must_use]
     pub fn only(&self, origin: &Origin) -> Self {
         let of_origin = |anchor: &&Anchor| anchor.origin == *origin;
         Self { anchors: self.anchors.iter().filter(of_origin).cloned().collect(), ..Self::default() }
     }
 
-    /// Everything trusted, in the order of use.
+    /// Returns every trusted certificate, in the order of use.
     pub fn anchors(&self) -> &[Anchor] {
         &self.anchors
     }
 
-    /// What is trusted besides the system's roots, in the order of use.
+    /// Returns the trusted certificates other than the system's roots, in the order of use.
     pub fn chosen(&self) -> Vec<Chosen> {
         let chosen = self.anchors.iter().filter(|anchor| anchor.origin != Origin::System);
         let told = |anchor: &Anchor| Chosen {
@@ -208,18 +223,18 @@ impl TrustStore {
         chosen.map(told).collect()
     }
 
-    /// Where trust was looked for, in order, and how many certificates each place gave.
+    /// Returns the places that were searched, in order, with the number of certificates from each.
     pub fn sources(&self) -> &[(Origin, usize)] {
         &self.sources
     }
 
-    /// What of the system's roots could not be read. Not fatal: the rest is in use.
+    /// Returns why some of the system's roots could not be read. The others are in use.
     pub fn failures(&self) -> &[String] {
         &self.failures
     }
 }
 
-/// The files of a directory, sorted.
+/// Returns the files of a directory, sorted.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
     let mut files = Vec::new();

@@ -21,7 +21,8 @@ pub struct TrustSources {
 }
 
 impl TrustSources {
-    /// The policy for `host`, to which a registry under the policy `own` at the host name `own_host` leads. Reads files.
+    /// Returns the policy for `host`, to which a registry under the policy `own` at the host name `own_host` leads.
+    /// Reads files.
     ///
     /// The policy is never less than verification: what a person chose for one registry is not chosen for others.
     /// Certificates that were chosen for the

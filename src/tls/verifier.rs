@@ -62,8 +62,8 @@ impl Chained {
         made.as_ref().map(Option::as_ref).map_err(|error| rustls::Error::General(error.clone()))
     }
 
-    /// Why no root vouches for a certificate, where roots that a person named could not be read. Where a certificate was
-    /// chosen for the host, that another one is shown comes first.
+    /// Returns why no root vouches for a certificate, where roots that a person named could not be read. Where a
+    /// certificate was chosen for the host, that another one is shown comes first.
     fn unreadable_roots(&self) -> Option<HandshakeFault> {
         let named =
             self.trust.system_roots_at_need().filter(|roots| self.trust.chosen().is_empty() && roots.are_named());
@@ -86,7 +86,7 @@ impl HostVerifier {
     }
 
     pub(super) fn trusting(trust: &TrustStore, provider: &Arc<CryptoProvider>, presented: Presented) -> Self {
-        // A root of the system is nobody's server certificate; only what was configured is compared.
+        // System roots are never server certificates, so only configured certificates are compared.
         let configured = trust.anchors().iter().filter(|anchor| anchor.origin != Origin::System);
         let exact = configured.map(|anchor| anchor.certificate.clone()).collect();
         let chained = Chained { trust: trust.clone(), provider: provider.clone(), verifier: OnceLock::new() };
@@ -153,8 +153,9 @@ impl ServerCertVerifier for HostVerifier {
     }
 }
 
-/// The certificate is the configured one to the byte, so nobody needs to vouch for it; that the peer
-/// holds its key is the handshake signature's matter. Name and dates are left.
+/// Checks name and dates of a certificate that equals a configured one byte for byte.
+///
+/// No issuer has to sign it, and the handshake's signature proves that the peer holds its key.
 fn verify_exact(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
@@ -209,7 +210,7 @@ fn explain(
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             match chain_fault(shown, chained.trust.anchors().iter().map(|anchor| &anchor.certificate)) {
                 Some(fault) => fault_as_error(HandshakeFault::Unverifiable(Box::new(fault))),
-                // An issuer of that name is trusted, but it has another key: an authority made anew.
+                // A trusted issuer has this name but another key: the authority was created again.
                 None if *reason == CertificateError::BadSignature => CertificateError::UnknownIssuer.into(),
                 None => error,
             }
@@ -219,7 +220,7 @@ fn explain(
     }
 }
 
-/// The authority at which a chain ends that was not shown to its root, if its name is not a trusted one's.
+/// Returns the authority at which a chain ends that was not shown to its root, if its name is not a trusted one's.
 fn missing_issuer(shown: &[CertificateDer<'_>], trust: &TrustStore) -> Option<HandshakeFault> {
     let facts = |certificate: &CertificateDer<'_>| CertificateFacts::from_der(certificate).ok();
     let mut others: Vec<_> = shown.iter().skip(1).filter_map(facts).collect();

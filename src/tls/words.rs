@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem;
 use rustls::{CertificateError, InvalidMessage, PeerIncompatible};
 
-/// What a peer's alert means (RFC 8446 section 6.2), by its name in the library.
+/// Returns the meaning of a peer's alert (RFC 8446 section 6.2), by its name in the library.
 pub(super) fn alert(name: &str) -> &'static str {
     match name {
         "CloseNotify" | "UserCanceled" => "it closed the connection",
@@ -41,7 +41,7 @@ pub(super) fn alert(name: &str) -> &'static str {
     }
 }
 
-/// What the two sides do not have in common.
+/// Returns what the client and the server do not have in common.
 pub(super) fn incompatible(what: &PeerIncompatible) -> &'static str {
     match what {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -66,7 +66,7 @@ pub(super) fn incompatible(what: &PeerIncompatible) -> &'static str {
     }
 }
 
-/// What is wrong with a certificate. Faults that have a type of their own are not asked for here.
+/// Returns what is wrong with a certificate. Faults that have a type of their own are not asked for here.
 pub(super) fn certificate(reason: &CertificateError) -> String {
     let text = match reason {
         CertificateError::BadEncoding => "its certificate is damaged",
@@ -103,7 +103,7 @@ pub(super) fn certificate(reason: &CertificateError) -> String {
     text.to_owned()
 }
 
-/// What is wrong with a chain of certificates, where rustls has no type for it.
+/// Returns what is wrong with a chain of certificates, where rustls has no type for it.
 fn chain(error: &webpki::Error) -> &'static str {
     use webpki::Error;
     match error {
@@ -128,7 +128,7 @@ fn chain(error: &webpki::Error) -> &'static str {
     }
 }
 
-/// What is wrong with a PEM text.
+/// Returns what is wrong with a PEM text.
 pub(super) fn pem(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line BEGIN has no line END",
@@ -140,7 +140,7 @@ pub(super) fn pem(error: &pem::Error) -> &'static str {
     }
 }
 
-/// What any other error of the TLS library means.
+/// Returns the meaning of any other error of the TLS library.
 pub(super) fn tls(error: &rustls::Error) -> String {
     use rustls::Error;
     let text = match error {

@@ -109,7 +109,7 @@ fn the_name_is_judged_before_the_issuer_and_the_missing_certificate_is_named() {
     let misnamed = |names: &[&str]| HandshakeFault::NotValidForName {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let nobody = || HandshakeFault::NoNames { subject: "CN=registry".to_owned() };
+    let nameless_fault = || HandshakeFault::NoNames { subject: "CN=registry".to_owned() };
     for (chain, host, trust, expected) in [
         (vec![&leaf, &intermediate], HOST, Some(&root), Ok(())),
         (vec![&leaf], HOST, Some(&root), Err(missing("CN=Intermediate"))),
@@ -124,9 +124,9 @@ fn the_name_is_judged_before_the_issuer_and_the_missing_certificate_is_named() {
         (vec![&own], "evil.example", Some(&own), Err(misnamed(&[HOST]))),
         (vec![&of_address], HOST, None, Err(misnamed(&["127.0.0.1"]))),
         (vec![&of_address], "127.0.0.1", Some(&of_address), Ok(())),
-        (vec![&nameless], HOST, None, Err(nobody())),
-        (vec![&nameless], HOST, Some(&nameless), Err(nobody())),
-        (vec![&nameless], "127.0.0.1", None, Err(nobody())),
+        (vec![&nameless], HOST, None, Err(nameless_fault())),
+        (vec![&nameless], HOST, Some(&nameless), Err(nameless_fault())),
+        (vec![&nameless], "127.0.0.1", None, Err(nameless_fault())),
     ] {
         let shown: Vec<_> = chain.iter().map(|certificate| der(certificate)).collect();
         let verdict = judge(&trusted(trust), &shown, &host.parse().expect("a host"));

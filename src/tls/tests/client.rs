@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A server that demands a certificate of `authority`; answers what it received.
+/// A server that demands a certificate of `authority`; returns what it received.
 async fn demanding(policy: &TlsPolicy, identity: &Identity, authority: &str, version: Version) -> Received {
     use rustls::pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
@@ -60,10 +60,10 @@ async fn a_client_certificate_is_shown_to_a_trusted_host_that_demands_one() {
         for version in [&TLS12, &TLS13] {
             let shown = demanding(&TlsPolicy::Verify(trust.clone()), &identity, &authority, version).await;
             assert_eq!(shown.expect("served"), b"hello");
-            let nobody = demanding(&trusting(&pem), &identity, &authority, version).await;
-            assert!(nobody.is_err(), "{nobody:?}");
+            let unidentified = demanding(&trusting(&pem), &identity, &authority, version).await;
+            assert!(unidentified.is_err(), "{unidentified:?}");
             let unverified = demanding(&TlsPolicy::SkipVerify, &identity, &authority, version).await;
-            assert!(unverified.is_err(), "whoever is not verified gets no certificate: {unverified:?}");
+            assert!(unverified.is_err(), "an unverified host gets no certificate: {unverified:?}");
         }
     }
 }

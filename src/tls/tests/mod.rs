@@ -180,12 +180,12 @@ async fn a_certificate_signed_by_a_configured_authority_is_judged_by_its_chain()
 async fn who_is_vouched_for_by_nobody_is_refused() {
     let (identity, _) = leaf_of_an_authority();
     let (_, other) = leaf_of_an_authority();
-    // `other` has the same name as the authority that signed, as after a cluster is made anew.
+    // `other` has the same name as the authority that signed, as after a cluster is created again.
     assert_eq!(refused(&trusting(&other), &identity, HOST).await, HandshakeFault::UnknownIssuer);
     let (_, unrelated) = own_issuer((2020, 4000));
     assert_eq!(refused(&trusting(&unrelated), &identity, HOST).await, HandshakeFault::UnknownIssuer);
-    let nobody = TlsPolicy::Verify(TrustStore::empty());
-    assert_eq!(refused(&nobody, &identity, HOST).await, HandshakeFault::UnknownIssuer);
+    let trusts_none = TlsPolicy::Verify(TrustStore::empty());
+    assert_eq!(refused(&trusts_none, &identity, HOST).await, HandshakeFault::UnknownIssuer);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ fn the_systems_roots_count_when_nothing_else_is_enough() {
     trust.use_system_roots_at_need(&SystemRoots::default());
     assert!(trust.anchors().is_empty(), "not read yet");
     assert!(!trust.system_roots_at_need().expect("they count").are_known());
-    assert!(TrustStore::empty().system_roots_at_need().is_none(), "nobody asked for them");
+    assert!(TrustStore::empty().system_roots_at_need().is_none(), "they were not requested");
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn the_systems_roots_are_read_between_two_handshakes_and_their_faults_are_
     // What cannot be read is the cause.
     let tls = using("pipe", None);
     tls.before_handshake().await;
-    let fault = classify(&connect(&tls, &leaf).await.expect_err("nobody vouches for it"));
+    let fault = classify(&connect(&tls, &leaf).await.expect_err("no root signed it"));
     let told = format!("cannot read certificates from `{}`: it is a pipe, not a regular file", at("pipe").display());
     assert_eq!(fault, Some(HandshakeFault::UnreadableRoots(told)));
 }
