@@ -15,7 +15,7 @@ pub struct AuthPlaces {
     pub user: u32,
 }
 
-/// The files in the order in which those tools read them.
+/// Returns the files in the order in which those tools read them.
 pub fn auth_files(places: &AuthPlaces) -> Vec<PathBuf> {
     let session = match &places.runtime {
         Some(runtime) => runtime.join("containers"),
@@ -41,7 +41,7 @@ mod tests {
         assert_eq!(auth_files(&session), [Path::new("/run/user/1000/containers/auth.json"), kept]);
         let elsewhere = AuthPlaces { config: Some("/c".into()), ..session };
         assert_eq!(auth_files(&elsewhere)[1], Path::new("/c/containers/auth.json"));
-        let nobody = AuthPlaces::default();
-        assert_eq!(auth_files(&nobody), [Path::new("/run/containers/0/auth.json")]);
+        let empty = AuthPlaces::default();
+        assert_eq!(auth_files(&empty), [Path::new("/run/containers/0/auth.json")]);
     }
 }

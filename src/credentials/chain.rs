@@ -4,7 +4,24 @@ use std::path::PathBuf;
 
 use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles, SecretOrigin};
 
-/// Sources in the order they are asked.
+/// Credential sources, in the order in which they are asked.
+///
+/// ```
+/// use idpbuilder_oci::credentials::{CredentialChain, DockerConfig, ExplicitCredential, Helpers, RegistryRoles, Secret};
+///
+/// let flags = ExplicitCredential {
+///     username: "giteaAdmin".to_owned(),
+///     secret: Secret::new("hunter2".to_owned()),
+///     for_base: false,
+/// };
+/// let config = DockerConfig::file("/home/me/.docker/config.json".into(), Helpers::new([]));
+/// let chain = CredentialChain::new().with(flags).with(config);
+///
+/// // Secrets from flags are for the destination of a push.
+/// let roles = RegistryRoles { destination: true, ..RegistryRoles::default() };
+/// let resolution = chain.resolve("registry.example", "team/app", roles);
+/// assert_eq!(resolution.source.as_deref(), Some("the command line"));
+/// ```
 #[derive(Default)]
 pub struct CredentialChain {
     sources: Vec<Box<dyn CredentialSource>>,
@@ -30,24 +47,24 @@ pub struct Resolution {
     pub withheld: Vec<String>,
     /// The file that the credential is in, if other users of this machine can read it.
     pub exposed: Option<PathBuf>,
-    /// What a source has for when our own helper, which it names, has nothing.
+    /// A source's own credential, used only if our helper, which the source names, has none.
     otherwise: Option<(String, SecretOrigin, Credential)>,
 }
 
 impl Resolution {
-    /// Whether a further source may be asked.
+    /// Returns whether another source may be asked.
     pub fn is_open(&self) -> bool {
         self.credential.is_none() && self.failure.is_none()
     }
 
-    /// Takes a credential that a further source had.
+    /// Records the credential that another source had.
     pub fn take(&mut self, source: String, origin: SecretOrigin, credential: Credential) {
         self.source = Some(source);
         self.origin = Some(origin);
         self.credential = Some(credential);
     }
 
-    /// No further source is asked: what was put aside for that case is taken.
+    /// Ends the search: uses the credential that was set aside for our own helper having none.
     pub fn close(&mut self) {
         if let Some((source, origin, credential)) = self.otherwise.take().filter(|_| self.is_open()) {
             self.take(source, origin, credential);
@@ -56,7 +73,7 @@ impl Resolution {
 }
 
 impl CredentialChain {
-    /// A chain that knows nobody.
+    /// Returns a chain without sources.
     pub fn new() -> Self {
         Self::default()
     }
@@ -90,7 +107,7 @@ impl CredentialChain {
         resolution
     }
 
-    /// Asks one source; answers whether the search is over.
+    /// Asks one source; returns whether the search is over.
     fn step(&self, source: &dyn CredentialSource, registry: &str, repository: &str, so_far: &mut Resolution) -> bool {
         let name = source.name();
         so_far.tried.push(name.clone());

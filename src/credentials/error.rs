@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::{EntriesError, KeyringError, MAX_CONFIG_BYTES};
 
-/// Why a source that should have a credential could not give it. Holds no secret; of what a
-/// helper said only the first line of its own error.
+/// Why a source that should have a credential could not provide it.
+///
+/// Holds no secret, and only the first line of a helper's error.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
-    /// Half a credential: somebody, without proof.
+    /// A user name without a secret.
     #[error("{username} names a user, but there is no {}", secrets.join(" or "))]
     MissingSecret {
         /// Where the user name is.
@@ -18,7 +19,7 @@ pub enum CredentialError {
         /// Where its secret could be.
         secrets: Vec<String>,
     },
-    /// Half a credential: proof, without somebody.
+    /// A secret without a user name.
     #[error("{secret} is given, but there is no {}", usernames.join(" or "))]
     MissingUsername {
         /// Where the secret is.
@@ -127,7 +128,7 @@ pub enum CredentialError {
 }
 
 impl CredentialError {
-    /// Whether a helper is to blame.
+    /// Returns whether a helper is to blame.
     pub fn is_of_helper(&self) -> bool {
         matches!(
             self,
@@ -140,7 +141,7 @@ impl CredentialError {
         )
     }
 
-    /// Whether the wait was ended by whoever asked.
+    /// Returns whether the caller's interrupt ended the wait.
     pub fn is_interrupt(&self) -> bool {
         matches!(self, Self::HelperInterrupted { .. } | Self::Own(EntriesError::Keyring(KeyringError::Interrupted)))
     }

@@ -1,4 +1,4 @@
-//! The credential somebody gave on the command line.
+//! The credential from the command line.
 
 use super::{Answer, Credential, CredentialSource, Secret, SecretOrigin};
 

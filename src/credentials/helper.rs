@@ -42,14 +42,14 @@ impl Helpers {
         Self { variables, patience: HELPER_LIMIT, interrupt: Interrupt::default() }
     }
 
-    /// The same, and an interrupt that ends a wait.
+    /// Returns the helpers with an interrupt that ends a wait.
     #[must_use]
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// The same with another limit.
+    /// Returns the helpers with `patience` as the limit on each run.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -73,7 +73,7 @@ pub(super) fn ask(helper: &str, server: &str, helpers: &Helpers) -> Answer {
     }
 }
 
-/// Whether `name` can follow `docker-credential-` in a program's name.
+/// Returns whether `name` can follow `docker-credential-` in a program's name.
 pub(super) fn is_name(name: &str) -> bool {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     (1..=64).contains(&name.len()) && name.chars().all(allowed)
@@ -115,8 +115,8 @@ const TOKEN_USERNAME: &str = "<token>";
 /// Characters of a helper's own reason that are kept.
 const MAX_REASON: usize = 200;
 
-/// The first line of what a helper that failed said: on standard output, where the protocol has its reason, else on
-/// standard error. What may be a credential is not shown.
+/// Returns the first line of what a helper that failed said: on standard output, where the protocol has its reason,
+/// else on standard error. What may be a credential is not shown.
 fn reason(answered: &Answered) -> Option<String> {
     let line = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);

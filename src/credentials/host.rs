@@ -27,12 +27,12 @@ pub struct HostKey {
 }
 
 impl HostKey {
-    /// The host without its port, lower case; IPv6 addresses keep their brackets.
+    /// Returns the host without its port, lower case; IPv6 addresses keep their brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -66,7 +66,7 @@ impl FromStr for HostKey {
     }
 }
 
-/// Whether a host name, lower case, is one of Docker Hub's.
+/// Returns whether a host name, lower case, is one of Docker Hub's.
 pub(super) fn is_hub(host: &str) -> bool {
     matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
 }

@@ -1,11 +1,12 @@
-//! Who we are to a registry: sources in order, the first that answers wins.
+//! Credentials for a registry: an ordered chain of sources, of which the first with a credential wins.
 //!
-//! Only a source that has nothing lets the next one try; one that fails ends the search, so that
-//! nobody is silently taken for somebody else. A helper for every registry that fails is told and passed over. Where
-//! a config names our own helper, our own sources are asked at that place, in this process. A source is passed over
-//! where the registry may not see its secrets (`audience`). Sources may read files
-//! and start helpers: callers that must not wait resolve on a thread of their own. Variables and paths are given by
-//! the caller.
+//! The next source is asked only if a source has nothing. A source that fails ends the search, so that no request is
+//! silently made as another user. The exception is a helper that a config names for every registry (`credsStore`): its
+//! failure is a warning. If a config names our own helper, our own sources are asked at that point, in this process. A
+//! source is skipped if the registry may not see its secrets (`audience`).
+//!
+//! Sources may read files and start helpers, so callers that must not block resolve on a separate thread. The caller
+//! passes variables and paths.
 
 mod audience;
 mod auth_files;
@@ -41,7 +42,7 @@ use std::path::PathBuf;
 /// What a registry, or its token server, is shown.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// A user name and a password, or what stands for one (RFC 7617).
+    /// A user name and a password, or a token in its place (RFC 7617).
     Basic {
         /// The user name, case kept.
         username: String,
@@ -71,7 +72,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The user whose name goes with a password or an access token.
+    /// Returns the user whose name goes with a password or an access token.
     pub fn username(&self) -> Option<&str> {
         match self {
             Self::Basic { username, .. } | Self::TokenOrPassword { username, .. } => Some(username),
@@ -122,21 +123,21 @@ pub enum Answer {
 
 /// A place where credentials may be.
 pub trait CredentialSource: Send + Sync {
-    /// What to call it in messages.
+    /// Returns the source's name for messages.
     fn name(&self) -> String;
 
-    /// Where its secrets come from, which decides which registries may see them.
+    /// Returns where the secrets come from, which decides which registries may see them.
     fn origin(&self) -> SecretOrigin {
         SecretOrigin::NamedEntry
     }
 
-    /// The file that holds the secret for a repository itself, if other users of this machine can read it. Asked only of
-    /// a source that has a credential.
+    /// Returns the file that holds the secret for a repository itself, if other users of this machine can read it.
+    /// Asked only of a source that has a credential.
     fn exposed(&self, _registry: &str, _repository: &str) -> Option<PathBuf> {
         None
     }
 
-    /// Its answer for a repository of a registry (`host` or `host:port`). An empty repository means
+    /// Returns the answer for a repository of a registry (`host` or `host:port`). An empty repository means
     /// the registry as a whole.
     fn find(&self, registry: &str, repository: &str) -> Answer;
 }

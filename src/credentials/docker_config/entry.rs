@@ -10,7 +10,7 @@ use crate::credentials::{Credential, Secret};
 #[derive(Debug)]
 pub(super) struct Damaged;
 
-/// The credential of an entry; `None` for one that has none, as where a helper has the secret.
+/// Returns the credential of an entry; `None` for one that has none, as where a helper has the secret.
 pub(super) fn read_entry(entry: &Value) -> Result<Option<Credential>, Damaged> {
     let entry = match entry {
         Value::Null => return Ok(None),

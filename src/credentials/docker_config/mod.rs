@@ -1,6 +1,6 @@
 //! Credentials in files of Docker's form: `config.json`, and the containers tools' `auth.json`.
 //!
-//! Which entry and which helper applies is decided here; what an entry means is told by `entry`, and
+//! Which entry and which helper applies is decided here; `entry` decides what an entry means, and
 //! `docker_credential`'s own way of running helpers is not used, because it has no limits.
 
 mod entry;
@@ -60,17 +60,17 @@ struct Config {
 }
 
 impl DockerConfig {
-    /// The file at `path`, read afresh for each question; a file that is not there knows nobody.
+    /// Returns a source that reads the file at `path` for each question; a missing file has no credentials.
     pub fn file(path: PathBuf, helpers: Helpers) -> Self {
         Self { place: Place::File(path), helpers, named: false }
     }
 
-    /// The same for a file that somebody named, and that has to be there.
+    /// Returns a source for a file that was named explicitly; a missing file is an error.
     pub fn named_file(path: PathBuf, helpers: Helpers) -> Self {
         Self { place: Place::File(path), helpers, named: true }
     }
 
-    /// The same content in the value of a variable (`DOCKER_AUTH_CONFIG`).
+    /// Returns a source for a configuration in a variable's value (`DOCKER_AUTH_CONFIG`).
     pub fn variable(name: &str, value: Secret, helpers: Helpers) -> Self {
         Self { place: Place::Variable(name.to_owned(), value), helpers, named: false }
     }
@@ -137,14 +137,14 @@ impl DockerConfig {
         if is_hub(key.host()) && key.port() == HTTPS_PORT {
             return asked(HUB_KEY);
         }
-        // A login may have been kept under either form of the address, as it was typed then.
+        // The login may be stored under either form of the address, as the user typed it.
         match (asked(registry), other_form(registry, &key)) {
             (Answer::NotFound, Some(other)) => asked(&other),
             (answer, _) => answer,
         }
     }
 
-    /// The entry that the file itself has.
+    /// Returns the entry that the file itself has.
     fn entry(&self, config: &Config, names: &[String]) -> Result<Option<Credential>, CredentialError> {
         let Some(auths) = &config.auths else { return Ok(None) };
         for (name, entry) in lookup(auths, names) {
@@ -179,14 +179,14 @@ impl CredentialSource for DockerConfig {
     fn find(&self, registry: &str, repository: &str) -> Answer {
         match self.search(registry, repository) {
             Ok(answer) => answer,
-            // A file that somebody named has to be there; what cannot be understood says nothing of this registry.
+            // A file that was named explicitly must exist. One that cannot be parsed says nothing about this registry.
             Err(error @ CredentialError::Read { .. }) if self.named => Answer::Failed(error),
             Err(error) => Answer::Doubtful(error, None),
         }
     }
 }
 
-/// The address with or without the port of https, whichever `registry` is not.
+/// Returns the address with or without the port of https, whichever `registry` is not.
 fn other_form(registry: &str, key: &HostKey) -> Option<String> {
     let full = format!("{}:{}", key.host(), key.port());
     match key.port() {
@@ -204,7 +204,7 @@ struct Helper<'a> {
 }
 
 impl Config {
-    /// The helper to ask, as Docker chooses it: the registry's, else the one for all. An empty name
+    /// Returns the helper to ask, as Docker chooses it: the registry's, else the one for all. An empty name
     /// for the registry says to use none.
     fn helper(&self, names: &[String]) -> Option<Helper<'_>> {
         let own = self.cred_helpers.as_ref().and_then(|helpers| lookup(helpers, names).next());
@@ -220,12 +220,12 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_regular(path, MAX_CONFIG_BYTES, Links::Follow).map(Zeroizing::new)
 }
 
-/// Whether the mode of a file lets users read it that are not its owner.
+/// Returns whether the mode of a file lets users read it that are not its owner.
 pub(super) fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|there| there.mode() & 0o077 != 0)
 }
 
-/// The keys that concern a repository, most specific first: the containers tools also keep
+/// Returns the keys that concern a repository, most specific first: the containers tools also keep
 /// credentials by `host/namespace`.
 fn names(registry: &str, repository: &str) -> Vec<String> {
     let as_typed = registry.trim().to_ascii_lowercase();
@@ -242,9 +242,9 @@ fn names(registry: &str, repository: &str) -> Vec<String> {
     names
 }
 
-/// A key as people and tools write it, in the one form that is compared: without scheme, API path, trailing slash and
-/// the port of https, the host in lower case, Docker Hub under one name. A key with `http://` and no port is for the
-/// name without one, as Docker takes it, and for port 80: two forms.
+/// Returns a key as people and tools write it, in the one form that is compared: without scheme, API path, trailing
+/// slash and the port of https, the host in lower case, Docker Hub under one name. A key with `http://` and no port is
+/// for the name without one, as Docker takes it, and for port 80: two forms.
 fn normalise(key: &str) -> Vec<String> {
     #[cfg(test)]
     crate::work::add(key.len() + 1);
@@ -271,8 +271,8 @@ fn normalise(key: &str) -> Vec<String> {
     }
 }
 
-/// The entries whose keys are one of the names, or are another way to write it, in the order of the names. Each key is
-/// read once: there may be many keys, and a repository has many names.
+/// Returns the entries whose keys are one of the names, or are another way to write it, in the order of the names. Each
+/// key is read once: there may be many keys, and a repository has many names.
 fn lookup<'a, 'n, T>(
     entries: &'a BTreeMap<String, T>,
     names: &'n [String],

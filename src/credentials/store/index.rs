@@ -1,7 +1,7 @@
-//! The file of a person's own entries: for whom there is one, and the entry itself where no keyring keeps it.
+//! The index of the credential store: which registries have an entry, and the entry itself if no keyring holds it.
 //!
-//! It exists because keyrings cannot always list, and because a registry that nothing is kept for must cost
-//! neither a keyring's start nor its questions.
+//! The file exists because not every keyring can list its items, and because a registry without an entry must
+//! neither start a keyring nor cause it to prompt.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the file says of one registry.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// The address as it was given, for programs that compare it letter by letter.
+    /// The address as the user typed it, for programs that compare it byte by byte.
     pub(super) server: String,
     /// The user name, case kept.
     pub(super) username: String,
@@ -36,7 +36,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Whether the keyring has, or may have, an entry for the registry.
+    /// Returns whether the keyring has, or may have, an entry for the registry.
     pub(super) fn is_in_keyring(&self) -> bool {
         self.item.is_none() || self.left_in_keyring
     }
@@ -76,7 +76,7 @@ impl Index {
         &self.path
     }
 
-    /// What it says now; a file that is not there says nothing.
+    /// Reads the current index; a missing file is an empty index.
     pub(super) fn read(&self) -> Result<Records, EntriesError> {
         let bytes = match fs::read_regular(&self.path, MAX_BYTES, Links::Follow) {
             Ok(bytes) => Zeroizing::new(bytes),
@@ -108,7 +108,7 @@ impl Index {
         Ok(document.entries)
     }
 
-    /// Changes it under its lock; `change` answers what to hand back.
+    /// Changes the index under its lock; returns what `change` returns.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut Records) -> T) -> Result<T, EntriesError> {
         let failed = |source| EntriesError::Write { path: self.path.clone(), source };
         fs::create_private_dir(fs::parent(&self.path)).map_err(failed)?;

@@ -25,7 +25,7 @@ pub enum KeyringError {
     /// There is no session bus, or no keyring on it. The one case in which a secret may go to a file instead.
     #[error("no keyring answers here ({0})")]
     Absent(String),
-    /// It was there, and the question or the answer was lost.
+    /// The keyring was running, but the request or its answer was lost.
     #[error("the keyring failed ({0})")]
     Failed(String),
     /// It is locked, or refuses.
@@ -41,10 +41,10 @@ pub enum KeyringError {
 
 /// A place that keeps items by name. Its calls may wait for a person.
 pub trait Keyring: Send + Sync {
-    /// The item, or `None` where there is none. Some keyrings say so while they are locked.
+    /// Returns the item, or `None` where there is none. Some keyrings say so while they are locked.
     fn get(&self, name: &str) -> Result<Option<Item>, KeyringError>;
 
-    /// Keeps the item in place of what was there.
+    /// Stores the item, replacing an existing one.
     fn put(&self, name: &str, item: &[u8]) -> Result<(), KeyringError>;
 
     /// Removes the item; one that is not there is none of its business.
@@ -85,8 +85,8 @@ impl Keyring for SystemKeyring {
     }
 }
 
-/// What an error of a keyring means that was there when it was asked. A dialog that went away with its connection is a
-/// failure of the platform for the library; it is no reason to write the secret to a file.
+/// Returns the meaning of an error from a keyring that was running when it was asked. A dialog that went away with its
+/// connection is a failure of the platform for the library; it is no reason to write the secret to a file.
 fn translate(error: &keyring::v1::Error) -> KeyringError {
     use keyring::v1::Error;
     match error {
@@ -96,7 +96,7 @@ fn translate(error: &keyring::v1::Error) -> KeyringError {
     }
 }
 
-/// The reason in words, without what some of the library's errors hold: the item itself.
+/// Returns the reason in words, without what some of the library's errors hold: the item itself.
 fn reason(error: &keyring::v1::Error) -> String {
     use keyring::v1::Error;
     match error {
@@ -107,8 +107,8 @@ fn reason(error: &keyring::v1::Error) -> String {
     }
 }
 
-/// What the session bus or the keyring behind it said, in words. The libraries have no types for it that reach us, and
-/// their texts are for programmers; the names of the bus's own errors are part of its specification.
+/// Returns what the session bus or the keyring behind it said, in words. The libraries have no types for it that reach
+/// us, and their texts are for programmers; the names of the bus's own errors are part of its specification.
 fn in_words(source: &(dyn std::error::Error + 'static)) -> &'static str {
     let mut text = String::new();
     let mut link = Some(source);

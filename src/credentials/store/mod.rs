@@ -45,7 +45,7 @@ pub enum Kept {
 pub struct OwnEntry {
     /// The registry.
     pub key: HostKey,
-    /// Its address as it was given when the entry was made.
+    /// The registry's address as the user typed it when the entry was made.
     pub server: String,
     /// The user name; empty for a token without one.
     pub username: String,
@@ -98,7 +98,7 @@ pub enum EntriesError {
         /// The version.
         version: u32,
     },
-    /// Somebody else writes and does not end.
+    /// Another process holds the file's lock for too long.
     #[error("the file of credentials is in use")]
     Lock(#[from] LockError),
     /// The keyring failed, and nothing else may be used.
@@ -146,31 +146,31 @@ enum Kind {
 }
 
 impl CredentialStore {
-    /// The entries below `home` (`~/.idpbuilder`). Nothing is read, created or asked yet.
+    /// Returns the entries below `home` (`~/.idpbuilder`). Nothing is read, created or asked yet.
     pub fn open(kind: StoreKind, home: &Path, keyring: Arc<dyn Keyring>) -> Self {
         Self { kind, index: Index::new(home), keyring, patience: KEYRING_LIMIT, interrupt: Interrupt::default() }
     }
 
-    /// The same, and an interrupt that ends a wait for the keyring.
+    /// Returns the store with an interrupt that ends a wait for the keyring.
     #[must_use]
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// The same with another limit for the keyring.
+    /// Returns the store with `patience` as the limit on each keyring call.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// The file; it may not be there.
+    /// Returns the file; it may not be there.
     pub fn path(&self) -> &Path {
         self.index.path()
     }
 
-    /// The credential kept for a registry. One that nothing is kept for costs a look at the file and no more.
+    /// Returns the credential kept for a registry. One that nothing is kept for costs a look at the file and no more.
     pub fn get(&self, key: &HostKey) -> Result<Option<Credential>, EntriesError> {
         let Some(record) = self.index.find(key)? else { return Ok(None) };
         let damaged = || EntriesError::Damaged { key: key.clone() };
@@ -183,7 +183,7 @@ impl CredentialStore {
         read(&item).map(Some).ok_or_else(damaged)
     }
 
-    /// Keeps a credential in place of what was kept for the registry. `server` is the address as it was given.
+    /// Stores a credential, replacing an existing one for the registry. `server` is the address as the user typed it.
     pub fn put(&self, key: &HostKey, server: &str, credential: &Credential) -> Result<Kept, EntriesError> {
         let item = write(credential);
         let username = match credential {
@@ -219,7 +219,7 @@ impl CredentialStore {
         Ok(Kept::File { path: self.index.path().to_owned(), instead })
     }
 
-    /// Forgets the credential of a registry; answers whether there was one. The entry stays as long as the keyring does
+    /// Removes the credential of a registry; returns whether there was one. The entry stays as long as the keyring does
     /// not remove its part: nothing would lead to the secret there any more.
     ///
     /// # Errors
@@ -236,7 +236,7 @@ impl CredentialStore {
         Ok(self.index.update(|records| records.remove(&key.to_string()))?.is_some())
     }
 
-    /// Every entry, by address. No keyring is asked.
+    /// Returns every entry, by address. No keyring is asked.
     pub fn list(&self) -> Result<Vec<OwnEntry>, EntriesError> {
         let entry = |(name, record): (String, Record)| {
             let key = name.parse().ok()?;
