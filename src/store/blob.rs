@@ -13,8 +13,7 @@ use super::verified::{Identity, Verified};
 use crate::fs::{Directory, TemporaryFile};
 use crate::image::{Descriptor, Digest, Hasher};
 
-/// The system is asked to write so many bytes to the disk as soon as it has them, so that little is left to wait for when
-/// the blob is made durable.
+/// Bytes after which the system is asked to start writing to the disk, so that the final sync is short.
 const AHEAD_BYTES: u64 = 8 << 20;
 
 /// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
@@ -24,7 +23,7 @@ pub struct BlobWriter {
     hasher: Hasher,
 }
 
-/// The same for who hashes the bytes elsewhere, at the same time.
+/// A blob on its way into the store whose bytes the caller hashes, for example on another thread.
 #[derive(Debug)]
 pub struct BlobDraft {
     draft: Draft,
@@ -36,10 +35,10 @@ pub struct BlobDraft {
     ahead: u64,
 }
 
-/// What is written to.
+/// The file that a blob is written to.
 #[derive(Debug)]
 enum Draft {
-    /// Goes with the writer.
+    /// Is removed with the writer.
     Temporary(TemporaryFile),
     /// Stays for the next run.
     Kept(Partial),
@@ -66,13 +65,13 @@ impl BlobDraft {
         Ok(Self { draft: Draft::Temporary(file), blobs: blobs.clone(), unpublished, verified, written: 0, ahead: 0 })
     }
 
-    /// Has the disk begin with what was written lately. Nothing depends on whether it does.
+    /// Asks the system to start writing recent bytes to the disk. This is a hint; failures do not matter.
     fn write_ahead(&mut self) {
         let waiting = self.written - self.ahead;
         if waiting < AHEAD_BYTES {
             return;
         }
-        // Linux begins to write what is not to be kept in memory, and keeps it all the same until it is written.
+        // On DONTNEED, Linux starts to write dirty pages and keeps them in memory until they are written.
         #[cfg(target_os = "linux")]
         {
             let (from, length) = (self.ahead, std::num::NonZeroU64::new(waiting));
@@ -81,15 +80,19 @@ impl BlobDraft {
         self.ahead += waiting;
     }
 
-    /// Makes the blob durable and gives it the name of `digest`, which has to be that of everything written.
+    /// Makes the blob durable under `digest`, which has to be the digest of everything written.
     ///
-    /// A blob of that name is replaced: it has the same content, or was damaged and is healed.
+    /// An existing blob with this digest is replaced, which repairs it if it was damaged.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be synced or renamed.
     pub fn commit(mut self, digest: Digest) -> Result<(), StoreError> {
         let name = digest.hex();
         let path = self.blobs.path().join(&name);
         let failed = |source| StoreError::io("write blob", &path, source);
         self.draft.file().sync_all().map_err(failed)?;
-        // The file itself, whatever has its name afterwards.
+        // The open file stays the one that was written, even if another file takes its name.
         let file = self.verified.as_ref().and_then(|_| self.draft.file().try_clone().ok());
         let unpublished = self.unpublished.take().filter(|_| !self.blobs.has(&name));
         match self.draft {
@@ -121,7 +124,7 @@ impl Write for BlobDraft {
                 Ok(count)
             }
             Err(error) => {
-                // Where there is no room, what stays would take the rest of it.
+                // On a full disk, a partial file would take the remaining space.
                 if error.kind() != io::ErrorKind::Interrupted {
                     self.forget();
                 }
@@ -140,7 +143,7 @@ impl BlobWriter {
         Self { draft, hasher: Hasher::default() }
     }
 
-    /// Goes on behind the bytes that `prefix` was fed from the file.
+    /// Continues after the bytes of the file that `prefix` has hashed.
     pub(super) fn resume(partial: Partial, blobs: Directory, prefix: Hasher, verified: Option<Arc<Verified>>) -> Self {
         let written = prefix.count();
         let draft =
@@ -148,17 +151,21 @@ impl BlobWriter {
         Self { draft, hasher: prefix }
     }
 
-    /// Bytes written so far, those of an earlier run included.
+    /// Returns the number of bytes written so far, including those of an earlier run.
     pub fn written(&self) -> u64 {
         self.hasher.count()
     }
 
-    /// The hash of everything written so far.
+    /// Returns the hash of everything written so far.
     pub fn prefix(&self) -> Hasher {
         self.hasher.clone()
     }
 
-    /// Forgets all bytes: the next are the blob's first.
+    /// Discards all bytes; the next write begins at the blob's first byte.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be truncated.
     pub fn restart(&mut self) -> io::Result<()> {
         let file = self.draft.draft.file();
         file.set_len(0)?;
@@ -168,14 +175,22 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Makes the blob durable and gives it its name; answers its digest and size in bytes.
+    /// Makes the blob durable under its digest; returns the digest and the size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be synced or renamed.
     pub fn commit(self) -> Result<(Digest, u64), StoreError> {
         let (digest, size) = self.hasher.finish();
         self.draft.commit(digest)?;
         Ok((digest, size))
     }
 
-    /// Commits only what has the digest and size of `expected`.
+    /// Commits the blob if it has the digest and size of `expected`, and discards it otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Fails if digest or size differ, or if the file cannot be synced or renamed.
     pub fn commit_as(self, expected: &Descriptor) -> Result<(), StoreError> {
         let (found, size) = self.hasher.clone().finish();
         let error = if found != expected.digest {
@@ -189,7 +204,7 @@ impl BlobWriter {
         Err(error)
     }
 
-    /// Leaves nothing for the next run either, because it would be of no use.
+    /// Discards the blob, including the part that a next run would continue.
     pub fn discard(self) {
         self.draft.forget();
     }
@@ -226,7 +241,7 @@ impl BlobReader {
         Self { file: file.take(descriptor.size), path, expected, hasher: Some(Hasher::default()), verified, identity }
     }
 
-    /// The store's error behind one that `read` returned.
+    /// Returns the store's error behind one that `read` returned.
     pub fn explain(&self, error: io::Error) -> StoreError {
         match error.downcast::<StoreError>() {
             Ok(inner) => inner,

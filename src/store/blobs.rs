@@ -17,7 +17,7 @@ use crate::image::{Descriptor, Digest, MAX_DOCUMENT_BYTES};
 /// Smaller blobs are received again as a whole.
 const MIN_RESUMED_BYTES: u64 = 1 << 20;
 
-/// A stored blob while it is hashed outside of the store.
+/// A stored blob that a caller hashes.
 #[derive(Debug)]
 pub struct Hashing {
     verified: Arc<Verified>,
@@ -27,14 +27,14 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// Notes that all of the blob was read and has its digest.
+    /// Records that the caller read the whole blob and that its digest matches.
     pub fn passed(self) {
         self.verified.note_read(self.digest, &self.file, self.before);
     }
 }
 
 impl ImageStore {
-    /// The open directory of the blobs.
+    /// Returns the open directory of the blobs.
     pub(super) fn blobs(&self) -> io::Result<&Directory> {
         if let Some(blobs) = self.layout.blobs.get() {
             return Ok(blobs);
@@ -43,7 +43,7 @@ impl ImageStore {
         Ok(self.layout.blobs.get_or_init(|| blobs))
     }
 
-    /// The open directory of the blobs, made where a layout of another tool is without.
+    /// Returns the open directory of the blobs, and creates it in a layout of another tool that lacks it.
     pub(super) fn make_blobs(&self) -> Result<&Directory, StoreError> {
         match self.blobs() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -55,7 +55,7 @@ impl ImageStore {
         .map_err(|source| StoreError::io("open", &self.blob_directory(), source))
     }
 
-    /// Where files are written before they become blobs: the same file system, out of readers' sight.
+    /// Returns the directory in which files are written before they become blobs. It is on the blobs' file system.
     pub(super) fn make_temporary(&self) -> Result<Directory, StoreError> {
         let made = self.layout.root.create_child(TEMPORARY);
         made.map_err(|source| StoreError::io("open", &self.path(TEMPORARY), source))
@@ -65,12 +65,18 @@ impl ImageStore {
         self.root().join(BLOBS).join(ALGORITHM)
     }
 
-    /// Where the blob with `digest` is or would be, for messages: files of a layout are opened by [`Self::open_blob`].
+    /// Returns the path of the blob with `digest`, stored or not, for messages.
+    ///
+    /// [`Self::open_blob`] opens the file.
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
         self.blob_directory().join(digest.hex())
     }
 
-    /// Size in bytes of a stored blob; `None` when it is not stored.
+    /// Returns the size of a stored blob in bytes, or `None` if it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the layout cannot be read.
     pub fn blob_size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         match self.blobs().and_then(|blobs| blobs.size(&digest.hex())) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -78,7 +84,11 @@ impl ImageStore {
         }
     }
 
-    /// Opens the file of a stored blob, whose content is not checked; `None` when it is not stored.
+    /// Opens the file of a stored blob without checking its content; returns `None` if it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be opened, or is not a regular file.
     pub fn open_blob(&self, digest: Digest) -> Result<Option<File>, StoreError> {
         match self.blobs().and_then(|blobs| blobs.open_regular(digest.hex())) {
             Ok(file) => Ok(Some(file)),
@@ -87,13 +97,21 @@ impl ImageStore {
         }
     }
 
-    /// Fails unless the blob is stored with the size its descriptor says.
+    /// Checks that the blob is stored with the size in its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is missing, has another size, or cannot be read.
     pub fn check_blob(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
         let size = self.blob_size(descriptor.digest)?;
         check_size(descriptor, size)
     }
 
-    /// Opens a blob; its digest is checked when it has been read to the end.
+    /// Opens a blob for reading. Its digest is checked when the reader reaches the end.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the blob is missing, has another size than its descriptor, or cannot be opened.
     pub fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, StoreError> {
         let path = self.blob_path(descriptor.digest);
         let Some(file) = self.open_blob(descriptor.digest)? else {
@@ -104,7 +122,11 @@ impl ImageStore {
         Ok(BlobReader::new(file, path, descriptor, self.verified.clone()))
     }
 
-    /// Reads a manifest, index or configuration whole and checks its digest.
+    /// Reads a whole manifest, index or configuration and checks its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::read_blob`] does, and if the document is larger than 4 MiB or its digest differs.
     pub fn read_document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, StoreError> {
         if descriptor.size > MAX_DOCUMENT_BYTES {
             return Err(StoreError::DocumentSize { digest: descriptor.digest, size: descriptor.size });
@@ -115,17 +137,29 @@ impl ImageStore {
         Ok(bytes)
     }
 
-    /// Starts writing a blob. The lease shows that it will not be pruned before it is published.
+    /// Starts writing a blob. The lease keeps it from being pruned before it is published.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no temporary file can be created.
     pub fn write_blob(&self, lease: &Lease) -> Result<BlobWriter, StoreError> {
         self.draft_blob(lease).map(BlobWriter::new)
     }
 
-    /// The same for who hashes the bytes elsewhere.
+    /// Starts writing a blob whose bytes the caller hashes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no temporary file can be created.
     pub fn draft_blob(&self, _lease: &Lease) -> Result<BlobDraft, StoreError> {
         BlobDraft::create(&self.make_temporary()?, self.make_blobs()?, self.unpublished.clone(), self.verified.clone())
     }
 
-    /// Stores `bytes` and describes them. What is stored already, and undamaged, is not written again.
+    /// Stores `bytes` and returns their descriptor. A blob that is stored undamaged is not written again.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the blob cannot be written.
     pub fn put(&self, lease: &Lease, media_type: &str, bytes: &[u8]) -> Result<Descriptor, StoreError> {
         let known = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
         let stored = self.blobs().and_then(|blobs| blobs.read_regular(&known.digest.hex(), known.size));
@@ -139,10 +173,15 @@ impl ImageStore {
         Ok(Descriptor::new(media_type, digest, size))
     }
 
-    /// Goes on writing a blob that is received: [`BlobWriter::prefix`] tells what an earlier run left of it. Small
-    /// blobs, and those that another process writes right now, begin at their first byte.
+    /// Continues a blob that an earlier run received in part; [`BlobWriter::prefix`] returns the hash of that part.
+    ///
+    /// Blobs below 1 MiB, and blobs that another process is writing, begin at their first byte.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no temporary file can be created.
     pub fn resume_blob(&self, lease: &Lease, blob: &Descriptor) -> Result<BlobWriter, StoreError> {
-        // What was received stays for the next run, also where this one fails.
+        // The received part stays for the next run even if this run fails.
         let keeping = Self { unpublished: None, ..self.clone() };
         if blob.size < MIN_RESUMED_BYTES {
             return keeping.write_blob(lease);
@@ -157,12 +196,12 @@ impl ImageStore {
             Ok(Some((partial, prefix))) => {
                 Ok(BlobWriter::resume(partial, blobs.clone(), prefix, self.verified.clone()))
             }
-            // What cannot be kept is received without.
+            // Without a file that can be kept, the blob is received from its first byte.
             Ok(None) | Err(_) => keeping.write_blob(lease),
         }
     }
 
-    /// Opens the blob to be hashed elsewhere, so that [`Hashing::passed`] can note the result.
+    /// Opens a blob that the caller hashes, so that [`Hashing::passed`] can record the result.
     pub fn hashing(&self, blob: &Descriptor) -> Option<Hashing> {
         let verified = Arc::clone(self.verified.as_ref()?);
         let file = self.open_blob(blob.digest).ok()??;
@@ -176,7 +215,7 @@ impl ImageStore {
         file.is_some_and(|file| self.is_verified_file(blob, &file))
     }
 
-    /// The same for an open file of the blob.
+    /// Returns whether `file`, an open file of the blob, is the one whose content was hashed.
     pub fn is_verified_file(&self, blob: &Descriptor, file: &File) -> bool {
         let size = file.metadata().map(|metadata| metadata.len());
         size.is_ok_and(|size| size == blob.size)
@@ -184,7 +223,7 @@ impl ImageStore {
     }
 }
 
-/// Fails unless a stored blob has the size its descriptor says.
+/// Checks that a stored blob has the size in its descriptor.
 fn check_size(descriptor: &Descriptor, stored: Option<u64>) -> Result<(), StoreError> {
     let &Descriptor { digest, size: expected, .. } = descriptor;
     match stored {

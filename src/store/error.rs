@@ -132,19 +132,19 @@ impl StoreError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// A configuration that does not parse.
+    /// Returns the error for a configuration that does not parse.
     pub(crate) fn config(config: &Descriptor, source: serde_json::Error) -> Self {
         let media_type = crate::text::plain(&config.media_type, 120);
         Self::Document { digest: config.digest, source: DocumentError::Json { media_type, source } }
     }
 
-    /// Whether there was no room on the disk, or none left of the user's share.
+    /// Returns whether there was no room on the disk, or none left of the user's share.
     pub(crate) fn is_out_of_space(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
     }
 
-    /// The system's reason alone, or this error inside one of `std::io`.
+    /// Returns the system's reason alone, or this error inside one of `std::io`.
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Self::Io { source, .. } => source,

@@ -1,4 +1,4 @@
-//! `index.json`: names and the manifests they stand for, replaced whole under a lock.
+//! `index.json`: names and the manifests that they point at, replaced atomically under a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::image::{
 };
 use crate::text::escaped;
 
-/// One line of the store: a name and the manifest or index it stands for.
+/// An entry of the store's index: a name and the manifest or index that it points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The full reference; entries made by other tools may lack one.
@@ -41,7 +41,7 @@ impl Entry {
         self.name.as_deref().filter(can_be_typed)
     }
 
-    /// Whether both are the entry of one name, or of one digest in one repository.
+    /// Returns whether both are the entry of one name, or of one digest in one repository.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.name == other.name
             && self.repository == other.repository
@@ -95,7 +95,7 @@ impl ImageStore {
         root.replace_file(INDEX, &bytes).map_err(|source| StoreError::io("write", &self.path(INDEX), source))
     }
 
-    /// Read, change and replace the index with nobody in between; `None` leaves it as it is.
+    /// Reads, changes and replaces the index under its lock; `None` leaves it unchanged.
     pub(super) fn change_index<T>(
         &self,
         change: impl FnOnce(&mut Index) -> Result<Option<T>, StoreError>,
@@ -109,12 +109,12 @@ impl ImageStore {
         Ok(changed)
     }
 
-    /// All entries, in the index's order.
+    /// Returns all entries, in the index's order.
     pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         Ok(self.read_index()?.manifests.iter().map(Entry::from_descriptor).collect())
     }
 
-    /// Lets `names` stand for a stored document, as [`Self::publish_all`] does.
+    /// Points `names` at one stored document, as [`Self::publish_all`] does.
     pub fn publish(
         &self,
         lease: &Lease,
@@ -140,12 +140,15 @@ impl ImageStore {
         self.publish_kept(lease, (images, leaves), created, None)
     }
 
-    /// Lets names stand for stored documents, taking them from whatever had them; without a name
-    /// a document is kept by its digest alone. All of it happens at once or not at all.
+    /// Points names at stored documents, in one atomic change; names move from the images that had them.
     ///
-    /// `created` is the RFC 3339 wall-clock time, kept in the index only; a name that stands for the same already
-    /// keeps its own. Fails, changing nothing,
-    /// unless everything the documents need is stored. Answers what lost its last name and is in no index that has one.
+    /// A document without a name is kept by its digest. `created` is the RFC 3339 wall-clock time, kept in the index
+    /// only; a name that already points at the document keeps its time. Returns the digests of images that lost their
+    /// last name and are in no named index.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and changes nothing, unless every blob that the documents need is stored.
     pub fn publish_all(
         &self,
         lease: &Lease,
@@ -216,7 +219,7 @@ impl ImageStore {
         })?;
         let mut orphans = orphans.unwrap_or_default();
         if !orphans.is_empty() {
-            // Where a document cannot be read, pruning says so and takes nothing away.
+            // If a document cannot be read, pruning reports that and removes nothing.
             let held = self.reachable();
             orphans.retain(|orphan| held.as_ref().is_ok_and(|held| !held.contains(orphan)));
         }
@@ -263,13 +266,13 @@ impl ImageStore {
     }
 }
 
-/// Whether an entry of the index is one of `doomed`.
+/// Returns whether an entry of the index is one of `doomed`.
 pub(super) fn is_among(doomed: &[Entry], descriptor: &Descriptor) -> bool {
     let entry = Entry::from_descriptor(descriptor);
     doomed.iter().any(|other| other.is(&entry))
 }
 
-/// Whether `names` stand for `target` already, and nothing but the time at which they were given would change.
+/// Returns whether `names` already point at `target`, so that only their time would change.
 fn stands(index: &Index, target: &Descriptor, names: &[Reference], repository: Option<&str>) -> bool {
     let keys = [annotation::REF_NAME, annotation::CREATED, annotation::REPOSITORY];
     let is_kept = |entry: &Descriptor| repository.is_none() || kept::repository(entry) == repository;
@@ -295,8 +298,8 @@ fn stands(index: &Index, target: &Descriptor, names: &[Reference], repository: O
     found.len() == wanted.len()
 }
 
-/// Whether an entry without a name says nothing that an entry with a name, of `target` and kept in `repository`, does
-/// not say.
+/// Returns whether an entry without a name says nothing that an entry with a name, of `target` and kept in
+/// `repository`, does not say.
 fn is_superfluous(entry: &Descriptor, target: &Descriptor, repository: Option<&str>) -> bool {
     let kept_in = kept::repository(entry);
     kept::name(entry).is_none() && entry.digest == target.digest && (kept_in.is_none() || kept_in == repository)

@@ -12,7 +12,7 @@ use super::{Entry, ImageStore, Lease, StoreError};
 use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
 
 impl ImageStore {
-    /// Keeps a stored document in `repository` by its digest, and lets `name` stand for it, if given.
+    /// Keeps a stored document in `repository` by its digest, and points `name` at it, if given.
     ///
     /// # Errors
     /// As [`Self::publish_all`].
@@ -28,7 +28,7 @@ impl ImageStore {
         self.publish_kept(lease, (&images, Vec::new()), created, Some(repository))
     }
 
-    /// Takes the names of `entries` away; what they stood for is kept in `repository` by its digest. Answers the
+    /// Removes the names of `entries`; their images are kept in `repository` by digest. Answers the
     /// entries that were there.
     pub fn untag(&self, entries: &[Entry], repository: &str) -> Result<Vec<Entry>, StoreError> {
         let untagged = self.change_index(|index| {
@@ -51,7 +51,7 @@ impl ImageStore {
         Ok(untagged.unwrap_or_default())
     }
 
-    /// Removes the entries that are kept by their digest alone; answers how many there were.
+    /// Removes the entries that are kept by their digest alone; returns their number.
     pub(super) fn forget_kept(&self) -> Result<usize, StoreError> {
         let forgotten = self.change_index(|index| {
             let before = index.manifests.len();
@@ -78,12 +78,12 @@ pub(super) fn add(index: &mut Index, entry: &Descriptor, kept_in: &str) {
     index.manifests.push(Descriptor { annotations: Some(annotations), ..bare(entry) });
 }
 
-/// The name an entry has in the store.
+/// Returns the name an entry has in the store.
 pub(super) fn name(entry: &Descriptor) -> Option<&str> {
     entry.annotation(annotation::REF_NAME)
 }
 
-/// The repository in which an entry is kept by its digest.
+/// Returns the repository in which an entry is kept by its digest.
 pub(super) fn repository(entry: &Descriptor) -> Option<&str> {
     entry.annotation(annotation::REPOSITORY)
 }

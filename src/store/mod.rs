@@ -3,7 +3,7 @@
 //! Invariants: a blob under its final name is whole and durable; the index names only manifests whose
 //! blobs were there when it was written; a crash at any instant leaves the old state or the new one.
 //! Blobs are content-addressed and never change, so readers need no lock; what removes blobs takes
-//! the lease exclusively, and whoever writes or reads blobs over time holds it shared.
+//! the lease exclusively, and every operation that writes or reads blobs over time holds it shared.
 
 mod blob;
 mod blobs;
@@ -54,6 +54,22 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// The layout's directory is opened once. Everything in it is reached from that handle, and no link in it is followed: a
 /// layout may come from a stranger.
+///
+/// ```
+/// use idpbuilder_oci::image::media_type;
+/// use idpbuilder_oci::store::ImageStore;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
+/// let store = ImageStore::open(&directory.join("images"))?;
+/// let lease = store.lease()?;
+/// let layer = store.put(&lease, media_type::IMAGE_LAYER, b"content")?;
+/// assert_eq!(store.blob_size(layer.digest)?, Some(7));
+/// assert!(store.entries()?.is_empty(), "no image was published");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     layout: Arc<Layout>,
@@ -73,7 +89,7 @@ struct Layout {
     blobs: OnceLock<Directory>,
 }
 
-/// The right to rely on blobs staying where they are, until dropped.
+/// A shared lock that keeps blobs from being pruned until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     _lock: FileLock,
@@ -84,7 +100,9 @@ pub struct Lease {
 impl ImageStore {
     /// Opens the layout at `root`, creating it when absent. A link at `root` itself is followed: the user named it.
     ///
-    /// Refuses a directory that holds something else, or a layout of another version.
+    /// # Errors
+    ///
+    /// Fails if the directory holds something else or a layout of another version, or if it cannot be read or written.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let directory = match Directory::open(root) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -109,21 +127,21 @@ impl ImageStore {
         Self { layout, patience: DEFAULT_PATIENCE, interrupt: Interrupt::default(), unpublished: None, verified: None }
     }
 
-    /// The same store with another limit on waiting for locks.
+    /// Returns the store with `patience` as its limit on waiting for locks.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// The same store, whose waits for locks end when `interrupt` is requested.
+    /// Returns the store with waits for locks that end when `interrupt` is requested.
     #[must_use]
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Returns the same store, which keeps records of blobs that need not be hashed again.
+    /// Returns the store with records of the blobs that need not be hashed again.
     #[must_use]
     pub fn with_verified(mut self) -> Self {
         self.verified = Some(Arc::new(Verified::new(self.layout.root.clone())));
@@ -135,12 +153,12 @@ impl ImageStore {
         Ok(FileLock::acquire_in(directory, name, hold, self.patience, || self.interrupt.requested())?)
     }
 
-    /// The layout's directory.
+    /// Returns the layout's directory.
     pub fn root(&self) -> &Path {
         self.layout.root.path()
     }
 
-    /// Where a name of the layout is, for messages.
+    /// Returns the path of a name of the layout, for messages.
     fn path(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
@@ -153,9 +171,9 @@ impl ImageStore {
         }
     }
 
-    /// Makes an empty layout, or ends what a killed process or another one right now began.
+    /// Makes an empty layout, or finishes one that a killed or a concurrent process began.
     fn create(&self) -> Result<(), StoreError> {
-        // Before anything is written into what may be a directory of other things.
+        // Checked before anything is written: the directory may hold other things.
         if !self.is_unfinished()? {
             return Err(StoreError::NotALayout(self.root().to_owned()));
         }
@@ -163,7 +181,7 @@ impl ImageStore {
         if let Some(bytes) = self.read_marker()? {
             return check_marker(&self.path(MARKER), &bytes);
         }
-        // What another process made meanwhile was an unfinished layout as well.
+        // Another process may have written here before the lock was acquired.
         if !self.is_unfinished()? {
             return Err(StoreError::NotALayout(self.root().to_owned()));
         }
@@ -175,7 +193,7 @@ impl ImageStore {
         written.map_err(|source| StoreError::io("write", &self.path(MARKER), source))
     }
 
-    /// Whether the root is empty but for hidden files, or holds no more than [`Self::create`] has made before the marker.
+    /// Returns whether the root holds only hidden files and what [`Self::create`] makes before the marker.
     fn is_unfinished(&self) -> Result<bool, StoreError> {
         let root = &self.layout.root;
         let names = |directory: &Directory| {
@@ -183,7 +201,7 @@ impl ImageStore {
         };
         for Name { name, .. } in names(root)? {
             let ours = match name.as_encoded_bytes() {
-                // The marker may have come since the caller looked for it.
+                // Another process may have written the marker since the caller looked for it.
                 [b'.', ..] | b"oci-layout" => true,
                 b"blobs" => match root.child(BLOBS) {
                     Ok(blobs) => {
@@ -202,14 +220,19 @@ impl ImageStore {
         Ok(true)
     }
 
-    /// Takes the lease for work that writes or reads blobs; left-overs of killed writers go first, but for blobs that
-    /// the next download goes on with.
+    /// Acquires the lease for work that writes or reads blobs.
+    ///
+    /// Left-overs of killed writers are removed first, except partial blobs that the next download can continue.
+    ///
+    /// # Errors
+    ///
+    /// Fails if pruning holds the lease for longer than the store's patience, or if the lock file cannot be opened.
     pub fn lease(&self) -> Result<Lease, StoreError> {
-        // Alone with the store, every temporary file is somebody's who is gone.
+        // With the lease held exclusively, every temporary file was left by a process that ended.
         if let Some(_alone) = FileLock::try_acquire_in(&self.layout.root, LEASE_LOCK, Hold::Exclusive)? {
             let now = SystemTime::now();
             self.sweep_temporary(|directory, name| partial::is_of_use(directory, name, now));
-            // Names are also removed without the lease, so the index has to be ours for the moment.
+            // Names are also removed without the lease, so the sweep needs the index lock too.
             if let Ok(Some(lock)) = FileLock::try_acquire_in(&self.layout.root, INDEX_LOCK, Hold::Exclusive) {
                 self.sweep_half_written(&lock);
             }
@@ -217,9 +240,9 @@ impl ImageStore {
         Ok(Lease { _lock: self.lock(LEASE_LOCK, Hold::Shared)?, _unpublished: self.unpublished.clone() })
     }
 
-    /// Removes temporary files and scratch stores of ours. Other names stay, whatever they are.
+    /// Removes temporary files and scratch stores that this program made. Files with other names stay.
     fn sweep_temporary(&self, spare: impl Fn(&Directory, &str) -> bool) {
-        // Best effort: what stays is swept next time, and cannot be mistaken for a blob.
+        // Best effort: a file that stays is swept next time and cannot be mistaken for a blob.
         let Ok(temporary) = self.layout.root.child(TEMPORARY) else { return };
         for found in temporary.names().unwrap_or_default() {
             let Some(name) = found.name.to_str() else { continue };

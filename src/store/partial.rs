@@ -1,7 +1,7 @@
-//! Blobs that were received in part: kept by their digest for a day, so that the next run goes on with them.
+//! Partially received blobs, kept by digest for a day so that the next run can continue them.
 //!
-//! Nothing of them is trusted: whoever goes on hashes what is there first, and only the digest of the whole makes
-//! it a blob. A file belongs to the process that has it locked.
+//! Their bytes are not trusted: a run that continues one hashes the existing part first, and only the digest of the
+//! whole makes it a blob. A file belongs to the process that holds its lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use crate::image::{Digest, Hasher};
 
 /// How long the beginning of a blob is kept.
 const AGE: Duration = Duration::from_hours(24);
-/// How often a file that another process has just finished is looked for again.
+/// How often the file is opened again after another process has just finished it.
 const MAX_LOOKS: usize = 8;
 
 /// The file of a blob that may outlive this process.
@@ -26,7 +26,7 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens or creates the file of a blob; `None` when another process is at it.
+    /// Opens or creates the file of a blob; returns `None` if another process holds it.
     pub(super) fn open(directory: Directory, digest: Digest) -> io::Result<Option<Self>> {
         let name = format!("{PARTIAL_PREFIX}{}", digest.hex());
         for _ in 0..MAX_LOOKS {
@@ -38,11 +38,11 @@ impl Partial {
             }
             let own = file.metadata()?;
             if own.nlink() > 1 {
-                // Another name of a file that is not ours to write to.
+                // The file has another name elsewhere, so writing would change a file that is not a download.
                 directory.remove_file(&name)?;
                 continue;
             }
-            // Between opening and locking, another process may have made it a blob, which must not be written to.
+            // Between open and lock, another process may have committed it as a blob, which must not change.
             if directory.is_name_of(&name, &own) {
                 return Ok(Some(Self { file, directory, name }));
             }
@@ -50,7 +50,7 @@ impl Partial {
         Ok(None)
     }
 
-    /// Feeds what is there, unless it is too old or too long to be of use; false when `stopped`.
+    /// Hashes the existing part; one that is too old or longer than the blob is discarded. Returns `None` when `stopped`.
     pub(super) fn read(
         &mut self,
         size: u64,
@@ -77,14 +77,14 @@ impl Partial {
         }
     }
 
-    /// Forgets all bytes.
+    /// Discards all bytes.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0)).map(drop)
     }
 }
 
-/// Whether a temporary file is the beginning of a blob that another run may go on with.
+/// Returns whether a temporary file is a partial blob that another run may continue.
 pub(super) fn is_of_use(directory: &Directory, name: &str, now: SystemTime) -> bool {
     let changed = || directory.open_regular(name).and_then(|file| file.metadata()?.modified()).ok();
     name.starts_with(PARTIAL_PREFIX)
@@ -152,7 +152,7 @@ mod tests {
         writer.restart().expect("emptied");
         writer.write_all(&content).expect("written");
         writer.commit_as(&blob).expect("whole");
-        // More bytes than the blob has are somebody else's.
+        // A part that is longer than the blob cannot be its beginning.
         let path = store.path(TEMPORARY).join(format!("{PARTIAL_PREFIX}{}", blob.digest.hex()));
         std::fs::write(path, vec![0; content.len() + 1]).expect("written");
         assert_eq!(store.resume_blob(&lease, &blob).expect("a writer").prefix().count(), 0);

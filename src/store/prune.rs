@@ -87,7 +87,8 @@ impl ImageStore {
         Ok(pruned)
     }
 
-    /// Stored blobs that are not `reachable`, with their sizes. A file that is not named as a blob is not ours.
+    /// Returns the stored blobs that are not `reachable`, with their sizes. A file that is not named as a blob is not
+    /// ours.
     pub(super) fn unreached(&self, reachable: &BTreeSet<Digest>) -> Result<Vec<(Digest, u64)>, StoreError> {
         let failed = |source| StoreError::io("read", &self.blob_directory(), source);
         let blobs = match self.blobs() {
@@ -110,7 +111,7 @@ impl ImageStore {
         Ok(unreached)
     }
 
-    /// The digests of everything that the entries need.
+    /// Returns the digests of everything that the entries need.
     pub(super) fn reachable(&self) -> Result<BTreeSet<Digest>, StoreError> {
         self.reachable_from(self.read_index()?.manifests)
     }

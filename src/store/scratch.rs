@@ -1,4 +1,4 @@
-//! A store for what nobody keeps: among the temporary files of another, and gone with them.
+//! A temporary store among the temporary files of another store, removed with them.
 
 use super::names::SCRATCH_PREFIX;
 use super::{ImageStore, Lease, StoreError};
@@ -9,12 +9,12 @@ use crate::fs::TemporaryDirectory;
 pub struct Scratch {
     store: ImageStore,
     _directory: TemporaryDirectory,
-    // Last: until the directory is gone, nobody sweeps it.
+    // Declared last, so that the lease is held until the directory is removed.
     _lease: Lease,
 }
 
 impl Scratch {
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &ImageStore {
         &self.store
     }
@@ -66,7 +66,7 @@ mod tests {
         let (_directory, store) = store();
         let scratch = store.scratch().expect("made");
         drop(store.lease().expect("shared"));
-        assert!(scratch.store().root().exists(), "somebody works in it");
+        assert!(scratch.store().root().exists(), "it is in use");
         drop(scratch);
         let left = store.path(super::super::names::TEMPORARY).join("store-left/blobs/sha256");
         std::fs::create_dir_all(&left).expect("made");

@@ -29,7 +29,7 @@ enum Extent {
 }
 
 impl ImageTree {
-    /// The manifest or index the tree was read from.
+    /// Returns the manifest or index the tree was read from.
     pub fn root(&self) -> &Document {
         self.documents.last().expect("a tree is built around its root")
     }
@@ -135,7 +135,8 @@ impl ImageStore {
         self.collected(descriptor, Extent::Stored)
     }
 
-    /// Whether an entry is neither a manifest nor an index: its type is no document's, and its content is none either.
+    /// Returns whether an entry is neither a manifest nor an index: its type is no document's, and its content is none
+    /// either.
     pub fn is_leaf(&self, descriptor: &Descriptor) -> bool {
         !media_type::is_document(&descriptor.media_type)
             && !matches!(self.document(descriptor), Ok(_) | Err(StoreError::MissingBlob(_)))
@@ -228,7 +229,7 @@ impl ImageStore {
         Ok(())
     }
 
-    /// The configuration of a manifest: its exact bytes and what they say.
+    /// Returns the configuration of a manifest: its exact bytes and what they say.
     pub fn config(&self, manifest: &Manifest) -> Result<(Vec<u8>, ImageConfig), StoreError> {
         let bytes = self.read_document(&manifest.config)?;
         let config = strict::from_slice(&bytes).map_err(|source| StoreError::config(&manifest.config, source))?;
@@ -252,7 +253,7 @@ impl ImageStore {
         Ok(Image { document, manifest, config_bytes, config })
     }
 
-    /// The manifest of what [`Self::image`] answers, which need not be an image.
+    /// Returns the manifest of what [`Self::image`] answers, which need not be an image.
     pub fn manifest(
         &self,
         name: &str,
@@ -283,7 +284,7 @@ impl ImageStore {
             Ok::<_, StoreError>(choice.choose())
         };
         let chosen = match among(&Index { manifests: stored, ..index.clone() })? {
-            // What is not stored is told by its name, or as missing.
+            // A blob that is not stored is reported by its name, or as missing.
             Err(_) => among(index)?,
             chosen => chosen,
         };
@@ -328,7 +329,7 @@ impl ImageStore {
         }
     }
 
-    /// What an entry of an index is that does not say its platform.
+    /// Examines an entry of an index that has no platform.
     fn answer(&self, entry: &Descriptor) -> Result<Answer, StoreError> {
         let document = match self.document(entry) {
             Err(StoreError::MissingBlob(_)) => return Ok(Answer::Other),

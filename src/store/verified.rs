@@ -62,7 +62,7 @@ impl Identity {
         now.duration_since(changed).is_ok_and(|age| age >= TICK)
     }
 
-    /// The record's text: a version, then the numbers.
+    /// Returns the record's text: a version, then the numbers.
     fn text(&self) -> String {
         let Self { device, inode, size, modified, changed } = self;
         format!("1 {device} {inode} {size} {} {} {} {}\n", modified.0, modified.1, changed.0, changed.1)

@@ -1,4 +1,4 @@
-//! Getting out of states in which commands refuse a store: what can be read is kept, what cannot is put aside.
+//! Repair of a store that other commands refuse: readable files stay, unreadable ones are put aside.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ impl ImageStore {
         let mut index = before.unwrap_or_else(|| store.read_index().unwrap_or_default());
         let count = index.manifests.len();
         let entries = std::mem::take(&mut index.manifests);
-        // Many names may stand for one image, which is looked at once.
+        // Several names may point at one image, which is examined once.
         let mut looked = BTreeMap::new();
         for descriptor in entries {
             let key = (descriptor.digest, descriptor.size, descriptor.media_type.clone());
@@ -197,8 +197,8 @@ impl ImageStore {
         (index, kept, lost)
     }
 
-    /// Why an entry cannot stay; `None` for one that can. Damaged documents below it are put aside: they are in the
-    /// way of pruning.
+    /// Returns why an entry cannot stay; `None` for one that can. Damaged documents below it are put aside: they are in
+    /// the way of pruning.
     fn trouble(&self, root: &Descriptor, done: &mut Vec<Repair>) -> Result<Option<String>, StoreError> {
         let mut seen = BTreeSet::new();
         let mut pending = vec![root.clone()];
@@ -246,7 +246,7 @@ impl ImageStore {
         Ok(trouble)
     }
 
-    /// Whether the stored bytes are not those that the name promises.
+    /// Returns whether the stored bytes are not those that the name promises.
     fn is_damaged(&self, digest: Digest) -> bool {
         let read = self.blobs().and_then(|blobs| blobs.read_regular(&digest.hex(), MAX_DOCUMENT_BYTES));
         read.map_or(true, |bytes| Digest::of(&bytes) != digest)
@@ -257,7 +257,7 @@ impl ImageStore {
         if blobs.has(&digest.hex()) { self.move_aside(blobs, &digest.hex(), &reason(error), done) } else { Ok(()) }
     }
 
-    /// Stored images that no entry leads to and that lack nothing, as entries without a name.
+    /// Returns the stored images that no entry leads to and that lack nothing, as entries without a name.
     fn unnamed(&self, index: &Index) -> Result<Vec<Descriptor>, StoreError> {
         // An entry of another tool's type may need any blob.
         let Ok(reachable) = self.reachable_from(index.manifests.clone()) else { return Ok(Vec::new()) };
@@ -282,7 +282,8 @@ impl ImageStore {
     }
 }
 
-/// Whether the file itself is wrong, and not the way to it: what cannot be read for want of permission may be whole.
+/// Returns whether the file itself is wrong, and not the way to it: what cannot be read for want of permission may be
+/// whole.
 fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Io { source, .. } => Unreadable::of(source).is_some(),
@@ -290,7 +291,7 @@ fn is_damage(error: &StoreError) -> bool {
     }
 }
 
-/// What an error says, with its causes.
+/// Returns an error's text with its causes.
 fn reason(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -301,7 +302,7 @@ fn reason(error: &StoreError) -> String {
     text
 }
 
-/// The entries that a damaged `index.json` has before its damage, and how many elements were none.
+/// Returns the entries that a damaged `index.json` has before its damage, and how many elements were none.
 fn entries(file: File) -> (Vec<Descriptor>, usize) {
     let found = RefCell::new((Vec::new(), 0));
     let reader = BufReader::with_capacity(1 << 16, file.take(MAX_SALVAGE_BYTES));

@@ -11,7 +11,7 @@ const MIN_ID_PREFIX: usize = 4;
 /// How many names an error lists.
 const MAX_SUGGESTIONS: usize = 8;
 
-/// What a name or id stands for.
+/// The image that a name or id selects.
 #[derive(Debug, Clone)]
 pub struct Selection {
     /// The manifest or index.
@@ -29,10 +29,10 @@ impl Selection {
 }
 
 impl ImageStore {
-    /// Finds an image by what was typed. The first of these that fits counts:
+    /// Finds an image by the text that a user typed. The first form that matches counts:
     ///
     /// 1. a whole digest, of a manifest, an index or a configuration;
-    /// 2. a name as the store has it, whoever wrote it;
+    /// 2. a name exactly as it is in the store, also one that another tool wrote;
     /// 3. a reference, with the tag `latest` where it has neither tag nor digest;
     /// 4. `name@digest` of an image that the name was given to under any tag;
     /// 5. a name without its digest, where one image was kept under it with a digest;

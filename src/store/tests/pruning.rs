@@ -28,7 +28,7 @@ fn pruning_waits_for_those_who_write() {
     let lease = store.lease().expect("a lease");
     assert!(matches!(store.prune(), Err(StoreError::Lock(_))));
     drop(lease);
-    store.prune().expect("nobody is in the way");
+    store.prune().expect("the lease is free");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn left_overs_of_killed_writers_are_swept() {
     std::fs::write(&left, "x").expect("a left-over");
     let first = store.lease().expect("a lease");
     assert!(!left.exists());
-    std::fs::write(&left, "x").expect("somebody's");
+    std::fs::write(&left, "x").expect("written");
     let _second = store.lease().expect("shared");
     assert!(left.exists(), "the first holder may be writing it");
     drop(first);
