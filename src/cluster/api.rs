@@ -42,7 +42,7 @@ pub(super) struct Api {
 impl Api {
     /// Who would be asked.
     pub(super) fn place_of(config: &Kubeconfig, context: &str) -> Result<Place, ClusterError> {
-        let incomplete = || ClusterError::PartialPush { context: context.to_owned(), part: Part::Server };
+        let incomplete = || ClusterError::Incomplete { context: context.to_owned(), part: Part::Server };
         let cluster = cluster(config, context).ok_or_else(incomplete)?;
         let url = cluster.server.as_deref().ok_or_else(incomplete)?;
         // What is read here decides whom to trust, so it must come from whom the kubeconfig means.
@@ -186,7 +186,7 @@ impl Place {
             // A token that no header can carry.
             kube::Error::Auth(_) => ClusterError::Unauthorized { context: context() },
             kube::Error::RustlsTls(_) => {
-                ClusterError::PartialPush { context: context(), part: Part::ClientCertificate }
+                ClusterError::Incomplete { context: context(), part: Part::ClientCertificate }
             }
             error => match tls::classify(&error) {
                 Some(fault) => ClusterError::Tls { place: self.clone(), fault },
@@ -199,7 +199,7 @@ impl Place {
 /// The protection of connections to the API server, by the rules that hold for a registry: the kubeconfig's authority
 /// vouches for its certificate, or is that certificate itself.
 fn client_tls(config: &Config, context: &str) -> Result<ClientTls, ClusterError> {
-    let missing = |part| ClusterError::PartialPush { context: context.to_owned(), part };
+    let missing = |part| ClusterError::Incomplete { context: context.to_owned(), part };
     let mut trust = TrustStore::empty();
     // Where it names none, the system's roots were put there (`name_authority`).
     let authorities = config.root_cert.iter().flatten().map(|der| CertificateDer::from(der.as_slice()));

@@ -138,7 +138,7 @@ pub enum ClusterError {
     },
     /// The kubeconfig is incomplete.
     #[error("context `{context}` has no usable {}", part.text())]
-    PartialPush {
+    Incomplete {
         /// The context.
         context: String,
         /// What is missing or damaged.

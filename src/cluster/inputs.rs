@@ -113,7 +113,7 @@ pub(super) fn name_authority(config: &mut Kubeconfig, context: &str, system: &Sy
 fn read_user(user: &mut AuthInfo, context: &str) -> Result<(), ClusterError> {
     // Its methods run programs and ask servers that this one does not know.
     if user.auth_provider.is_some() {
-        return Err(ClusterError::PartialPush { context: context.to_owned(), part: Part::AuthProvider });
+        return Err(ClusterError::Incomplete { context: context.to_owned(), part: Part::AuthProvider });
     }
     if let Some(path) = user.client_certificate.take()
         && user.client_certificate_data.is_none()
@@ -133,7 +133,7 @@ fn read_user(user: &mut AuthInfo, context: &str) -> Result<(), ClusterError> {
         let bytes = read(&path, context, Part::TokenFile)?;
         let token = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
         if token.is_empty() {
-            return Err(ClusterError::PartialPush { context: context.to_owned(), part: Part::TokenFile });
+            return Err(ClusterError::Incomplete { context: context.to_owned(), part: Part::TokenFile });
         }
         user.token = Some(token.to_owned().into());
     }
@@ -229,7 +229,7 @@ fn ask_plugin(
 fn exec_info(exec: &ExecConfig, cluster: Option<&Cluster>, context: &str) -> Result<String, ClusterError> {
     let mut spec = json!({"interactive": false});
     if exec.provide_cluster_info {
-        let incomplete = || ClusterError::PartialPush { context: context.to_owned(), part: Part::Server };
+        let incomplete = || ClusterError::Incomplete { context: context.to_owned(), part: Part::Server };
         let cluster = ExecAuthCluster::try_from(cluster.ok_or_else(incomplete)?).map_err(|_| incomplete())?;
         spec["cluster"] = serde_json::to_value(cluster).map_err(|_| incomplete())?;
     }
@@ -344,11 +344,11 @@ mod tests {
         let empty = dir.path().join("empty");
         std::fs::write(&empty, "\n").expect("written");
         let error = outcome(&json!({}), &json!({"tokenFile": empty})).expect_err("empty");
-        assert!(matches!(error, ClusterError::PartialPush { part: Part::TokenFile, .. }), "{error:?}");
+        assert!(matches!(error, ClusterError::Incomplete { part: Part::TokenFile, .. }), "{error:?}");
         let error =
             outcome(&json!({}), &json!({"auth-provider": {"name": "gcp", "config": {"cmd-path": "/bin/true"}}}))
                 .expect_err("not supported");
-        assert!(matches!(error, ClusterError::PartialPush { part: Part::AuthProvider, .. }), "{error:?}");
+        assert!(matches!(error, ClusterError::Incomplete { part: Part::AuthProvider, .. }), "{error:?}");
     }
 
     fn plugin(script: &str) -> serde_json::Value {

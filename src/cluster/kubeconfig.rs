@@ -126,7 +126,7 @@ fn resolve_paths(config: &mut Kubeconfig, directory: &Path) {
 
 /// What a kubeconfig's fault is in our terms. Texts of the library are left out: they quote the file.
 pub(super) fn unusable(path: &Path, context: &str, error: KubeconfigError) -> ClusterError {
-    let incomplete = |part| ClusterError::PartialPush { context: context.to_owned(), part };
+    let incomplete = |part| ClusterError::Incomplete { context: context.to_owned(), part };
     match error {
         KubeconfigError::ReadConfig(source, path) => ClusterError::Read { path, source },
         KubeconfigError::Parse(error) => {

@@ -141,7 +141,7 @@ pub(crate) fn advise(error: &ClusterError) -> (Kind, Vec<String>) {
             Kind::Failed,
             vec![format!("correct the file; kubectl --kubeconfig {} config view shows what it means", path.display())],
         ),
-        ClusterError::PartialPush { context, .. } => {
+        ClusterError::Incomplete { context, .. } => {
             (Kind::Failed, vec![format!("write the kubeconfig again: {}", export(context))])
         }
         ClusterError::Unverified { context } => (
