@@ -38,7 +38,7 @@ impl Scheme {
         }
     }
 
-    /// The port of addresses without one.
+    /// Returns the port of addresses without one.
     pub(super) fn default_port(self) -> u16 {
         match self {
             Self::Https => 443,
@@ -60,7 +60,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// The address that the flags of `idpbuilder create` make.
+    /// Returns the address that the flags of `idpbuilder create` make.
     pub(super) fn of_customization(customization: &BuildCustomization) -> Option<Self> {
         let text = |value: &Option<String>| {
             value.as_deref().map(str::trim).filter(|value| !value.is_empty()).map(str::to_ascii_lowercase)
@@ -84,7 +84,7 @@ impl Address {
         address.checked()
     }
 
-    /// The address that Gitea's own URL has.
+    /// Returns the address that Gitea's own URL has.
     pub(super) fn of_url(url: &str) -> Option<Self> {
         let (scheme, rest) = url.trim().split_once("://")?;
         let scheme = Scheme::parse(scheme)?;
@@ -101,7 +101,7 @@ impl Address {
         Self { scheme, host: host.to_ascii_lowercase(), aliases: Vec::new(), port, path_prefix }.checked()
     }
 
-    /// The address that Gitea's Ingresses and the controller's Service have together.
+    /// Returns the address that Gitea's Ingresses and the controller's Service have together.
     pub(super) fn of_routes(routes: &[(String, Vec<String>)], entrance: Option<(String, u16)>) -> Option<Self> {
         let (scheme, port) = match entrance {
             Some((protocol, port)) => (Scheme::parse(&protocol)?, port),
@@ -126,7 +126,7 @@ impl Address {
             .checked()
     }
 
-    /// The names as references have them, `host:port`, the preferred one first.
+    /// Returns the names as references have them, `host:port`, the preferred one first.
     pub(super) fn names(&self) -> Vec<String> {
         std::iter::once(&self.host).chain(&self.aliases).map(|host| format!("{host}:{}", self.port)).collect()
     }
@@ -142,12 +142,12 @@ impl Address {
     }
 }
 
-/// A port in digits alone.
+/// Returns a port in digits alone.
 fn number(port: &str) -> Option<u16> {
     port.bytes().all(|digit| digit.is_ascii_digit()).then(|| port.parse().ok())?
 }
 
-/// Whether `host` is a name or an address in the one form that every program reads alike. Resolvers also take
+/// Returns whether `host` is a name or an address in the one form that every program reads alike. Resolvers also take
 /// `2130706433`, `0x7f.1` and `127.1` for addresses, and a name with a final dot for the name without it.
 fn is_host(host: &str) -> bool {
     if let Some(inside) = host.strip_prefix('[') {
@@ -169,8 +169,8 @@ fn is_host(host: &str) -> bool {
     host.len() <= MAX_HOST && host.split('.').all(label) && !number
 }
 
-/// The same registry's names under either routing, each as references may have it: `host:port`, and `host` alone for
-/// the scheme's own port.
+/// Returns a registry's names under both kinds of routing, as references may contain them: `host:port`, and `host`
+/// alone for the scheme's default port.
 pub(super) fn under_either_routing(names: &[String], scheme: Scheme, path_routing: bool) -> Vec<String> {
     let mut every: Vec<String> = Vec::new();
     for name in names {
@@ -184,7 +184,7 @@ pub(super) fn under_either_routing(names: &[String], scheme: Scheme, path_routin
     as_written(&every, scheme)
 }
 
-/// Each name as references may have it: `host:port`, and `host` alone for the scheme's own port.
+/// Returns each name as references may have it: `host:port`, and `host` alone for the scheme's own port.
 pub(super) fn as_written(names: &[String], scheme: Scheme) -> Vec<String> {
     let bare = |name: &String| name.strip_suffix(&format!(":{}", scheme.default_port())).map(str::to_owned);
     let mut every: Vec<String> =
@@ -341,7 +341,7 @@ mod tests {
         );
         assert_eq!(every(&["gitea.x:80"], Scheme::Https, false), ["gitea.x:80", "x:80"]);
         assert_eq!(every(&["x:80"], Scheme::Http, true), ["x:80", "x", "gitea.x:80", "gitea.x"]);
-        // A host that happens to be called so is not somebody else's without it.
+        // A host that happens to be called so is not a foreign one without it.
         assert_eq!(every(&["gitea.corp.example:443"], Scheme::Https, true)[2], "gitea.gitea.corp.example:443");
         assert_eq!(every(&["git.x:1"], Scheme::Https, false), ["git.x:1"]);
     }

@@ -40,12 +40,12 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Who would be asked.
+    /// Returns the API server that a context names, without a request.
     pub(super) fn place_of(config: &Kubeconfig, context: &str) -> Result<Place, ClusterError> {
         let incomplete = || ClusterError::Incomplete { context: context.to_owned(), part: Part::Server };
         let cluster = cluster(config, context).ok_or_else(incomplete)?;
         let url = cluster.server.as_deref().ok_or_else(incomplete)?;
-        // What is read here decides whom to trust, so it must come from whom the kubeconfig means.
+        // The answers decide which certificate is trusted, so the API server must be the one that the kubeconfig names.
         if cluster.insecure_skip_tls_verify == Some(true) || !url.starts_with("https://") {
             return Err(ClusterError::Unverified { context: context.to_owned() });
         }
@@ -82,7 +82,7 @@ impl Api {
             .map_err(|error| unusable(none, &place.context, error))?;
         // Variables of the environment name a proxy for the registry, not for a cluster on this machine.
         config.proxy_url = None;
-        // The time is short; whoever wants another attempt runs the command again.
+        // The time limit is short, so a failed request is not repeated; the user can run the command again.
         config.default_retry = false;
         let tls = client_tls(&config, &place.context)?;
         let client = connect::client(&config, &tls).map_err(|error| place.failed(error))?;
@@ -97,7 +97,7 @@ impl Api {
         &self.place.context
     }
 
-    /// The object of that name below a path, or the list of all; `None` when it, or its kind, is not there.
+    /// Returns the object of that name below a path, or the list of all; `None` when it, or its kind, is not there.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Api {
         serde_json::from_slice(&bytes).map(Some).map_err(|_| self.answer(what, None))
     }
 
-    /// The objects of a list; none where the API server does not know their kind.
+    /// Returns the objects of a list; none where the API server does not know their kind.
     pub(super) async fn list<T: DeserializeOwned + Listed>(
         &self,
         what: &str,
@@ -178,16 +178,14 @@ impl Drop for Abandoned {
 }
 
 impl Place {
-    /// What an error of the library is in our terms.
+    /// Converts an error of the library.
     fn failed(&self, error: kube::Error) -> ClusterError {
         let context = || self.context.clone();
         match error {
             kube::Error::InferKubeconfig(error) => unusable(Path::new(""), &self.context, error),
             // A token that no header can carry.
             kube::Error::Auth(_) => ClusterError::Unauthorized { context: context() },
-            kube::Error::RustlsTls(_) => {
-                ClusterError::Incomplete { context: context(), part: Part::ClientCertificate }
-            }
+            kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
             error => match tls::classify(&error) {
                 Some(fault) => ClusterError::Tls { place: self.clone(), fault },
                 None => ClusterError::Unreachable { place: self.clone(), source: root_cause(&error) },
@@ -196,8 +194,8 @@ impl Place {
     }
 }
 
-/// The protection of connections to the API server, by the rules that hold for a registry: the kubeconfig's authority
-/// vouches for its certificate, or is that certificate itself.
+/// Returns the protection of connections to the API server, by the rules that hold for a registry: the kubeconfig's
+/// authority vouches for its certificate, or is that certificate itself.
 fn client_tls(config: &Config, context: &str) -> Result<ClientTls, ClusterError> {
     let missing = |part| ClusterError::Incomplete { context: context.to_owned(), part };
     let mut trust = TrustStore::empty();
@@ -225,14 +223,14 @@ fn client_tls(config: &Config, context: &str) -> Result<ClientTls, ClusterError>
     Ok(tls.expect("a policy that verifies has a configuration"))
 }
 
-/// The innermost reason.
+/// Returns the innermost reason.
 fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
     let root = links(error).last().unwrap_or(error);
     let kind = root.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
     io::Error::new(kind, root.to_string())
 }
 
-/// The chain of sources, through `io::Error` too, whose content is not its source.
+/// Returns the chain of sources, through `io::Error` too, whose content is not its source.
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     fn next<'a>(link: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
         let link: &'a (dyn Error + 'static) = *link;

@@ -41,7 +41,7 @@ impl Service<Request<Body>> for Boxed {
     }
 }
 
-/// A client of the API server that `config` names. Nothing is sent yet.
+/// Returns a client of the API server that `config` names. Nothing is sent yet.
 ///
 /// # Errors
 ///

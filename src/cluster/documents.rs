@@ -90,10 +90,10 @@ pub(super) trait Listed {
     /// The kind of every object of the list.
     const KIND: &'static str;
 
-    /// The kind that the object says it is, if it says so.
+    /// Returns the object's own `kind`, if it has one.
     fn kind(&self) -> Option<&str>;
 
-    /// The object's name; empty where it has none.
+    /// Returns the object's name; empty where it has none.
     fn name(&self) -> &str;
 }
 
@@ -118,7 +118,7 @@ impl Localbuild {
         self.status.as_ref()?.gitea.as_ref()
     }
 
-    /// Whether Gitea has answered and its credential exists.
+    /// Returns whether Gitea has answered and its credential exists.
     pub(super) fn gitea_is_available(&self) -> bool {
         self.gitea().is_some_and(|gitea| gitea.available == Some(true))
     }
@@ -127,7 +127,7 @@ impl Localbuild {
         self.gitea()?.external_url.as_deref()
     }
 
-    /// The Secret with the credential.
+    /// Returns the Secret with the credential.
     pub(super) fn secret(&self) -> Option<ObjectName> {
         let gitea = self.gitea()?;
         let text = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
@@ -168,7 +168,7 @@ impl Listed for GiteaProvider {
     }
 }
 
-/// Which of several objects of a cluster is meant: the only one, or the one named as the cluster is.
+/// Returns which of several objects of a cluster is meant: the only one, or the one named as the cluster is.
 pub(super) fn choose(names: &[&str], cluster: Option<&str>) -> Option<usize> {
     let mut matches = names.iter().enumerate().filter(|(_, name)| Some(**name) == cluster).map(|(at, _)| at);
     match (names.len(), matches.next(), matches.next()) {
@@ -216,7 +216,7 @@ struct IngressPath {
     path: Option<String>,
 }
 
-/// Host names of Gitea's Ingresses with the paths below each.
+/// Returns the host names of Gitea's Ingresses with the paths below each.
 pub(super) fn routes(ingresses: &[Ingress]) -> Vec<(String, Vec<String>)> {
     let rules = ingresses.iter().filter_map(|ingress| ingress.spec.as_ref()?.rules.as_ref()).flatten();
     let route = |rule: &IngressRule| {
@@ -244,7 +244,7 @@ struct ServicePort {
 }
 
 impl Service {
-    /// Protocol and port that the cluster was made with: idpbuilder names that port after both.
+    /// Returns the protocol and port that the cluster was made with: idpbuilder names that port after both.
     pub(super) fn entrance(&self) -> Option<(String, u16)> {
         self.spec.as_ref()?.ports.as_ref()?.iter().find_map(|port| {
             let number = port.port?;
@@ -270,8 +270,8 @@ struct SecretData {
 }
 
 impl SecretObject {
-    /// User name, and the token or else the password, with the key it was under; the password too, where both are there
-    /// and differ.
+    /// Returns the user name, and the token or else the password, with the key it was under; the password too, where
+    /// both are there and differ.
     ///
     /// Fails with the key that is missing.
     pub(super) fn login(self) -> Result<(String, Secret, &'static str, Option<Secret>), &'static str> {
@@ -286,13 +286,13 @@ impl SecretObject {
         Ok((username, own(&secret), key, spare))
     }
 
-    /// The certificate, PEM.
+    /// Returns the certificate, PEM.
     pub(super) fn certificate(self) -> Option<String> {
         self.data.and_then(|data| decode(data.ca_crt)).map(|text| text.as_str().to_owned())
     }
 }
 
-/// A Secret's value: base64 of text that is not empty.
+/// Returns a Secret's value: base64 of text that is not empty.
 fn decode(value: Option<String>) -> Option<Zeroizing<String>> {
     let value = Zeroizing::new(value?);
     let bytes = decoded(&value)?;

@@ -144,7 +144,7 @@ pub enum ClusterError {
         /// What is missing or damaged.
         part: Part,
     },
-    /// The kubeconfig asks for a connection that anybody can answer.
+    /// The kubeconfig asks for a connection without verification.
     #[error("context `{context}` does not verify the API server")]
     Unverified {
         /// The context.
@@ -284,7 +284,7 @@ pub enum ClusterError {
         /// The time allowed.
         limit: Duration,
     },
-    /// Somebody asked to stop.
+    /// The user interrupted discovery.
     #[error("interrupted")]
     Interrupted,
 }

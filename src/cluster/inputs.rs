@@ -69,12 +69,12 @@ pub(super) fn read_inputs(
     Ok(config)
 }
 
-/// The bytes of a base64 text, which may have line breaks, as Go's decoder takes it.
+/// Returns the bytes of a base64 text, which may have line breaks, as Go's decoder takes it.
 pub(super) fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     STANDARD.decode(Zeroizing::new(unbroken(text)).as_bytes()).ok().map(Zeroizing::new)
 }
 
-/// A text without its line breaks.
+/// Returns a text without its line breaks.
 fn unbroken(text: &str) -> String {
     text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect()
 }
@@ -92,8 +92,8 @@ fn read_authority(cluster: &mut Cluster, context: &str) -> Result<(), ClusterErr
     Ok(())
 }
 
-/// Puts the system's roots where no authority is named, of a kubeconfig that has one context: whoever opens the
-/// connection would read them without limits.
+/// Fills in the system's roots if the kubeconfig, reduced to one context, names no authority: kube's client would read
+/// them without limits.
 pub(super) fn name_authority(config: &mut Kubeconfig, context: &str, system: &SystemRoots) -> Result<(), ClusterError> {
     let cluster = config.clusters.first_mut().and_then(|named| named.cluster.as_mut());
     let Some(cluster) = cluster.filter(|cluster| cluster.certificate_authority_data.is_none()) else { return Ok(()) };
@@ -225,7 +225,7 @@ fn ask_plugin(
     answer.status.filter(ExecStatus::is_usable).ok_or_else(|| failed(PluginFault::Answer))
 }
 
-/// The value of `KUBERNETES_EXEC_INFO` for a plugin.
+/// Returns the value of `KUBERNETES_EXEC_INFO` for a plugin.
 fn exec_info(exec: &ExecConfig, cluster: Option<&Cluster>, context: &str) -> Result<String, ClusterError> {
     let mut spec = json!({"interactive": false});
     if exec.provide_cluster_info {

@@ -17,7 +17,7 @@ use crate::fs::{self, FileLock, Hold};
 
 /// Bytes of the file that are read.
 const MAX_BYTES: u64 = 256 * 1024;
-/// Clusters that are remembered; more were made and deleted than anybody has.
+/// The number of clusters that are remembered, deleted ones included.
 const MAX_CLUSTERS: usize = 64;
 /// Names that are remembered as accepted for a context; the oldest are forgotten.
 const MAX_ACCEPTED: usize = 32;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What is remembered of one cluster. No secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownCluster {
-    /// `host:port` of every way to its registry that the cluster may speak for.
+    /// `host:port` of every address of its registry that the cluster may claim.
     pub names: Vec<String>,
     /// `host:port` outside idpbuilder's own domain that a person accepted for the context.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -44,29 +44,29 @@ pub struct KnownHosts {
 }
 
 impl KnownHosts {
-    /// The hosts remembered below `home` (`~/.idpbuilder`).
+    /// Returns the hosts remembered below `home` (`~/.idpbuilder`).
     pub fn new(home: &Path) -> Self {
         Self { path: home.join("cache").join("clusters.json") }
     }
 
-    /// Whether `key` can be a cluster's: a name that idpbuilder gives, or one that a cluster had.
+    /// Returns whether `key` can be a cluster's: a name that idpbuilder gives, or one that a cluster had.
     pub fn may_serve(&self, key: &HostKey) -> bool {
         HostClaim::of(key.host(), &[]) == HostClaim::OwnDomain
             || self.clusters().values().flat_map(|cluster| &cluster.names).any(|name| same(name, key))
     }
 
-    /// Every cluster that is remembered, by context. A file that is damaged remembers none: it is a cache.
+    /// Returns every cluster that is remembered, by context. A file that is damaged remembers none: it is a cache.
     pub fn clusters(&self) -> BTreeMap<String, KnownCluster> {
         self.read().ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// The names that were accepted for a context.
+    /// Returns the names that were accepted for a context.
     pub fn accepted(&self, context: &str) -> Vec<String> {
         self.clusters().remove(context).map(|cluster| cluster.accepted).unwrap_or_default()
     }
 
     /// Remembers what a cluster said, in place of what it said before, and that `accepted` was accepted for its
-    /// context. Names that the cluster may not speak for are left out.
+    /// context. Names that the cluster may not claim are left out.
     pub fn remember(&self, cluster: &ClusterRegistry, accepted: Option<&str>) -> io::Result<()> {
         let mut names = self.accepted(&cluster.context);
         names.retain(|before| Some(before.as_str()) != accepted);

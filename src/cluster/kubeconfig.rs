@@ -12,7 +12,7 @@ use crate::tls::SystemRoots;
 
 /// Bytes a kubeconfig may have.
 pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
-/// What idpbuilder's cluster is called when nobody says otherwise, as kind names its context.
+/// The context of idpbuilder's cluster under its default name, as kind names it.
 const DEFAULT_CONTEXT: &str = "kind-localdev";
 /// What kind puts before a cluster's name.
 const KIND: &str = "kind-";
@@ -75,7 +75,8 @@ fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
     Ok(config)
 }
 
-/// How many documents a text has at most: one more than its lines that begin or end one (YAML 1.2, section 9.1).
+/// Returns how many documents a text has at most: one more than its lines that begin or end one (YAML 1.2, section
+/// 9.1).
 fn documents(text: &str) -> usize {
     let marks = |line: &&str| {
         #[cfg(test)]
@@ -85,7 +86,7 @@ fn documents(text: &str) -> usize {
     1 + text.split(['\n', '\r']).filter(marks).count()
 }
 
-/// A kubeconfig's text, in any encoding that kubectl reads.
+/// Returns a kubeconfig's text, in any encoding that kubectl reads.
 fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
@@ -124,7 +125,7 @@ fn resolve_paths(config: &mut Kubeconfig, directory: &Path) {
     }
 }
 
-/// What a kubeconfig's fault is in our terms. Texts of the library are left out: they quote the file.
+/// Converts an error in a kubeconfig. Texts of the library are left out: they quote the file.
 pub(super) fn unusable(path: &Path, context: &str, error: KubeconfigError) -> ClusterError {
     let incomplete = |part| ClusterError::Incomplete { context: context.to_owned(), part };
     match error {
@@ -144,10 +145,10 @@ pub(super) fn unusable(path: &Path, context: &str, error: KubeconfigError) -> Cl
     }
 }
 
-/// The contexts to ask, the preferred one first. More than one: the first that serves Localbuilds.
+/// Returns the contexts to ask, the preferred one first. More than one: the first that serves Localbuilds.
 ///
-/// Contexts nobody named are asked only if they are kind's, which every cluster of idpbuilder is: asking
-/// runs their credential plugins and shows them who we are.
+/// Contexts that the user did not name are asked only if they are kind's, as every cluster of idpbuilder is: asking a
+/// context runs its credential plugin and sends it the user's credentials.
 pub(super) fn candidates(config: &Kubeconfig, query: &Query) -> Result<Vec<String>, ClusterError> {
     let known: Vec<String> = config.contexts.iter().map(|context| context.name.clone()).collect();
     let named = query.context.clone().or_else(|| query.cluster_name.as_ref().map(|name| format!("{KIND}{name}")));
@@ -171,7 +172,7 @@ pub(super) fn candidates(config: &Kubeconfig, query: &Query) -> Result<Vec<Strin
     }
 }
 
-/// Which of the candidates it is, by whether each serves Localbuilds: the current one if it does, else
+/// Returns which of the candidates it is, by whether each serves Localbuilds: the current one if it does, else
 /// the only one that does, else the first.
 pub(super) fn select(candidates: &[String], serves: &[bool], current: Option<&str>) -> Result<usize, ClusterError> {
     let serving: Vec<usize> = (0..candidates.len()).filter(|at| serves.get(*at) == Some(&true)).collect();
@@ -185,12 +186,12 @@ pub(super) fn select(candidates: &[String], serves: &[bool], current: Option<&st
     }
 }
 
-/// The name that idpbuilder gave the cluster, as far as the context's name tells.
+/// Returns the name that idpbuilder gave the cluster, as far as the context's name tells.
 pub(super) fn cluster_name(context: &str) -> Option<&str> {
     context.strip_prefix(KIND)
 }
 
-/// The cluster of a context.
+/// Returns the cluster of a context.
 pub(super) fn cluster<'a>(config: &'a Kubeconfig, context: &str) -> Option<&'a Cluster> {
     let context = config.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
     config.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()
@@ -230,13 +231,13 @@ mod tests {
         ] {
             assert_eq!(chosen("prod", &all, &query).expect("there"), [expected]);
         }
-        let nobody = query(None, None);
+        let unnamed = query(None, None);
         assert_eq!(
-            chosen("prod", &["kind-b", "prod", "other", "kind-a"], &nobody).expect("there"),
+            chosen("prod", &["kind-b", "prod", "other", "kind-a"], &unnamed).expect("there"),
             ["prod", "kind-a", "kind-b"]
         );
-        assert_eq!(chosen("\"\"", &["kind-b", "other"], &nobody).expect("there"), ["kind-b"]);
-        assert_eq!(chosen("gone", &["kind-b"], &nobody).expect("there"), ["kind-b"]);
+        assert_eq!(chosen("\"\"", &["kind-b", "other"], &unnamed).expect("there"), ["kind-b"]);
+        assert_eq!(chosen("gone", &["kind-b"], &unnamed).expect("there"), ["kind-b"]);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! What an idpbuilder cluster says about its registry: address, certificate, credential.
 //!
-//! Read from the API server that a kubeconfig names: a Localbuild and two Secrets, or what older and
-//! newer versions have instead. Nothing is written, no Secret with a private key is asked for, and no
-//! answer is kept beyond the value returned, its names excepted, which a caller may have remembered ([`KnownHosts`]).
-//! Paths are given by the caller.
+//! The API server that a kubeconfig names is asked for a Localbuild and two Secrets, or for what older and newer
+//! versions have instead. Nothing is written to the cluster, and no Secret with a private key is read. Only the
+//! registry's names outlive the returned value: a caller may store them in [`KnownHosts`]. The caller passes all paths.
 
 mod address;
 mod api;
@@ -44,14 +43,19 @@ use crate::tls::SystemRoots;
 pub const DISCOVERY_LIMIT: Duration = Duration::from_secs(3);
 /// How long each of several contexts may take to say whether it serves Localbuilds.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// How often a waiting discovery looks at the interrupt.
+/// How often a waiting discovery polls the interrupt.
 const TICK: Duration = Duration::from_millis(50);
 
 const LOCALBUILDS: &str = "/apis/idpbuilder.cnoe.io/v1alpha1/localbuilds";
-/// Finds the registry of the cluster that `query` means, within `limit`. Needs a runtime with I/O and time.
+/// Finds the registry of the cluster that `query` selects, within `limit`. Needs a runtime with I/O and time.
 ///
-/// What is wrong with the certificate or the credential alone is told in their place: a command may not
-/// need them.
+/// A failure to read only the certificate or only the credential is returned in the value's field, since a command may
+/// not need them.
+///
+/// # Errors
+///
+/// Fails if no kubeconfig or context can be used, the API server does not answer within `limit`, the interrupt is
+/// requested, or the cluster has no Gitea.
 pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> Result<ClusterRegistry, ClusterError> {
     let asked = OnceLock::new();
     let interrupted = async {
@@ -69,7 +73,7 @@ pub async fn discover(query: &Query, limit: Duration, interrupt: &Interrupt) -> 
     }
 }
 
-/// How long a plugin may take within `limit`: a little less, so that the error names the plugin.
+/// Returns how long a plugin may take within `limit`: a little less, so that the error names the plugin.
 fn patience(limit: Duration, interrupt: &Interrupt) -> Patience {
     let limit = limit.mul_f64(0.9);
     Patience { limit, deadline: Instant::now() + limit, interrupt: interrupt.clone(), abandoned: Interrupt::default() }

@@ -1,8 +1,8 @@
-//! How far the word of a cluster reaches: the hosts it may speak for, the Secrets that are read, and what its
+//! How far a cluster is believed: the hosts it may claim, the Secrets that are read, and what its
 //! certificate alone is enough for. Pure.
 //!
 //! A kubeconfig can lead to a cluster that other people administer. Its Localbuild then names a host and a Secret of
-//! their choice, and nothing but these rules stands between that text and a password of this user.
+//! their choice, and only these rules keep that text from obtaining a password of this user.
 
 use crate::credentials::SecretOrigin;
 
@@ -15,7 +15,7 @@ pub(super) const GITEA_SECRET: &str = "gitea-credential";
 /// Characters of an object's name (a DNS subdomain, RFC 1123).
 const MAX_OBJECT_NAME: usize = 253;
 
-/// Registries that everybody knows. A cluster that claims one of these hosts, or a name below it, is never believed.
+/// Well-known public registries. A cluster that claims one of these hosts, or a name below it, is never believed.
 const PUBLIC_REGISTRIES: [&str; 19] = [
     "amazonaws.com",
     "azurecr.io",
@@ -97,7 +97,7 @@ pub(super) enum NamedBy {
     Provider,
 }
 
-/// Whether the Secret that an object names may be read with this user's rights.
+/// Returns whether the Secret that an object names may be read with this user's rights.
 pub(super) fn may_read(named_by: NamedBy, namespace: &str, name: &str) -> bool {
     namespace == GITEA_NAMESPACE
         && match named_by {
@@ -148,7 +148,7 @@ pub enum Vouching {
     ClusterAlone,
 }
 
-/// Whether a credential of this origin may be shown to a host of the cluster's.
+/// Returns whether a credential of this origin may be shown to a host of the cluster.
 ///
 /// The cluster's Secret and `GITEA_*` are for the cluster's registry, so the cluster's certificate is enough for them.
 /// Any other credential was meant for a server that was verified in another way. A name of idpbuilder's own domain has no
@@ -174,13 +174,13 @@ fn host_of(name: &str) -> &str {
     }
 }
 
-/// Whether `host` is `domain` or a name below it.
+/// Returns whether `host` is `domain` or a name below it.
 fn is_below(host: &str, domain: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether the API server could have an object of that name; any other text could lead to another path.
+/// Returns whether the API server could have an object of that name; any other text could lead to another path.
 fn is_object_name(name: &str) -> bool {
     let part = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

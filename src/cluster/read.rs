@@ -19,17 +19,16 @@ const INGRESS_SERVICE: &str = "ingress-nginx-controller";
 /// The copy of the certificate that has no key beside it.
 const CERTIFICATE_SECRET: (&str, &str) = ("default", "idpbuilder-cert");
 
-/// What a context answers to the question for its Localbuild.
+/// A context's answer when asked for its Localbuild.
 pub(super) enum Answered {
     Found(Box<Localbuild>, Option<OneOfSeveral>),
-    /// Versions that have none.
+    /// The version of idpbuilder has no Localbuild.
     None,
-    /// It may have one.
+    /// Listing Localbuilds is forbidden, so there may be one.
     Forbidden(ClusterError),
 }
 
-/// The object that is meant, and where there are several, its name and those of the others. idpbuilder keeps one in a
-/// cluster, named as the cluster.
+/// Chooses the object with the cluster's name, as idpbuilder creates it; of several, also returns all names.
 pub(super) fn only<T: Listed>(context: &str, mut items: Vec<T>) -> Result<(T, Option<OneOfSeveral>), ClusterError> {
     let names: Vec<&str> = items.iter().map(Listed::name).collect();
     let shown = |name: &&str| name.chars().take(api::MAX_SHOWN).collect::<String>();
@@ -42,7 +41,7 @@ pub(super) fn only<T: Listed>(context: &str, mut items: Vec<T>) -> Result<(T, Op
     Ok((items.swap_remove(at), others))
 }
 
-/// Everything about the registry of one cluster.
+/// Reads address, certificate and login of one cluster's registry.
 pub(super) async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistry, ClusterError> {
     let context = api.context().to_owned();
     let (localbuild, localbuilds, forbidden) = match answered {
@@ -85,7 +84,7 @@ pub(super) async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistr
         (Err(_), Some(pem)) => Ok(ClusterCertificate { pem, origin: "Localbuild".to_owned() }),
         (certificate, _) => certificate,
     };
-    // The Localbuild says so last of all; the token alone is proof enough.
+    // The Localbuild reports Gitea as available late; the token alone proves that it is.
     let told = localbuild.as_ref().is_none_or(|localbuild| localbuild.gitea_is_available());
     let ready = told || login.as_ref().is_ok_and(|(_, key)| *key == "token");
     Ok(ClusterRegistry {
@@ -102,7 +101,7 @@ pub(super) async fn read(api: &Api, answered: Answered) -> Result<ClusterRegistr
     })
 }
 
-/// The object that newer versions have in the Localbuild's place.
+/// Returns the object that newer versions have in place of the Localbuild.
 async fn provider(api: &Api) -> Result<Option<GiteaProvider>, ClusterError> {
     match api.list::<GiteaProvider>("GiteaProviders", PROVIDERS).await {
         Ok(mut list) => {
@@ -114,7 +113,7 @@ async fn provider(api: &Api) -> Result<Option<GiteaProvider>, ClusterError> {
     }
 }
 
-/// The address by Gitea's Ingresses and the port of their controller.
+/// Returns the address from Gitea's Ingresses and their controller's port.
 async fn by_routes(api: &Api) -> Result<Option<Address>, ClusterError> {
     let (ingresses, service) = tokio::join!(
         api.ask::<List<Ingress>>("the Ingresses in gitea", "IngressList", INGRESSES, None),
@@ -136,7 +135,7 @@ fn secrets(namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/secrets")
 }
 
-/// Who may push, and the key that proves it.
+/// Returns the administrator's login, and the Secret's key that holds its token or password.
 async fn login(api: &Api, (namespace, name): &ObjectName) -> Result<(Login, &'static str), ClusterError> {
     let context = || api.context().to_owned();
     let full = format!("{namespace}/{name}");

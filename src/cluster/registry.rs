@@ -13,23 +13,23 @@ use crate::image::Reference;
 pub struct ClusterRegistry {
     /// The context it was found through.
     pub context: String,
-    /// With TLS or without.
+    /// HTTPS or HTTP.
     pub scheme: Scheme,
     /// The host that the cluster's nodes pull from.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// `host:port` of every way to it, the one for a Deployment first.
+    /// `host:port` of every address of it, the one for a Deployment first.
     pub names: Vec<String>,
-    /// What may stand before the owner in a repository and means nothing, under path routing.
+    /// Under path routing, the prefix that may precede the owner in a repository without meaning.
     pub path_prefix: Option<&'static str>,
     /// The Localbuild that was read and those that were not, where there are several.
     pub localbuilds: Option<OneOfSeveral>,
     /// Whether Gitea is running and its credential complete, as far as the cluster tells.
     pub ready: bool,
-    /// The certificate it shows, or why that is not known.
+    /// The certificate that its ingress sends, or why it is not known.
     pub certificate: Result<ClusterCertificate, Arc<ClusterError>>,
-    /// Who may push, or why that is not known.
+    /// The administrator's login, or why it is not known.
     pub login: Result<Login, Arc<ClusterError>>,
 }
 
@@ -42,7 +42,7 @@ pub struct OneOfSeveral {
     pub others: Vec<String>,
 }
 
-/// The certificate that a cluster's ingress shows.
+/// The certificate that a cluster's ingress sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterCertificate {
     /// The certificate.
@@ -67,17 +67,17 @@ pub struct Login {
 }
 
 impl ClusterRegistry {
-    /// `host:port` for a Deployment.
+    /// Returns `host:port` for a Deployment.
     pub fn registry(&self) -> &str {
         &self.names[0]
     }
 
-    /// Whether `registry` (`host` or `host:port`) is one of its names.
+    /// Returns whether `registry` (`host` or `host:port`) is one of the registry's names.
     pub fn serves(&self, registry: &str) -> bool {
         self.name_of(registry).is_some()
     }
 
-    /// The name that `registry` (`host` or `host:port`) is, with its port.
+    /// Returns the name that equals `registry` (`host` or `host:port`), with its port.
     pub fn name_of(&self, registry: &str) -> Option<&str> {
         let registry = registry.to_ascii_lowercase();
         let full = if registry.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
@@ -88,8 +88,10 @@ impl ClusterRegistry {
         self.names.iter().find(|name| **name == full).map(String::as_str)
     }
 
-    /// Every name that references to it may have, out of `names`, which the cluster may speak for. Names of idpbuilder's
-    /// own domain are those under the other routing too: a cluster made anew may have that.
+    /// Returns every name that references to the registry may use, derived from `names`, which the cluster may claim.
+    ///
+    /// Names of idpbuilder's own domain are returned for both kinds of routing, since a cluster that is created again
+    /// may use the other one.
     pub fn every_name(&self, names: &[String]) -> Vec<String> {
         let own = |name: &String| HostClaim::of(name, &[]) == HostClaim::OwnDomain;
         let path_routing = self.path_prefix.is_some();
@@ -99,18 +101,18 @@ impl ClusterRegistry {
         every
     }
 
-    /// The owner of images that name none: the user, lower-cased.
+    /// Returns the owner for images without one: the user name, lower-cased.
     pub fn owner(&self) -> Option<String> {
         self.login.as_ref().ok().and_then(|login| owner(&login.username))
     }
 
-    /// The repository without what path routing puts before it.
+    /// Returns the repository without the prefix of path routing.
     pub fn without_prefix<'a>(&self, repository: &'a str) -> &'a str {
         let prefixed = || repository.strip_prefix(self.path_prefix?)?.strip_prefix('/');
         prefixed().unwrap_or(repository)
     }
 
-    /// What the registry is shown.
+    /// Returns the credential for the registry.
     pub fn credential(&self) -> Option<Credential> {
         let Login { username, secret, password, place, .. } = self.login.as_ref().ok()?;
         let (username, secret) = (username.clone(), secret.clone());
@@ -121,7 +123,7 @@ impl ClusterRegistry {
     }
 }
 
-/// A user name as the first part of a repository, if it can be one.
+/// Returns a user name as the first part of a repository, if it is valid as one.
 pub fn owner(username: &str) -> Option<String> {
     let owner = username.to_lowercase();
     let whole = !owner.contains('/') && Reference::from_parts(None, &owner, None).is_ok();
