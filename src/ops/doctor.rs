@@ -40,7 +40,7 @@ pub enum Step<T> {
 }
 
 impl<T> Step<T> {
-    /// Whether later steps can be tried.
+    /// Returns whether later steps can be tried.
     pub fn passed(&self) -> bool {
         matches!(self, Self::Passed(_))
     }
@@ -61,7 +61,7 @@ pub struct Network {
     pub authentication: Step<()>,
     /// An upload session was opened, and cancelled.
     pub push: Step<()>,
-    /// Gitea's version, where it says so.
+    /// Gitea's version, if it reports one.
     pub gitea: Step<GiteaVersion>,
 }
 
@@ -117,7 +117,7 @@ pub async fn network(registry: &Registry, repository: Option<&str>, limits: Limi
     network
 }
 
-/// The first answer that tells a version, else the first.
+/// Returns the first answer that tells a version, else the first.
 async fn gitea(registry: &Registry) -> Result<GiteaVersion, RegistryError> {
     let mut first = None;
     for prefix in GITEA_PREFIXES {
@@ -152,7 +152,7 @@ impl Waits<'_> {
         }
     }
 
-    /// When a step that begins now has taken too long, or is not wanted any more.
+    /// Waits until a step that begins now exceeds its limit, or the user interrupts.
     async fn over(&self) {
         let end = self.end.min(Instant::now() + self.step);
         while !self.interrupt.requested() {
@@ -170,7 +170,7 @@ impl Waits<'_> {
     }
 }
 
-/// The trusted certificate that vouches for a chain that was accepted: the server's own, else one of the
+/// Returns the trusted certificate that vouches for a chain that was accepted: the server's own, else one of the
 /// chain's, else the one that its last certificate names as its issuer.
 pub fn anchor<'a>(trust: &'a TrustStore, presented: &Presented) -> Option<&'a Anchor> {
     let chain = presented.certificates();
@@ -191,7 +191,7 @@ pub struct Room {
     pub total: u64,
 }
 
-/// The room where `path` is or would be made.
+/// Returns the free space of the file system that holds, or would hold, `path`.
 pub fn room(path: &Path) -> io::Result<Room> {
     let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
     let stat = rustix::fs::statvfs(there)?;
@@ -304,7 +304,7 @@ mod tests {
     fn damage_of_the_same_size_is_seen_only_by_hashing() {
         let (_directory, store, layer) = store();
         let lease = store.lease().expect("a lease");
-        store.put(&lease, "text/plain", b"nobody's").expect("stored");
+        store.put(&lease, "text/plain", b"unneeded").expect("stored");
         let whole = inspect(&store, true);
         assert_eq!((whole.unreferenced.blobs, whole.unreferenced.bytes), (1, 8));
         assert_eq!((whole.images, whole.blobs, whole.left, whole.damaged.len()), (1, 3, 0, 0));

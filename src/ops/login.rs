@@ -1,17 +1,21 @@
-//! Whether a login is good, before it is kept.
+//! Checks a login against the registry before it is stored.
 
 use crate::registry::{Registry, RegistryConfig, RegistryError};
 
-/// What a registry said to a login.
+/// A registry's answer to a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// It asked for one and took it.
+    /// The registry required a login and accepted this one.
     Accepted,
-    /// It asks nobody: this one may be good or not.
+    /// The registry requires no login, so this one was not checked.
     NotAsked,
 }
 
-/// Shows the configuration's credential to its registry as a whole.
+/// Checks the configuration's credential with the registry's base endpoint.
+///
+/// # Errors
+///
+/// Fails if the registry refuses the credential or cannot be reached.
 pub async fn check(config: RegistryConfig) -> Result<Proof, RegistryError> {
     let registry = Registry::open(config)?;
     registry.authenticate("").await?;

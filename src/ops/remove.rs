@@ -20,7 +20,10 @@ pub enum RemoveError {
 
 /// Removes the entries that `image` names; blobs stay until pruned.
 ///
-/// An id that fits several images, or one with several names, is refused unless `force` is set.
+/// # Errors
+///
+/// Fails if nothing matches, if an id matches several images or an image with several names and `force` is not set, or
+/// if the store cannot be changed.
 pub fn remove(store: &ImageStore, image: &str, force: bool) -> Result<Vec<Entry>, RemoveError> {
     let selection = match store.resolve(image) {
         Err(StoreError::Ambiguous { .. }) if force => return Ok(store.remove(&store.entries_by_id(image)?)?),
@@ -34,6 +37,10 @@ pub fn remove(store: &ImageStore, image: &str, force: bool) -> Result<Vec<Entry>
 }
 
 /// Removes every entry; blobs stay until pruned.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read or changed.
 pub fn remove_all(store: &ImageStore) -> Result<Vec<Entry>, RemoveError> {
     Ok(store.remove(&store.entries()?)?)
 }

@@ -14,11 +14,15 @@ pub struct TagOutcome {
     pub replaced: Vec<Digest>,
 }
 
-/// Gives `names` to the image that `source` names, taking them from whatever had them.
+/// Gives `names` to the image that `source` names, moving them from the images that had them.
 ///
-/// `created` is the RFC 3339 wall-clock time.
+/// `created` is the RFC 3339 wall-clock time, used if the image has none.
+///
+/// # Errors
+///
+/// Fails if `source` matches no image or several, or if the store cannot be changed.
 pub fn tag(store: &ImageStore, source: &str, names: Vec<Reference>, created: &str) -> Result<TagOutcome, StoreError> {
-    // Before looking: what is found must not be pruned before it has its new names.
+    // Acquired before the lookup, so that the image cannot be pruned before it has its new names.
     let lease = store.lease()?;
     let selection = store.resolve(source)?;
     let first = selection.entries.first().and_then(|entry| entry.created.clone());
@@ -35,7 +39,7 @@ mod tests {
     use crate::fs::{FileLock, Hold};
 
     #[test]
-    fn tagging_waits_for_whoever_prunes() {
+    fn tagging_waits_while_another_process_prunes() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = ImageStore::open(dir.path()).expect("a store").with_patience(Duration::from_millis(5));
         let lease = dir.path().join(".lease.lock");

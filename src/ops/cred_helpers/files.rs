@@ -19,8 +19,8 @@ const CONTEXT: usize = 3;
 /// What a file has; `None` where there is none.
 pub(super) type Content = Option<Zeroizing<Vec<u8>>>;
 
-/// The file behind a name: a link leads to it, also where it is not there yet. Its directory has one spelling, so that
-/// two names of the same file are seen to be.
+/// Returns the file behind a name: a link leads to it, also where it is not there yet. Its directory has one spelling,
+/// so that two names of the same file are seen to be.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, CredHelperError> {
     let failed = |source| CredHelperError::Io { action: "read", path: path.to_owned(), source };
     let mut target = path.to_owned();
@@ -36,7 +36,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, CredHelperError> {
     Err(failed(rustix::io::Errno::LOOP.into()))
 }
 
-/// The content of a file of bounded size.
+/// Returns the content of a file of bounded size.
 pub(super) fn read(target: &Path) -> Result<Content, CredHelperError> {
     match read_regular(target, MAX_CONFIG_BYTES, Links::Follow) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
@@ -48,7 +48,7 @@ pub(super) fn read(target: &Path) -> Result<Content, CredHelperError> {
     }
 }
 
-/// The directories that a file needs and that are not there, the outermost first.
+/// Returns the directories that a file needs and that are not there, the outermost first.
 pub(super) fn missing_directories(target: &Path) -> Vec<PathBuf> {
     let mut missing: Vec<PathBuf> =
         target.ancestors().skip(1).take_while(|directory| !directory.exists()).map(Path::to_owned).collect();
@@ -56,7 +56,7 @@ pub(super) fn missing_directories(target: &Path) -> Vec<PathBuf> {
     missing
 }
 
-/// A unified diff in which every string that may be a secret is hidden; empty where nothing is shown to differ.
+/// Returns a unified diff in which every string that may be a secret is hidden; empty where nothing is shown to differ.
 pub(super) fn diff(path: &Path, before: Option<&Document>, after: Option<&Document>) -> String {
     let shown = |side: Option<&Document>| side.map(Document::redacted).unwrap_or_default();
     let name = |side: Option<&Document>| side.map_or_else(|| "/dev/null".to_owned(), |_| path.display().to_string());

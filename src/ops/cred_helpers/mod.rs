@@ -1,8 +1,8 @@
-//! Other programs are told that our credential helper knows a cluster's registry, and told to forget it.
+//! Adds our credential helper to Docker's and the containers tools' `credHelpers`, and removes it again.
 //!
-//! Docker and the containers tools read `credHelpers` in JSON files that also hold other people's credentials. A
-//! change is planned from what is there, shown or carried out, and leaves every other byte as it was. What was changed
-//! is recorded without any of the file's content; where nobody changed the file since, its former bytes come back.
+//! The JSON files also hold credentials of other registries. A change is planned from the current content, then printed
+//! or carried out, and leaves every other byte unchanged. Changes are recorded without the file's content; if the file
+//! has not changed since, removing the helper restores its former bytes.
 
 mod document;
 mod files;
@@ -25,7 +25,7 @@ pub use plan::{plan_install, plan_uninstall};
 use crate::credentials::MAX_CONFIG_BYTES;
 use crate::fs::{Exchanged, FileLock, Hold, LockError, create_private_dir, exchange, parent};
 
-/// How long to wait for another command that changes the same.
+/// How long to wait for another command that changes the same files.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who reads a file.
@@ -92,7 +92,7 @@ pub struct Plan {
     kept: Records,
 }
 
-/// A registry with somebody else's helper.
+/// A registry for which another helper is configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{helper:?} for {registry} in `{}`", path.display())]
 pub struct Foreign {
@@ -121,7 +121,7 @@ pub enum CredHelperError {
     /// Larger than any credentials file.
     #[error("`{}` is larger than the {MAX_CONFIG_BYTES} bytes allowed", .0.display())]
     TooLarge(PathBuf),
-    /// The content is not what its readers understand.
+    /// The content is not valid for the programs that read it.
     #[error("`{}` {mistake} (line {line}, column {column})", path.display())]
     Content {
         /// The file.
@@ -133,7 +133,7 @@ pub enum CredHelperError {
         /// Where in the line, in bytes.
         column: usize,
     },
-    /// Registries have the helpers of somebody else; nothing was changed.
+    /// Other helpers are configured for these registries; nothing was changed.
     #[error("left alone what was there: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Foreign(Vec<Foreign>),
     /// Another program changed it between the plan and its carrying out.
@@ -147,13 +147,13 @@ pub enum CredHelperError {
     Lock(#[from] LockError),
 }
 
-/// The files that name our helper because of us.
+/// Returns the files in which an installation named our helper.
 pub fn wired(home: &Path) -> Result<Vec<PathBuf>, CredHelperError> {
     Ok(Records::load(home)?.files.into_iter().map(|record| record.path).collect())
 }
 
 impl Plan {
-    /// What happens to each file, in order.
+    /// Returns the step for each file, in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }

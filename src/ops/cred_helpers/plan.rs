@@ -85,7 +85,7 @@ impl File {
         force: bool,
         foreign: &mut Vec<Foreign>,
     ) -> Result<(Step, Option<Record>), CredHelperError> {
-        // Where nobody was here since, the change is made anew, so that there is one to take back.
+        // If the file has not changed since, the change is planned from the former text, so that one removal undoes it.
         let former = record.and_then(|record| record.edit.undone(self.document.as_str()));
         let base =
             former.as_ref().map_or_else(|| Ok(self.document.clone()), |text| parse(text.as_bytes(), &self.path))?;
@@ -130,7 +130,7 @@ impl File {
         Ok((self.step(change, fresh, Some(document)), Some(record)))
     }
 
-    /// The record of a file in which somebody else has named our helper already: that is not ours to take back.
+    /// Returns the record of a file that named our helper before the installation; uninstalling leaves it alone.
     fn untouched(&self) -> Record {
         Record {
             readers: Vec::new(),

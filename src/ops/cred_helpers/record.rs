@@ -82,7 +82,7 @@ impl Edit {
         }
     }
 
-    /// The text before the edit, if `text` is exactly the one after it.
+    /// Returns the text before the edit, if `text` is exactly the one after it.
     pub(super) fn undone(&self, text: &str) -> Option<Zeroizing<String>> {
         if digest(text) != self.after {
             return None;
@@ -98,7 +98,7 @@ fn digest(text: &str) -> String {
 }
 
 impl Records {
-    /// The file they are in.
+    /// Returns the file they are in.
     pub(super) fn path(home: &Path) -> PathBuf {
         home.join("wiring.json")
     }

@@ -167,7 +167,7 @@ fn a_file_of_ours_that_others_use_is_kept() {
     home.put("config/containers/auth.json", &value.to_string());
     assert_eq!(home.uninstall(), [Change::Write]);
     assert_eq!(home.text("config/containers/auth.json"), "{\"auths\":{}}");
-    // Emptied by its user, it is as it was made.
+    // A file that its user emptied equals the one that was created.
     home.install(&HOSTS);
     home.put("docker/config.json", " { } ");
     home.put("config/containers/auth.json", "{\"auths\":{}}");
@@ -179,14 +179,14 @@ fn helpers_of_others_are_replaced_by_force_alone_and_come_back() {
     let home = Home::new();
     let content = "{ \"credHelpers\": { \"gitea.cnoe.localtest.me:8443\": \"pass\", \"x\": \"y\" } }\n";
     home.put("docker/config.json", content);
-    let error = home.plan(&HOSTS, false).expect_err("somebody else's");
+    let error = home.plan(&HOSTS, false).expect_err("another helper");
     assert!(matches!(&error, CredHelperError::Foreign(foreign) if foreign.len() == 1 && foreign[0].helper == "pass"));
     assert!(error.to_string().starts_with("left alone what was there: \"pass\" for gitea.cnoe.localtest.me:8443 in `"));
     assert!(!home.program().exists() && !home.at("config").exists(), "nothing was changed");
     home.carried_out(&home.plan(&HOSTS, true).expect("forced"));
     assert!(home.text("docker/config.json").contains("8443\": \"idpbuilder\", \"x\": \"y\", \"cnoe"));
     assert_eq!(home.install(&HOSTS), [Change::Keep; 2], "ours by now");
-    // Both ways back: as it was, and out of what it has become.
+    // Both ways to uninstall: restoring the former bytes, and editing the changed file.
     let installed = home.text("docker/config.json");
     let record = home.text("idpbuilder/wiring.json");
     home.uninstall();
@@ -224,7 +224,7 @@ fn without_a_record_our_helper_is_removed_from_where_it_is_found() {
     home.put("docker/config.json", "{\"credHelpers\":{\"a:1\":\"idpbuilder\",\"b\":\"x\",\"c:2\":\"idpbuilder\"}}");
     assert_eq!(home.uninstall(), [Change::Write]);
     assert_eq!(home.text("docker/config.json"), "{\"credHelpers\":{\"b\":\"x\"}}");
-    // Somebody else named it before us: that is not ours to take back.
+    // The user named our helper before the installation, so uninstalling leaves it.
     let before = "{\"credHelpers\":{\"gitea.cnoe.localtest.me:8443\":\"idpbuilder\"}}";
     home.put("docker/config.json", before);
     home.install(&HOSTS);
@@ -291,7 +291,7 @@ fn a_crash_between_record_and_file_loses_nothing() {
     std::fs::remove_dir_all(home.at("config")).expect("removed");
     assert_eq!(home.uninstall(), []);
     assert_eq!(home.text("docker/config.json"), DOCKER);
-    // The same, and then installed again.
+    // Installed again after that.
     home.put("idpbuilder/wiring.json", &record);
     assert_eq!(home.install(&HOSTS), [Change::Write, Change::Create]);
     home.uninstall();

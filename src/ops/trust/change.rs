@@ -4,25 +4,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// One step, done or (dry run) to do.
+/// One step, carried out or, in a dry run, planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A file of ours was written.
     Write(PathBuf),
     /// A file of ours was removed.
     Remove(PathBuf),
-    /// It was so already.
+    /// The file already had this content.
     Keep(PathBuf),
-    /// A file that is not ours was left alone.
+    /// A file of another program was left alone.
     Leave(PathBuf),
     /// A program was run.
     Run(PathBuf, Vec<String>),
 }
 
-/// Why another program was not told, or not completely.
+/// Why certificates were not installed, or only some of them.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// Somebody else's files are in the way; nothing was changed.
+    /// Files of other programs are in the way; nothing was changed.
     #[error("left alone what was there: {}", .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
     Foreign(Vec<PathBuf>),
     /// A file or directory cannot be changed.
@@ -42,7 +42,7 @@ pub enum InstallError {
         /// The programs that make the known kinds, separated by commas.
         programs: String,
     },
-    /// The program that makes the system's store did not end; what was written for it was removed.
+    /// The program that rebuilds the system's store did not end; the files for it were removed.
     #[error("`{}` did not end within {limit:?}", program.display())]
     Endless {
         /// The program.
@@ -50,12 +50,12 @@ pub enum InstallError {
         /// The limit.
         limit: Duration,
     },
-    /// The program that makes the system's store did not succeed; what was written for it was removed.
+    /// The program that rebuilds the system's store failed; the files for it were removed.
     #[error("`{}` failed: {said}", program.display())]
     Program {
         /// The program.
         program: PathBuf,
-        /// What it said last.
+        /// Its exit status and the end of its standard error.
         said: String,
     },
 }

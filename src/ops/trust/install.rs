@@ -1,7 +1,8 @@
-//! Pinned certificates for other programs: files in the places where they look, recognised by content.
+//! Installs pinned certificates where other programs look for them.
 //!
-//! Each file begins with a line that has the digest of the rest. What lacks that line, or was changed after it was
-//! written, is somebody else's and is neither replaced nor removed. Everything is planned before anything is changed.
+//! Each installed file begins with a line that holds the digest of the rest. A file without this line, or one that was
+//! changed since, belongs to another program and is neither replaced nor removed. All steps are planned before the first
+//! file changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +16,12 @@ use crate::fs::{parent, replace_public_file};
 use crate::image::Digest;
 use crate::tls::{Origin, RegistryHost, certificates_of, to_pem};
 
-/// How our files begin; the digest of what follows the line comes after it.
+/// The beginning of the first line of our files; the digest of the following lines comes after it.
 const MARK: &[u8] = b"# written by idpbuilder-trust, what follows is ";
-/// The largest file that is looked at.
+/// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Who reads the files.
+/// The programs that read the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// The Docker daemon and clients that look where it does.
@@ -33,20 +34,25 @@ pub enum Reader {
     System,
 }
 
-/// Where to.
+/// Where and how to install.
 #[derive(Debug, Clone)]
 pub struct Install {
-    /// What the system's directories are below; `/`.
+    /// The root of the system's directories, `/` outside of tests.
     pub root: PathBuf,
     /// The user's `containers/certs.d`.
     pub user: PathBuf,
-    /// Say what would be done and do nothing.
+    /// Plan the steps and change nothing.
     pub dry_run: bool,
-    /// How long the program may take that makes the system's store.
+    /// The time limit for the program that rebuilds the system's store.
     pub patience: Duration,
 }
 
-/// Gives certificates (DER) of a server to other programs.
+/// Installs a server's certificates (DER) for other programs, and returns the steps.
+///
+/// # Errors
+///
+/// Fails without a change if files of other programs are in the way or the system has no known store. Fails after a
+/// change if a file cannot be written or the system's program fails; files for the system's store are then removed.
 pub fn install(
     to: &Install,
     readers: &[Reader],
@@ -91,7 +97,7 @@ pub fn install(
             && !to.dry_run
             && let Err(error) = store.run(&to.root, words, to.patience)
         {
-            // The next attempt must find something to do.
+            // Removed so that the next attempt writes them and runs the program again.
             for path in written {
                 let _ = std::fs::remove_file(path);
             }
@@ -103,7 +109,11 @@ pub fn install(
     Ok(changes)
 }
 
-/// Takes back what [`install`] gave.
+/// Removes the files that [`install`] wrote, and returns the steps.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read or removed, or if the system's program fails.
 pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Result<Vec<Change>, InstallError> {
     let mut changes = Vec::new();
     for reader in readers {
@@ -132,7 +142,7 @@ pub fn uninstall(to: &Install, readers: &[Reader], host: &RegistryHost) -> Resul
     Ok(changes)
 }
 
-/// Whether we wrote it and nobody changed it since.
+/// Returns whether this program wrote the content and it has not changed since.
 pub fn recognised(content: &[u8]) -> bool {
     let Some(rest) = content.strip_prefix(MARK) else { return false };
     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return false };
@@ -144,14 +154,13 @@ fn marked(body: &str) -> Vec<u8> {
     [MARK, Digest::of(body.as_bytes()).to_string().as_bytes(), b"\n", body.as_bytes()].concat()
 }
 
-/// The directory that other programs have for a server: they call it as references do, which leave out the port of
-/// https.
+/// Returns the name of a server's directory for other programs: as in references, without the port of HTTPS.
 fn directory(host: &RegistryHost) -> String {
     let names = host.directories(Path::new(""));
     names.last().map(|name| name.display().to_string()).unwrap_or_default()
 }
 
-/// The files of one reader, the names without our mark's line.
+/// Returns the paths and contents of one reader's files, without the marking line.
 fn files(
     to: &Install,
     reader: Reader,
@@ -172,7 +181,7 @@ fn files(
             );
             paths.into_iter().zip([pem, hosts]).collect()
         }
-        // Its programs take one certificate a file.
+        // The system's programs read one certificate from each file.
         Reader::System => {
             let one = |certificate: &CertificateDer<'_>| to_pem(std::slice::from_ref(certificate));
             paths.into_iter().zip(certificates.iter().map(one)).collect()
@@ -180,7 +189,7 @@ fn files(
     }
 }
 
-/// The paths of one reader's files, in order; for the system as many as a server may have certificates.
+/// Returns the paths of one reader's files, in order; for the system, as many as a chain may have certificates.
 fn places(to: &Install, reader: Reader, store: Option<SystemStore>, host: &RegistryHost) -> Vec<PathBuf> {
     let name = directory(host);
     match reader {
@@ -206,7 +215,7 @@ fn places(to: &Install, reader: Reader, store: Option<SystemStore>, host: &Regis
 fn candidates(to: &Install, reader: Reader, store: Option<SystemStore>, host: &RegistryHost) -> Vec<PathBuf> {
     let paths = places(to, reader, store, host).into_iter();
     match reader {
-        // Its files are numbered without gaps.
+        // The system's files are numbered without gaps.
         Reader::System => paths.take_while(|path| path.symlink_metadata().is_ok()).collect(),
         _ => paths.collect(),
     }
@@ -223,13 +232,13 @@ fn examine(path: &Path) -> Result<Found, InstallError> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(failed(error)),
-        // A link or a huge file is not what we write.
+        // This program writes neither links nor large files.
         Ok(metadata) if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES => Ok(Found::Other),
         Ok(_) => std::fs::read(path).map(Found::File).map_err(failed),
     }
 }
 
-/// Whether a file of somebody else says the same.
+/// Returns whether a file of another program holds the same certificates.
 fn same_certificates(there: &[u8], body: &str) -> bool {
     let read = |text: &[u8]| certificates_of(text, &Origin::System).ok();
     read(there).is_some_and(|there| Some(there) == read(body.as_bytes()))
@@ -255,7 +264,7 @@ fn remove(path: &Path) -> Result<(), InstallError> {
         path: path.to_owned(),
         source,
     })?;
-    // A server's directory that holds nothing more; others, such as the system's, stay.
+    // Removes a server's directory if it is empty; shared directories stay.
     if path.file_name().is_some_and(|name| name == "ca.crt" || name == "hosts.toml") {
         let _ = std::fs::remove_dir(parent(path));
     }

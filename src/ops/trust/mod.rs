@@ -1,7 +1,7 @@
-//! The trust store: certificates kept for one registry each, and what a registry shows when asked.
+//! The trust store: certificates that are kept for one registry each, and the certificates that a registry sends.
 //!
-//! A directory `HOST:PORT` below the root holds `*.crt` and `*.pem`; [`pin`] writes `ca.crt` there. Asking a
-//! registry means a TLS handshake and nothing after it.
+//! A directory `HOST:PORT` below the root holds `*.crt` and `*.pem`; [`pin`] writes `ca.crt` there. [`ask`] makes a TLS
+//! handshake with a registry and sends no request.
 
 mod change;
 mod install;
@@ -29,9 +29,9 @@ pub use install::{Install, Reader, install, recognised, uninstall};
 const PINNED: &str = "ca.crt";
 /// How the names of certificates' files end; other programs know the first only.
 const ENDINGS: [&str; 2] = ["crt", "pem"];
-/// Hosts that are listed.
+/// The most hosts that are listed.
 const MAX_HOSTS: usize = 10_000;
-/// How long a name that means this machine is looked up before it is taken for this machine.
+/// How long DNS is asked for a loopback name before loopback addresses are used.
 const LOOPBACK_DNS_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the trust store was not read or changed.
@@ -40,7 +40,7 @@ pub enum TrustError {
     /// The system refused.
     #[error("cannot {what} `{}`", path.display())]
     Io {
-        /// What was tried, a verb.
+        /// The action that failed, a verb.
         what: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum TrustError {
     TooMany(PathBuf),
 }
 
-/// Why a registry showed no certificate.
+/// Why a registry sent no certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot ask {host} for its certificate: {fault}")]
 pub struct AskError {
@@ -77,16 +77,16 @@ pub struct Kept {
     pub certificates: Result<Vec<CertificateFacts>, TlsError>,
 }
 
-/// What a registry did when it was asked under a policy.
+/// A registry's answer to a handshake under a policy.
 #[derive(Debug)]
 pub struct Answer {
-    /// The certificates it showed, its own first; not empty when `fault` is `None`.
+    /// The certificates it sent, its own first; not empty when `fault` is `None`.
     pub chain: Vec<CertificateDer<'static>>,
     /// Why the handshake failed, if it did.
     pub fault: Option<NetworkFault>,
 }
 
-/// Everything that is kept below `root`, by host.
+/// Returns everything that is kept below `root`, by host.
 pub fn list(root: &Path) -> Result<Vec<Kept>, TrustError> {
     listed(root, &ENDINGS)
 }
@@ -114,7 +114,11 @@ fn listed(root: &Path, endings: &[&str]) -> Result<Vec<Kept>, TrustError> {
     Ok(kept)
 }
 
-/// Keeps `certificates` for `host` and nothing that was in the same file before. Answers the file.
+/// Pins `certificates` for `host`, replacing earlier ones; returns the file.
+///
+/// # Errors
+///
+/// Fails if the directory or file cannot be written.
 pub fn pin(root: &Path, host: &RegistryHost, certificates: &[CertificateDer<'_>]) -> Result<PathBuf, TrustError> {
     let directory = root.join(host.to_string());
     let failed = |path: &Path| {
@@ -127,14 +131,18 @@ pub fn pin(root: &Path, host: &RegistryHost, certificates: &[CertificateDer<'_>]
     Ok(file)
 }
 
-/// What [`pin`] would replace; nothing if that is not readable.
+/// Returns the certificates that [`pin`] would replace; unreadable ones are left out.
 pub fn pinned(root: &Path, host: &RegistryHost) -> Vec<CertificateFacts> {
     let file = root.join(host.to_string()).join(PINNED);
     let certificates = read_certificates(&file).unwrap_or_default();
     certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok()).collect()
 }
 
-/// The certificates kept for `host`, for other programs; an error if there are none.
+/// Returns the certificates kept for `host`.
+///
+/// # Errors
+///
+/// Fails if there are none, or if a file cannot be read.
 pub fn kept(root: &Path, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, KeptError> {
     let mut certificates = Vec::new();
     for directory in host.directories(root) {
@@ -159,8 +167,11 @@ pub enum KeptError {
     Tls(#[from] TlsError),
 }
 
-/// Removes every certificate kept for `host` and answers their files. Other files stay, and with them the
-/// directory.
+/// Removes every certificate kept for `host`; returns their files. Other files stay, and with them the directory.
+///
+/// # Errors
+///
+/// Fails if there are none, or if a file cannot be removed.
 pub fn unpin(root: &Path, host: &RegistryHost) -> Result<Vec<PathBuf>, TrustError> {
     let mut removed = Vec::new();
     for directory in host.directories(root) {
@@ -185,7 +196,7 @@ pub fn unpin(root: &Path, host: &RegistryHost) -> Result<Vec<PathBuf>, TrustErro
     Ok(removed)
 }
 
-/// The certificate files in one host's directory, sorted; none if it is not there.
+/// Returns the certificate files in one host's directory, sorted; none if the directory is missing.
 fn certificate_files(directory: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, TrustError> {
     let mut files = entries(directory)?;
     files.retain(|file| file.extension().is_some_and(|found| endings.iter().any(|ending| found == *ending)));
@@ -210,9 +221,13 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, TrustError> {
     Ok(paths)
 }
 
-/// Asks `host` for its certificates within `limit`: a handshake under `policy`, nothing after it, no proxy.
+/// Asks `host` for its certificates within `limit`, by a TLS handshake under `policy` without a proxy.
 ///
-/// A handshake that failed after the certificates were shown is an answer; one without any is an error.
+/// A handshake that failed after the server sent its certificates is an answer with a fault.
+///
+/// # Errors
+///
+/// Fails if the server sent no certificate, or if `policy` cannot be used.
 pub async fn ask(host: &RegistryHost, policy: &TlsPolicy, limit: Duration) -> Result<Answer, AskFailure> {
     let failed = |fault| AskFailure::Network(AskError { host: host.clone(), fault });
     let Some(tls) = client(policy)? else { return Err(failed(NetworkFault::Other(String::new()))) };
@@ -231,13 +246,13 @@ pub async fn ask(host: &RegistryHost, policy: &TlsPolicy, limit: Duration) -> Re
     }
 }
 
-/// Why there is no answer.
+/// Why asking a registry gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskFailure {
-    /// Between here and there.
+    /// The network or the registry failed.
     #[error(transparent)]
     Network(AskError),
-    /// On this side.
+    /// The local TLS configuration failed.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }

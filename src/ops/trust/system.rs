@@ -1,4 +1,4 @@
-//! The system's own store of authorities, and the program that makes it.
+//! The system's certificate store, and the program that rebuilds it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::change::{Change, InstallError};
 
-/// Bytes of a failed program's words that are kept.
+/// Bytes of a failed program's messages that are kept.
 const MAX_WORDS: usize = 1000;
-/// Bytes of them that are read.
+/// Bytes of the messages that are read.
 const MAX_READ: u64 = 1 << 20;
 
-/// A system's store of authorities: where files are put, and what makes them count.
+/// A kind of certificate store: the directory for files, and the program that adds them to the store.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SystemStore {
     pub(super) directory: &'static str,
@@ -46,32 +46,32 @@ const SYSTEM_STORES: [SystemStore; 3] = [
     },
 ];
 
-/// All programs that are known, for people.
+/// Returns the known programs, for messages.
 fn known_programs() -> String {
     SYSTEM_STORES.map(|store| store.program).join(", ")
 }
 
-/// The store that this system has.
+/// Returns the kind of store that this system has.
 pub(super) fn system_store(root: &Path) -> Result<SystemStore, InstallError> {
     let there = |store: &&SystemStore| root.join(store.program).is_file();
     SYSTEM_STORES.iter().find(there).copied().ok_or_else(|| InstallError::NoSystemStore { programs: known_programs() })
 }
 
 impl SystemStore {
-    /// The run of its program as a step.
+    /// Returns the run of the program as a step.
     pub(super) fn step(&self, root: &Path, words: &[&str]) -> Change {
         Change::Run(root.join(self.program), words.iter().map(|word| (*word).to_owned()).collect())
     }
 
-    /// Runs the program and waits for it so long.
+    /// Runs the program and waits for it for up to `patience`.
     pub(super) fn run(&self, root: &Path, words: &[&str], patience: Duration) -> Result<(), InstallError> {
         let program = root.join(self.program);
         let failed = |source| InstallError::Io { action: "run", path: program.clone(), source };
-        // A file takes whatever it says; a pipe would have to be read meanwhile.
+        // Messages go to a file; a pipe would have to be read while waiting.
         let mut words_said = tempfile::tempfile().map_err(failed)?;
         let stderr = words_said.try_clone().map_err(failed)?;
         let mut command = Command::new(&program);
-        // A script that runs as root gets nothing of the caller's surroundings.
+        // The script may run as root, so it inherits none of the caller's environment.
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().map_err(failed)?;
         let Some(status) = wait(&mut child, patience).map_err(failed)? else {
@@ -85,7 +85,7 @@ impl SystemStore {
     }
 }
 
-/// Waits for a child; one that takes longer is ended, and has no status.
+/// Waits for a child; returns `None` after killing one that takes longer.
 fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
     let end = Instant::now() + patience;
     loop {
@@ -102,7 +102,7 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>>
     }
 }
 
-/// The last words of a program.
+/// Returns the end of a program's messages.
 fn said(file: &mut File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;

@@ -128,23 +128,23 @@ impl Document {
         &self.text
     }
 
-    /// Whether it says nothing.
+    /// Returns whether the document is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.root().is_none_or(|root| root.members.is_empty())
     }
 
-    /// Whether there is an object of helpers.
+    /// Returns whether there is an object of helpers.
     pub(super) fn has_helpers(&self) -> bool {
         self.helpers().is_some()
     }
 
-    /// The helper of a registry.
+    /// Returns the helper of a registry.
     pub(super) fn helper(&self, registry: &str) -> Option<String> {
         let helpers = self.helpers()?;
         string(&self.text[helpers.find(registry)?.value.clone()])
     }
 
-    /// The registries with this helper, in the document's order.
+    /// Returns the registries with this helper, in the document's order.
     pub(super) fn registries_of(&self, helper: &str) -> Vec<String> {
         let Some(helpers) = self.helpers() else { return Vec::new() };
         let its = |member: &&Member| string(&self.text[member.value.clone()]).as_deref() == Some(helper);
@@ -190,7 +190,7 @@ impl Document {
         }
     }
 
-    /// The text for a person's terminal: strings are secrets unless they name helpers.
+    /// Returns the text for a person's terminal: strings are secrets unless they name helpers.
     pub(super) fn redacted(&self) -> String {
         let helpers = self.helpers().map_or(0..0, |helpers| helpers.open..helpers.close);
         let bytes = self.text.as_bytes();
@@ -258,7 +258,7 @@ impl Object {
         self.members.iter().find(|member| member.is(name))
     }
 
-    /// How its members stand; `otherwise` where it has none.
+    /// Returns the layout of the object's members; `otherwise` where it has none.
     fn habit(&self, text: &str, otherwise: &Habit) -> Habit {
         let (Some(first), Some(last)) = (self.members.first(), self.members.last()) else { return otherwise.clone() };
         let before_first = text[self.open + 1..first.key.start].to_owned();
@@ -284,7 +284,7 @@ impl Default for Habit {
 }
 
 impl Habit {
-    /// The same for an object one level down.
+    /// Parses an object one level deeper.
     fn deeper(&self) -> Self {
         if !self.before_first.contains('\n') {
             return Self { between: self.between.clone(), ..self.clone() };
@@ -334,7 +334,7 @@ fn skip_space(bytes: &[u8], from: usize) -> usize {
     from + bytes[from..].iter().take_while(|byte| space(byte)).count()
 }
 
-/// The end of the string that begins at `from`.
+/// Returns the end of the string that begins at `from`.
 fn skip_string(bytes: &[u8], from: usize) -> usize {
     let mut position = from + 1;
     while bytes[position] != b'"' {
@@ -343,7 +343,7 @@ fn skip_string(bytes: &[u8], from: usize) -> usize {
     position + 1
 }
 
-/// The end of the value that begins at `from`.
+/// Returns the end of the value that begins at `from`.
 fn skip_value(bytes: &[u8], from: usize) -> usize {
     let mut position = from;
     let mut depth = 0_usize;
@@ -367,7 +367,7 @@ fn skip_value(bytes: &[u8], from: usize) -> usize {
     }
 }
 
-/// The object that begins at `open`, in a text that was checked.
+/// Returns the object that begins at `open`, in a text that was checked.
 fn object(text: &str, open: usize) -> Object {
     let bytes = text.as_bytes();
     let mut members = Vec::new();

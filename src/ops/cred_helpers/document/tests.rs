@@ -18,7 +18,7 @@ fn with(text: &str, registries: &[&str]) -> String {
 #[test]
 fn habits_are_kept() {
     for (before, after) in [
-        // Nobody's habit.
+        // An unusual layout.
         ("", "{\n\t\"credHelpers\": {\n\t\t\"r:1\": \"idpbuilder\"\n\t}\n}\n"),
         ("\n", "{\n\t\"credHelpers\": {\n\t\t\"r:1\": \"idpbuilder\"\n\t}\n}\n"),
         ("{}", "{\n\t\"credHelpers\": {\n\t\t\"r:1\": \"idpbuilder\"\n\t}\n}"),
@@ -139,7 +139,7 @@ fn space() -> impl Strategy<Value = String> {
     "[ \t\r\n]{0,3}"
 }
 
-/// JSON as anybody could have written it, with blanks everywhere.
+/// Arbitrary JSON with blanks everywhere.
 fn written(value: &Value, gaps: &mut impl Iterator<Item = String>) -> String {
     let mut gap = || gaps.next().unwrap_or_default();
     let (before, after) = (gap(), gap());
