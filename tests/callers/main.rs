@@ -4,16 +4,9 @@
 //! API server. Registries are on this machine's loopback, which the engine reaches as well. Each test needs a Docker
 //! Engine, Podman or skopeo, so it is ignored unless asked for: `bin/test` asks for all of them.
 
-#[expect(dead_code, reason = "the suite about clusters uses more of it")]
-#[path = "../support/api_server.rs"]
-mod api_server;
-#[path = "../support/docker_registry.rs"]
-mod docker_registry;
-#[expect(dead_code, reason = "the other suites use more of it")]
-#[path = "../support/sandbox.rs"]
-mod sandbox;
-
 mod broken;
 mod kept;
 mod wired;
 mod world;
+
+use testkit::{api_server, docker_registry, sandbox};

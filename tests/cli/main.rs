@@ -3,21 +3,6 @@
 //! `multicall` has dispatch and links, `generated` the committed completions and man pages, the other modules an
 //! applet or a promise each. No module needs more than this machine's loopback.
 
-#[expect(dead_code, reason = "the suite about clusters uses more of it")]
-#[path = "../support/api_server.rs"]
-mod api_server;
-#[path = "../support/impostor.rs"]
-mod impostor;
-#[path = "../support/sandbox.rs"]
-mod sandbox;
-#[expect(dead_code, reason = "the suite about registries uses more of it")]
-#[path = "../support/scripted.rs"]
-mod scripted;
-#[path = "../support/server.rs"]
-mod server;
-#[path = "../support/terminal.rs"]
-mod terminal;
-
 mod advice;
 mod ambiguous;
 mod audience;
@@ -56,6 +41,8 @@ mod trust_programs;
 mod verification;
 mod wiring;
 mod words;
+
+use testkit::{api_server, impostor, sandbox, scripted, server, terminal};
 
 use crate::sandbox::Sandbox;
 

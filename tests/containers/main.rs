@@ -5,14 +5,6 @@
 //! and then a missing program is a failure, not a skip. Whatever a test starts or loads it removes.
 //! Images are made through the library, except in `real_tree`, where the executable goes all the way.
 
-#[path = "../support/docker_registry.rs"]
-mod docker_registry;
-#[path = "../support/sandbox.rs"]
-#[expect(dead_code, reason = "the other suites use more of it")]
-mod sandbox;
-#[path = "../support/schemas.rs"]
-mod schemas;
-
 mod bases;
 mod composed;
 mod docker;
@@ -26,3 +18,5 @@ mod real_tree;
 mod registry;
 mod skopeo;
 mod trees;
+
+use testkit::{docker_registry, sandbox, schemas};

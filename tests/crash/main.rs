@@ -5,10 +5,6 @@
 //! are told to stop, `full` those of commands that cannot write, `outputs` has servers whose output is not read. `check` says what whole
 //! means. `durable` looks at the order of system calls (`trace`): what was written lasts when the power fails.
 
-#[path = "../support/sandbox.rs"]
-#[expect(dead_code, reason = "the other suites use more of it")]
-mod sandbox;
-
 mod builds;
 mod check;
 mod durable;
@@ -20,3 +16,5 @@ mod resumed;
 mod signals;
 mod trace;
 mod transfers;
+
+use testkit::sandbox;

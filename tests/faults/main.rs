@@ -14,23 +14,6 @@
 //!
 //! `FAULT_SEED=...` plays a random part again; a test that fails shows its seed.
 
-#[path = "../support/docker_registry.rs"]
-#[expect(dead_code, reason = "the suite about the client uses more of it")]
-mod docker_registry;
-#[expect(dead_code, reason = "the suite about the client uses more of it")]
-#[path = "../registry/fixture.rs"]
-mod fixture;
-#[expect(dead_code, reason = "a script can say more than one suite has to")]
-#[path = "../support/lab/mod.rs"]
-mod lab;
-#[path = "../support/nginx.rs"]
-mod nginx;
-#[path = "../support/sandbox.rs"]
-#[expect(dead_code, reason = "the suite about the command line uses more of it")]
-mod sandbox;
-#[path = "../support/seed.rs"]
-mod seed;
-
 mod behind;
 mod checklist;
 mod killed;
@@ -41,3 +24,5 @@ mod pulling;
 mod pushing;
 mod random;
 mod registries;
+
+use testkit::{docker_registry, fixture, lab, nginx, sandbox, seed};

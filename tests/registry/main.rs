@@ -1,16 +1,10 @@
 //! The registry client and the push and pull built on it: against Debian's docker-registry, and
 //! against a server that misbehaves as told.
 
-#[path = "../support/docker_registry.rs"]
-mod docker_registry;
-#[path = "../support/scripted.rs"]
-mod scripted;
-
 mod auth;
 mod docker;
 mod encodings;
 mod faults;
-mod fixture;
 mod heads;
 mod http2;
 mod plan;
@@ -21,3 +15,5 @@ mod redirects;
 mod referrers;
 mod retries;
 mod tls;
+
+use testkit::{docker_registry, fixture, scripted};

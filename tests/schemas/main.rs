@@ -14,8 +14,8 @@ use idpbuilder_oci::progress::{Interrupt, Silent};
 use idpbuilder_oci::store::ImageStore;
 
 mod archives;
-#[path = "../support/schemas.rs"]
-mod schemas;
+
+use testkit::schemas;
 
 use schemas::{Kind, check_layout, violations};
 

@@ -15,20 +15,28 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-pub(crate) const LOCALBUILDS: &str = "/apis/idpbuilder.cnoe.io/v1alpha1/localbuilds";
-pub(crate) const PROVIDERS: &str = "/apis/idpbuilder.cnoe.io/v1alpha2/giteaproviders";
-pub(crate) const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/gitea/ingresses";
-pub(crate) const INGRESS_SERVICE: &str = "/api/v1/namespaces/ingress-nginx/services/ingress-nginx-controller";
-pub(crate) const CREDENTIAL: &str = "/api/v1/namespaces/gitea/secrets/gitea-credential";
-pub(crate) const CERTIFICATE: &str = "/api/v1/namespaces/default/secrets/idpbuilder-cert";
+/// The path of the cluster's Localbuilds.
+pub const LOCALBUILDS: &str = "/apis/idpbuilder.cnoe.io/v1alpha1/localbuilds";
+/// The path of the Gitea providers of newer idpbuilder versions.
+pub const PROVIDERS: &str = "/apis/idpbuilder.cnoe.io/v1alpha2/giteaproviders";
+/// The path of the ingresses in Gitea's namespace.
+pub const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/gitea/ingresses";
+/// The path of the ingress controller's Service.
+pub const INGRESS_SERVICE: &str = "/api/v1/namespaces/ingress-nginx/services/ingress-nginx-controller";
+/// The path of the Secret with Gitea's credential.
+pub const CREDENTIAL: &str = "/api/v1/namespaces/gitea/secrets/gitea-credential";
+/// The path of the Secret with the cluster's certificate.
+pub const CERTIFICATE: &str = "/api/v1/namespaces/default/secrets/idpbuilder-cert";
 
 /// Answers by path; every other path is not found.
-pub(crate) type Answers = BTreeMap<String, (u16, Value)>;
+pub type Answers = BTreeMap<String, (u16, Value)>;
 
 /// How long the server's certificate is valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validity {
+pub enum Validity {
+    /// The certificate is valid today.
     Now,
+    /// The certificate has expired.
     Over,
 }
 
@@ -39,7 +47,7 @@ struct Shared {
 }
 
 /// A running stand-in; stops listening when dropped.
-pub(crate) struct ApiServer {
+pub struct ApiServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     authority: String,
@@ -81,18 +89,20 @@ impl Authority {
 }
 
 impl ApiServer {
-    pub(crate) fn start(answers: Answers) -> Self {
+    /// Starts a stand-in whose certificate is valid.
+    pub fn start(answers: Answers) -> Self {
         Self::start_with(answers, Validity::Now)
     }
 
-    pub(crate) fn start_with(answers: Answers, validity: Validity) -> Self {
+    /// Starts a stand-in with the validity of its certificate.
+    pub fn start_with(answers: Answers, validity: Validity) -> Self {
         let authority = Authority::new();
         let (certificate, key) = authority.sign(&["127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth, validity);
         Self::serve(answers, &authority, certificate.der().clone(), &key)
     }
 
     /// A server whose own certificate is the authority that the kubeconfig names.
-    pub(crate) fn its_own_authority(answers: Answers) -> Self {
+    pub fn its_own_authority(answers: Answers) -> Self {
         let key = KeyPair::generate().expect("a key");
         let again = KeyPair::try_from(key.serialize_der()).expect("a key");
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
@@ -129,17 +139,17 @@ impl ApiServer {
     }
 
     /// `127.0.0.1:port`.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// Paths asked for so far by whom the authority knows.
-    pub(crate) fn seen(&self) -> Vec<String> {
+    pub fn seen(&self) -> Vec<String> {
         self.shared.seen.lock().expect("unpoisoned").clone()
     }
 
     /// The kubeconfig's parts for a context of that name.
-    pub(crate) fn context(&self, name: &str) -> Context {
+    pub fn context(&self, name: &str) -> Context {
         let data = |pem: &str| STANDARD.encode(pem);
         Context {
             name: name.to_owned(),
@@ -165,14 +175,17 @@ impl Drop for ApiServer {
 
 /// One context with its cluster and user.
 #[derive(Clone)]
-pub(crate) struct Context {
-    pub(crate) name: String,
-    pub(crate) cluster: Value,
-    pub(crate) user: Value,
+pub struct Context {
+    /// The context's name.
+    pub name: String,
+    /// The `cluster` entry of the kubeconfig.
+    pub cluster: Value,
+    /// The `user` entry of the kubeconfig.
+    pub user: Value,
 }
 
 /// A kubeconfig of those contexts; JSON is YAML.
-pub(crate) fn kubeconfig(current: &str, contexts: &[Context]) -> String {
+pub fn kubeconfig(current: &str, contexts: &[Context]) -> String {
     let of = |part: &dyn Fn(&Context) -> Value| contexts.iter().map(part).collect::<Vec<_>>();
     let document = json!({
         "apiVersion": "v1",
@@ -236,14 +249,14 @@ fn converse(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) -> st
 }
 
 /// A Secret with those values.
-pub(crate) fn secret(pairs: &[(&str, &str)]) -> Value {
+pub fn secret(pairs: &[(&str, &str)]) -> Value {
     let data: serde_json::Map<String, Value> =
         pairs.iter().map(|(key, value)| ((*key).to_owned(), json!(STANDARD.encode(value)))).collect();
     json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data})
 }
 
 /// What the API server says to those who may not.
-pub(crate) fn forbidden() -> (u16, Value) {
+pub fn forbidden() -> (u16, Value) {
     (
         403,
         json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
@@ -252,7 +265,7 @@ pub(crate) fn forbidden() -> (u16, Value) {
 }
 
 /// A Localbuild as idpbuilder writes it for `cnoe.localtest.me` at `port`.
-pub(crate) fn localbuild(port: &str, path_routing: bool) -> Value {
+pub fn localbuild(port: &str, path_routing: bool) -> Value {
     let url = if path_routing {
         format!("https://cnoe.localtest.me:{port}/gitea")
     } else {

@@ -13,15 +13,15 @@ const ATTEMPTS: usize = 5;
 
 /// How to start one.
 #[derive(Default)]
-pub(crate) struct Options {
+pub struct Options {
     /// User and password it asks for.
-    pub(crate) login: Option<(&'static str, &'static str)>,
+    pub login: Option<(&'static str, &'static str)>,
     /// PEM of its certificate and key.
-    pub(crate) tls: Option<(String, String)>,
+    pub tls: Option<(String, String)>,
 }
 
 /// A running registry; killed when dropped.
-pub(crate) struct DockerRegistry {
+pub struct DockerRegistry {
     child: Child,
     address: SocketAddr,
     _directory: tempfile::TempDir,
@@ -29,7 +29,7 @@ pub(crate) struct DockerRegistry {
 
 impl DockerRegistry {
     /// Starts one and waits until it answers.
-    pub(crate) fn start(options: &Options) -> Self {
+    pub fn start(options: &Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for _ in 0..ATTEMPTS {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -61,12 +61,12 @@ impl DockerRegistry {
     }
 
     /// `127.0.0.1:port`.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// The port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 }

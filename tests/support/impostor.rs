@@ -15,21 +15,22 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, ServerConnection, SignatureScheme, StreamOwned};
 
 /// A certificate made now, and its key.
-pub(crate) struct Identity {
+pub struct Identity {
     params: CertificateParams,
     issuer: Option<CertifiedIssuer<'static, KeyPair>>,
-    pub(crate) key: KeyPair,
+    /// The certificate's key.
+    pub key: KeyPair,
     /// The certificate, DER.
     der: CertificateDer<'static>,
     /// The certificate.
-    pub(crate) pem: String,
+    pub pem: String,
     /// The authority's certificate, where it has one.
-    pub(crate) authority: Option<String>,
+    pub authority: Option<String>,
 }
 
 impl Identity {
     /// idpbuilder's form: its own authority, shown as the server's certificate.
-    pub(crate) fn of_idpbuilder(name: &str) -> Self {
+    pub fn of_idpbuilder(name: &str) -> Self {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -38,7 +39,7 @@ impl Identity {
     }
 
     /// Signed by an authority of its own.
-    pub(crate) fn of_an_authority(name: &str) -> Self {
+    pub fn of_an_authority(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "authority");
@@ -47,14 +48,16 @@ impl Identity {
     }
 
     /// The same from the first day of one year to that of another.
-    pub(crate) fn valid(mut self, from: i32, to: i32) -> Self {
+    #[must_use]
+    pub fn valid(mut self, from: i32, to: i32) -> Self {
         self.params.not_before = date_time_ymd(from, 1, 1);
         self.params.not_after = date_time_ymd(to, 1, 1);
         Self::sign(self.params, self.issuer)
     }
 
     /// The same until so many days from now.
-    pub(crate) fn ending_in(mut self, days: i64) -> Self {
+    #[must_use]
+    pub fn ending_in(mut self, days: i64) -> Self {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let end = today.saturating_add(jiff::Span::new().days(days));
         let part = |part: i8| u8::try_from(part).expect("positive");
@@ -74,16 +77,19 @@ impl Identity {
     }
 
     /// The certificate and its authority's.
-    pub(crate) fn chain_pem(&self) -> String {
+    pub fn chain_pem(&self) -> String {
         format!("{}{}", self.pem, self.authority.as_deref().unwrap_or_default())
     }
 }
 
 /// The protocol versions that are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
+pub enum Version {
+    /// TLS 1.2 alone.
     Tls12,
+    /// TLS 1.3 alone.
     Tls13,
+    /// TLS 1.2 and 1.3.
     Any,
 }
 
@@ -96,22 +102,23 @@ struct Shared {
 }
 
 /// A running server; stops listening when dropped.
-pub(crate) struct Impostor {
+pub struct Impostor {
     /// `host:port`.
-    pub(crate) address: String,
+    pub address: String,
     /// The certificate that is shown.
-    pub(crate) pem: String,
+    pub pem: String,
     socket: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Impostor {
-    pub(crate) fn start(identity: Identity, version: Version) -> Self {
+    /// Starts a server that shows `identity`.
+    pub fn start(identity: Identity, version: Version) -> Self {
         Self::serve(identity, version, None)
     }
 
     /// Demands this client certificate (PEM) and no other.
-    pub(crate) fn demanding(identity: Identity, client: &[u8]) -> Self {
+    pub fn demanding(identity: Identity, client: &[u8]) -> Self {
         let client = CertificateDer::from_pem_slice(client).expect("a certificate");
         Self::serve(identity, Version::Any, Some(client))
     }
@@ -153,17 +160,17 @@ impl Impostor {
     }
 
     /// The server name of the last handshake that a request followed, and the head of that request.
-    pub(crate) fn last(&self) -> (Option<String>, String) {
+    pub fn last(&self) -> (Option<String>, String) {
         self.shared.last.lock().expect("unpoisoned").clone()
     }
 
     /// The port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.socket.port()
     }
 
     /// Bytes that arrived after a handshake.
-    pub(crate) fn received(&self) -> usize {
+    pub fn received(&self) -> usize {
         self.shared.received.load(Ordering::SeqCst)
     }
 }

@@ -14,26 +14,26 @@ const ATTEMPTS: usize = 5;
 
 /// What is scaled down.
 #[derive(Clone, Default)]
-pub(crate) struct Options {
+pub struct Options {
     /// Bytes that one request may have; 1 GiB there.
-    pub(crate) max_body: u64,
+    pub max_body: u64,
     /// Seconds that the registry may take for an answer; 60 there.
-    pub(crate) read_timeout: u32,
+    pub read_timeout: u32,
     /// HTTP/2 over TLS instead of HTTP/1.1 without.
-    pub(crate) http2: Option<Http2>,
+    pub http2: Option<Http2>,
 }
 
 /// HTTP/2 over TLS.
 #[derive(Clone)]
-pub(crate) struct Http2 {
+pub struct Http2 {
     /// Certificate and key, in PEM.
-    pub(crate) pair: (String, String),
+    pub pair: (String, String),
     /// Requests after which a connection is ended with GOAWAY; 1000 there.
-    pub(crate) requests: u32,
+    pub requests: u32,
 }
 
 /// A running nginx; killed when dropped.
-pub(crate) struct Nginx {
+pub struct Nginx {
     child: Child,
     address: SocketAddr,
     _directory: tempfile::TempDir,
@@ -41,7 +41,7 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     /// Starts one before `upstream` and waits until it answers.
-    pub(crate) fn start(upstream: SocketAddr, options: &Options) -> Self {
+    pub fn start(upstream: SocketAddr, options: &Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for _ in 0..ATTEMPTS {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -73,12 +73,12 @@ impl Nginx {
     }
 
     /// `127.0.0.1:port`.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 }

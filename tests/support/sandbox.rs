@@ -8,24 +8,36 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Passwords the suites use; none may ever be printed.
-pub(crate) const SECRETS: &[&str] = &["correct-horse-battery", "s3cr3t-t0k3n-f0r-t3sts"];
+pub const SECRETS: &[&str] = &["correct-horse-battery", "s3cr3t-t0k3n-f0r-t3sts"];
 
 /// The rate of a transfer in a snapshot, to be left out: it differs, and what took no millisecond has none.
-pub(crate) const RATE: &str = r", [0-9.]+ [KMG]?i?B/s";
+pub const RATE: &str = r", [0-9.]+ [KMG]?i?B/s";
 
-/// The executable under test.
-pub(crate) fn executable() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_idpbuilder-oci"))
+/// Returns the executable under test: the one that cargo names, else the one beside the folder of the running test.
+pub fn executable() -> PathBuf {
+    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_idpbuilder-oci") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the path of the running test");
+    let profile = test.parent().and_then(Path::parent).expect("a test stands in target/PROFILE/deps");
+    profile.join("idpbuilder-oci")
 }
 
 /// A private home and work directory, removed when dropped.
-pub(crate) struct Sandbox {
+pub struct Sandbox {
     root: tempfile::TempDir,
     variables: BTreeMap<OsString, OsString>,
 }
 
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Sandbox {
-    pub(crate) fn new() -> Self {
+    /// Makes an empty home and an empty work directory.
+    pub fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         for name in ["home", "here", "run"] {
             std::fs::create_dir(root.path().join(name)).expect("a directory");
@@ -41,29 +53,33 @@ impl Sandbox {
         sandbox
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
+    /// Sets an environment variable of later runs.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.variables.insert(name.into(), value.into());
     }
 
-    pub(crate) fn unset(&mut self, name: &str) {
+    /// Removes an environment variable of later runs.
+    pub fn unset(&mut self, name: &str) {
         self.variables.remove(OsStr::new(name));
     }
 
-    pub(crate) fn home(&self) -> PathBuf {
+    /// Returns the home directory.
+    pub fn home(&self) -> PathBuf {
         self.root.path().join("home")
     }
 
     /// Where commands run.
-    pub(crate) fn work(&self) -> PathBuf {
+    pub fn work(&self) -> PathBuf {
         self.root.path().join("here")
     }
 
-    pub(crate) fn store(&self) -> PathBuf {
+    /// Returns the directory of the image store.
+    pub fn store(&self) -> PathBuf {
         self.home().join(".idpbuilder/images")
     }
 
     /// Writes a file below the work directory, with its parents.
-    pub(crate) fn file(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.work().join(path);
         std::fs::create_dir_all(path.parent().expect("below the work directory")).expect("a directory");
         std::fs::write(&path, content).expect("written");
@@ -71,7 +87,7 @@ impl Sandbox {
     }
 
     /// The command line, ready to run: the first word is `argv[0]`.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(executable());
         command.arg0(words[0]).args(&words[1..]).current_dir(self.work());
         command.env_clear().envs(&self.variables).stdin(Stdio::null());
@@ -79,7 +95,7 @@ impl Sandbox {
     }
 
     /// A script for bash in the same surroundings; it stops at the first command that fails.
-    pub(crate) fn shell(&self, script: &str) -> Command {
+    pub fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", script]).current_dir(self.work());
         command.env_clear().envs(&self.variables).stdin(Stdio::null());
@@ -87,17 +103,17 @@ impl Sandbox {
     }
 
     /// Runs a command line with nothing on standard input.
-    pub(crate) fn run(&self, words: &[&str]) -> Output {
+    pub fn run(&self, words: &[&str]) -> Output {
         self.finish(words, self.command(words), b"")
     }
 
     /// Runs a command line with `input` on standard input.
-    pub(crate) fn run_with_input(&self, words: &[&str], input: &[u8]) -> Output {
+    pub fn run_with_input(&self, words: &[&str], input: &[u8]) -> Output {
         self.finish(words, self.command(words), input)
     }
 
     /// Runs a prepared command with `input` on standard input.
-    pub(crate) fn finish(&self, words: &[&str], command: Command, input: &[u8]) -> Output {
+    pub fn finish(&self, words: &[&str], command: Command, input: &[u8]) -> Output {
         let output = assert_cmd::Command::from_std(command).write_stdin(input.to_vec()).output().expect("it runs");
         let output = Output {
             line: words.join(" "),
@@ -114,39 +130,45 @@ impl Sandbox {
     }
 
     /// Text with the sandbox's own paths replaced.
-    pub(crate) fn neutral(&self, bytes: &[u8]) -> String {
+    pub fn neutral(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes);
         let root = self.root.path().canonicalize().expect("it exists");
         text.replace(&root.display().to_string(), "[SANDBOX]")
             .replace(&self.root.path().display().to_string(), "[SANDBOX]")
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the directory that holds the sandbox.
+    pub fn path(&self) -> &Path {
         self.root.path()
     }
 }
 
 /// All that a run showed.
 #[must_use = "unlooked-at output proves nothing"]
-pub(crate) struct Output {
-    pub(crate) line: String,
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) raw: Vec<u8>,
+pub struct Output {
+    /// The command line.
+    pub line: String,
+    /// The exit code; none if a signal ended the process.
+    pub code: Option<i32>,
+    /// Standard output, as text.
+    pub stdout: String,
+    /// Standard error, as text.
+    pub stderr: String,
+    /// Standard output, as bytes.
+    pub raw: Vec<u8>,
 }
 
 impl Output {
     /// Fails the test unless the command succeeded; answers its standard output.
     #[track_caller]
-    pub(crate) fn success(self) -> String {
+    pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "{self}");
         self.stdout
     }
 
     /// Fails the test unless the command ended with `code`; answers its standard error.
     #[track_caller]
-    pub(crate) fn failure(self, code: i32) -> String {
+    pub fn failure(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{self}");
         self.stderr
     }

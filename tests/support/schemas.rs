@@ -16,17 +16,22 @@ const PACKAGED: &str = "/usr/share/gocode/src/github.com/opencontainers/image-sp
 
 /// A document the specification has a schema for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// An image configuration.
     Config,
+    /// A content descriptor.
     Descriptor,
+    /// An image index.
     Index,
+    /// An image layout.
     Layout,
+    /// An image manifest.
     Manifest,
 }
 
 impl Kind {
     /// The kind of document that a media type means, if it is one of these.
-    pub(crate) fn of(media_type: &str) -> Option<Self> {
+    pub fn of(media_type: &str) -> Option<Self> {
         match media_type {
             "application/vnd.oci.image.config.v1+json" => Some(Self::Config),
             "application/vnd.oci.image.index.v1+json" => Some(Self::Index),
@@ -74,7 +79,7 @@ impl Retrieve for Folder {
 }
 
 /// What is wrong with a document, a line each; empty if nothing is.
-pub(crate) fn violations(kind: Kind, document: &[u8]) -> Vec<String> {
+pub fn violations(kind: Kind, document: &[u8]) -> Vec<String> {
     let folder = Folder::find();
     let schema = folder.load(kind.file()).expect("the image specification's schemas");
     let validator: Validator = jsonschema::options()
@@ -94,7 +99,7 @@ pub(crate) fn violations(kind: Kind, document: &[u8]) -> Vec<String> {
 
 /// Checks every document that an image layout's index leads to, and that each has the size and digest
 /// of its descriptor. Answers how many documents there were, or what is wrong with them.
-pub(crate) fn check_layout(root: &Path) -> Result<usize, Vec<String>> {
+pub fn check_layout(root: &Path) -> Result<usize, Vec<String>> {
     let mut wrong = Vec::new();
     let mut seen = Vec::new();
     for (kind, name) in [(Kind::Layout, "oci-layout"), (Kind::Index, "index.json")] {

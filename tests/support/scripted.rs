@@ -10,25 +10,25 @@ const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// A request as it came, its body if it was read.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub struct Request {
     /// The method.
-    pub(crate) method: String,
+    pub method: String,
     /// The request target, query and all.
-    pub(crate) target: String,
+    pub target: String,
     /// Header lines, names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// The body.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
     /// The first header of that name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The target without its query.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
@@ -38,7 +38,7 @@ impl Request {
 }
 
 /// What to do with a request.
-pub(crate) enum Reply {
+pub enum Reply {
     /// Read the body, then answer.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Answer without reading the body, and close.
@@ -71,12 +71,12 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 const MAX_LINGER_BYTES: u64 = 1 << 20;
 
 /// An answer with a body and no further headers.
-pub(crate) fn answer(status: u16, body: &str) -> Reply {
+pub fn answer(status: u16, body: &str) -> Reply {
     Reply::Answer(status, Vec::new(), body.as_bytes().to_vec())
 }
 
 /// An answer with one header.
-pub(crate) fn with(status: u16, name: &'static str, value: impl Into<String>) -> Reply {
+pub fn with(status: u16, name: &'static str, value: impl Into<String>) -> Reply {
     Reply::Answer(status, vec![(name, value.into())], Vec::new())
 }
 
@@ -92,19 +92,19 @@ struct Shared {
 }
 
 /// A running server; stops listening when dropped.
-pub(crate) struct Scripted {
+pub struct Scripted {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Scripted {
     /// Starts one. The script sees each request before its body is read.
-    pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::with(false, script)
     }
 
     /// Starts one whose script sees each request with its body.
-    pub(crate) fn start_reading(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start_reading(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::with(true, script)
     }
 
@@ -135,22 +135,22 @@ impl Scripted {
     }
 
     /// `127.0.0.1:port`.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Request> {
+    pub fn seen(&self) -> Vec<Request> {
         self.shared.seen.lock().expect("unpoisoned").clone()
     }
 
     /// Methods and paths of all requests so far.
-    pub(crate) fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         self.seen().iter().map(|request| format!("{} {}", request.method, request.path())).collect()
     }
 
     /// Waits for a request.
-    pub(crate) fn wait_for(&self, wanted: impl Fn(&Request) -> bool) {
+    pub fn wait_for(&self, wanted: impl Fn(&Request) -> bool) {
         let deadline = Instant::now() + WAIT_LIMIT;
         let mut seen = self.shared.seen.lock().expect("unpoisoned");
         while !seen.iter().any(&wanted) {

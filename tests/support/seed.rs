@@ -9,11 +9,17 @@ const NIGHTLY: &str = "FAULT_NIGHTLY";
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
+
+impl Default for Random {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Random {
     /// From the environment or the time; the seed is printed, which a failing test shows.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let given = std::env::var(SEED).ok().and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
@@ -24,7 +30,8 @@ impl Random {
     }
 
     /// Independent numbers for the round of that number, so that one round can be played alone.
-    pub(crate) fn round(&self, number: u64) -> Self {
+    #[must_use]
+    pub fn round(&self, number: u64) -> Self {
         let mut random = Self(self.0 ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         random.next();
         random
@@ -39,18 +46,18 @@ impl Random {
     }
 
     /// Below `limit`, which is not zero.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
     /// One of them.
-    pub(crate) fn one_of<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn one_of<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[usize::try_from(self.below(from.len() as u64)).expect("an index")]
     }
 }
 
 /// `normal` rounds, or `nightly` ones where the environment asks for them.
-pub(crate) fn rounds(normal: u64, nightly: u64) -> u64 {
+pub fn rounds(normal: u64, nightly: u64) -> u64 {
     match std::env::var(NIGHTLY).as_deref() {
         Ok("1") => nightly,
         Ok("0" | "") | Err(_) => normal,

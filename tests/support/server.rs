@@ -6,15 +6,15 @@ use std::process::{Child, Stdio};
 use crate::sandbox::Sandbox;
 
 /// A running embedded registry.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     /// `host:port`.
-    pub(crate) address: String,
+    pub address: String,
 }
 
 impl Server {
     /// Starts the registry with further arguments; it answers when this returns.
-    pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+    pub fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let mut words = vec!["idpbuilder-serve", "--listen", "127.0.0.1:0"];
         if !arguments.contains(&"--storage") {
             words.extend(["--storage", "served"]);
@@ -33,14 +33,14 @@ impl Server {
     }
 
     /// Ends the registry with a signal and answers its exit code.
-    pub(crate) fn signal(mut self, signal: rustix::process::Signal) -> Option<i32> {
+    pub fn signal(mut self, signal: rustix::process::Signal) -> Option<i32> {
         send(&self.child, signal);
         self.child.wait().expect("it ends").code()
     }
 }
 
 /// A child that does not outlive the test, however the test ends.
-pub(crate) struct Reaped(pub(crate) Child);
+pub struct Reaped(pub Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
@@ -50,7 +50,7 @@ impl Drop for Reaped {
 }
 
 /// Sends a signal to a child that has not been waited for.
-pub(crate) fn send(child: &Child, signal: rustix::process::Signal) {
+pub fn send(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("it runs");
 }
 

@@ -15,7 +15,7 @@ use crate::server::{Reaped, send};
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running command; killed when dropped.
-pub(crate) struct Terminal {
+pub struct Terminal {
     child: Reaped,
     keyboard: File,
     screen: Arc<Screen>,
@@ -29,7 +29,7 @@ struct Screen {
 
 impl Terminal {
     /// Starts the command with all its streams on a new terminal.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("ours");
         let name = ptsname(&master, Vec::new()).expect("a name");
@@ -62,41 +62,41 @@ impl Terminal {
 
     /// Waits until that is on the screen.
     #[track_caller]
-    pub(crate) fn wait_for(&self, text: &str) {
+    pub fn wait_for(&self, text: &str) {
         let seen = self.screen(|(shown, ended)| *ended || shown.contains(text));
         assert!(seen.contains(text), "`{text}` did not appear:\n{seen}");
     }
 
     /// Types.
-    pub(crate) fn write(&mut self, keys: &str) {
+    pub fn write(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("typed");
     }
 
     /// Whether it shows what is typed.
-    pub(crate) fn echoes(&self) -> bool {
+    pub fn echoes(&self) -> bool {
         tcgetattr(&self.keyboard).expect("a terminal").local_modes.contains(LocalModes::ECHO)
     }
 
     /// Shows what is typed, whatever the command set.
-    pub(crate) fn echo(&self) {
+    pub fn echo(&self) {
         let mut modes = tcgetattr(&self.keyboard).expect("a terminal");
         modes.local_modes.insert(LocalModes::ECHO);
         tcsetattr(&self.keyboard, OptionalActions::Now, &modes).expect("set");
     }
 
     /// Whether a signal stopped the command.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).expect("it runs");
         stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T'))
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: rustix::process::Signal) {
         send(&self.child.0, signal);
     }
 
     /// Waits for the end; answers the status and all that was shown.
-    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+    pub fn end(mut self) -> (ExitStatus, String) {
         let shown = self.screen(|(_, ended)| *ended);
         (self.child.0.wait().expect("it ended"), shown)
     }

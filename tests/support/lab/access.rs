@@ -11,19 +11,22 @@ use super::request::Reply;
 
 /// The one user of a laboratory, and what is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: String,
+pub struct Login {
+    /// The user name that is accepted.
+    pub user: String,
+    /// The password that is accepted.
+    pub password: String,
     /// Whether the user may push.
-    pub(crate) may_push: bool,
+    pub may_push: bool,
     /// Whether the token service is at the other origin.
-    pub(crate) realm_elsewhere: bool,
+    pub realm_elsewhere: bool,
     /// How long tokens live, where that is not the profile's own time.
-    pub(crate) life: Option<Duration>,
+    pub life: Option<Duration>,
 }
 
 impl Login {
-    pub(crate) fn new(user: &str, password: &str) -> Self {
+    /// Returns a login with full rights.
+    pub fn new(user: &str, password: &str) -> Self {
         Self {
             user: user.to_owned(),
             password: password.to_owned(),
@@ -34,7 +37,7 @@ impl Login {
     }
 
     /// The `Authorization` of this user.
-    pub(crate) fn basic(&self) -> String {
+    pub fn basic(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
     }
 }
@@ -46,31 +49,31 @@ struct Token {
 
 /// Who has got which token.
 #[derive(Default)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     issued: BTreeMap<String, Token>,
     count: u64,
 }
 
 impl Tokens {
     /// All tokens end now.
-    pub(crate) fn expire(&mut self) {
+    pub fn expire(&mut self) {
         for token in self.issued.values_mut() {
             token.until = Instant::now();
         }
     }
 
     /// How many were issued.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Every token ever issued.
-    pub(crate) fn all(&self) -> Vec<String> {
+    pub fn all(&self) -> Vec<String> {
         self.issued.keys().cloned().collect()
     }
 
     /// Answers a request to the token service.
-    pub(crate) fn issue(&mut self, rules: &Bearer, login: &Login, asked: &Asked<'_>) -> Reply {
+    pub fn issue(&mut self, rules: &Bearer, login: &Login, asked: &Asked<'_>) -> Reply {
         if asked.is_post && rules.post != 200 {
             return Reply::of(rules.post);
         }
@@ -112,27 +115,33 @@ fn jwt(number: u64, life: Duration) -> String {
 }
 
 /// A request to the token service.
-pub(crate) struct Asked<'a> {
-    pub(crate) is_post: bool,
-    pub(crate) authorization: Option<&'a str>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) form: &'a str,
+pub struct Asked<'a> {
+    /// Whether the request is a POST with a form.
+    pub is_post: bool,
+    /// The value of `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The scopes of the query, or of the form.
+    pub scopes: Vec<String>,
+    /// The form of a POST; empty for a GET.
+    pub form: &'a str,
 }
 
 /// A request that needs a permission.
-pub(crate) struct Wanted<'a> {
-    pub(crate) authorization: Option<&'a str>,
+pub struct Wanted<'a> {
+    /// The value of `Authorization`.
+    pub authorization: Option<&'a str>,
     /// None for the ping.
-    pub(crate) repository: Option<&'a str>,
+    pub repository: Option<&'a str>,
     /// A second repository, which is mounted from.
-    pub(crate) from: Option<&'a str>,
-    pub(crate) pushes: bool,
+    pub from: Option<&'a str>,
+    /// Whether the request needs the right to push.
+    pub pushes: bool,
     /// URL of the token service.
-    pub(crate) realm: &'a str,
+    pub realm: &'a str,
 }
 
 /// `None` if it may be done; else the answer that says no.
-pub(crate) fn refusal(rules: &Access, login: &Login, tokens: &Tokens, wanted: &Wanted<'_>) -> Option<Reply> {
+pub fn refusal(rules: &Access, login: &Login, tokens: &Tokens, wanted: &Wanted<'_>) -> Option<Reply> {
     if rules.open_reads && !wanted.pushes {
         return None;
     }
@@ -180,7 +189,7 @@ pub(crate) fn refusal(rules: &Access, login: &Login, tokens: &Tokens, wanted: &W
 }
 
 /// Whether the token also permits to read the repository that is mounted from.
-pub(crate) fn may_mount(rules: &Access, tokens: &Tokens, wanted: &Wanted<'_>) -> bool {
+pub fn may_mount(rules: &Access, tokens: &Tokens, wanted: &Wanted<'_>) -> bool {
     let Scheme::Bearer(Bearer { per_repository: true, .. }) = rules.scheme else { return true };
     let Some(from) = wanted.from else { return true };
     let token = wanted.authorization.and_then(|sent| sent.strip_prefix("Bearer "));

@@ -8,7 +8,7 @@ use super::request::{Reply, Request};
 use super::state::{Manifest, State};
 
 /// `HEAD` and `GET` of a blob.
-pub(crate) fn blob(state: &State, request: &Request<'_>) -> Reply {
+pub fn blob(state: &State, request: &Request<'_>) -> Reply {
     let digest = request.name.parse::<Digest>().ok();
     let Some(digest) = digest.filter(|digest| state.has(&request.repository, *digest)) else {
         return Reply::error(404, "BLOB_UNKNOWN", "");
@@ -43,7 +43,7 @@ fn rest(whole: Reply, range: &str, bytes: &[u8]) -> Reply {
 }
 
 /// `HEAD` and `GET` of a manifest.
-pub(crate) fn manifest(profile: &Profile, state: &State, request: &Request<'_>) -> Reply {
+pub fn manifest(profile: &Profile, state: &State, request: &Request<'_>) -> Reply {
     let rules = profile.manifests;
     let missing = || Reply::error(rules.missing, "MANIFEST_UNKNOWN", "");
     let Some(repository) = state.repositories.get(&request.repository) else { return missing() };
@@ -62,7 +62,7 @@ pub(crate) fn manifest(profile: &Profile, state: &State, request: &Request<'_>) 
 }
 
 /// `PUT` of a manifest that has been read.
-pub(crate) fn put(profile: &Profile, state: &mut State, request: &Request<'_>, bytes: &[u8]) -> Reply {
+pub fn put(profile: &Profile, state: &mut State, request: &Request<'_>, bytes: &[u8]) -> Reply {
     let rules = profile.manifests;
     let Ok(document) = serde_json::from_slice::<Value>(bytes) else {
         return Reply::error(400, "MANIFEST_INVALID", "Invalid JSON syntax");

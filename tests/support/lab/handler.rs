@@ -15,37 +15,49 @@ use super::state::State;
 use super::uploads::{self, Intake};
 
 /// A registry with its script, its state and its record.
-pub(crate) struct Registry {
-    pub(crate) profile: Profile,
-    pub(crate) login: Option<Login>,
-    pub(crate) playing: Mutex<Playing>,
-    pub(crate) state: Mutex<State>,
-    pub(crate) tokens: Mutex<Tokens>,
-    pub(crate) record: Record,
-    pub(crate) crowd: Crowd,
-    pub(crate) breaks: AtomicU64,
+pub struct Registry {
+    /// The registry's behaviour.
+    pub profile: Profile,
+    /// The login that the registry requires, if any.
+    pub login: Option<Login>,
+    /// The script and its progress.
+    pub playing: Mutex<Playing>,
+    /// Blobs, manifests, tags and sessions.
+    pub state: Mutex<State>,
+    /// The tokens that the token service issued.
+    pub tokens: Mutex<Tokens>,
+    /// Every request and its answer.
+    pub record: Record,
+    /// Counts requests that run at the same time.
+    pub crowd: Crowd,
+    /// Counts the connections that a fault broke.
+    pub breaks: AtomicU64,
     /// Scheme and authority of both origins.
-    pub(crate) bases: [String; 2],
+    pub bases: [String; 2],
 }
 
 /// What happens to a connection after, or instead of, an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
+    /// The registry answers.
     Answer {
+        /// Status, headers and body.
         reply: Reply,
         /// The body ends after so many bytes.
         cut: Option<usize>,
         /// Nothing follows on this connection.
         last: bool,
     },
+    /// The connection breaks without an answer.
     Break(Break),
     /// The certificate changes, and the connection is closed.
     Rotate,
 }
 
 /// A request's body, a piece at a time. `None` at its end; an error when it broke off.
-pub(crate) trait Body {
-    async fn piece(&mut self) -> Option<Result<bytes::Bytes, ()>>;
+pub trait Body {
+    /// Returns the next piece.
+    fn piece(&mut self) -> impl Future<Output = Option<Result<bytes::Bytes, ()>>> + Send;
 }
 
 /// Bytes of an unwanted body that are read to keep the connection.
@@ -65,12 +77,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Registry {
     /// Connections that the script broke or stopped so far.
-    pub(crate) fn stopped(&self) -> u64 {
+    pub fn stopped(&self) -> u64 {
         self.breaks.load(Ordering::Relaxed)
     }
 
     /// Handles one request, whose exchange is recorded.
-    pub(crate) async fn handle(
+    pub async fn handle(
         &self,
         request: &Request<'_>,
         (connection, certificate): (u64, u64),
@@ -396,7 +408,7 @@ impl Registry {
 
 /// How many requests of each kind were under way at the same time, and how many at most.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd(Mutex<BTreeMap<Kind, (u32, u32)>>);
+pub struct Crowd(Mutex<BTreeMap<Kind, (u32, u32)>>);
 
 /// What is counted: requests for something, and all with bytes of blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -407,12 +419,12 @@ enum Kind {
 
 impl Crowd {
     /// The most at a time.
-    pub(crate) fn peak(&self, op: Op) -> u32 {
+    pub fn peak(&self, op: Op) -> u32 {
         locked(&self.0).get(&Kind::For(op)).map_or(0, |(_, peak)| *peak)
     }
 
     /// The most bodies with bytes of blobs at a time.
-    pub(crate) fn peak_of_bodies(&self) -> u32 {
+    pub fn peak_of_bodies(&self) -> u32 {
         locked(&self.0).get(&Kind::Bodies).map_or(0, |(_, peak)| *peak)
     }
 

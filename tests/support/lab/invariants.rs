@@ -9,10 +9,10 @@ use super::script::Op;
 use super::serve::Lab;
 
 /// What is wrong, a line each.
-pub(crate) type Faults = Vec<String>;
+pub type Faults = Vec<String>;
 
 /// The registry has exactly the image under that name: every document, and every blob with its bytes.
-pub(crate) fn stored(lab: &Lab, repository: &str, tag: &str, image: &Document) -> Faults {
+pub fn stored(lab: &Lab, repository: &str, tag: &str, image: &Document) -> Faults {
     let state = lab.state();
     let mut wrong = Faults::new();
     let Some(found) = state.repositories.get(repository) else { return vec![format!("no repository {repository}")] };
@@ -43,7 +43,7 @@ pub(crate) fn stored(lab: &Lab, repository: &str, tag: &str, image: &Document) -
 const FORGETS: &str = "ForgetSessions";
 
 /// Bytes that the faults of a record may have cost: what was on its way, and what a session that ended with it had.
-pub(crate) fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
+pub fn allowance(profile: &Profile, seen: &[Exchange]) -> u64 {
     // When a token ends, whoever is sending finds out.
     let ended = |exchange: &Exchange| exchange.status == Some(401);
     // A registry that forgets its sessions forgets all: whoever was sending into another one did so for nothing.
@@ -72,7 +72,7 @@ fn is_torn(exchange: &Exchange) -> bool {
 }
 
 /// No byte was sent twice without a fault that made it necessary.
-pub(crate) fn economical(profile: &Profile, seen: &[Exchange], size: u64) -> Faults {
+pub fn economical(profile: &Profile, seen: &[Exchange], size: u64) -> Faults {
     let (sent, allowed) = (blob_bytes(seen), size + allowance(profile, seen));
     if sent <= allowed {
         Faults::new()
@@ -82,7 +82,7 @@ pub(crate) fn economical(profile: &Profile, seen: &[Exchange], size: u64) -> Fau
 }
 
 /// Nobody but those meant to saw a credential, and no request was framed in a way registries refuse.
-pub(crate) fn discreet(registry: &Registry, seen: &[Exchange]) -> Faults {
+pub fn discreet(registry: &Registry, seen: &[Exchange]) -> Faults {
     let mut wrong = Faults::new();
     let tokens = registry.tokens.lock().expect("unpoisoned").all();
     for exchange in seen {
@@ -118,7 +118,7 @@ pub(crate) fn discreet(registry: &Registry, seen: &[Exchange]) -> Faults {
 }
 
 /// No session is left in the registry unless it cannot be cancelled there.
-pub(crate) fn tidy(lab: &Lab) -> Faults {
+pub fn tidy(lab: &Lab) -> Faults {
     if lab.registry().profile.cancel == 405 {
         return Faults::new();
     }
@@ -128,7 +128,7 @@ pub(crate) fn tidy(lab: &Lab) -> Faults {
 
 /// All of it for one image that was pushed with success.
 #[track_caller]
-pub(crate) fn check(lab: &Lab, repository: &str, tag: &str, image: &Document) {
+pub fn check(lab: &Lab, repository: &str, tag: &str, image: &Document) {
     let seen = lab.seen();
     let size = distinct_bytes(image);
     let mut wrong = stored(lab, repository, tag, image);
@@ -139,7 +139,7 @@ pub(crate) fn check(lab: &Lab, repository: &str, tag: &str, image: &Document) {
 }
 
 /// Bytes of all blobs of an image, each once.
-pub(crate) fn distinct_bytes(image: &Document) -> u64 {
+pub fn distinct_bytes(image: &Document) -> u64 {
     let blobs = image.manifest().map(|manifest| manifest.blobs().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let sizes: std::collections::BTreeMap<Digest, u64> = blobs.iter().map(|blob| (blob.digest, blob.size)).collect();
     sizes.values().sum()

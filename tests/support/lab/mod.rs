@@ -12,16 +12,16 @@
 //! | `proxy` | a relay that breaks connections at a byte, whatever is behind it |
 //! | `invariants` | what has to hold after every push |
 
-pub(crate) mod access;
-pub(crate) mod content;
-pub(crate) mod handler;
-pub(crate) mod invariants;
-pub(crate) mod profile;
-pub(crate) mod proxy;
-pub(crate) mod record;
-pub(crate) mod request;
-pub(crate) mod script;
-pub(crate) mod serve;
-pub(crate) mod state;
-pub(crate) mod uploads;
-pub(crate) mod wire;
+pub mod access;
+pub mod content;
+pub mod handler;
+pub mod invariants;
+pub mod profile;
+pub mod proxy;
+pub mod record;
+pub mod request;
+pub mod script;
+pub mod serve;
+pub mod state;
+pub mod uploads;
+pub mod wire;

@@ -18,28 +18,33 @@ const PIECE: usize = 64 << 10;
 
 /// Which way the bytes go that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
+    /// From the client to the server.
     ToServer,
+    /// From the server to the client.
     ToClient,
 }
 
 /// A break: after so many bytes that way, counted over all connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub(crate) way: Way,
-    pub(crate) after: u64,
-    pub(crate) how: Break,
+pub struct Cut {
+    /// The direction whose bytes count.
+    pub way: Way,
+    /// Bytes that pass before the break.
+    pub after: u64,
+    /// How the connection breaks.
+    pub how: Break,
 }
 
 /// What a relay does to what passes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Link {
+pub struct Link {
     /// In the order of their bytes.
-    pub(crate) cuts: Vec<Cut>,
+    pub cuts: Vec<Cut>,
     /// Resets again and again, after so many more bytes to the server.
-    pub(crate) every: Option<u64>,
+    pub every: Option<u64>,
     /// Bytes a second to the server.
-    pub(crate) rate: Option<u64>,
+    pub rate: Option<u64>,
 }
 
 #[derive(Default)]
@@ -59,14 +64,15 @@ struct Shared {
 }
 
 /// A running relay; ends when dropped.
-pub(crate) struct FaultProxy {
+pub struct FaultProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl FaultProxy {
-    pub(crate) fn start(upstream: SocketAddr, link: Link) -> Self {
+    /// Starts a relay on a free port of loopback.
+    pub fn start(upstream: SocketAddr, link: Link) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -91,12 +97,12 @@ impl FaultProxy {
     }
 
     /// `127.0.0.1:port`.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// Bytes that passed that way.
-    pub(crate) fn passed(&self, way: Way) -> u64 {
+    pub fn passed(&self, way: Way) -> u64 {
         let counts = self.shared.counts.lock().expect("unpoisoned");
         match way {
             Way::ToServer => counts.to_server,
@@ -105,24 +111,24 @@ impl FaultProxy {
     }
 
     /// Connections that it broke.
-    pub(crate) fn broken(&self) -> u64 {
+    pub fn broken(&self) -> u64 {
         self.shared.counts.lock().expect("unpoisoned").broken
     }
 
     /// Connections that it took.
-    pub(crate) fn connections(&self) -> u64 {
+    pub fn connections(&self) -> u64 {
         self.shared.counts.lock().expect("unpoisoned").connections
     }
 
     /// From now on nothing is broken any more.
-    pub(crate) fn heal(&self) {
+    pub fn heal(&self) {
         *self.shared.link.lock().expect("unpoisoned") = Link::default();
         self.shared.next_every.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// Waits until so many bytes have passed that way.
     #[track_caller]
-    pub(crate) fn wait_for(&self, way: Way, bytes: u64) {
+    pub fn wait_for(&self, way: Way, bytes: u64) {
         let deadline = Instant::now() + PATIENCE;
         let mut counts = self.shared.counts.lock().expect("unpoisoned");
         loop {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::script::Op;
 
 /// How long a test waits for something that has to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which of a laboratory's origins was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Site {
+pub enum Site {
     /// The registry itself.
     Registry,
     /// Another origin, where a `Location` or a realm may lead.
@@ -19,46 +19,50 @@ pub(crate) enum Site {
 
 /// One request and what came of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Exchange {
-    pub(crate) site: Site,
+pub struct Exchange {
+    /// The origin that received the request.
+    pub site: Site,
     /// Counts the connections of the laboratory.
-    pub(crate) connection: u64,
+    pub connection: u64,
     /// Counts the certificates: which one the connection was made with.
-    pub(crate) certificate: u64,
-    pub(crate) op: Op,
-    pub(crate) method: String,
+    pub certificate: u64,
+    /// What the request asked for.
+    pub op: Op,
+    /// The method.
+    pub method: String,
     /// Path and query.
-    pub(crate) target: String,
+    pub target: String,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// The session, if the request was about one.
-    pub(crate) session: Option<String>,
+    pub session: Option<String>,
     /// The session's count of bytes before the request.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Bytes of the body taken.
-    pub(crate) received: u64,
+    pub received: u64,
     /// The status; none when no answer was given.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
     /// The fault it met.
-    pub(crate) fault: Option<String>,
+    pub fault: Option<String>,
     /// Bytes of other requests that were lost with it.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// When it came.
-    pub(crate) at: Instant,
+    pub at: Instant,
 }
 
 impl Exchange {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// Returns a request header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Bytes that the request announced.
-    pub(crate) fn announced(&self) -> u64 {
+    pub fn announced(&self) -> u64 {
         self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// Operation and status, and the range of a body: `Patch 0-65535 202`.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let range = self.header("content-range").map(|range| format!(" {range}")).unwrap_or_default();
         let status = self.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
         format!("{:?}{range} {status}", self.op)
@@ -67,32 +71,34 @@ impl Exchange {
 
 /// The record of a laboratory.
 #[derive(Debug, Default)]
-pub(crate) struct Record {
+pub struct Record {
     exchanges: Mutex<Vec<Exchange>>,
     changed: Condvar,
 }
 
 impl Record {
     /// Notes a request when its head is there; answers its place.
-    pub(crate) fn begin(&self, exchange: Exchange) -> usize {
+    pub fn begin(&self, exchange: Exchange) -> usize {
         let mut exchanges = self.exchanges.lock().expect("unpoisoned");
         exchanges.push(exchange);
         self.changed.notify_all();
         exchanges.len() - 1
     }
 
-    pub(crate) fn update(&self, place: usize, change: impl FnOnce(&mut Exchange)) {
+    /// Changes the exchange with that number.
+    pub fn update(&self, place: usize, change: impl FnOnce(&mut Exchange)) {
         change(&mut self.exchanges.lock().expect("unpoisoned")[place]);
         self.changed.notify_all();
     }
 
-    pub(crate) fn all(&self) -> Vec<Exchange> {
+    /// Returns every exchange so far.
+    pub fn all(&self) -> Vec<Exchange> {
         self.exchanges.lock().expect("unpoisoned").clone()
     }
 
     /// Waits until the exchanges are as wanted.
     #[track_caller]
-    pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&[Exchange]) -> bool) {
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&[Exchange]) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut exchanges = self.exchanges.lock().expect("unpoisoned");
         while !wanted(&exchanges) {
@@ -105,11 +111,11 @@ impl Record {
 }
 
 /// Bytes of bodies that carry blobs.
-pub(crate) fn blob_bytes(exchanges: &[Exchange]) -> u64 {
+pub fn blob_bytes(exchanges: &[Exchange]) -> u64 {
     exchanges.iter().filter(|exchange| carries_blobs(exchange.op)).map(|exchange| exchange.received).sum()
 }
 
 /// Whether bodies of such requests are blobs.
-pub(crate) fn carries_blobs(op: Op) -> bool {
+pub fn carries_blobs(op: Op) -> bool {
     matches!(op, Op::Open | Op::Patch | Op::Commit)
 }

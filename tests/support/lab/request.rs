@@ -7,31 +7,37 @@ use super::script::{Answer, Op, Text};
 
 /// The head of a request, taken apart.
 #[derive(Debug, Clone)]
-pub(crate) struct Request<'a> {
-    pub(crate) site: Site,
+pub struct Request<'a> {
+    /// The origin that received the request.
+    pub site: Site,
     /// Scheme and authority that the client used.
-    pub(crate) base: String,
-    pub(crate) op: Op,
-    pub(crate) method: &'a str,
+    pub base: String,
+    /// What the request asks for.
+    pub op: Op,
+    /// The method.
+    pub method: &'a str,
     /// Path and query.
-    pub(crate) target: String,
-    pub(crate) repository: String,
+    pub target: String,
+    /// The repository; empty for a ping.
+    pub repository: String,
     /// A blob's digest, a tag, or a manifest's digest.
-    pub(crate) name: String,
-    pub(crate) session: Option<String>,
+    pub name: String,
+    /// The upload session's id, if the target has one.
+    pub session: Option<String>,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Bytes announced.
-    pub(crate) announced: u64,
+    pub announced: u64,
 }
 
 impl Request<'_> {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// Returns a request header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// All values of a query parameter.
-    pub(crate) fn queries(&self, name: &str) -> Vec<String> {
+    pub fn queries(&self, name: &str) -> Vec<String> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         query
@@ -43,17 +49,18 @@ impl Request<'_> {
     }
 
     /// A query parameter.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
+    pub fn query(&self, name: &str) -> Option<String> {
         self.queries(name).into_iter().next()
     }
 
-    pub(crate) fn pushes(&self) -> bool {
+    /// Returns whether the request needs the right to push.
+    pub fn pushes(&self) -> bool {
         !matches!(self.op, Op::Ping | Op::HeadBlob | Op::GetBlob | Op::HeadManifest | Op::GetManifest | Op::Referrers)
     }
 }
 
 /// What a method and a path ask for: operation, repository, name, session.
-pub(crate) fn route(method: &str, path: &str) -> (Op, String, String, Option<String>) {
+pub fn route(method: &str, path: &str) -> (Op, String, String, Option<String>) {
     let other = |op| (op, String::new(), String::new(), None);
     if path == "/v2/token" || path == "/token" {
         return other(Op::Token);
@@ -97,30 +104,35 @@ pub(crate) fn route(method: &str, path: &str) -> (Op, String, String, Option<Str
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
 }
 
 impl Reply {
-    pub(crate) fn of(status: u16) -> Self {
+    /// Returns an answer without a body.
+    pub fn of(status: u16) -> Self {
         let version = ("Docker-Distribution-Api-Version".to_owned(), "registry/2.0".to_owned());
         Self { status, headers: vec![version], body: Vec::new() }
     }
 
-    pub(crate) fn plain(status: u16, text: &str) -> Self {
+    /// Returns an answer of plain text.
+    pub fn plain(status: u16, text: &str) -> Self {
         Self::of(status).with("Content-Type", "text/plain; charset=utf-8").body(format!("{text}\n").into_bytes())
     }
 
     /// The specification's envelope.
-    pub(crate) fn error(status: u16, code: &str, message: &str) -> Self {
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string();
         Self::of(status).with("Content-Type", "application/json").body(body.into_bytes())
     }
 
     /// What a script wants to be said.
-    pub(crate) fn scripted(answer: &Answer) -> Self {
+    pub fn scripted(answer: &Answer) -> Self {
         let reply = match &answer.text {
             Text::Nothing => Self::of(answer.status),
             Text::Json(code, message) => Self::error(answer.status, code, message),
@@ -152,22 +164,28 @@ impl Reply {
     }
 
     /// With that header, instead of one of the same name.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self = self.without(name);
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
+    /// Removes a header.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// Returns a header, by its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+    /// Replaces the body.
+    #[must_use]
+    pub fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self
     }

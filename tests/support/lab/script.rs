@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a request asks a registry for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Op {
+pub enum Op {
     /// `GET /v2/`.
     Ping,
     /// The token service, either method.
@@ -38,7 +38,7 @@ pub(crate) enum Op {
 
 /// What a rule waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum On {
+pub enum On {
     /// A request for that.
     Op(Op),
     /// A request for that whose target contains the text.
@@ -49,7 +49,7 @@ pub(crate) enum On {
 
 /// Which of the requests that match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nth {
+pub enum Nth {
     /// That one, counted from one.
     Only(u32),
     /// That one and all later ones.
@@ -59,7 +59,8 @@ pub(crate) enum Nth {
 }
 
 impl Nth {
-    pub(crate) fn is(self, count: u32) -> bool {
+    /// Returns whether the request with that number, counted from one, matches.
+    pub fn is(self, count: u32) -> bool {
         match self {
             Self::Only(nth) => count == nth,
             Self::From(nth) => count >= nth,
@@ -70,7 +71,7 @@ impl Nth {
 
 /// How a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Break {
+pub enum Break {
     /// A TCP reset.
     Reset,
     /// The registry's side ends; what still comes is swallowed.
@@ -81,10 +82,12 @@ pub(crate) enum Break {
 
 /// The body of an answer that a fault gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Text {
+pub enum Text {
+    /// No body.
     Nothing,
     /// The error envelope of the specification: code and message.
     Json(&'static str, &'static str),
+    /// Plain text.
     Plain(&'static str),
     /// As a reverse proxy writes them.
     Html(&'static str),
@@ -96,44 +99,49 @@ pub(crate) enum Text {
 
 /// An answer that a fault gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) text: Text,
-    pub(crate) headers: Vec<(&'static str, String)>,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub text: Text,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
     /// A status with an empty body, as Gitea's 500.
-    pub(crate) fn of(status: u16) -> Self {
+    pub fn of(status: u16) -> Self {
         Self { status, text: Text::Nothing, headers: Vec::new() }
     }
 
     /// A status in the specification's envelope.
-    pub(crate) fn json(status: u16, code: &'static str) -> Self {
+    pub fn json(status: u16, code: &'static str) -> Self {
         Self { status, text: Text::Json(code, ""), headers: Vec::new() }
     }
 
     /// A status in plain text.
-    pub(crate) fn plain(status: u16, text: &'static str) -> Self {
+    pub fn plain(status: u16, text: &'static str) -> Self {
         Self { status, text: Text::Plain(text), headers: Vec::new() }
     }
 
     /// What nginx says.
-    pub(crate) fn nginx(status: u16, reason: &'static str) -> Self {
+    pub fn nginx(status: u16, reason: &'static str) -> Self {
         Self { status, text: Text::Html(reason), headers: Vec::new() }
     }
 
     /// Gitea's own page, as it comes through nginx.
-    pub(crate) fn gitea(status: u16, reason: &'static str) -> Self {
+    pub fn gitea(status: u16, reason: &'static str) -> Self {
         Self { status, text: Text::Gitea(reason), headers: Vec::new() }
     }
 
     /// A status with that JSON.
-    pub(crate) fn body(status: u16, json: &'static str) -> Self {
+    pub fn body(status: u16, json: &'static str) -> Self {
         Self { status, text: Text::Body(json), headers: Vec::new() }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -141,7 +149,7 @@ impl Answer {
 
 /// What is wrong with an answer that is otherwise what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub enum Lie {
     /// A header with another value.
     Header(&'static str, String),
     /// A header that is missing.
@@ -158,7 +166,7 @@ pub(crate) enum Lie {
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The connection breaks after so many bytes of the body; with [`On::Byte`], at that byte.
     Cut(u64, Break),
     /// The body is read to its end, nothing is done, the answer is this.
@@ -199,43 +207,46 @@ pub(crate) enum Fault {
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) on: On,
-    pub(crate) nth: Nth,
-    pub(crate) fault: Fault,
+pub struct Rule {
+    /// What the rule waits for.
+    pub on: On,
+    /// Which of the matching requests it applies to.
+    pub nth: Nth,
+    /// What it does to them.
+    pub fault: Fault,
 }
 
 /// Rules; the first that matches a request decides.
-pub(crate) type Script = Vec<Rule>;
+pub type Script = Vec<Rule>;
 
 /// The first request for `op` meets `fault`.
-pub(crate) fn first(op: Op, fault: Fault) -> Rule {
+pub fn first(op: Op, fault: Fault) -> Rule {
     nth(op, 1, fault)
 }
 
 /// That request for `op` meets `fault`, counted from one.
-pub(crate) fn nth(op: Op, nth: u32, fault: Fault) -> Rule {
+pub fn nth(op: Op, nth: u32, fault: Fault) -> Rule {
     Rule { on: On::Op(op), nth: Nth::Only(nth), fault }
 }
 
 /// The first so many requests for `op` meet `fault`.
-pub(crate) fn times(op: Op, many: u32, fault: Fault) -> Rule {
+pub fn times(op: Op, many: u32, fault: Fault) -> Rule {
     Rule { on: On::Op(op), nth: Nth::First(many), fault }
 }
 
 /// Every request for `op` meets `fault`.
-pub(crate) fn always(op: Op, fault: Fault) -> Rule {
+pub fn always(op: Op, fault: Fault) -> Rule {
     Rule { on: On::Op(op), nth: Nth::From(1), fault }
 }
 
 /// The connection breaks when this byte of a blob would be taken, the first time.
-pub(crate) fn at_byte(byte: u64, how: Break) -> Rule {
+pub fn at_byte(byte: u64, how: Break) -> Rule {
     Rule { on: On::Byte(byte), nth: Nth::Only(1), fault: Fault::Cut(0, how) }
 }
 
 /// A script that is being played: counts what has matched.
 #[derive(Debug, Default)]
-pub(crate) struct Playing {
+pub struct Playing {
     rules: Vec<(Rule, u32)>,
     /// Bodies of more bytes are refused from the head alone, as by a proxy in front.
     ceiling: Option<(u64, Answer)>,
@@ -244,17 +255,19 @@ pub(crate) struct Playing {
 
 /// From a request on, every request meets a fault, until a clock has gone on by so much.
 #[derive(Debug)]
-pub(crate) struct Outage {
+pub struct Outage {
     /// What begins it: that request for that, counted from one.
-    pub(crate) from: (Op, u32),
-    pub(crate) fault: Fault,
+    pub from: (Op, u32),
+    /// The fault that every request meets.
+    pub fault: Fault,
     /// Milliseconds.
-    pub(crate) lasts: u64,
+    pub lasts: u64,
     /// Milliseconds that have passed.
-    pub(crate) clock: Arc<AtomicU64>,
+    pub clock: Arc<AtomicU64>,
     /// Requests that match, and when it is over once it has begun.
-    pub(crate) seen: u32,
-    pub(crate) until: Option<u64>,
+    pub seen: u32,
+    /// The clock's reading at which the outage ends, once it has begun.
+    pub until: Option<u64>,
 }
 
 impl Outage {
@@ -270,40 +283,43 @@ impl Outage {
 
 /// A request as rules see it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub(crate) op: Op,
-    pub(crate) target: &'a str,
+pub struct Seen<'a> {
+    /// What the request asks for.
+    pub op: Op,
+    /// Path and query.
+    pub target: &'a str,
     /// First byte of the blob that the body carries, and the one after its last.
-    pub(crate) body: (u64, u64),
+    pub body: (u64, u64),
 }
 
 impl Playing {
-    pub(crate) fn new(script: Script) -> Self {
+    /// Returns the script before its first request.
+    pub fn new(script: Script) -> Self {
         Self { rules: script.into_iter().map(|rule| (rule, 0)).collect(), ceiling: None, outage: None }
     }
 
     /// Rules added while the script runs come after those that are there.
-    pub(crate) fn add(&mut self, rule: Rule) {
+    pub fn add(&mut self, rule: Rule) {
         self.rules.push((rule, 0));
     }
 
     /// Everything is away for a while.
-    pub(crate) fn outage(&mut self, outage: Outage) {
+    pub fn outage(&mut self, outage: Outage) {
         self.outage = Some(outage);
     }
 
     /// Drops all rules: from now on nothing is scripted.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.rules.clear();
     }
 
     /// Refuses larger bodies before they are read.
-    pub(crate) fn ceiling(&mut self, bytes: u64, refusal: Answer) {
+    pub fn ceiling(&mut self, bytes: u64, refusal: Answer) {
         self.ceiling = Some((bytes, refusal));
     }
 
     /// The fault for a request. Every rule counts what it matches; the first whose turn it is decides.
-    pub(crate) fn next(&mut self, seen: Seen<'_>) -> Option<Fault> {
+    pub fn next(&mut self, seen: Seen<'_>) -> Option<Fault> {
         if let Some(fault) = self.outage.as_mut().and_then(|outage| outage.meets(seen.op)) {
             return Some(fault);
         }
@@ -332,7 +348,7 @@ impl Playing {
     }
 
     /// Rules that no request has met yet: a test that leaves some proves less than it says.
-    pub(crate) fn unmet(&self) -> Vec<Rule> {
+    pub fn unmet(&self) -> Vec<Rule> {
         let met = |rule: &Rule, count: u32| match rule.nth {
             Nth::Only(nth) | Nth::From(nth) => count >= nth,
             Nth::First(many) => count >= many,

@@ -28,30 +28,40 @@ use super::wire::{Wire, gone};
 
 /// What a laboratory is started with.
 #[derive(Clone)]
-pub(crate) struct Setup {
-    pub(crate) profile: Profile,
-    pub(crate) script: Script,
+pub struct Setup {
+    /// The registry's behaviour.
+    pub profile: Profile,
+    /// The faults.
+    pub script: Script,
     /// Whom it asks for; nobody by default.
-    pub(crate) login: Option<Login>,
-    pub(crate) tls: bool,
+    pub login: Option<Login>,
+    /// Whether the origins speak TLS.
+    pub tls: bool,
 }
 
 impl Setup {
-    pub(crate) fn of(profile: Profile) -> Self {
+    /// Returns the setup of a registry without faults, login and TLS.
+    pub fn of(profile: Profile) -> Self {
         Self { profile, script: Script::new(), login: None, tls: false }
     }
 
-    pub(crate) fn script(mut self, script: impl IntoIterator<Item = Rule>) -> Self {
+    /// Adds rules to the script.
+    #[must_use]
+    pub fn script(mut self, script: impl IntoIterator<Item = Rule>) -> Self {
         self.script = script.into_iter().collect();
         self
     }
 
-    pub(crate) fn login(mut self, login: Login) -> Self {
+    /// Requires a login.
+    #[must_use]
+    pub fn login(mut self, login: Login) -> Self {
         self.login = Some(login);
         self
     }
 
-    pub(crate) fn tls(mut self) -> Self {
+    /// Serves both origins over TLS.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
@@ -91,7 +101,7 @@ struct Shared {
 }
 
 /// A running laboratory: a registry, and another origin; both end when dropped.
-pub(crate) struct Lab {
+pub struct Lab {
     shared: Arc<Shared>,
     addresses: [SocketAddr; 2],
     runtime: Option<tokio::runtime::Runtime>,
@@ -99,7 +109,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     /// Starts one.
-    pub(crate) fn start(setup: Setup) -> Self {
+    pub fn start(setup: Setup) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("lab")
@@ -140,45 +150,48 @@ impl Lab {
     }
 
     /// `127.0.0.1:port` of the registry.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.addresses[0].to_string()
     }
 
     /// Where the registry listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 
     /// The certificate that is shown now.
-    pub(crate) fn certificate(&self) -> Option<String> {
+    pub fn certificate(&self) -> Option<String> {
         let certificate = self.shared.certificate.lock().expect("unpoisoned");
         certificate.as_ref().map(|certificate| certificate.pem.clone())
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
+    /// Returns the registry behind the origins.
+    pub fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
-    pub(crate) fn record(&self) -> &Record {
+    /// Returns the record of every request.
+    pub fn record(&self) -> &Record {
         &self.shared.registry.record
     }
 
     /// All exchanges so far.
-    pub(crate) fn seen(&self) -> Vec<Exchange> {
+    pub fn seen(&self) -> Vec<Exchange> {
         self.record().all()
     }
 
     /// All exchanges so far, a line each.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Exchange::line).collect()
     }
 
     /// Another rule, after those that are there.
-    pub(crate) fn add(&self, rule: Rule) {
+    pub fn add(&self, rule: Rule) {
         self.shared.registry.playing.lock().expect("unpoisoned").add(rule);
     }
 
-    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    /// Locks and returns what the registry stores.
+    pub fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.shared.registry.state.lock().expect("unpoisoned")
     }
 }

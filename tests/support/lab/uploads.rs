@@ -9,7 +9,7 @@ use super::state::State;
 
 /// What to do with a request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Intake {
+pub enum Intake {
     /// Answer at once; the body is not read.
     Early(Reply),
     /// Read the body and throw it away, then answer.
@@ -19,7 +19,7 @@ pub(crate) enum Intake {
 }
 
 /// Where a session's address leads for a client that came to `site`.
-pub(crate) fn location(profile: &Profile, request: &Request<'_>, repository: &str, id: &str, known: u64) -> String {
+pub fn location(profile: &Profile, request: &Request<'_>, repository: &str, id: &str, known: u64) -> String {
     let path = format!("/v2/{repository}/blobs/uploads/{id}");
     let absolute = |path: &str| format!("{}{path}", request.base);
     // Whoever was sent to the other origin stays there.
@@ -37,7 +37,7 @@ pub(crate) fn location(profile: &Profile, request: &Request<'_>, repository: &st
 }
 
 /// `POST`: a mount, a whole blob, or a session.
-pub(crate) fn open(profile: &Profile, state: &mut State, request: &Request<'_>, may_mount: bool) -> Intake {
+pub fn open(profile: &Profile, state: &mut State, request: &Request<'_>, may_mount: bool) -> Intake {
     let repository = request.repository.as_str();
     if profile.made_before && !state.repositories.contains_key(repository) {
         return Intake::Early(Reply::error(404, "NAME_UNKNOWN", "the repository does not exist"));
@@ -83,7 +83,7 @@ pub(crate) fn open(profile: &Profile, state: &mut State, request: &Request<'_>, 
 }
 
 /// What comes before a body for a session is read: whether there is such a session, and whether it may be so much.
-pub(crate) fn check(profile: &Profile, state: &mut State, request: &Request<'_>, is_patch: bool) -> Intake {
+pub fn check(profile: &Profile, state: &mut State, request: &Request<'_>, is_patch: bool) -> Intake {
     let id = request.session.clone().unwrap_or_default();
     if stale(profile, state, request) {
         state.sessions.remove(&id);
@@ -165,7 +165,7 @@ fn stale(profile: &Profile, state: &State, request: &Request<'_>) -> bool {
 }
 
 /// A body for a session broke off.
-pub(crate) fn torn(profile: &Profile, state: &mut State, id: &str) {
+pub fn torn(profile: &Profile, state: &mut State, id: &str) {
     let Some(session) = state.sessions.get_mut(id) else { return };
     match profile.torn {
         Torn::Kept => session.known = session.taken,
@@ -179,7 +179,7 @@ pub(crate) fn torn(profile: &Profile, state: &mut State, id: &str) {
 }
 
 /// A `PATCH` has been read.
-pub(crate) fn patched(profile: &Profile, state: &mut State, request: &Request<'_>, id: &str) -> Reply {
+pub fn patched(profile: &Profile, state: &mut State, request: &Request<'_>, id: &str) -> Reply {
     let Some(session) = state.sessions.get_mut(id) else { return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "") };
     // Only the last chunk may be short, so nothing may follow one that was.
     session.ended = profile.patch.minimum.is_some_and(|minimum| session.taken - session.known < minimum);
@@ -191,7 +191,7 @@ pub(crate) fn patched(profile: &Profile, state: &mut State, request: &Request<'_
 }
 
 /// A `PUT` or a `POST` with a digest has been read.
-pub(crate) fn committed(profile: &Profile, state: &mut State, request: &Request<'_>, id: &str) -> Reply {
+pub fn committed(profile: &Profile, state: &mut State, request: &Request<'_>, id: &str) -> Reply {
     let invalid = || Reply::error(400, "DIGEST_INVALID", "");
     let Some(session) = state.sessions.get_mut(id) else { return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "") };
     session.known = session.taken;
@@ -211,7 +211,7 @@ pub(crate) fn committed(profile: &Profile, state: &mut State, request: &Request<
 }
 
 /// `GET` of a session.
-pub(crate) fn status(profile: &Profile, state: &mut State, request: &Request<'_>) -> Reply {
+pub fn status(profile: &Profile, state: &mut State, request: &Request<'_>) -> Reply {
     let id = request.session.clone().unwrap_or_default();
     if stale(profile, state, request) {
         state.sessions.remove(&id);
@@ -233,7 +233,7 @@ pub(crate) fn status(profile: &Profile, state: &mut State, request: &Request<'_>
 }
 
 /// `DELETE` of a session.
-pub(crate) fn cancel(profile: &Profile, state: &mut State, request: &Request<'_>) -> Reply {
+pub fn cancel(profile: &Profile, state: &mut State, request: &Request<'_>) -> Reply {
     if profile.cancel == 405 {
         return Reply::error(405, "UNSUPPORTED", "");
     }

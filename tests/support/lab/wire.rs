@@ -16,29 +16,30 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// One end of a connection, of which others may hold a handle.
 #[derive(Debug, Clone)]
-pub(crate) struct Wire(pub(crate) Arc<TcpStream>);
+pub struct Wire(pub Arc<TcpStream>);
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    /// Wraps an accepted connection.
+    pub fn new(stream: TcpStream) -> Self {
         // Nothing measured or broken here should wait for more bytes to come.
         let _ = stream.set_nodelay(true);
         Self(Arc::new(stream))
     }
 
     /// From now on, the last handle that is dropped resets the connection.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         // A peer that is gone already has nothing to be reset.
         let _ = self.0.set_zero_linger();
     }
 
     /// Ends this direction only.
-    pub(crate) fn half_close(&self) -> bool {
+    pub fn half_close(&self) -> bool {
         let handle = self.0.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
         handle.and_then(|handle| handle.shutdown(Shutdown::Write)).is_ok()
     }
 
     /// Ends this direction; the other one is swallowed until the peer has gone, so that what was sent arrives.
-    pub(crate) async fn finish(&self) {
+    pub async fn finish(&self) {
         if self.half_close() {
             let _ = tokio::time::timeout(LINGER, self.swallow()).await;
         }
@@ -95,7 +96,7 @@ impl AsyncWrite for Wire {
 }
 
 /// Waits until the peer has gone, reading nothing.
-pub(crate) async fn gone(wire: &Wire) {
+pub async fn gone(wire: &Wire) {
     while let Ok(ready) = wire.0.ready(Interest::ERROR | Interest::READABLE).await {
         if ready.is_read_closed() || ready.is_error() {
             return;

@@ -24,7 +24,7 @@ const TOKENS: Access = Access {
 };
 
 /// The specification without surprises: what the others are told apart from.
-pub(crate) const PLAIN: Profile = Profile {
+pub const PLAIN: Profile = Profile {
     name: "plain",
     access: TOKENS,
     location: Location::Relative,
@@ -59,7 +59,7 @@ pub(crate) const PLAIN: Profile = Profile {
 };
 
 /// Gitea 1.24.3, as idpbuilder has it.
-pub(crate) const GITEA_1_24_3: Profile = Profile {
+pub const GITEA_1_24_3: Profile = Profile {
     name: "gitea 1.24.3",
     access: Access {
         scheme: Scheme::Bearer(Bearer {
@@ -90,7 +90,7 @@ pub(crate) const GITEA_1_24_3: Profile = Profile {
 };
 
 /// Gitea 1.22, and Forgejo: counts one too many.
-pub(crate) const GITEA_1_22: Profile = Profile {
+pub const GITEA_1_22: Profile = Profile {
     name: "gitea 1.22",
     open_range: Some("0-0"),
     status: Status { off_by_one: true, location: false, empty: Some("0-0") },
@@ -98,7 +98,7 @@ pub(crate) const GITEA_1_22: Profile = Profile {
 };
 
 /// distribution 2.8, Debian's docker-registry.
-pub(crate) const DISTRIBUTION_2_8: Profile = Profile {
+pub const DISTRIBUTION_2_8: Profile = Profile {
     name: "distribution 2.8",
     location: Location::State { strict: true },
     open_range: Some("0-0"),
@@ -111,7 +111,7 @@ pub(crate) const DISTRIBUTION_2_8: Profile = Profile {
 };
 
 /// distribution 3.
-pub(crate) const DISTRIBUTION_3: Profile = Profile {
+pub const DISTRIBUTION_3: Profile = Profile {
     name: "distribution 3",
     location: Location::State { strict: false },
     patch: PLAIN.patch,
@@ -120,7 +120,7 @@ pub(crate) const DISTRIBUTION_3: Profile = Profile {
 };
 
 /// Harbor: distribution behind a token service that forgets its own scheme.
-pub(crate) const HARBOR: Profile = Profile {
+pub const HARBOR: Profile = Profile {
     name: "harbor",
     access: Access {
         scheme: Scheme::Bearer(Bearer {
@@ -139,7 +139,7 @@ pub(crate) const HARBOR: Profile = Profile {
 };
 
 /// GHCR: small chunks only, no cancelling, mounts that may be phantoms.
-pub(crate) const GHCR: Profile = Profile {
+pub const GHCR: Profile = Profile {
     name: "ghcr",
     access: Access {
         scheme: Scheme::Bearer(Bearer { service: Some("ghcr.io"), expires_in: None, ..BEARER }),
@@ -153,7 +153,7 @@ pub(crate) const GHCR: Profile = Profile {
 };
 
 /// ECR: Basic only, repositories made before, one `PATCH` and no more.
-pub(crate) const ECR: Profile = Profile {
+pub const ECR: Profile = Profile {
     name: "ecr",
     access: Access {
         scheme: Scheme::Basic { realm: "https://ecr.example/" },
@@ -172,7 +172,7 @@ pub(crate) const ECR: Profile = Profile {
 };
 
 /// Google's registries: no chunks, sessions outside `/v2/`.
-pub(crate) const GAR: Profile = Profile {
+pub const GAR: Profile = Profile {
     name: "gar",
     access: Access { scheme: Scheme::Bearer(Bearer { service: None, ..BEARER }), ..TOKENS },
     location: Location::Outside("/artifacts-uploads"),
@@ -182,7 +182,7 @@ pub(crate) const GAR: Profile = Profile {
 };
 
 /// Quay: ranges with a unit and one too many.
-pub(crate) const QUAY: Profile = Profile {
+pub const QUAY: Profile = Profile {
     name: "quay",
     location: Location::Absolute,
     open_range: Some("bytes=0--1"),
@@ -193,7 +193,7 @@ pub(crate) const QUAY: Profile = Profile {
 };
 
 /// zot: a read error ends the session; searches for mounts itself.
-pub(crate) const ZOT: Profile = Profile {
+pub const ZOT: Profile = Profile {
     name: "zot",
     access: Access {
         scheme: Scheme::Basic { realm: "zot" },
@@ -211,7 +211,7 @@ pub(crate) const ZOT: Profile = Profile {
 };
 
 /// Docker Hub: tokens of a minute, for one repository each.
-pub(crate) const DOCKER_HUB: Profile = Profile {
+pub const DOCKER_HUB: Profile = Profile {
     name: "docker hub",
     access: Access {
         scheme: Scheme::Bearer(Bearer { service: Some("registry.docker.io"), expires_in: None, ..BEARER }),
@@ -221,7 +221,7 @@ pub(crate) const DOCKER_HUB: Profile = Profile {
 };
 
 /// ACR: relative addresses with a query.
-pub(crate) const ACR: Profile = Profile {
+pub const ACR: Profile = Profile {
     name: "acr",
     access: Access {
         scheme: Scheme::Bearer(Bearer { service: Some("acr"), fields: &["access_token"], post: 200, ..BEARER }),
@@ -232,18 +232,18 @@ pub(crate) const ACR: Profile = Profile {
 };
 
 /// Artifactory: says 403 of manifests that are missing, and may not tell digests.
-pub(crate) const ARTIFACTORY: Profile = Profile {
+pub const ARTIFACTORY: Profile = Profile {
     name: "artifactory",
     manifests: Manifests { missing: 403, digest_on_head: false, ..PLAIN.manifests },
     ..PLAIN
 };
 
 /// One that wants chunks of a certain size.
-pub(crate) const CHUNK_MINIMUM: Profile =
+pub const CHUNK_MINIMUM: Profile =
     Profile { name: "chunk minimum", patch: Patch { minimum: Some(1 << 20), ..PLAIN.patch }, ..PLAIN };
 
 /// Open for reading and closed for writing, by name and password: nginx with `limit_except GET HEAD { auth_basic }`.
-pub(crate) const OPEN_READS_BASIC: Profile = Profile {
+pub const OPEN_READS_BASIC: Profile = Profile {
     name: "reading open, writing by password",
     access: Access {
         scheme: Scheme::Basic { realm: "writers" },
@@ -256,28 +256,28 @@ pub(crate) const OPEN_READS_BASIC: Profile = Profile {
 };
 
 /// Open for reading and closed for writing, by token.
-pub(crate) const OPEN_READS_BEARER: Profile =
+pub const OPEN_READS_BEARER: Profile =
     Profile { name: "reading open, writing by token", access: Access { open_reads: true, ..TOKENS }, ..PLAIN };
 
 /// Open for reading and closed for writing, by token, where identity tokens are exchanged by POST.
-pub(crate) const OPEN_READS_IDENTITY: Profile = Profile {
+pub const OPEN_READS_IDENTITY: Profile = Profile {
     name: "reading open, writing by identity token",
     access: Access { scheme: Scheme::Bearer(Bearer { post: 200, ..BEARER }), open_reads: true, ..TOKENS },
     ..PLAIN
 };
 
 /// One that answers questions alone: uploads go on at another origin, and blobs are read and manifests written there.
-pub(crate) const DISPERSED: Profile = Profile { name: "dispersed", access: TOKENS, dispersed: true, ..PLAIN };
+pub const DISPERSED: Profile = Profile { name: "dispersed", access: TOKENS, dispersed: true, ..PLAIN };
 
 /// The same for identity tokens.
-pub(crate) const DISPERSED_IDENTITY: Profile = Profile {
+pub const DISPERSED_IDENTITY: Profile = Profile {
     name: "dispersed, with identity tokens",
     access: Access { scheme: Scheme::Bearer(Bearer { post: 200, ..BEARER }), ..TOKENS },
     ..DISPERSED
 };
 
 /// All of those that are one origin.
-pub(crate) const ALL: &[Profile] = &[
+pub const ALL: &[Profile] = &[
     PLAIN,
     GITEA_1_24_3,
     GITEA_1_22,

@@ -18,7 +18,7 @@ use idpbuilder_oci::store::ImageStore;
 use idpbuilder_oci::tls::{TlsPolicy, TrustSources};
 
 /// Bytes that do not compress, the same for the same seed.
-pub(crate) fn noise(seed: u64, count: usize) -> Vec<u8> {
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(count + 8);
     while bytes.len() < count {
@@ -32,13 +32,21 @@ pub(crate) fn noise(seed: u64, count: usize) -> Vec<u8> {
 }
 
 /// A store that goes away with the test.
-pub(crate) struct TestStore {
-    pub(crate) store: ImageStore,
+pub struct TestStore {
+    /// The store.
+    pub store: ImageStore,
     _directory: tempfile::TempDir,
 }
 
+impl Default for TestStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TestStore {
-    pub(crate) fn new() -> Self {
+    /// Makes an empty store.
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = ImageStore::open(&directory.path().join("images")).expect("a store");
         Self { store, _directory: directory }
@@ -65,14 +73,14 @@ impl TestStore {
     }
 
     /// An image with those layers.
-    pub(crate) fn image(&self, name: &str, layers: &[Vec<u8>]) -> Document {
+    pub fn image(&self, name: &str, layers: &[Vec<u8>]) -> Document {
         let document = self.manifest("amd64", layers);
         self.publish(name, &document);
         document
     }
 
     /// An index of one image for each architecture.
-    pub(crate) fn index(&self, name: &str, architectures: &[&str]) -> Document {
+    pub fn index(&self, name: &str, architectures: &[&str]) -> Document {
         let manifests = architectures.iter().map(|architecture| {
             let document = self.manifest(architecture, &[architecture.as_bytes().to_vec()]);
             let platform = Some(format!("linux/{architecture}").parse().expect("a platform"));
@@ -87,30 +95,34 @@ impl TestStore {
         document
     }
 
-    pub(crate) async fn push(&self, config: PushConfig) -> Result<Vec<PushOutcome>, PushError> {
+    /// Pushes from this store, without a listener and without a limit in time.
+    pub async fn push(&self, config: PushConfig) -> Result<Vec<PushOutcome>, PushError> {
         push(config, &self.store, Arc::new(Silent), &Interrupt::default()).await.map_err(PartialPush::into_first)
     }
 
-    pub(crate) async fn pull(&self, config: PullConfig) -> Result<PullOutcome, PullError> {
+    /// Pulls into this store, without a listener and without a limit in time.
+    pub async fn pull(&self, config: PullConfig) -> Result<PullOutcome, PullError> {
         pull(config, &self.store, Arc::new(Silent), &Interrupt::default()).await
     }
 }
 
-pub(crate) fn login(username: &str, password: &str) -> Credential {
+/// Returns a credential of a user name and a password.
+pub fn login(username: &str, password: &str) -> Credential {
     Credential::Basic { username: username.to_owned(), secret: Secret::new(password.to_owned()) }
 }
 
 /// Limits short enough for tests of what happens when they pass.
-pub(crate) fn patient() -> Timeouts {
+pub fn patient() -> Timeouts {
     Timeouts { connect: Duration::from_secs(10), answer: Duration::from_secs(30), stall: Duration::from_secs(30) }
 }
 
 /// As often as people get it, without their waits, and without waiting for a registry that is away.
-pub(crate) fn eager() -> RetryPolicy {
+pub fn eager() -> RetryPolicy {
     RetryPolicy { delay: Duration::from_millis(1), away: Some(Duration::ZERO), ..RetryPolicy::default() }
 }
 
-pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option<&Credential>) -> PushConfig {
+/// Returns the configuration of a push over plain http, with few and quick retries.
+pub fn push_config(image: &str, destinations: &[&str], credential: Option<&Credential>) -> PushConfig {
     let destinations = destinations.iter().map(|reference| Destination {
         reference: reference.parse().expect("a reference"),
         policy: TlsPolicy::Plaintext,
@@ -133,7 +145,8 @@ pub(crate) fn push_config(image: &str, destinations: &[&str], credential: Option
     }
 }
 
-pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
+/// Returns the configuration of a pull over plain http that stores the image as `name`.
+pub fn pull_config(reference: &str, name: &str) -> PullConfig {
     PullConfig {
         reference: reference.parse().expect("a reference"),
         policy: TlsPolicy::Plaintext,
@@ -153,7 +166,8 @@ pub(crate) fn pull_config(reference: &str, name: &str) -> PullConfig {
     }
 }
 
-pub(crate) fn registry_config(host: &str, credential: Option<Credential>) -> RegistryConfig {
+/// Returns the configuration of a client over plain http.
+pub fn registry_config(host: &str, credential: Option<Credential>) -> RegistryConfig {
     RegistryConfig {
         credential,
         timeouts: patient(),
@@ -161,16 +175,18 @@ pub(crate) fn registry_config(host: &str, credential: Option<Credential>) -> Reg
     }
 }
 
-pub(crate) fn registry(host: &str, credential: Option<Credential>) -> Registry {
+/// Opens a client over plain http.
+pub fn registry(host: &str, credential: Option<Credential>) -> Registry {
     Registry::open(registry_config(host, credential)).expect("an address")
 }
 
 /// What was reported, a line for each event that people are told in words.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<String>>);
+pub struct Told(Mutex<Vec<String>>);
 
 impl Told {
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// Returns the reported lines so far.
+    pub fn lines(&self) -> Vec<String> {
         self.0.lock().expect("unpoisoned").clone()
     }
 }
@@ -191,13 +207,14 @@ impl Progress for Told {
 }
 
 /// One that is asked again, and who hears of it.
-pub(crate) fn persistent(host: &str) -> (Registry, Arc<Told>) {
+pub fn persistent(host: &str) -> (Registry, Arc<Told>) {
     let told = Arc::new(Told::default());
     let retry = RetryContext { progress: Arc::clone(&told) as _, ..eager().into() };
     (Registry::open(RegistryConfig { retry, ..registry_config(host, None) }).expect("an address"), told)
 }
 
-pub(crate) fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {
+/// Returns a blob source over bytes in memory, which opens at any offset.
+pub fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {
     let bytes: Arc<[u8]> = bytes.into();
     Arc::new(move |offset: u64| {
         let mut cursor = std::io::Cursor::new(Arc::clone(&bytes));
@@ -206,13 +223,14 @@ pub(crate) fn source(bytes: Vec<u8>) -> Arc<dyn BlobSource> {
     })
 }
 
-pub(crate) async fn upload(registry: &Registry, bytes: &[u8]) -> Result<Uploaded, RegistryError> {
+/// Uploads bytes as one blob of the repository `team/app`.
+pub async fn upload(registry: &Registry, bytes: &[u8]) -> Result<Uploaded, RegistryError> {
     let blob = Descriptor::of("application/octet-stream", bytes);
     registry.upload_blob("team/app", &blob, source(bytes.to_vec()), &Meter::silent()).await
 }
 
 /// The registry's part of a push error.
-pub(crate) fn registry_error(error: PushError) -> RegistryError {
+pub fn registry_error(error: PushError) -> RegistryError {
     match error {
         PushError::Registry { source, .. } => source,
         other => panic!("not the registry's error: {other:?}"),
