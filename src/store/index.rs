@@ -136,7 +136,7 @@ impl ImageStore {
         for (leaf, _) in leaves {
             self.check_blob(leaf)?;
         }
-        let leaves = leaves.iter().map(|(leaf, names)| (bare(leaf), *names)).collect();
+        let leaves = leaves.iter().map(|(leaf, names)| (kept::bare(leaf), *names)).collect();
         self.publish_kept(lease, (images, leaves), created, None)
     }
 
@@ -178,7 +178,7 @@ impl ImageStore {
         }
         self.check_documents(images.iter().map(|(document, _)| *document))?;
         let mut targets = leaves;
-        targets.extend(images.iter().map(|(document, names)| (bare(&document.descriptor), *names)));
+        targets.extend(images.iter().map(|(document, names)| (kept::bare(&document.descriptor), *names)));
         let orphans = self.point(&targets, created, repository)?;
         for (document, _) in images {
             self.note_published(lease, document);
@@ -197,7 +197,7 @@ impl ImageStore {
         created: Option<&str>,
     ) -> Result<Vec<Digest>, StoreError> {
         self.check_blob(source)?;
-        self.point(&[(bare(source), names)], created, None)
+        self.point(&[(kept::bare(source), names)], created, None)
     }
 
     fn point(
@@ -342,13 +342,5 @@ fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: O
         if let Some(repository) = kept::repository(entry) {
             kept::add(index, entry, repository);
         }
-    }
-}
-
-/// Only what says which content it is: another entry's annotations are not this one's.
-pub(super) fn bare(descriptor: &Descriptor) -> Descriptor {
-    Descriptor {
-        platform: descriptor.platform.clone(),
-        ..Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)
     }
 }

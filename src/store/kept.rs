@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use super::index::bare;
 use super::{Entry, ImageStore, Lease, StoreError};
 use crate::image::{Descriptor, Digest, Document, Index, Reference, annotation};
 
@@ -86,4 +85,12 @@ pub(super) fn name(entry: &Descriptor) -> Option<&str> {
 /// Returns the repository in which an entry is kept by its digest.
 pub(super) fn repository(entry: &Descriptor) -> Option<&str> {
     entry.annotation(annotation::REPOSITORY)
+}
+
+/// Returns the descriptor without annotations, which belong to one entry and not to its content.
+pub(super) fn bare(descriptor: &Descriptor) -> Descriptor {
+    Descriptor {
+        platform: descriptor.platform.clone(),
+        ..Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)
+    }
 }
