@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// One request, told when its answer is sent or given up. Query strings and headers are left out.
+/// One request, logged when its answer is sent or abandoned. Query strings and headers are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLine {
-    /// Who asked.
+    /// The client's address.
     pub peer: SocketAddr,
-    /// The user whose password was right.
+    /// The authenticated user.
     pub user: Option<String>,
     /// The request's method.
     pub method: String,
@@ -20,8 +20,8 @@ pub struct AccessLine {
     pub received: u64,
     /// Bytes of the answer's body that were sent.
     pub sent: u64,
-    /// From the request's head to the end of the answer.
+    /// The time from the request's head to the end of the answer.
     pub elapsed: Duration,
-    /// What failed on our side, causes included.
+    /// What failed in the server, with its causes.
     pub fault: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! Blobs, whole or in part, straight from their files.
+//! Downloads of blobs, whole or in part, from their files.
 //!
-//! Any stored blob answers under any valid repository name: they are named by their content, and
-//! the store has one owner.
+//! Every stored blob is available under every valid repository name: blobs are named by content, and the store has
+//! one owner.
 
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;

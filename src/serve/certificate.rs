@@ -1,4 +1,4 @@
-//! What the server shows clients over TLS: files, or a certificate made at start.
+//! The server's TLS certificate: read from files, or generated at start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, PrivatePkcs8KeyD
 
 use crate::fs::{self, Links};
 
-/// The largest certificate or key file read.
+/// The largest certificate or key file that is read, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// Why there is no TLS identity.
@@ -35,7 +35,7 @@ pub enum CertificateError {
     /// The file holds no PEM private key.
     #[error("`{}` holds no PEM private key", .0.display())]
     NoKey(PathBuf),
-    /// Certificate and key are no pair, or of a kind that is not supported.
+    /// Certificate and key do not match, or are of an unsupported kind.
     #[error("the certificate and key cannot be used")]
     Unusable(#[source] rustls::Error),
     /// A name that no certificate can carry.
@@ -49,7 +49,7 @@ pub enum CertificateError {
 /// A certificate and its key, ready to serve.
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
-    /// PEM of a certificate made here.
+    /// The PEM of a generated certificate.
     pub(super) pem: Option<String>,
 }
 

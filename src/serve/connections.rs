@@ -1,8 +1,6 @@
-//! Which connections wait for their client, so that the one that has waited longest makes room.
+//! The limit on connections: when all places are taken, the connection that has been idle longest makes room.
 //!
-//! A client that keeps a connection and asks for nothing costs a place. When all places are taken, a
-//! new connection gets the place of the one that has been without a request for longest: also one
-//! that never sent a request, or is still in its TLS handshake. HTTP allows to close a connection
+//! A connection that never sent a request, or is still in its TLS handshake, counts as idle too. HTTP allows closing a connection
 //! between requests at any time (RFC 9112 section 9.5), and clients then use a new one.
 
 use std::collections::BTreeMap;
@@ -16,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub(super) struct ConnectionSlots {
     free: Arc<Semaphore>,
     taken: Mutex<Taken>,
-    /// A connection began to wait for its client.
+    /// A connection became idle.
     waits: Notify,
 }
 
@@ -28,18 +26,18 @@ struct Taken {
 
 struct Connection {
     state: State,
-    /// Whether the client has not yet taken all of the last answer.
+    /// Whether the client has not yet received all of the last answer.
     writing: Arc<AtomicBool>,
     leave: Arc<Notify>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Without a request since then.
+    /// Idle since this time.
     Waiting(Instant),
     /// A request is being answered.
     Busy,
-    /// Told to leave.
+    /// Asked to close.
     Leaving,
 }
 
@@ -60,7 +58,7 @@ impl ConnectionSlots {
         Arc::new(Self { free: Arc::new(Semaphore::new(count)), taken: Mutex::default(), waits: Notify::new() })
     }
 
-    /// Waits for a place; one that waits for its client is freed, if all are taken.
+    /// Waits for a place; if all are taken, the longest idle connection is closed.
     pub(super) async fn take(self: &Arc<Self>) -> Place {
         loop {
             let waits = self.waits.notified();
@@ -87,7 +85,7 @@ impl ConnectionSlots {
         Place { places: Arc::clone(self), id, writing, leave, free: Some(free) }
     }
 
-    /// Tells the connection that has waited longest to leave, unless one is leaving already.
+    /// Asks the longest idle connection to close, unless one is closing already.
     pub(super) fn make_room(&self) {
         let mut taken = self.lock();
         if taken.connections.values().any(|connection| connection.state == State::Leaving) {
@@ -109,7 +107,7 @@ impl ConnectionSlots {
 }
 
 impl Place {
-    /// Ends when the connection has to make room.
+    /// Waits until the connection has to make room.
     pub(super) async fn must_leave(&self) {
         self.leave.notified().await;
     }
@@ -119,7 +117,7 @@ impl Place {
         Arc::clone(&self.writing)
     }
 
-    /// Notes that a request has come; `None` when the connection has to leave: the request is then not answered.
+    /// Marks the connection as busy; returns `None` if it has to close without answering the request.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
         let mut taken = self.places.lock();
         let connection = taken.connections.get_mut(&self.id)?;

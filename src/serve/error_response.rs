@@ -1,4 +1,4 @@
-//! Answers that say no: a status and the distribution spec's error envelope ("Error Codes").
+//! Error responses: a status and the envelope of the distribution spec ("Error Codes").
 
 use http::header::{ALLOW, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::image::Digest;
 
-/// Codes of the distribution spec 1.1, and of its forerunner where it has none.
+/// The codes of the distribution spec 1.1, and of Docker's registry API where the spec has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     BlobUnknown,
@@ -50,12 +50,12 @@ impl Code {
     }
 }
 
-/// A request that is not granted.
+/// A response that refuses a request.
 #[derive(Debug)]
 pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// What went wrong on our side, for the log and never for the client.
+    /// What failed in the server. It is logged and never sent.
     pub(super) fault: Option<String>,
     errors: Vec<Value>,
 }
@@ -138,7 +138,7 @@ impl ErrorResponse {
         }
     }
 
-    /// Returns the envelope.
+    /// Returns the error envelope as JSON.
     pub(super) fn body(&self) -> Vec<u8> {
         json!({ "errors": self.errors }).to_string().into_bytes()
     }

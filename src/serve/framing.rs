@@ -1,8 +1,7 @@
-//! Which requests are answered at all: those that every server on the way reads alike.
+//! Refuses ambiguous requests, which a proxy could read differently than this server (request smuggling).
 //!
-//! Where two servers disagree on where a request ends or which host it is for, one of them answers a request
-//! that the other never saw (request smuggling). The HTTP library refuses what it cannot parse; this
-//! decides about what it parses and would read in one of several ways (RFC 9112 sections 3.2 and 6,
+//! Two servers may disagree on where a request ends or which host it is for. The HTTP library refuses requests that it
+//! cannot parse; this module refuses those that parse but can be read in several ways (RFC 9112 sections 3.2 and 6,
 //! RFC 9110 sections 8.4 and 10.1.1).
 
 use http::header::{
@@ -14,13 +13,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::error_response::{Code, ErrorResponse};
 
-/// Headers that say one thing; of two, another server may take the other.
+/// Headers that may occur once: of two, another server may use the other one.
 const SINGLE: [HeaderName; 8] =
     [HOST, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPECT, IF_RANGE, RANGE];
 
-/// Refuses a request whose head can be read in more than one way, or asks for what is not offered.
+/// Refuses a request whose head is ambiguous, or that requires an extension that the server does not have.
 ///
-/// The connection must be closed behind a refusal: where the body ends is then not known for certain.
+/// The connection must be closed after a refusal, because the end of the body is uncertain.
 pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     for name in SINGLE {
         if headers.get_all(&name).iter().count() > 1 {
@@ -39,7 +38,7 @@ pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &Head
     let stores = [Method::POST, Method::PUT, Method::PATCH].contains(method);
     let coded = headers.get_all(CONTENT_ENCODING).iter().any(|value| !is(value, b"identity"));
     if stores && coded {
-        // Stored as it came, the content would have another digest than the client means.
+        // Stored in its encoded form, the content would not have the client's digest.
         let message = "content codings are not decoded; send the content without content-encoding";
         return Err(ErrorResponse::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unsupported, message));
     }

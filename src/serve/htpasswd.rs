@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bcrypt::HashParts;
 
-/// The largest file read.
+/// The largest file that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// A hash that takes longer than this to check (2^cost rounds) would let a guess stall the server.
+/// The highest accepted cost (2^cost rounds): with slower hashes, login attempts could stall the server.
 const MAX_COST: u32 = 17;
 
-/// How a password was stored that we do not check.
+/// A form of hash that the server does not check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashKind {
     /// `$apr1$`: Apache's MD5, `htpasswd -m` and its default.
@@ -34,10 +34,10 @@ impl std::fmt::Display for HashKind {
     }
 }
 
-/// Why a file of users is not accepted. Hashes are never repeated.
+/// Why a file of users is not accepted. The messages contain no hashes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HtpasswdError {
-    /// More than the limit.
+    /// The file is larger than the limit.
     #[error("the file is larger than {MAX_BYTES} bytes")]
     TooLarge,
     /// The file lists no user, so every login would fail.
@@ -46,13 +46,13 @@ pub enum HtpasswdError {
     /// Not `user:hash` in UTF-8.
     #[error("line {line} is not `user:hash`")]
     Malformed {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// A user that an earlier line already has.
     #[error("line {line} names user `{user}` a second time")]
     Duplicate {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
         /// The user.
         user: String,
@@ -60,21 +60,21 @@ pub enum HtpasswdError {
     /// A hash of another kind than bcrypt.
     #[error("line {line} has a password hash of another kind than bcrypt ({kind})")]
     HashKind {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What it seems to be.
+        /// The kind that it seems to be.
         kind: HashKind,
     },
     /// A bcrypt hash that is damaged.
     #[error("line {line} has a damaged bcrypt hash")]
     Damaged {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// A bcrypt hash that takes too long to check.
     #[error("line {line} has a bcrypt hash of cost {cost} (at most {MAX_COST} is accepted)")]
     Cost {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
         /// The hash's cost.
         cost: u32,
@@ -92,9 +92,9 @@ pub(super) struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// Returns whether the hash is of this password. Takes as long as the hash's cost says.
+    /// Returns whether the hash is of this password, after 2^cost rounds.
     ///
-    /// bcrypt takes 72 bytes, and what is longer counts by its first 72, as `htpasswd -v` has it. bcrypt ends a
+    /// bcrypt reads the first 72 bytes of a password and ignores the rest, as `htpasswd -v` does. bcrypt ends a
     /// password with a zero byte and repeats it, so one that contains zero bytes could pass for a shorter one.
     pub(super) fn fits(&self, password: &[u8]) -> bool {
         #[cfg(test)]
@@ -137,7 +137,7 @@ impl Htpasswd {
             let malformed = HtpasswdError::Malformed { line };
             let text = std::str::from_utf8(text).map_err(|_| malformed.clone())?;
             let (user, rest) = text.split_once(':').ok_or_else(|| malformed.clone())?;
-            // Apache allows further fields behind a second colon.
+            // Apache allows further fields after a second colon.
             let hash = rest.split(':').next().unwrap_or_default();
             if user.is_empty() || hash.is_empty() {
                 return Err(malformed);

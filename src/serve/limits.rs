@@ -1,14 +1,14 @@
-//! What clients may use of the server.
+//! Limits on what clients may use of the server.
 
 use std::time::Duration;
 
-/// Bytes of a manifest that count as small: the memory for one is not worth a turn.
+/// Manifests of up to this many bytes need no permit for their memory.
 pub(super) const SMALL_DOCUMENT: u64 = 64 << 10;
 
-/// Bounds of the server. The defaults suit a developer's machine.
+/// The server's limits. The defaults suit a developer's machine.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections served at once; a new one gets the place of the one that has waited longest for its client.
+    /// Connections at once; when all are in use, the longest idle one makes room.
     pub connections: usize,
     /// Bytes of a request's head, the request line included.
     pub head_bytes: usize,
@@ -20,17 +20,17 @@ pub struct Limits {
     pub least: u64,
     /// Manifests of more than 64 KiB in memory at once.
     pub documents: usize,
-    /// How long a manifest may take to arrive, and a large one to get its turn.
+    /// How long a manifest may take to arrive, including a large one's wait for its permit.
     pub document_time: Duration,
     /// Upload sessions open at once; the one that was idle longest makes room.
     pub sessions: usize,
     /// How long an upload session must be idle before it makes room for another.
     pub session_spared: Duration,
-    /// How long an upload session is kept without a byte.
+    /// How long an upload session is kept without receiving a byte.
     pub session_idle: Duration,
     /// Entries of one page of a list.
     pub page: usize,
-    /// How long requests in flight may go on after the server was told to stop.
+    /// How long requests in flight may continue after the server is asked to stop.
     pub grace: Duration,
 }
 

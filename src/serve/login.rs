@@ -1,7 +1,7 @@
 //! Basic authentication (RFC 7617) against the htpasswd file.
 //!
-//! bcrypt is slow by design and clients send their password with every request: a password that
-//! was found right is remembered as a salted SHA-256 for as long as the process lives.
+//! bcrypt is slow by design, and clients send their password with every request. So a correct password is cached as a
+//! salted SHA-256 until the process ends.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,27 +18,27 @@ use super::htpasswd::{self, BcryptHash, Htpasswd};
 /// Longer credentials, in bytes, are refused without a check.
 const MAX_HEADER_BYTES: usize = 4096;
 
-/// bcrypt runs in parallel at most this often, so that guessing leaves cores for others.
+/// bcrypt runs on at most this many threads, so that login attempts leave cores for other requests.
 const PARALLEL_CHECKS: usize = 2;
 
-/// Checks that wait for their turn at most; further logins are refused at once.
+/// The most checks that wait for a thread; further logins are refused at once.
 const WAITING_CHECKS: usize = 64;
 
-/// How long a check may wait for its turn.
+/// How long a check may wait for a thread.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// What a login came to.
+/// The result of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Login {
-    /// The password is the user's.
+    /// The password is correct.
     Admitted,
     /// The user does not exist, or the password is wrong.
     Refused,
-    /// Too many others are being checked.
+    /// Too many other logins are being checked.
     Busy,
 }
 
-/// User and password as a request carries them.
+/// The user and password of a request.
 pub(super) struct Basic {
     pub(super) user: String,
     password: Zeroizing<Vec<u8>>,
@@ -67,7 +67,7 @@ impl Basic {
     }
 }
 
-/// Who may enter.
+/// The users that may log in, with a cache of correct passwords.
 pub(super) struct Users {
     htpasswd: Htpasswd,
     salt: [u8; 32],
@@ -77,7 +77,7 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// `salt` is random and this process's own.
+    /// Returns the users of a file. `salt` is random for each process.
     pub(super) fn new(htpasswd: Htpasswd, salt: [u8; 32]) -> Self {
         let semaphore = tokio::sync::Semaphore::new;
         let (waiting, checks) = (semaphore(WAITING_CHECKS), semaphore(PARALLEL_CHECKS));
@@ -126,7 +126,7 @@ impl Users {
     }
 }
 
-/// Returns the costs of further hashes, after which a check has taken as long as one hash of `highest` cost.
+/// Returns the costs of further hashes that make a check as slow as one hash of cost `highest`.
 ///
 /// A hash takes 2^cost rounds: those of cost, cost, cost + 1, ..., highest - 1 together take 2^highest.
 fn padding(known: Option<u32>, highest: u32) -> Range<u32> {

@@ -1,8 +1,8 @@
 //! Manifests by tag and by digest.
 //!
-//! A manifest is part of a repository from its push, by tag or by digest, until it is deleted by its
+//! A manifest belongs to a repository from its push, by tag or by digest, until it is deleted by
 //! digest or the store is pruned; the store's index records it, so a tag that moves and a restart change
-//! nothing. What an index of the repository refers to is part of it, too.
+//! nothing. Manifests that an index of the repository refers to belong to it too.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use super::route::ManifestReference;
 use crate::image::{self, Descriptor, Digest, Document, DocumentError, MAX_DOCUMENT_BYTES, media_type};
 use crate::store::StoreError;
 
-/// Indexes in indexes are followed this deep.
+/// How deep indexes within indexes are followed.
 const MAX_NESTING: usize = 4;
 
-/// How many missing blobs one refusal names.
+/// How many missing blobs one error lists.
 const MAX_NAMED: usize = 100;
 
 impl Registry {
@@ -58,8 +58,9 @@ impl Registry {
             .with_content(&descriptor.media_type, length, content))
     }
 
-    /// Reads a manifest and checks its digest; `None` when it is not stored. The content of a large one is its file,
-    /// which needs no memory however slowly the client takes it.
+    /// Reads a manifest and checks its digest; returns `None` if it is not stored.
+    ///
+    /// A large manifest is sent from its file, so that a slow client holds no memory.
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Content>, ErrorResponse> {
         let bytes = match self.store.read_document(descriptor) {
             Ok(bytes) => bytes,
@@ -164,7 +165,7 @@ impl Registry {
             missing.truncate(MAX_NAMED);
             return Err(ErrorResponse::missing(&missing));
         }
-        // A client can send a configuration or a manifest as a blob, which nothing has read so far.
+        // A client may have pushed a configuration or manifest as a blob, whose content is unchecked so far.
         self.store.check_documents([&document]).map_err(|error| match error {
             StoreError::Document { digest, source } => invalid(Some(digest), &source),
             error @ (StoreError::Nesting(_) | StoreError::DocumentSize { .. }) => {
@@ -233,7 +234,7 @@ fn parse(declared: Option<&str>, bytes: Vec<u8>) -> Result<Document, ErrorRespon
     }
 }
 
-/// Refuses a manifest because of what it says, or because of what a document that it needs says.
+/// Refuses a manifest because of its content, or the content of a document that it needs.
 fn invalid(document: Option<Digest>, error: &DocumentError) -> ErrorResponse {
     let reason = std::error::Error::source(error).map(ToString::to_string);
     let detail = match document {

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! server     binds, accepts, stops
-//! http       connections to requests, answers to connections; the only file that names the HTTP crates
-//! registry   who may ask, and which endpoint is meant
+//! http       connections to requests, answers to connections (with body the only file that names the HTTP crates)
+//! body       a request's body, at a minimum rate
+//! registry   authentication, and dispatch to the endpoints
 //! manifests, blobs, uploads    the endpoints, over the store
 //! sessions   uploads between requests      names   entries of the store as repositories and tags
-//! connections   whose place a new client gets      pace   how slow a client may be
-//! framing, route, query, range, login, htpasswd     pure: what clients and files say, parsed and bounded
+//! connections   the limit on connections      pace   the minimum rate of a client
+//! framing, route, query, range, login, htpasswd     pure parsers with limits
 //! ```
 //!
-//! Whatever waits for the disk runs on threads made for waiting. Memory is bounded by connections
-//! times what one may hold, whatever the size of a blob. Not offered, and said so in the protocol's
-//! own words: deleting single blobs (405) and the referrers API (404, so clients use its tag scheme).
+//! Disk access runs on the blocking thread pool. Memory is bounded by the number of connections times the buffer of
+//! one, whatever the size of a blob. Two endpoints are not offered: deleting single blobs (405), and the referrers API
+//! (404, so that clients use its tag scheme).
 
 mod access;
 mod blobs;

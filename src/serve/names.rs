@@ -1,9 +1,8 @@
-//! Under which repository and tag an entry of the store is served, and under which name a push is
-//! kept.
+//! Maps entries of the store to repositories and tags, and pushes to names of the store.
 //!
 //! `app:v1` is repository `app`. `localhost:5000/app:v1` is repository `app` for clients that
-//! address this server as `localhost:5000`. Where a name with its registry is itself a valid repository, it is served
-//! as that, too: a push to repository `localhost/app` is kept as `localhost/app:v1`. An entry without a
+//! address this server as `localhost:5000`. If a name with its registry is itself a valid repository, it is served
+//! under it too: a push to repository `localhost/app` is kept as `localhost/app:v1`. An entry without a
 //! name belongs to the repository that keeps it by its digest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::image::{Descriptor, Digest, Reference};
 use crate::store::Entry;
 
-/// One repository as a client sees it.
+/// A repository from a client's point of view.
 #[derive(Debug, Default)]
 pub(super) struct Repository<'a> {
     /// The images that its tags point at.
@@ -33,7 +32,7 @@ impl<'a> Repository<'a> {
                 None => {}
             }
         }
-        // What was pushed here wins over what was named after this host.
+        // A name that was pushed here takes precedence over one with this host as its registry.
         found.entries.append(&mut ours);
         for (tag, entry) in &found.entries {
             if let Some(tag) = tag {
@@ -84,7 +83,7 @@ struct Served {
 
 fn served(entry: &Entry, host: Option<&str>) -> Vec<Served> {
     if let (None, Some(repository)) = (&entry.name, &entry.repository) {
-        // Kept by its digest. The layout may come from others, so the name is checked.
+        // An entry that is kept by digest. Another tool may have written the name, so it is checked.
         let valid = Reference::from_parts(None, repository, None).is_ok();
         let kept = Served { repository: repository.clone(), tag: None, by_host: false };
         return if valid { vec![kept] } else { Vec::new() };

@@ -1,10 +1,10 @@
-//! How slow a client may be: one that sends a byte now and then holds its place for ever.
+//! The minimum rate of a client: without one, a client that sends single bytes would hold its connection forever.
 
 use std::time::Duration;
 
-/// The pace of a body: within each `idle` of waiting, `least` bytes have to come.
+/// The minimum rate of a body: `least` bytes within each `idle` of waiting.
 ///
-/// Only time spent waiting for the client counts, not what the disk or a busy machine takes.
+/// Only time spent waiting for the client counts, not time spent on the disk or on a busy machine.
 #[derive(Debug, Clone)]
 pub(super) struct MinimumRate {
     idle: Duration,
@@ -23,7 +23,7 @@ impl MinimumRate {
         self.idle.saturating_sub(self.waited)
     }
 
-    /// Notes that `count` bytes came after a wait.
+    /// Records that `count` bytes arrived after a wait.
     pub(super) fn note(&mut self, count: u64, waited: Duration) {
         self.waited += waited;
         self.came += count;

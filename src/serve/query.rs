@@ -5,18 +5,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::error_response::{Code, ErrorResponse};
 
-/// More parameters than any endpoint has; the rest is not read.
+/// The most parameters that are read; no endpoint has more.
 const MAX_PARAMETERS: usize = 32;
 
-/// What stays as it is in a query value that we write.
+/// The characters that are percent-encoded in the query values that the server writes.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/').remove(b'~');
 
-/// The parameters of a request, first come first kept.
+/// The parameters of a request; of several with one name, the first counts.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Parameters that are not valid UTF-8 once decoded are left out: none of ours can be.
+    /// Parses a query string. Parameters that are not valid UTF-8 when decoded are left out.
     pub(super) fn parse(text: Option<&str>) -> Self {
         let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
         let pair = |part: &str| {
@@ -33,17 +33,17 @@ impl Query {
     }
 }
 
-/// Which part of a sorted list a client wants.
+/// The part of a sorted list that a client requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
-    /// At most this many; may be zero.
+    /// The most entries to return; may be zero.
     size: usize,
-    /// Only what sorts after this.
+    /// Only entries that sort after this one.
     last: Option<String>,
 }
 
 impl Page {
-    /// Reads `n` and `last`; `n` is cut to `limit`, which is also the size without one.
+    /// Reads `n` and `last`; `n` is limited to `limit`, which is also its default.
     pub(super) fn of(query: &Query, limit: usize) -> Result<Self, ErrorResponse> {
         let size = match query.get("n") {
             None => limit,

@@ -1,10 +1,10 @@
 //! `Range` of downloads (RFC 9110, section 14.2) and `Content-Range` of upload chunks
 //! (distribution-spec, "Pushing a blob in chunks").
 
-/// What of a blob a client asks for.
+/// The part of a blob that a client requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Everything: no range, one that is not understood, or several at once.
+    /// The whole blob: there is no range, an unknown form of range, or several at once.
     Whole,
     /// `length` bytes from `start`; at least one.
     Part { start: u64, length: u64 },
@@ -45,7 +45,7 @@ pub(super) fn wanted(header: &str, size: u64) -> Wanted {
     }
 }
 
-/// Where a chunk belongs: its first byte's offset and its length in bytes, at least one.
+/// The position of a chunk: its first byte's offset and its length in bytes, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub(super) start: u64,
@@ -66,7 +66,7 @@ pub(super) fn chunk(header: &str) -> Option<Chunk> {
     Some(Chunk { start, length })
 }
 
-/// Digits only: no sign, no space, nothing beyond 64 bits.
+/// Parses a number of digits only, without sign or space, of at most 64 bits.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -1,4 +1,4 @@
-//! Requests in, answers out: who may ask, which endpoint is meant, and what it answers.
+//! Answers requests: authenticates the user, chooses the endpoint, and returns its answer.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
-    /// The address the client used for us, where its request line has one.
+    /// The server's address in the request line, if it has one.
     pub(super) authority: Option<String>,
     pub(super) body: Body,
 }
@@ -50,11 +50,11 @@ impl Request {
 /// The registry over one store.
 pub(super) struct Registry {
     pub(super) store: ImageStore,
-    /// None in read-only mode: then nothing is written that pruning could take away.
+    /// `None` in read-only mode, which writes nothing that pruning could remove.
     pub(super) lease: Option<Arc<Lease>>,
     pub(super) users: Option<Arc<Users>>,
     pub(super) sessions: Sessions,
-    /// Large manifests take turns, because each is in memory whole.
+    /// Permits for large manifests, each of which is in memory as a whole.
     pub(super) turns: Arc<Semaphore>,
     pub(super) limits: Limits,
 }
@@ -98,7 +98,7 @@ impl Registry {
             Route::Catalog if read => self.catalog(&request).await,
             Route::Tags { repository } if read => self.tags(&request, repository).await,
             Route::Referrers if read => {
-                // The specification's sign for clients to look for the fallback tag instead.
+                // By the specification, a 404 makes clients use the referrers tag schema.
                 Err(ErrorResponse::not_found(Code::Unsupported, "the referrers API is not supported"))
             }
             Route::Base | Route::Catalog | Route::Tags { .. } | Route::Referrers => Err(ErrorResponse::method(READ)),
@@ -157,7 +157,7 @@ impl Registry {
         Ok(linked(Reply::json(&json!({ "name": repository, "tags": tags })), link))
     }
 
-    /// Runs what waits for the disk away from the threads that serve connections.
+    /// Runs `work`, which may wait for the disk, on the blocking thread pool.
     pub(super) async fn work<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ErrorResponse> + Send + 'static,
@@ -173,7 +173,7 @@ impl Registry {
         self.store.entries().map_err(|error| ErrorResponse::fault(&error))
     }
 
-    /// Returns the lease that every write needs; requests that write are refused before without one.
+    /// Returns the lease that every write needs; requests that write are refused earlier without one.
     pub(super) fn lease(&self) -> Result<&Lease, ErrorResponse> {
         self.lease.as_deref().ok_or_else(|| ErrorResponse::not_allowed(READ, "this registry is read-only"))
     }

@@ -1,4 +1,4 @@
-//! Answers, before they are bytes on a connection.
+//! Answers, before they are serialized.
 
 use std::fs::File;
 
@@ -22,7 +22,7 @@ pub(super) enum Content {
     },
 }
 
-/// Status, headers and body, and what the log should know besides.
+/// An answer's status, headers and body, with further facts for the log.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -43,7 +43,7 @@ impl Reply {
     }
 
     pub(super) fn with_content(mut self, media_type: &str, length: u64, content: Content) -> Self {
-        // A stored media type may be any text; one that is no header value is not worth an error.
+        // A stored media type may be any text; one that is not a valid header value is left out.
         let media_type =
             HeaderValue::from_str(media_type).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
         self.headers.insert(CONTENT_TYPE, media_type);
@@ -91,7 +91,7 @@ impl From<ErrorResponse> for Reply {
     }
 }
 
-/// Returns `0-<last>` for `offset` bytes; nothing yet is written as `0-0`, as the specification has it.
+/// Returns `0-<last>` for `offset` bytes; an empty upload is written as `0-0`, as the specification requires.
 pub(super) fn held(offset: u64) -> HeaderValue {
     text(&format!("0-{}", offset.saturating_sub(1)))
 }
@@ -100,7 +100,7 @@ pub(super) fn entity_tag(digest: Digest) -> String {
     format!("\"{digest}\"")
 }
 
-/// Returns a header value of text that we made of names and numbers.
+/// Converts text of names and numbers into a header value.
 pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).expect("names, digests and numbers are visible ASCII")
 }

@@ -1,14 +1,14 @@
-//! From a request's path to the endpoint it means (distribution-spec, "Endpoints"). Pure.
+//! Parses a request's path into an endpoint (distribution-spec, "Endpoints"), without I/O.
 
 use percent_encoding::percent_decode_str;
 
 use super::error_response::{Code, ErrorResponse};
 use crate::image::{Digest, Reference};
 
-/// Longer paths hold no repository name we accept.
+/// The longest path, in bytes, that can hold an accepted repository name.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// An endpoint and what the path says about it.
+/// An endpoint with the parameters from the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     Base,
@@ -21,12 +21,12 @@ pub(super) enum Route {
     Referrers,
 }
 
-/// How a path names a manifest.
+/// The reference of a manifest in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ManifestReference {
     Tag(String),
     Digest(Digest),
-    /// Against the grammar of tags: no manifest can have it, and none may get it.
+    /// Text that is not a valid tag: no manifest has it, and none may be pushed under it.
     Invalid(String),
 }
 

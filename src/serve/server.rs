@@ -24,7 +24,7 @@ use crate::store::{ImageStore, StoreError};
 /// How often idle upload sessions are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// The pause after an accept that failed, most likely for want of file descriptors.
+/// The pause after an accept that failed, most likely because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether the server speaks TLS, and with which certificate.
@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum ServeTls {
     /// Plain HTTP.
     Off,
-    /// A certificate made at start; its key never leaves memory.
+    /// A certificate that is generated at start; its key never leaves memory.
     SelfSigned {
         /// Host names and IP addresses beside `localhost`, loopback and the listening address.
         names: Vec<String>,
@@ -61,10 +61,10 @@ pub struct ServeConfig {
     pub store: ImageStore,
 }
 
-/// Why the server did not start or go on.
+/// Why the server did not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address is taken or not ours.
+    /// The address is in use or does not belong to this machine.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
@@ -82,12 +82,12 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The users file is not one we accept.
+    /// The users file is not valid.
     #[error("`{}` is not a usable htpasswd file", path.display())]
     Users {
         /// The file.
         path: PathBuf,
-        /// Which line, and why.
+        /// The line and the reason.
         #[source]
         source: HtpasswdError,
     },
@@ -100,7 +100,7 @@ pub enum ServeError {
     /// The system has no random numbers.
     #[error("the system has no random numbers")]
     Random,
-    /// A thread of ours died.
+    /// A thread of the server panicked.
     #[error("starting was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Reads users and certificates, takes the store's lease, and binds the address.
     ///
-    /// While a server that may write lives, nothing can be pruned from its store.
+    /// While a server that may write exists, its store cannot be pruned.
     pub async fn bind(config: ServeConfig) -> Result<Self, ServeError> {
         Self::bind_with(config, Limits::default()).await
     }
@@ -199,7 +199,7 @@ impl Server {
             }
         }
         drop(listener);
-        // Who is not done by then is cut off.
+        // Connections that are still open then are closed.
         let _ = tokio::time::timeout(grace, stopping.finish()).await;
         open.shutdown().await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Upload sessions: blobs on their way in, each under an unguessable id.
+//! Upload sessions: incomplete blobs, each under an unguessable id.
 //!
 //! A session belongs to one request at a time, the newest: a client has one connection per upload,
 //! so another request for it means that the one before is dead, also when its connection has not
@@ -28,9 +28,9 @@ pub(super) struct Sessions {
 
 /// One upload.
 pub(super) struct Session {
-    /// Where the client said the blob belongs; the session answers to no other repository.
+    /// The repository of the upload; the session is not found under any other.
     repository: String,
-    /// Gone once the blob is committed or could not be written.
+    /// `None` once the blob is committed or could not be written.
     writer: Arc<tokio::sync::Mutex<Option<BlobWriter>>>,
     offset: AtomicU64,
     used: Mutex<Instant>,
@@ -46,7 +46,7 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Ends when another request has taken the session over.
+    /// Waits until another request has taken the session over.
     pub(super) async fn superseded(&mut self) {
         let number = self.number;
         if self.claims.wait_for(|newest| *newest != number).await.is_err() {
@@ -62,13 +62,13 @@ impl Session {
         self.offset.load(Ordering::Acquire)
     }
 
-    /// Notes that the session is alive and holds `offset` bytes.
+    /// Records that the session is in use and holds `offset` bytes.
     pub(super) fn advance(&self, offset: u64) {
         self.offset.store(offset, Ordering::Release);
         *lock(&self.used) = Instant::now();
     }
 
-    /// Takes the session over from whichever request has it.
+    /// Takes the session over from the request that has it.
     pub(super) async fn claim(&self) -> Result<Claim, ErrorResponse> {
         let mut number = 0;
         self.claims.send_modify(|newest| {
@@ -137,7 +137,7 @@ impl Sessions {
         Ok(Arc::clone(session))
     }
 
-    /// Forgets a session; its unfinished blob goes with what is answered.
+    /// Removes and returns a session; its unfinished blob is removed when the caller drops it.
     pub(super) fn close(&self, id: &str) -> Option<Arc<Session>> {
         lock(&self.open).remove(id)
     }
@@ -150,7 +150,7 @@ impl Sessions {
     }
 }
 
-/// Returns the session that was idle longest, if for `spared` at least; none that a request has.
+/// Returns the longest idle session, if it was idle for at least `spared` and no request has it.
 fn longest_idle(open: &HashMap<String, Arc<Session>>, now: Instant, spared: Duration) -> Option<String> {
     let idle = open.iter().filter_map(|(id, session)| {
         let used = *lock(&session.used);
@@ -171,7 +171,7 @@ fn unknown() -> ErrorResponse {
     )
 }
 
-/// No invariant of ours can break half-way in a critical section, so a poisoned lock is a lock.
+/// Locks a mutex, also a poisoned one: no critical section here leaves its data inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

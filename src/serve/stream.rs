@@ -1,4 +1,4 @@
-//! A connection that neither waits for a reader for ever nor closes in a writer's face.
+//! A stream with a minimum write rate, which drains unread bytes before it closes.
 
 use std::io;
 use std::pin::Pin;
@@ -90,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let answer = Pin::new(&mut self.inner).poll_flush(cx);
         if answer.is_ready() {
-            // All of it is out of our hands.
+            // Everything was passed to the system.
             self.restart();
         }
         self.watch(cx, answer)

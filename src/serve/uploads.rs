@@ -19,13 +19,13 @@ use super::sessions::{self, Session};
 use crate::image::{Descriptor, Digest};
 use crate::store::{BlobWriter, StoreError};
 
-/// How much is gathered in memory before it is written.
+/// Bytes that are collected in memory before they are written.
 const BATCH_BYTES: usize = 256 << 10;
 
 /// Older clients read the session's id here.
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-/// Why a body did not get into a blob whole. What came before is kept.
+/// Why a body was not written to a blob completely. The bytes before the failure are kept.
 enum Torn {
     Body(BodyError),
     Superseded,
@@ -41,7 +41,7 @@ impl Registry {
     ) -> Result<Reply, ErrorResponse> {
         if let Some(mount) = request.query.get("mount") {
             let digest = route::digest(mount)?;
-            // Every repository shares one store, so `from` has nothing to add.
+            // All repositories share one store, so `from` is not needed.
             if self.work(move |registry| registry.store.blob_size(digest).map_err(fault)).await?.is_some() {
                 return Ok(created(&repository, digest));
             }
@@ -56,7 +56,7 @@ impl Registry {
         }
         let (id, evicted) = self.sessions.open(&repository, writer, Instant::now())?;
         if evicted.is_some() {
-            // Its file is removed where waiting for the disk is allowed.
+            // Dropping it removes its file, which waits for the disk.
             self.discard(evicted).await?;
         }
         Ok(progress(StatusCode::ACCEPTED, &repository, &id, 0))
@@ -109,7 +109,7 @@ impl Registry {
         Ok(Reply::new(StatusCode::NO_CONTENT))
     }
 
-    /// Drops what has a file, where waiting for the disk is allowed.
+    /// Drops a value with a file on the blocking thread pool.
     async fn discard(self: &Arc<Self>, files: impl Send + 'static) -> Result<(), ErrorResponse> {
         self.work(move |_| {
             drop(files);
@@ -146,7 +146,7 @@ impl Registry {
         let (writer, received) =
             receive(writer, &mut request.body, limit, |offset| session.advance(offset), claim.superseded()).await;
         match writer {
-            // On a full disk, what has come would take the place of what can still be stored.
+            // On a full disk, the partial blob would take space from blobs that can still be stored.
             Ok(writer) if matches!(received, Err(Torn::Write(_))) => {
                 self.discard((self.sessions.close(id), writer)).await?;
                 return received.map_err(|torn| refuse(torn, None)).map(|()| claim);
@@ -199,8 +199,8 @@ fn announced(request: &Request) -> Result<Option<Chunk>, ErrorResponse> {
 
 /// Writes a body to a blob, at most `limit` bytes of it, until it ends, tears or `stop` comes.
 ///
-/// The writer comes back also when the body did not arrive whole, with all that did: a client may
-/// go on from there. Only a writer whose thread died does not.
+/// The writer is returned even if the body was incomplete, so that the client can continue from there. It is lost only
+/// if its thread panicked.
 async fn receive(
     writer: BlobWriter,
     body: &mut Body,
