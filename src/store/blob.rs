@@ -1,4 +1,4 @@
-//! Writing and reading blobs: hashed while written, named only when whole, checked while read.
+//! Writes and reads blobs: hashed while written, named only when complete, checked while read.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,14 +16,14 @@ use crate::image::{Descriptor, Digest, Hasher};
 /// Bytes after which the system is asked to start writing to the disk, so that the final sync is short.
 const AHEAD_BYTES: u64 = 8 << 20;
 
-/// A blob on its way into the store. Dropped uncommitted, it leaves nothing behind that is taken for a blob.
+/// A blob that is being written. If it is dropped before its commit, no blob is stored.
 #[derive(Debug)]
 pub struct BlobWriter {
     draft: BlobDraft,
     hasher: Hasher,
 }
 
-/// A blob on its way into the store whose bytes the caller hashes, for example on another thread.
+/// A blob that is being written, whose bytes the caller hashes, for example on another thread.
 #[derive(Debug)]
 pub struct BlobDraft {
     draft: Draft,
@@ -222,7 +222,7 @@ impl Write for BlobWriter {
     }
 }
 
-/// Reads a blob, no further than its descriptor's size, and fails at its end unless size and digest are the descriptor's.
+/// Reads a blob up to its descriptor's size; at the end, reading fails unless size and digest match the descriptor.
 #[derive(Debug)]
 pub struct BlobReader {
     file: io::Take<File>,

@@ -1,4 +1,4 @@
-//! Images of other layouts, copied into this one.
+//! Copies images from other layouts.
 
 use std::io::{Read, Write};
 
@@ -6,8 +6,9 @@ use super::{ImageStore, Lease, StoreError};
 use crate::image::{Descriptor, Document, Manifest};
 
 impl ImageStore {
-    /// Copies a manifest, and the configuration and layers of its image, that `from` has, but for those that are here; checks
-    /// each on the way. No name is given. An interrupt of this store ends it.
+    /// Copies an image's manifest, configuration and layers from `from`, except blobs that this store already has.
+    ///
+    /// Each blob is checked while it is copied. The image gets no name. This store's interrupt ends the copy.
     pub fn copy_image(
         &self,
         lease: &Lease,

@@ -1,4 +1,4 @@
-//! What can go wrong in the store, as facts.
+//! The store's errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use super::names::MAX_INDEX_BYTES;
 use crate::fs::LockError;
 use crate::image::{Descriptor, Digest, DocumentError, MAX_DOCUMENT_BYTES};
 
-/// Why the store could not do what it was asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The system refused.
+    /// A system call failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was tried: `read`, `create`, ...
+        /// The action that failed: `read`, `create`, ...
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
         /// The system's reason.
         #[source]
@@ -24,7 +24,7 @@ pub enum StoreError {
     /// The directory is neither empty nor an OCI layout.
     #[error("`{}` holds files but is not an OCI image layout (it has no oci-layout file)", .0.display())]
     NotALayout(PathBuf),
-    /// A layout version we do not know.
+    /// The layout has an unknown version.
     #[error("the store has image layout version {0} (only 1.0.0 is supported)")]
     LayoutVersion(String),
     /// A JSON file of the layout does not parse.
@@ -36,7 +36,7 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
-    /// `index.json` would have more bytes than are read.
+    /// `index.json` would become larger than the limit on reading it.
     #[error("`{}` would have {size} bytes, more than the {MAX_INDEX_BYTES} allowed", path.display())]
     IndexSize {
         /// The file.
@@ -44,7 +44,7 @@ pub enum StoreError {
         /// The size in bytes it would have.
         size: u64,
     },
-    /// A lock was not to be had.
+    /// A lock could not be acquired.
     #[error("the image store is in use")]
     Lock(#[from] LockError),
     /// A blob is not stored.
@@ -60,15 +60,15 @@ pub enum StoreError {
         /// Bytes on disk.
         found: u64,
     },
-    /// Content does not have the digest it should.
+    /// A blob's content does not have the expected digest.
     #[error("content of blob {expected} is damaged: it hashes to {found}")]
     BlobDigest {
-        /// What it should be.
+        /// The expected digest.
         expected: Digest,
-        /// What it is.
+        /// The digest of the content.
         found: Digest,
     },
-    /// A manifest, index or configuration is too large to be one.
+    /// A manifest, index or configuration is larger than the limit for documents.
     #[error("document {digest} has {size} bytes, more than the {MAX_DOCUMENT_BYTES} allowed")]
     DocumentSize {
         /// The document.
@@ -85,7 +85,7 @@ pub enum StoreError {
         #[source]
         source: DocumentError,
     },
-    /// An entry that other tools made, and that is no image.
+    /// An entry of another tool that is not an image.
     #[error("{digest} is of type `{media_type}`, which is neither an image nor an index")]
     NotADocument {
         /// The entry.
@@ -93,20 +93,20 @@ pub enum StoreError {
         /// Its media type.
         media_type: String,
     },
-    /// No image of that name.
+    /// The store has no image of this name.
     #[error("no image `{name}` in the local store")]
     NotFound {
-        /// What was asked for.
+        /// The text that was resolved.
         name: String,
-        /// Names that are close to it or, failing that, some that exist.
+        /// Similar names, or some existing names if none is similar.
         known: Vec<String>,
     },
     /// An id prefix fits several images.
     #[error("`{prefix}` fits {count} images")]
     Ambiguous {
-        /// What was asked for.
+        /// The text that was resolved.
         prefix: String,
-        /// How many it fits.
+        /// The number of images that it matches.
         count: usize,
     },
     /// An index has no image for the platform.
@@ -119,10 +119,10 @@ pub enum StoreError {
         name: String,
         /// The platform asked for.
         wanted: String,
-        /// What there is.
+        /// The platforms of the index.
         available: Vec<String>,
     },
-    /// Indexes inside indexes, deeper than any tool makes them.
+    /// Indexes are nested more deeply than the limit.
     #[error("index {0} nests too deep")]
     Nesting(Digest),
 }
@@ -138,7 +138,7 @@ impl StoreError {
         Self::Document { digest: config.digest, source: DocumentError::Json { media_type, source } }
     }
 
-    /// Returns whether there was no room on the disk, or none left of the user's share.
+    /// Returns whether the disk is full or the user's quota is used up.
     pub(crate) fn is_out_of_space(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
         matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))

@@ -33,7 +33,7 @@ impl Entry {
         }
     }
 
-    /// Returns the name, where typing it leads to this entry: it is there, can be seen, and does not read as a digest.
+    /// Returns the name if a user can select the entry by typing it: it is printable and does not parse as a digest.
     pub fn usable_name(&self) -> Option<&str> {
         let can_be_typed = |name: &&str| {
             !name.is_empty() && !name.contains(char::is_whitespace) && escaped(name) == **name && !reads_as_digest(name)
@@ -41,7 +41,7 @@ impl Entry {
         self.name.as_deref().filter(can_be_typed)
     }
 
-    /// Returns whether both are the entry of one name, or of one digest in one repository.
+    /// Returns whether both entries have the same name, or keep the same digest in the same repository.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.name == other.name
             && self.repository == other.repository
@@ -49,7 +49,7 @@ impl Entry {
     }
 }
 
-/// A document with the names it gets.
+/// A document with its new names.
 type Named<'a> = (&'a Document, &'a [Reference]);
 
 /// The entries that were removed.
@@ -74,8 +74,9 @@ impl ImageStore {
         strict::from_slice(&bytes).map_err(|source| StoreError::Json { path: self.path(INDEX), source })
     }
 
-    /// Removes indexes that killed processes wrote in part. The lock shows that no process writes one now. Best effort,
-    /// as for blobs.
+    /// Removes partially written indexes of killed processes, on a best-effort basis.
+    ///
+    /// The lock shows that no process is writing one.
     pub(super) fn sweep_half_written(&self, _lock: &FileLock) {
         let root = &self.layout.root;
         for found in root.names().unwrap_or_default() {
@@ -125,7 +126,7 @@ impl ImageStore {
         self.publish_all(lease, &[(document, names)], created)
     }
 
-    /// Publishes as [`Self::publish_all`] does, together with entries that are no documents.
+    /// Publishes as [`Self::publish_all`] does, together with entries that are not documents.
     pub fn publish_with_leaves(
         &self,
         lease: &Lease,
@@ -186,7 +187,7 @@ impl ImageStore {
         Ok(orphans)
     }
 
-    /// Gives further names to a stored image.
+    /// Points further names at a stored image.
     ///
     /// The lease has to be older than `source`: it keeps the image from being removed and pruned meanwhile.
     pub fn tag(
@@ -226,20 +227,20 @@ impl ImageStore {
         Ok(orphans)
     }
 
-    /// Removes entries equal to `doomed`; answers those that were there. Blobs stay.
+    /// Removes the entries equal to `doomed` and returns those that existed. Blobs stay.
     ///
-    /// On a full disk there may be no room for the shorter index beside the old one. Space is made then: first by
-    /// removing what no entry reaches, then, if that is not enough, the blobs of the doomed entries alone.
+    /// On a full disk, the new index may not fit beside the old one. Then blobs that no entry reaches are removed first,
+    /// and if that is not enough, blobs that only the doomed entries reach.
     pub fn remove(&self, doomed: &[Entry]) -> Result<Vec<Entry>, StoreError> {
         self.remove_making_room(doomed, &mut |doomed| self.remove_entries(doomed))
     }
 
-    /// Removes by `attempt`, again after each way of making room where there is none.
+    /// Runs `attempt`, and repeats it after each way of making room if the disk is full.
     pub(super) fn remove_making_room(&self, doomed: &[Entry], attempt: &mut dyn FnMut(&[Entry]) -> Removed) -> Removed {
         let mut removed = attempt(doomed);
         for goes in [&[][..], doomed] {
             let full = removed.as_ref().is_err_and(StoreError::is_out_of_space);
-            // Where another process uses the store, the first error says more than its lock.
+            // If another process uses the store, the first error is more useful than a lock error.
             if !full || !self.make_room(goes) {
                 break;
             }
@@ -312,7 +313,7 @@ fn point(index: &mut Index, target: &Descriptor, names: &[Reference], created: O
         let entry = Descriptor { annotations, ..target.clone() };
         match repository {
             Some(repository) => kept::add(index, &entry, repository),
-            // Without a name, one entry is what keeps the image from being pruned.
+            // An entry without a name keeps the image from being pruned.
             None if index.manifests.iter().all(|entry| entry.digest != target.digest) => index.manifests.push(entry),
             None => {}
         }

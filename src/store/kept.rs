@@ -1,8 +1,8 @@
 //! Manifests that the embedded registry keeps by their digest.
 //!
-//! `repository@sha256:...` is what a push prints and what is deployed, so it has to stay when the tag
-//! moves on. An entry of the index says so by an annotation with the repository: beside a name, it
-//! counts from the moment the name moves or is taken away; without a name, at once. Deleting the
+//! A push prints `repository@sha256:...`, which deployments use, so the manifest has to stay when the tag
+//! moves. An annotation of the entry names the repository: on an entry with a name, it takes effect when the
+//! name moves or is removed; on one without a name, at once. Deleting the
 //! digest, removing the entry, or pruning ends it.
 
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ impl ImageStore {
         self.publish_kept(lease, (&images, Vec::new()), created, Some(repository))
     }
 
-    /// Removes the names of `entries`; their images are kept in `repository` by digest. Answers the
-    /// entries that were there.
+    /// Removes the names of `entries`; their images are kept in `repository` by digest. Returns the
+    /// entries that existed.
     pub fn untag(&self, entries: &[Entry], repository: &str) -> Result<Vec<Entry>, StoreError> {
         let untagged = self.change_index(|index| {
             let mut untagged = Vec::new();
@@ -62,7 +62,7 @@ impl ImageStore {
     }
 }
 
-/// Keeps what an entry stood for in `repository`, by its digest.
+/// Keeps an entry's manifest in `repository` by its digest.
 pub(super) fn add(index: &mut Index, entry: &Descriptor, kept_in: &str) {
     let known = |other: &Descriptor| {
         other.digest == entry.digest && name(other).is_none() && repository(other) == Some(kept_in)

@@ -75,9 +75,9 @@ pub struct ImageStore {
     layout: Arc<Layout>,
     patience: Duration,
     interrupt: Interrupt,
-    /// The new blobs of the operation that this store is used for, where they go with it.
+    /// The new blobs of one operation, if they are removed with it unless published.
     unpublished: Option<Arc<Unpublished>>,
-    /// Which files of blobs need not be hashed again.
+    /// Records of the blob files that need not be hashed again.
     verified: Option<Arc<Verified>>,
 }
 
@@ -93,7 +93,7 @@ struct Layout {
 #[derive(Debug)]
 pub struct Lease {
     _lock: FileLock,
-    // Last: to remove what was not published, the lock has to be released.
+    // Declared last: unpublished blobs can be removed only after the lock is released.
     _unpublished: Option<Arc<Unpublished>>,
 }
 

@@ -1,4 +1,4 @@
-//! Removing blobs that no entry of the index reaches.
+//! Removes blobs that no entry of the index reaches.
 
 use std::collections::BTreeSet;
 
@@ -25,11 +25,14 @@ impl ImageStore {
     /// Removes manifests kept by their digest alone, blobs that no entry reaches, left-overs of killed writers, and
     /// blobs received in part.
     ///
-    /// Waits for the lease alone, so that no build or push loses a blob it counts on. An index or
-    /// manifest that cannot be read stops it: what it needs is not known.
+    /// Acquires the lease exclusively, so that no build or push loses a blob that it relies on.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and removes nothing, if the index or a manifest cannot be read: the blobs that it needs are unknown.
     pub fn prune(&self) -> Result<Pruned, StoreError> {
         let _alone = self.lock(LEASE_LOCK, Hold::Exclusive)?;
-        // What is reachable is found out first: where that fails, nothing is removed.
+        // Reachable blobs are determined first: if that fails, nothing is removed.
         self.reachable()?;
         let forgotten = self.forget_kept();
         let mut pruned = self.prune_blobs()?;
@@ -62,8 +65,9 @@ impl ImageStore {
         Ok(found)
     }
 
-    /// Makes room on a full disk: removes what no entry but `doomed` ones reaches. False when another process uses the
-    /// store, or what the entries need cannot be read.
+    /// Makes room on a full disk: removes blobs that no entry, or only a doomed one, reaches.
+    ///
+    /// Returns false if another process uses the store, or if the blobs that the entries need cannot be determined.
     pub(super) fn make_room(&self, doomed: &[Entry]) -> bool {
         let Ok(_alone) = self.lock(LEASE_LOCK, Hold::Exclusive) else { return false };
         let Ok(index) = self.read_index() else { return false };
@@ -87,8 +91,8 @@ impl ImageStore {
         Ok(pruned)
     }
 
-    /// Returns the stored blobs that are not `reachable`, with their sizes. A file that is not named as a blob is not
-    /// ours.
+    /// Returns the stored blobs that are not `reachable`, with their sizes. Files with other names
+    /// are left out.
     pub(super) fn unreached(&self, reachable: &BTreeSet<Digest>) -> Result<Vec<(Digest, u64)>, StoreError> {
         let failed = |source| StoreError::io("read", &self.blob_directory(), source);
         let blobs = match self.blobs() {
@@ -124,9 +128,9 @@ impl ImageStore {
             }
             let document = match self.document(&descriptor) {
                 Ok(document) => document,
-                // A child manifest that was never fetched keeps nothing alive.
+                // A child manifest that was never fetched refers to no blobs.
                 Err(StoreError::MissingBlob(_)) => continue,
-                // What is of no document's type is kept and leads to nothing.
+                // A blob that is not a document is kept and refers to nothing.
                 Err(_) if !media_type::is_document(&descriptor.media_type) => continue,
                 Err(error) => return Err(error),
             };

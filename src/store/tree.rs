@@ -1,4 +1,4 @@
-//! A stored image with everything that belongs to it.
+//! A stored image with all its documents and blobs.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use crate::image::{
     NoChoice, Platform, is_attestation, media_type, strict,
 };
 
-/// A document and all it refers to, in the order in which a registry must receive it.
+/// A document and everything it refers to, in the order in which a registry must receive them.
 #[derive(Debug, Clone)]
 pub struct ImageTree {
     /// Configurations and layers, each once.
     pub blobs: Vec<Descriptor>,
     /// Manifests and indexes, children before parents; the root is last.
     pub documents: Vec<Document>,
-    /// What an index refers to and is not stored.
+    /// Descriptors of an index whose content is not stored.
     pub absent: Vec<Descriptor>,
 }
 
-/// What may be missing below an index.
+/// Which content may be missing below an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
-    /// Nothing but what no reader knows.
+    /// Only content of unknown types.
     Whole,
-    /// Anything: another tool may have fetched one platform alone.
+    /// Any content: another tool may have fetched a single platform.
     Stored,
 }
 
@@ -119,7 +119,7 @@ impl ImageStore {
         }
         let media_type = crate::text::plain(&descriptor.media_type, 120);
         match self.document(descriptor) {
-            // An image all the same, and there is advice for it.
+            // This is an image, with an error and a hint of its own.
             Err(error @ StoreError::Document { source: DocumentError::SchemaVersion(_), .. }) => Err(error),
             _ => Err(StoreError::NotADocument { digest: descriptor.digest, media_type }),
         }
@@ -236,7 +236,7 @@ impl ImageStore {
         Ok((bytes, config))
     }
 
-    /// Returns the image a descriptor stands for; of an index, the one that suits `platform` best or, without a
+    /// Returns the image that a descriptor names; of an index, the one that suits `platform` best or, without a
     /// platform, the first one.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl ImageStore {
     pub fn image(&self, name: &str, descriptor: &Descriptor, platform: Option<&Platform>) -> Result<Image, StoreError> {
         let (document, manifest) = self.manifest(name, descriptor, platform)?;
         let (config_bytes, config) = self.config(&manifest)?;
-        // What an index says of its images counts; an image alone says it itself.
+        // An index's platform fields take precedence; a single image has its platform in its configuration.
         let is_alone = document.digest() == descriptor.digest && !config.architecture.is_empty();
         let found = config.platform().without_features();
         if let Some(wanted) = platform.filter(|wanted| is_alone && !wanted.accepts(&found)) {

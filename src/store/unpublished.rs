@@ -1,4 +1,4 @@
-//! Blobs that an operation has written and no published image needs: removed when the operation ends.
+//! Removes the blobs that an operation wrote and did not publish when the operation ends.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Notes a blob that was not stored before.
+    /// Records a blob that was not stored before.
     pub(super) fn note(&self, digest: Digest) {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
     }
@@ -42,7 +42,7 @@ impl Drop for Unpublished {
             return;
         }
         let store = ImageStore::on(Arc::clone(&self.layout));
-        // Alone: a process that found one of the blobs holds the lease until its image is published.
+        // Held exclusively: a process that uses one of the blobs holds the lease until its image is published.
         let Ok(Some(_alone)) = FileLock::try_acquire_in(&self.layout.root, LEASE_LOCK, Hold::Exclusive) else { return };
         // An index or a document that cannot be read may need any of them.
         let (Ok(reachable), Ok(blobs)) = (store.reachable(), store.blobs()) else { return };
@@ -68,10 +68,10 @@ impl ImageStore {
         }
     }
 
-    /// What was published is not removed, and need not be looked for in the index.
+    /// Forgets published blobs, so that they are neither removed nor searched for in the index.
     pub(super) fn note_published(&self, _lease: &Lease, document: &Document) {
         let Some(unpublished) = self.unpublished.as_ref().filter(|unpublished| !unpublished.is_empty()) else { return };
-        // Where the tree cannot be read, the index is asked at the end.
+        // If the tree cannot be read, the index is searched at the end.
         if let Ok(tree) = self.tree(&document.descriptor) {
             unpublished.forget(tree.blobs.iter().map(|blob| &blob.digest));
             unpublished.forget(tree.documents.iter().map(|document| &document.descriptor.digest));

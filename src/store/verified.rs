@@ -3,8 +3,10 @@
 //! A record is kept for each blob: device, inode, size and times of the file, as the fingerprints of the build have
 //! them. Only the system sets the time of change, so a file that is written to, replaced or copied no longer matches its
 //! record and is hashed. Records are kept for local file systems with fine times alone. They lie in the layout, which may
-//! come from a stranger, but no stranger knows the numbers that the files get here. Two changes stay unseen, as they do for fingerprints: one within the tick of the
-//! clock in which the file got its name, and writes through a memory map that is older than that.
+//! come from a stranger, but a stranger cannot know the inodes and times that the files get on this machine.
+//!
+//! Two changes stay unnoticed, as with fingerprints: one within the clock tick in which the file got its name, and
+//! writes through a memory map that was made before.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
@@ -19,7 +21,7 @@ use crate::image::Digest;
 
 /// Longer than a tick of the clocks that local file systems take their times from.
 const TICK: Duration = Duration::from_millis(20);
-/// A record is shorter.
+/// The largest record that is read, in bytes.
 const MAX_RECORD_BYTES: u64 = 256;
 /// The directory of the records at the root of the layout.
 pub(super) const RECORDS: &str = ".verified";
@@ -45,7 +47,7 @@ impl Identity {
         }
     }
 
-    /// Returns the identity of an open file, unless its file system's times say too little.
+    /// Returns the identity of an open file, unless its file system's times are too coarse.
     pub(super) fn of_file(file: &File) -> Option<Self> {
         let identity = Self::of(&file.metadata().ok()?);
         // A time without a fraction of a millisecond may be all that the file system keeps.
@@ -81,14 +83,14 @@ impl Verified {
         Self { root, records: OnceLock::new() }
     }
 
-    /// Notes that `file`, which has just got its name, has the content of `digest`.
+    /// Records that `file`, which has just got its name, has the content of `digest`.
     pub(super) fn note_written(&self, digest: Digest, file: &File) {
         if let Some(identity) = Identity::of_file(file) {
             self.note(digest, &identity);
         }
     }
 
-    /// Notes that `file` was read and has the content of `digest`; `before` is its identity before it was read.
+    /// Records that `file` was read and has the content of `digest`; `before` is its identity before it was read.
     pub(super) fn note_read(&self, digest: Digest, file: &File, before: Option<Identity>) {
         if let (Some(before), Some(after)) = (before, Identity::of_file(file))
             && before == after
@@ -118,7 +120,7 @@ impl Verified {
     /// Replaces a record: whole or not at all for other processes, but not durable.
     fn replace(&self, digest: Digest, bytes: &[u8]) -> io::Result<()> {
         let records = self.records(|root| root.create_child(RECORDS))?;
-        // Where left-overs are swept.
+        // In the temporary directory, where left-overs are swept.
         let mut file = self.root.create_child(TEMPORARY)?.temporary_file(BLOB_PREFIX)?;
         file.file.write_all(bytes)?;
         file.persist(records, digest.hex())

@@ -15,11 +15,11 @@ use crate::fs::{Directory, Hold, Unreadable};
 use crate::image::{Content, Descriptor, Digest, Document, Index, MAX_DOCUMENT_BYTES, media_type};
 use crate::progress::Interrupt;
 
-/// The most bytes of a damaged `index.json` that entries are looked for in.
+/// Bytes of a damaged `index.json` that are searched for entries.
 const MAX_SALVAGE_BYTES: u64 = 1 << 30;
 /// Entries of a damaged `index.json` are kept up to this many bytes, so that others fit in later.
 const MAX_KEPT_BYTES: u64 = MAX_INDEX_BYTES / 2;
-/// Names that are tried for what is put aside.
+/// How many names are tried for a file that is put aside.
 const MAX_ASIDE: usize = 1000;
 
 /// One thing that a repair did.
@@ -40,25 +40,25 @@ pub enum Repair {
     Index {
         /// Entries that were kept.
         kept: usize,
-        /// Entries for which there was no room, or that were none.
+        /// Entries that did not fit, or were not valid.
         lost: usize,
     },
     /// An entry was removed, because its manifest or index cannot be read.
     Removed {
         /// Its name, if it had one.
         name: Option<String>,
-        /// What it stood for.
+        /// The digest of its manifest or index.
         digest: Digest,
         /// Why.
         reason: String,
     },
-    /// An image that no entry named any more got one without a name.
+    /// An image without an entry got one without a name.
     Recovered(Digest),
 }
 
 impl ImageStore {
-    /// Repairs the store at `root` as far as that is possible without content that is gone; nothing that can be read is
-    /// removed, and damaged files are renamed.
+    /// Repairs the store at `root` as far as possible without lost content. Readable files stay, and damaged files are
+    /// renamed.
     ///
     /// Waits until no other command uses the store.
     ///
@@ -132,7 +132,7 @@ impl ImageStore {
         let damage = match self.read_marker() {
             Ok(Some(bytes)) => match check_marker(&self.path(MARKER), &bytes) {
                 Err(StoreError::Json { source, .. }) => Some(source.to_string()),
-                // Another version is not damage, and not ours to change.
+                // Another version is not damage.
                 checked => return checked,
             },
             Ok(None) => None,
@@ -157,7 +157,7 @@ impl ImageStore {
         self.put_aside(name, &format!("it is not a {kind}"), done)
     }
 
-    /// Renames what is at `name`; a link is renamed and not followed.
+    /// Renames the file `name`; a link is renamed and not followed.
     fn put_aside(&self, name: &str, reason: &str, done: &mut Vec<Repair>) -> Result<(), StoreError> {
         let root = &self.layout.root;
         self.move_aside(root, name, reason, done)
@@ -181,7 +181,7 @@ impl ImageStore {
     /// Reads the entries of an `index.json` as far as it goes: the index, and how many entries were kept and lost.
     fn salvage(&self) -> (Index, usize, usize) {
         let mut index = Index { schema_version: 2, ..Index::default() };
-        // What is no regular file has no entries.
+        // Only a regular file has entries.
         let Ok(file) = self.layout.root.open_regular(INDEX) else { return (index, 0, 0) };
         let (entries, mut lost) = entries(file);
         let mut bytes = 0;
@@ -233,7 +233,7 @@ impl ImageStore {
                     self.put_blob_aside(descriptor.digest, &error, done)?;
                     is_root
                 }
-                // The blob is whole, so that what names it is wrong.
+                // The blob is intact, so the entry is wrong.
                 StoreError::BlobSize { .. } => true,
                 // Other tools may have entries of types that are not known here.
                 StoreError::Document { .. } | StoreError::DocumentSize { .. } => known || !is_root,
@@ -282,8 +282,7 @@ impl ImageStore {
     }
 }
 
-/// Returns whether the file itself is wrong, and not the way to it: what cannot be read for want of permission may be
-/// whole.
+/// Returns whether the file itself is damaged. A file that may not be read for lack of permission may be intact.
 fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Io { source, .. } => Unreadable::of(source).is_some(),

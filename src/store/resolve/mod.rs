@@ -1,11 +1,11 @@
-//! From what a person typed to an entry of the store.
+//! Resolves the text that a user typed to an entry of the store.
 
 use std::collections::BTreeSet;
 
 use super::{Entry, ImageStore, StoreError};
 use crate::image::{Descriptor, Digest, Reference, reads_as_digest, shown};
 
-/// The shortest id prefix accepted: shorter ones are typing errors more often than ids.
+/// The shortest accepted prefix of an id. Shorter ones are more often typing errors.
 const MIN_ID_PREFIX: usize = 4;
 
 /// How many names an error lists.
@@ -16,9 +16,9 @@ const MAX_SUGGESTIONS: usize = 8;
 pub struct Selection {
     /// The manifest or index.
     pub descriptor: Descriptor,
-    /// The entries meant: the named one, or all of the image when an id was given.
+    /// The selected entries: the named one, or all entries of the image if the text is an id.
     pub entries: Vec<Entry>,
-    /// Whether an id or digest was given and not a name.
+    /// Whether the text is an id or digest, not a name.
     pub by_id: bool,
 }
 
