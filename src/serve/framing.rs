@@ -45,7 +45,7 @@ pub(super) fn check(method: &Method, uri: &Uri, version: Version, headers: &Head
     Ok(())
 }
 
-/// A request target with an address counts before the Host header (RFC 9112 section 3.2.2).
+/// Checks the Host header. An absolute request target takes precedence over it (RFC 9112 section 3.2.2).
 fn check_host(uri: &Uri, version: Version, host: Option<&HeaderValue>) -> Result<(), ErrorResponse> {
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(bad("the request target has a user name"));
