@@ -15,7 +15,8 @@
 //!
 //! | level | modules | what |
 //! |---|---|---|
-//! | 5 | `cli` | commands: arguments in, text and exit codes out |
+//! | 6 | `cli` | commands: arguments in, text and exit codes out |
+//! | 5 | `app` | workflows over several operations: values and notices out, questions through a trait |
 //! | 4 | `ops`, `serve` | one operation each, typed in, typed out; operations do not know each other |
 //! | 3 | `layer`, `store`, `registry` | directory to blob; blobs on disk; blobs on the wire |
 //! | 2 | `context`, `tls`, `credentials`, `cluster` | what goes in; which servers to trust; which credential to show; what the cluster says of itself |
@@ -27,6 +28,7 @@
 // `print!` and its kin panic where standard output or error cannot be written to.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod app;
 pub mod audit;
 pub mod children;
 pub mod cli;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Characters kept of any text for people.
 pub(crate) const MAX_TEXT_CHARACTERS: usize = 600;
@@ -168,11 +169,37 @@ fn is_format(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Returns a time in words, in the two largest of its units: `1 hour 30 minutes`.
+pub(crate) fn spelled(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let parts = [(seconds / 86_400, "day"), (seconds / 3600 % 24, "hour"), (seconds / 60 % 60, "minute")];
+    let parts = parts.into_iter().chain([(seconds % 60, "second")]);
+    let told = parts.skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    let words: Vec<String> = told.map(|(n, unit)| format!("{n} {unit}{}", if n == 1 { "" } else { "s" })).collect();
+    if words.is_empty() { "less than a second".to_owned() } else { words.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn times_are_spelled_by_their_largest_units() {
+        for (seconds, expected) in [
+            (0, "less than a second"),
+            (1, "1 second"),
+            (60, "1 minute"),
+            (90, "1 minute 30 seconds"),
+            (3600, "1 hour"),
+            (3601, "1 hour"),
+            (5400, "1 hour 30 minutes"),
+            (2 * 86_400 + 3600, "2 days 1 hour"),
+        ] {
+            assert_eq!(spelled(Duration::from_secs(seconds)), expected, "{seconds}");
+        }
+    }
 
     #[test]
     fn numbers_have_nouns_that_fit() {

@@ -3,52 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::{ArgMatches, Command, Parser};
-
+use super::command::{Applet, of_table, protocol, row};
 use super::commands::{
     build, credential, doctor, generate, index, inspect, install, list, load, login, pull, push, rm, save, serve, tag,
     trust,
 };
-use super::exit;
-use super::failure::{Failure, Outcome};
-use super::terminal::Ui;
-
-/// Name of the executable itself.
-pub(crate) const EXECUTABLE: &str = "idpbuilder-oci";
-
-/// What an applet's arguments can do.
-pub(crate) trait Run: Parser {
-    fn run(self, ui: &mut Ui) -> Outcome;
-}
-
-/// One row of the table.
-pub(crate) struct Applet {
-    /// The word after `idpbuilder-oci`.
-    pub(crate) name: &'static str,
-    /// The link's name; commands about the executable itself have none.
-    pub(crate) link: Option<&'static str>,
-    /// For an applet whose arguments, answers and exit codes others fixed.
-    pub(crate) protocol: Option<fn(&[OsString], &mut Ui) -> u8>,
-    definition: fn() -> Command,
-    run: fn(&ArgMatches, &mut Ui) -> Outcome,
-}
-
-const fn row<A: Run>(name: &'static str, link: Option<&'static str>) -> Applet {
-    Applet { name, link, protocol: None, definition: A::command, run: run::<A> }
-}
-
-/// A row whose definition is for help, completions and the manual only.
-const fn protocol<A: Parser>(
-    name: &'static str,
-    link: &'static str,
-    protocol: fn(&[OsString], &mut Ui) -> u8,
-) -> Applet {
-    Applet { name, link: Some(link), protocol: Some(protocol), definition: A::command, run: |_, _| Ok(()) }
-}
-
-fn run<A: Run>(matches: &ArgMatches, ui: &mut Ui) -> Outcome {
-    A::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))?.run(ui)
-}
 
 /// Every applet, in the order in which help lists them.
 pub(crate) const APPLETS: &[Applet] = &[
@@ -68,50 +27,10 @@ pub(crate) const APPLETS: &[Applet] = &[
     row::<login::LogoutArgs>("logout", Some("idpbuilder-logout")),
     row::<doctor::Args>("doctor", Some("idpbuilder-doctor")),
     protocol::<credential::Args>("credential", credential::NAME, credential::run),
-    row::<install::Args>("install", None),
-    row::<install::UninstallArgs>("uninstall", None),
-    row::<generate::Args>("generate", None),
+    of_table::<install::Args>("install"),
+    of_table::<install::UninstallArgs>("uninstall"),
+    of_table::<generate::Args>("generate"),
 ];
-
-impl Applet {
-    /// The applet's command under the name it is called by.
-    pub(crate) fn command(&self) -> Command {
-        let name = self.link.map_or_else(|| format!("{EXECUTABLE} {}", self.name), str::to_owned);
-        let command = (self.definition)()
-            .name(name.clone())
-            .bin_name(name)
-            .version(env!("CARGO_PKG_VERSION"))
-            .max_term_width(100);
-        if self.protocol.is_some() { command } else { command.after_help(exit::TABLE) }
-    }
-
-    /// The same as a subcommand of the executable.
-    fn subcommand(&self) -> Command {
-        (self.definition)().name(self.name).max_term_width(100)
-    }
-
-    pub(crate) fn run(&self, matches: &ArgMatches, ui: &mut Ui) -> Outcome {
-        (self.run)(matches, ui)
-    }
-}
-
-/// The executable's own command, with every applet as a subcommand.
-pub(crate) fn front() -> Command {
-    Command::new(EXECUTABLE)
-        .about("Build, keep and push OCI images for an idpbuilder cluster: directory in, verified reference out")
-        .long_about(
-            "Build, keep and push OCI images for an idpbuilder cluster: directory in, verified reference out, \
-             with no daemon, no root and no login.\n\nEach applet also runs under its own name (idpbuilder-build, \
-             idpbuilder-push, ...) when the executable is linked so; `idpbuilder-oci install` makes the links.",
-        )
-        .version(env!("CARGO_PKG_VERSION"))
-        .arg(clap::Arg::new("list").long("list").action(clap::ArgAction::SetTrue).help("List the applets, one a line"))
-        .subcommand_required(false)
-        .subcommands(APPLETS.iter().map(Applet::subcommand))
-        .disable_help_subcommand(true)
-        .after_help(exit::TABLE)
-        .max_term_width(100)
-}
 
 /// What the arguments ask for.
 pub(crate) enum Request<'a> {
@@ -163,6 +82,7 @@ fn with_name(name: &str, rest: &[OsString]) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::command::front;
 
     fn asked(words: &[&str]) -> String {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
@@ -201,7 +121,7 @@ mod tests {
 
     #[test]
     fn definitions_are_consistent() {
-        front().debug_assert();
+        front(APPLETS).debug_assert();
         let mut names: Vec<&str> = APPLETS.iter().map(|applet| applet.name).collect();
         names.sort_unstable();
         names.dedup();

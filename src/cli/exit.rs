@@ -1,5 +1,15 @@
 //! Exit codes: part of the interface, listed in every man page, never renumbered.
 
+use crate::app::StopSignal;
+
+/// Returns the code of a command that a signal stopped.
+pub(crate) fn of_signal(signal: StopSignal) -> u8 {
+    match signal {
+        StopSignal::Interrupt => INTERRUPTED,
+        StopSignal::Terminate => TERMINATED,
+    }
+}
+
 /// Done.
 pub const DONE: u8 = 0;
 /// Anything that has no code of its own: local input and output, mostly.

@@ -2,19 +2,22 @@
 
 mod applet;
 mod args;
+mod command;
 mod commands;
 mod connect;
 pub mod exit;
 pub mod failure;
+#[cfg(test)]
+mod refused_flags;
 mod render;
 mod terminal;
 
-use std::io::{self, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use applet::{APPLETS, Applet, EXECUTABLE, Request};
+use applet::{APPLETS, Request};
 use clap::error::ErrorKind;
+use command::{Applet, EXECUTABLE, front};
 use failure::{Failure, Outcome};
 use terminal::Ui;
 
@@ -40,9 +43,9 @@ fn dispatch(ui: &mut Ui) -> ExitCode {
     let args = ui.env.args.clone();
     let outcome = match applet::dispatch(&args) {
         Request::Applet(applet, arguments) => return parse_and_run(applet, &arguments, ui),
-        Request::Help(true) => ui.data(&applet::front().render_long_help().to_string()),
+        Request::Help(true) => ui.data(&front(APPLETS).render_long_help().to_string()),
         Request::Help(false) => {
-            ui.status(&applet::front().render_help().to_string());
+            ui.status(&front(APPLETS).render_help().to_string());
             return ExitCode::from(exit::USAGE);
         }
         Request::List => ui.data(&APPLETS.iter().filter_map(|applet| applet.link).collect::<Vec<_>>().join("\n")),
@@ -62,7 +65,7 @@ fn unknown(name: &str) -> Failure {
 fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui) -> ExitCode {
     ui.command = applet.name;
     if let Some(run) = applet.protocol {
-        explain_panics();
+        terminal::panics::explain_panics();
         return guarded(|| run(arguments, ui)).map_or(ExitCode::from(exit::BUG), ExitCode::from);
     }
     let matches = match applet.command().try_get_matches_from(arguments) {
@@ -83,8 +86,8 @@ fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui)
             return ExitCode::from(exit::USAGE);
         }
     };
-    explain_panics();
-    match guarded(|| applet.run(&matches, ui)) {
+    terminal::panics::explain_panics();
+    match guarded(|| applet.run(&matches, ui, APPLETS)) {
         Ok(outcome) => finish(ui, outcome),
         Err(Bug) => ExitCode::from(exit::BUG),
     }
@@ -96,40 +99,6 @@ struct Bug;
 
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Bug> {
     std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Bug)
-}
-
-/// A panic is a bug of ours: say so, and how to report it, before the bare message. A standard error that
-/// cannot be written to must not make it a second panic, which would abort the process.
-fn explain_panics() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let _ = writeln!(io::stderr().lock(), "{}", bug());
-        default(info);
-    }));
-}
-
-/// Reports panics in a log, whose writer may wait where the panicking thread must not, until this is dropped.
-struct PanicsLogged;
-
-fn log_panics(log: terminal::access_log::AccessLog) -> PanicsLogged {
-    let _ = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        log.line(crate::text::escaped_lines(&format!("{}\n{info}", bug())).into_owned());
-    }));
-    PanicsLogged
-}
-
-impl Drop for PanicsLogged {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = std::panic::take_hook();
-            explain_panics();
-        }
-    }
-}
-
-fn bug() -> String {
-    format!("error: this is a bug in {EXECUTABLE} {}; please report it with the lines below", env!("CARGO_PKG_VERSION"))
 }
 
 fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {

@@ -2,6 +2,7 @@
 
 pub(crate) mod go_duration;
 pub(crate) mod image_config;
+pub(crate) mod names;
 pub(crate) mod size;
 pub(crate) mod spelling;
 pub(crate) mod transfer;

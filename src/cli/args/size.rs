@@ -46,16 +46,6 @@ pub(crate) fn time_or_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A time in words, in the two largest of its units: `1 hour 30 minutes`.
-pub(crate) fn spelled(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let parts = [(seconds / 86_400, "day"), (seconds / 3600 % 24, "hour"), (seconds / 60 % 60, "minute")];
-    let parts = parts.into_iter().chain([(seconds % 60, "second")]);
-    let told = parts.skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
-    let words: Vec<String> = told.map(|(n, unit)| format!("{n} {unit}{}", if n == 1 { "" } else { "s" })).collect();
-    if words.is_empty() { "less than a second".to_owned() } else { words.join(" ") }
-}
-
 /// One day.
 const MAX_TIME_MILLIS: u64 = 24 * 3_600_000;
 
@@ -70,22 +60,6 @@ mod tests {
         }
         for text in ["", "0", "-1", "1.5m", "m", "1t", "99999999999g", "18446744073709551615k"] {
             assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn times_are_spelled_by_their_largest_units() {
-        for (seconds, expected) in [
-            (0, "less than a second"),
-            (1, "1 second"),
-            (60, "1 minute"),
-            (90, "1 minute 30 seconds"),
-            (3600, "1 hour"),
-            (3601, "1 hour"),
-            (5400, "1 hour 30 minutes"),
-            (2 * 86_400 + 3600, "2 days 1 hour"),
-        ] {
-            assert_eq!(spelled(Duration::from_secs(seconds)), expected, "{seconds}");
         }
     }
 

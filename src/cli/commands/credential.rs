@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &[OsString], ui: &mut Ui) -> u8 {
             Some("erase") => Ok(erase(ui, std::io::stdin().lock())),
             Some("list") => Ok(list(ui)),
             Some("version" | "--version" | "-v" | "-V") => {
-                Ok(format!("{NAME} ({}) v{}", crate::cli::applet::EXECUTABLE, env!("CARGO_PKG_VERSION")))
+                Ok(format!("{NAME} ({}) v{}", crate::cli::command::EXECUTABLE, env!("CARGO_PKG_VERSION")))
             }
             Some("help" | "--help" | "-h") => Ok(usage),
             _ => Err(format!("{NAME}: unknown action: {}", printable(&verb.to_string_lossy()))),

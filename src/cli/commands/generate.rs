@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Command};
 use clap_complete::Shell;
 
-use crate::cli::applet::{APPLETS, EXECUTABLE, Run, front};
+use crate::cli::command::{Applet, EXECUTABLE, RunOnTable, front};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 
@@ -31,10 +31,10 @@ const SHELLS: &[(Shell, &str)] = &[
     (Shell::Elvish, "elvish"),
 ];
 
-impl Run for Args {
-    fn run(self, ui: &mut Ui) -> Outcome {
+impl RunOnTable for Args {
+    fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
         let root = ui.absolute(&self.directory);
-        for (path, content) in files() {
+        for (path, content) in files(table) {
             if !self.dry_run {
                 write(&root.join(&path), &content)?;
             }
@@ -54,9 +54,9 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
 }
 
 /// Every generated file: path below the target directory, content.
-pub(crate) fn files() -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(table: &[Applet]) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for command in commands() {
+    for command in commands(table) {
         let name = command.get_name().to_owned();
         for (shell, folder) in SHELLS {
             let mut content = Vec::new();
@@ -76,9 +76,9 @@ pub(crate) fn files() -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// The executable and every applet that is called by a name of its own.
-fn commands() -> Vec<Command> {
-    let applets = APPLETS.iter().filter(|applet| applet.link.is_some()).map(crate::cli::applet::Applet::command);
-    std::iter::once(front().bin_name(EXECUTABLE)).chain(applets).collect()
+fn commands(table: &[Applet]) -> Vec<Command> {
+    let applets = table.iter().filter(|applet| applet.link.is_some()).map(Applet::command);
+    std::iter::once(front(table).bin_name(EXECUTABLE)).chain(applets).collect()
 }
 
 fn page(command: Command) -> Vec<u8> {

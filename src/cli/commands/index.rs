@@ -1,9 +1,11 @@
 //! `idpbuilder-index`.
 
-use super::tag::{local_name, now};
-use crate::cli::applet::Run;
+use crate::app::now;
 use crate::cli::args::StoreArgs;
+use crate::cli::args::names::local_name;
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::render::names::print_replaced;
 use crate::cli::terminal::Ui;
 use crate::image::{Descriptor, Reference};
 use crate::ops::index::{IndexError, IndexOutcome, add, create, remove};
@@ -90,7 +92,7 @@ fn print_report(ui: &Ui, outcome: &IndexOutcome) -> Outcome {
             ui.status(&format!("{word} {} ({})", platform(image), image.digest));
         }
     }
-    super::build::print_replaced(ui, &outcome.replaced);
+    print_replaced(ui, &outcome.replaced);
     ui.status(&format!("Index saved to local store: {}", outcome.name));
     ui.data(&outcome.document.digest().to_string())
 }

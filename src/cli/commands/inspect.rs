@@ -1,18 +1,17 @@
 //! `idpbuilder-inspect`.
 
-use std::fmt::Write as _;
-
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::cli::applet::Run;
 use crate::cli::args::StoreArgs;
+use crate::cli::command::Run;
 use crate::cli::failure::Outcome;
+use crate::cli::render::difference::{details, printable};
 use crate::cli::render::format::{Column, Format};
 use crate::cli::terminal::Ui;
 use crate::image::{ContainerConfig, Platform};
 use crate::layer::tar::read::{EntryKind, TarEntry};
-use crate::ops::inspect::{self, About, Aspect, Change, Difference, LayerInfo, Overview, Step, Uncompressed};
+use crate::ops::inspect::{self, About, Change, Difference, LayerInfo, Overview, Step, Uncompressed};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
 use crate::text::{counted, escaped};
@@ -99,9 +98,6 @@ const FILES: &[Column] = &[
 ];
 
 const DIFFERENCES: &[Column] = &[("Change", "CHANGE"), ("Place", "PLACE"), ("Details", "DETAILS"), ("About", "ABOUT")];
-/// Longer values are cut in tables.
-const MAX_DETAIL: usize = 60;
-
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         let store = self.store.open(ui)?;
@@ -242,22 +238,6 @@ fn difference(found: &Difference) -> Vec<String> {
     vec![change.to_owned(), place, details, about.to_owned()]
 }
 
-/// The place of a difference and what differs there, fit for a terminal.
-pub(crate) fn details(found: &Difference) -> (String, String) {
-    let cut = |text: &str| -> String {
-        let short: String = text.chars().take(MAX_DETAIL).collect();
-        if short.len() < text.len() { format!("{short}...") } else { short }
-    };
-    let told = |aspect: &Aspect| match (aspect.name, found.change) {
-        ("content", _) => "content".to_owned(),
-        (name, Change::Added) => format!("{name} {}", cut(&aspect.to)),
-        (name, Change::Removed) => format!("{name} {}", cut(&aspect.from)),
-        (name, Change::Changed) => format!("{name} {} -> {}", cut(&aspect.from), cut(&aspect.to)),
-    };
-    let details = found.aspects.iter().map(told).collect::<Vec<_>>().join(", ");
-    (printable(found.place.as_bytes()), printable(details.as_bytes()))
-}
-
 fn file(layer: usize, entry: &TarEntry) -> (Vec<String>, FileRow) {
     let (letter, kind) = match entry.kind {
         EntryKind::File => ('-', "file"),
@@ -310,18 +290,6 @@ fn permissions(mode: u32) -> String {
             (true, true) => letter,
             (false, true) => letter.to_ascii_uppercase(),
         });
-    }
-    text
-}
-
-/// Bytes of a name for people: what is not there to be seen and what is not UTF-8 as `\xNN`.
-pub(crate) fn printable(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(&escaped(chunk.valid()));
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
     }
     text
 }
@@ -381,13 +349,6 @@ fn prose(image: &Overview) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_safe_for_a_terminal() {
-        assert_eq!(printable("naïve".as_bytes()), "naïve");
-        assert_eq!(printable(b"a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
-        assert_eq!(printable(b"latin1-\xe9"), "latin1-\\xe9");
-    }
 
     #[test]
     fn permission_letters() {

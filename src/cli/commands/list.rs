@@ -1,7 +1,7 @@
 //! `idpbuilder-list`.
 
-use crate::cli::applet::Run;
 use crate::cli::args::StoreArgs;
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::format::{Column, Format, key_value};
 use crate::cli::terminal::Ui;

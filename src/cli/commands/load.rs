@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::tag::now;
-use crate::cli::applet::Run;
+use crate::app::now;
 use crate::cli::args::{ProgressArgs, StoreArgs};
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::image::Platform;

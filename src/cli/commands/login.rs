@@ -1,7 +1,7 @@
 //! `idpbuilder-login` and `idpbuilder-logout`.
 
 use crate::audit::Event;
-use crate::cli::applet::Run;
+use crate::cli::command::Run;
 use crate::cli::connect::cluster::ClusterArgs;
 use crate::cli::connect::entries::{credential_store, kept};
 use crate::cli::connect::registry::{RegistryArgs, bare_registry, proxies};

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::tag::{local_name, names, now};
-use crate::cli::applet::Run;
+use crate::app::now;
+use crate::cli::args::names::{local_name, names};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs, platform_or_host};
+use crate::cli::command::Run;
 use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs, proxies};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;

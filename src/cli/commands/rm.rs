@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cli::applet::Run;
 use crate::cli::args::StoreArgs;
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::terminal::Ui;
 use crate::ops::remove::{RemoveError, remove, remove_all};

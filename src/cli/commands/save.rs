@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use crate::cli::applet::Run;
 use crate::cli::args::{ProgressArgs, StoreArgs};
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::fs::Replacement;

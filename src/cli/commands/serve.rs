@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::cli::applet::Run;
 use crate::cli::args::StoreArgs;
+use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cli::terminal::access_log::AccessLog;
@@ -97,7 +97,7 @@ impl Run for Args {
             }
             let (log, writing) =
                 AccessLog::start(std::io::stderr()).map_err(|source| Failure::new(Kind::Failed, source))?;
-            let panics = crate::cli::log_panics(log.clone());
+            let panics = crate::cli::terminal::panics::log_panics(log.clone());
             announce(format!("Serving on {}", server.url()), log.clone())?;
             let quiet = self.quiet;
             let lines = log.clone();

@@ -1,10 +1,12 @@
 //! `idpbuilder-tag`.
 
-use crate::cli::applet::Run;
+use crate::app::now;
 use crate::cli::args::StoreArgs;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::args::names::names;
+use crate::cli::command::Run;
+use crate::cli::failure::Outcome;
+use crate::cli::render::names::print_replaced;
 use crate::cli::terminal::Ui;
-use crate::image::Reference;
 
 /// Give further names to a stored image
 ///
@@ -33,36 +35,7 @@ impl Run for Args {
         for name in &outcome.names {
             ui.status(&format!("{name} is {}", outcome.digest));
         }
-        super::build::print_replaced(ui, &outcome.replaced);
+        print_replaced(ui, &outcome.replaced);
         Ok(())
     }
-}
-
-/// Names for an image, `latest` where no tag is given.
-pub(crate) fn names(given: &[String]) -> Result<Vec<Reference>, Failure> {
-    let mut names = Vec::new();
-    for text in given {
-        let name = local_name(text.parse::<Reference>()?)?.with_default_tag();
-        if name.digest().is_some() {
-            return Err(Failure::usage(format!("`{text}` has a digest; a new name takes a tag only")));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// Refuses a name for the local store that would be taken for a digest where it is typed.
-pub(crate) fn local_name(name: Reference) -> Result<Reference, Failure> {
-    if name.reads_as_digest() {
-        return Err(Failure::usage(format!("`{name}` reads as a digest or an id, so it cannot be a name"))
-            .hint("give a name and a tag, for example app:v1"));
-    }
-    Ok(name)
-}
-
-/// The wall clock, RFC 3339, whole seconds.
-pub(crate) fn now() -> String {
-    jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| String::new(), |now| now.to_string())
 }

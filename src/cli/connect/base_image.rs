@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::registry::{BlobHostArgs, RegistryArgs, proxies};
+use crate::app::now;
 use crate::cli::args::transfer::TransferArgs;
-use crate::cli::commands::tag::now;
 use crate::cli::failure::advice::conversion;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::entries::credential_store;
-use crate::cli::commands::trust::in_one_line;
+use crate::app::in_one_line;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
 use crate::credentials::{

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::exit;
-use crate::text::{escaped, escaped_lines, without_numbers};
-use crate::tls::classify;
+pub use super::terminal::paint::Paint;
+use crate::app::{StopSignal, error_text};
+use crate::text::{escaped, escaped_lines};
 
 /// What went wrong, as far as the exit code is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,12 +117,8 @@ impl Failure {
     }
 
     /// The end of a command that a signal stopped.
-    pub(crate) fn stopped_by(signal: super::terminal::signals::Signal) -> Self {
-        let name = match signal {
-            super::terminal::signals::Signal::Interrupt => "interrupted",
-            super::terminal::signals::Signal::Terminate => "terminated",
-        };
-        Self { code: Some(signal.code()), ..Self::new(Kind::Interrupted, name) }
+    pub(crate) fn stopped_by(signal: StopSignal) -> Self {
+        Self { code: Some(exit::of_signal(signal)), ..Self::new(Kind::Interrupted, signal.to_string()) }
     }
 
     /// Returns the same failure, which also says how to go on.
@@ -147,10 +144,10 @@ impl Failure {
 
     /// What went wrong and why, in one line.
     pub(crate) fn summary(&self) -> String {
-        let mut text = words(self.source.as_ref());
+        let mut text = error_text(self.source.as_ref());
         let mut cause = self.source.source();
         while let Some(error) = cause {
-            let message = words(error);
+            let message = error_text(error);
             if !says(&text, &message) {
                 text = format!("{text}: {}", message.trim_end().replace('\n', " "));
             }
@@ -166,7 +163,7 @@ impl Failure {
 
     /// `error:`, `caused by:` and `hint:` lines. Only a cause may have several; no name in them steers the terminal.
     pub fn render(&self, paint: Paint) -> String {
-        let head = words(self.source.as_ref());
+        let head = error_text(self.source.as_ref());
         let mut text = format!("{} {}\n", paint.error("error:"), escaped(&head));
         for part in &self.parts {
             let _ = writeln!(text, "  {}", escaped(part));
@@ -174,7 +171,7 @@ impl Failure {
         let mut last = head;
         let mut cause = self.source.source();
         while let Some(error) = cause {
-            let message = words(error);
+            let message = error_text(error);
             // Wrappers that show their cause's text add a line only once.
             if !says(&last, &message) {
                 let message = escaped_lines(message.trim_end()).replace('\n', "\n    ");
@@ -195,49 +192,15 @@ impl Failure {
 /// What went wrong and why, on one line.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&words(self.source.as_ref()))?;
-        match self.source.source().map(words).filter(|cause| !cause.is_empty()) {
+        f.write_str(&error_text(self.source.as_ref()))?;
+        match self.source.source().map(error_text).filter(|cause| !cause.is_empty()) {
             Some(cause) => write!(f, ": {cause}"),
             None => Ok(()),
         }
     }
 }
 
-/// An error's text as a person is told it. All errors of libraries go through here: the system's number is left out,
-/// and what the TLS library says, which is told in words where it is classified, is put into the same words.
-pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
-    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let is_of_tls =
-        error.is::<rustls::Error>() || inside.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
-    match classify(error).filter(|_| is_of_tls) {
-        Some(fault) => fault.to_string(),
-        None => without_numbers(&error.to_string()).into_owned(),
-    }
-}
-
 /// Whether a text ends with a message already, in any case.
 fn says(text: &str, message: &str) -> bool {
     text.to_lowercase().ends_with(&message.trim_end().to_lowercase())
-}
-
-/// Colour or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paint(pub bool);
-
-impl Paint {
-    fn wrap(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    pub(crate) fn error(self, text: &str) -> String {
-        self.wrap("1;31", text)
-    }
-
-    pub(crate) fn warning(self, text: &str) -> String {
-        self.wrap("1;33", text)
-    }
-
-    pub(crate) fn hint(self, text: &str) -> String {
-        self.wrap("1;36", text)
-    }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod access_log;
 pub(crate) mod hardening;
+pub(crate) mod paint;
+pub(crate) mod panics;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod runtimes;
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::failure::{Failure, Paint};
+use super::failure::Failure;
+use crate::app::StopSignal;
 use crate::audit::{AuditLog, Event, Record};
 use crate::config::{ConfigInputs, NoHome, Settings, Source, home_of};
 use crate::env::Env;
@@ -22,9 +25,10 @@ use crate::progress::{Interrupt, Progress};
 use crate::store::ImageStore;
 use crate::text::{escaped, escaped_data, escaped_lines, without_numbers};
 use crate::tls::SystemRoots;
+use paint::Paint;
 use progress::Mode;
 use runtimes::{Detached, Runtimes};
-use signals::{LAST_WORDS, Signal, Signals, StopSignals};
+use signals::{LAST_WORDS, Signals, StopSignals};
 use status_lines::StatusLines;
 
 /// How long stopped work may take to cancel what it began.
@@ -64,7 +68,7 @@ impl Ui {
         Self {
             env,
             interrupt: Interrupt::default(),
-            command: super::applet::EXECUTABLE,
+            command: super::command::EXECUTABLE,
             paint,
             quiet: false,
             verbose: false,
@@ -257,7 +261,7 @@ impl Ui {
         fingerprint: Option<&str>,
     ) -> Result<(), Failure> {
         let log = AuditLog::new(&self.settings(None)?.home.value);
-        let time = super::commands::tag::now();
+        let time = crate::app::now();
         Ok(log.append(&Record {
             time: &time,
             uid: self.env.uid,
@@ -309,7 +313,7 @@ impl Ui {
 
     /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
     /// time, and the signal that asked it to. A second signal ends the process, also when the work blocks.
-    pub(crate) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<Signal>), Failure> {
+    pub(crate) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<StopSignal>), Failure> {
         let runtime = self.runtimes.work()?;
         let mut signals = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP + GRACE))?;
         let ended = runtime.block_on(async {

@@ -7,9 +7,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::paint::Paint;
 use super::signals::Signals;
 use crate::cli::failure::advice::MORE_THREADS;
-use crate::cli::failure::{Failure, Kind, Paint};
+use crate::cli::failure::{Failure, Kind};
 use crate::threads;
 
 /// How long a thread that blocks stays without work.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc;
 
-use crate::cli::failure::{Failure, Kind, Paint};
+use super::paint::Paint;
+use crate::app::StopSignal;
+use crate::cli::failure::{Failure, Kind};
 use crate::progress::Interrupt;
 use crate::{children, threads};
 
@@ -19,43 +21,27 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
 /// `timeout` sends its signal to the command and to the command's group: one request, heard twice.
 const DOUBLED: Duration = Duration::from_millis(50);
 
-/// Which signal asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signal {
-    Interrupt,
-    Terminate,
-}
+const ALL: [StopSignal; 2] = [StopSignal::Interrupt, StopSignal::Terminate];
 
-const ALL: [Signal; 2] = [Signal::Interrupt, Signal::Terminate];
-
-impl Signal {
-    fn number(self) -> i32 {
-        match self {
-            Self::Interrupt => signal_hook::consts::SIGINT,
-            Self::Terminate => signal_hook::consts::SIGTERM,
-        }
-    }
-
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Interrupt => crate::cli::exit::INTERRUPTED,
-            Self::Terminate => crate::cli::exit::TERMINATED,
-        }
+fn number(signal: StopSignal) -> i32 {
+    match signal {
+        StopSignal::Interrupt => signal_hook::consts::SIGINT,
+        StopSignal::Terminate => signal_hook::consts::SIGTERM,
     }
 }
 
 /// The signals that are listened to. One that was ignored when the process started stays ignored, as in coreutils: a
 /// shell's background job, or a command under `nohup`, is not meant to end by it.
-fn listened() -> &'static [Signal] {
-    static LISTENED: OnceLock<Vec<Signal>> = OnceLock::new();
+fn listened() -> &'static [StopSignal] {
+    static LISTENED: OnceLock<Vec<StopSignal>> = OnceLock::new();
     LISTENED.get_or_init(|| not_ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()))
 }
 
 /// The signals that `/proc/PID/status` does not have in its mask of ignored ones.
-fn not_ignored(status: &str) -> Vec<Signal> {
+fn not_ignored(status: &str) -> Vec<StopSignal> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    ALL.into_iter().filter(|signal| mask >> (signal.number() - 1) & 1 == 0).collect()
+    ALL.into_iter().filter(|signal| mask >> (number(*signal) - 1) & 1 == 0).collect()
 }
 
 /// What the process does when a signal comes.
@@ -90,7 +76,7 @@ fn react(situation: Situation) -> Reaction {
 struct Work {
     id: u64,
     interrupt: Option<Interrupt>,
-    tell: mpsc::UnboundedSender<Signal>,
+    tell: mpsc::UnboundedSender<StopSignal>,
     /// How long it may take to stop before the process ends without it.
     patience: Option<Duration>,
 }
@@ -100,7 +86,7 @@ struct State {
     work: Vec<Work>,
     next_id: u64,
     /// The first signal, and when it came.
-    first: Option<(Signal, Instant)>,
+    first: Option<(StopSignal, Instant)>,
 }
 
 impl State {
@@ -122,12 +108,12 @@ pub(crate) struct Signals(Arc<Mutex<State>>);
 pub(crate) struct StopSignals {
     signals: Signals,
     id: u64,
-    told: mpsc::UnboundedReceiver<Signal>,
+    told: mpsc::UnboundedReceiver<StopSignal>,
 }
 
 impl StopSignals {
     /// Resolves when the first signal comes.
-    pub(crate) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         match self.told.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,
@@ -186,7 +172,7 @@ impl Signals {
     }
 
     /// Reacts to a signal. Answers the signal that the process ends with, at once or after a time if it works still.
-    fn take(&self, signal: Signal) -> Option<(Signal, Option<Duration>)> {
+    fn take(&self, signal: StopSignal) -> Option<(StopSignal, Option<Duration>)> {
         let mut state = self.state();
         let reaction = react(state.situation());
         match reaction {
@@ -208,7 +194,7 @@ impl Signals {
 }
 
 /// Ends the process: whatever blocks is not waited for.
-async fn end(signal: Signal, paint: Paint) {
+async fn end(signal: StopSignal, paint: Paint) {
     children::end_all();
     let failure = Failure::stopped_by(signal);
     let text = failure.render(paint);
@@ -221,18 +207,18 @@ async fn end(signal: Signal, paint: Paint) {
 }
 
 /// The signals of the system that are listened to.
-struct Heard(Vec<(Signal, tokio::signal::unix::Signal)>);
+struct Heard(Vec<(StopSignal, tokio::signal::unix::Signal)>);
 
 impl Heard {
     fn begin() -> Self {
-        let heard = |signal: &Signal| {
-            let system = tokio::signal::unix::signal(SignalKind::from_raw(signal.number())).ok()?;
+        let heard = |signal: &StopSignal| {
+            let system = tokio::signal::unix::signal(SignalKind::from_raw(number(*signal))).ok()?;
             Some((*signal, system))
         };
         Self(listened().iter().filter_map(heard).collect())
     }
 
-    async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> StopSignal {
         std::future::poll_fn(|context| {
             for (signal, system) in &mut self.0 {
                 if system.poll_recv(context).is_ready() {
@@ -247,21 +233,21 @@ impl Heard {
 
 /// The first signal that asked to stop, written down by the signal handler itself: work that fails because of the
 /// signal can end before the thread that listens for it has run.
-pub(crate) fn noted() -> Result<impl Fn() -> Option<Signal>, Failure> {
+pub(crate) fn noted() -> Result<impl Fn() -> Option<StopSignal>, Failure> {
     static NOTED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
     if NOTED.get().is_none() {
         let noted = Arc::new(AtomicUsize::new(0));
         for signal in listened() {
-            let value = usize::try_from(signal.number()).expect("signals are positive");
-            signal_hook::flag::register_usize(signal.number(), Arc::clone(&noted), value)
+            let value = usize::try_from(number(*signal)).expect("signals are positive");
+            signal_hook::flag::register_usize(number(*signal), Arc::clone(&noted), value)
                 .map_err(|source| Failure::new(Kind::Failed, source))?;
         }
         let _ = NOTED.set(noted);
     }
     let noted = NOTED.get().expect("it was set");
     Ok(|| {
-        let number = i32::try_from(noted.load(Ordering::SeqCst)).ok()?;
-        ALL.into_iter().find(|signal| signal.number() == number)
+        let noted = i32::try_from(noted.load(Ordering::SeqCst)).ok()?;
+        ALL.into_iter().find(|signal| number(*signal) == noted)
     })
 }
 
@@ -274,8 +260,8 @@ mod tests {
         let of =
             |mask: &str| not_ignored(&format!("Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0\n"));
         assert_eq!(of("0000000000000000"), ALL);
-        assert_eq!(of("0000000000000002"), [Signal::Terminate]);
-        assert_eq!(of("0000000000004000"), [Signal::Interrupt]);
+        assert_eq!(of("0000000000000002"), [StopSignal::Terminate]);
+        assert_eq!(of("0000000000004000"), [StopSignal::Interrupt]);
         assert_eq!(of("0000000000004006"), []);
         assert_eq!(of("0000000000001001"), ALL, "those of SIGHUP and SIGPIPE");
         for status in ["", "SigIgn:\tx\n", "Name:\tSigIgn:\n"] {
@@ -299,26 +285,30 @@ mod tests {
     #[test]
     fn all_work_is_asked_by_the_first_signal() {
         let signals = Signals::default();
-        assert_eq!(signals.take(Signal::Terminate), Some((Signal::Terminate, None)), "nothing could be asked");
+        assert_eq!(signals.take(StopSignal::Terminate), Some((StopSignal::Terminate, None)), "nothing could be asked");
         let interrupt = Interrupt::default();
         let mut outer = signals.enter(Some(interrupt.clone()), Some(Duration::from_secs(3)));
         let mut inner = signals.enter(None, Some(Duration::from_secs(2)));
         let ended = signals.enter(None, Some(Duration::from_secs(1)));
         drop(ended);
-        assert_eq!(signals.take(Signal::Interrupt), Some((Signal::Interrupt, Some(Duration::from_secs(2)))));
+        assert_eq!(signals.take(StopSignal::Interrupt), Some((StopSignal::Interrupt, Some(Duration::from_secs(2)))));
         assert!(interrupt.requested());
         for told in [&mut outer, &mut inner] {
-            assert_eq!(told.told.try_recv().expect("told"), Signal::Interrupt);
+            assert_eq!(told.told.try_recv().expect("told"), StopSignal::Interrupt);
         }
         drop((outer, inner));
         signals.state().first =
-            Some((Signal::Interrupt, Instant::now().checked_sub(DOUBLED).expect("an earlier time")));
-        assert_eq!(signals.take(Signal::Terminate), Some((Signal::Interrupt, None)), "the second ends the process");
+            Some((StopSignal::Interrupt, Instant::now().checked_sub(DOUBLED).expect("an earlier time")));
+        assert_eq!(
+            signals.take(StopSignal::Terminate),
+            Some((StopSignal::Interrupt, None)),
+            "the second ends the process"
+        );
         let late = signals.enter(None, None);
-        assert_eq!(signals.take(Signal::Terminate), Some((Signal::Interrupt, None)), "and so does any other");
+        assert_eq!(signals.take(StopSignal::Terminate), Some((StopSignal::Interrupt, None)), "and so does any other");
         drop(late);
         let without = Signals::default();
         let _server = without.enter(None, None);
-        assert_eq!(without.take(Signal::Interrupt), None, "a server stops in its own time");
+        assert_eq!(without.take(StopSignal::Interrupt), None, "a server stops in its own time");
     }
 }

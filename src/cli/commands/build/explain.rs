@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::inspect::printable;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::render::difference::printable;
 use crate::cli::render::format::{Column, Format};
 use crate::cli::terminal::Ui;
 use crate::layer::REMOVES;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::super::push::{Kept, Report, continuation, print_report, push_config};
+use super::super::push::{Kept, continuation, print_report, push_config};
 use super::sources::is_standard_input;
 use super::{Args, Built, make};
 use crate::cli::args::spelling::follows;
 use crate::cli::connect::registry::names_image;
 use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::render::push::Report;
 use crate::cli::terminal::Ui;
 use crate::image::Reference;
 use crate::ops::build::{BuildConfig, StoredLayers};

@@ -1,9 +1,10 @@
 //! `idpbuilder-build --rebase`: an image on another base.
 
-use super::super::tag::now;
-use super::{Args, layer_count, print_replaced, print_triggers};
+use super::{Args, layer_count, print_triggers};
+use crate::app::now;
 use crate::cli::connect::base_image::SCRATCH;
 use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::render::names::print_replaced;
 use crate::cli::terminal::Ui;
 use crate::image::{Content, Platform, Reference};
 use crate::ops::build::{OldBase, Part, RebaseConfig, RebaseError, RebaseOutcome, rebase};

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Args, Built, platforms};
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::render::names::print_replaced;
 use crate::cli::render::{format, result_files};
 use crate::cli::terminal::Ui;
 use crate::image::{Digest, Document, Reference};
@@ -64,14 +65,6 @@ impl Args {
         result_files::write(ui, self.iidfile.as_deref(), &image_id.to_string())?;
         result_files::write(ui, self.digestfile.as_deref(), &document.digest().to_string())?;
         result_files::write(ui, self.metadata_file.as_deref(), &format::json(&metadata))
-    }
-}
-
-/// Says which images have no name any more.
-pub(crate) fn print_replaced(ui: &Ui, replaced: &[Digest]) {
-    if let [_, ..] = replaced {
-        let digests: Vec<String> = replaced.iter().map(Digest::short).collect();
-        ui.status(&format!("No name is left for {}; idpbuilder-rm --prune frees its space", digests.join(", ")));
     }
 }
 

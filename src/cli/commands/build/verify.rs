@@ -1,7 +1,7 @@
 //! `idpbuilder-build --verify-reproducible`: the image once more, and where the two would differ.
 
-use super::super::inspect::details;
 use crate::cli::failure::{Failure, Kind, Outcome};
+use crate::cli::render::difference::details;
 use crate::cli::terminal::Ui;
 use crate::image::{Document, Platform};
 use crate::ops::build::{BuildConfig, build_again};

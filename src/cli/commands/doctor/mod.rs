@@ -7,8 +7,8 @@ mod store;
 
 use std::sync::Arc;
 
-use crate::cli::applet::Run;
 use crate::cli::args::StoreArgs;
+use crate::cli::command::Run;
 use crate::cli::connect::registry::{RegistryArgs, bare_registry};
 use crate::cli::failure::advice::cluster;
 use crate::cli::failure::{Failure, Outcome};

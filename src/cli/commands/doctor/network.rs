@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Args;
 use super::plan::{Plan, credential_line};
-use crate::cli::commands::trust::ends_soon;
+use crate::app::ends_soon;
 use crate::cli::connect::registry::proxies;
 use crate::cli::failure::advice::certificate::remedy;
 use crate::cli::failure::advice::registry::explain;

@@ -4,7 +4,7 @@ pub(crate) mod cred_helpers;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::applet::{APPLETS, EXECUTABLE, Run};
+use crate::cli::command::{Applet, EXECUTABLE, RunOnTable};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use cred_helpers::{ReaderArgs, RegistriesArgs, carry_out, warn_of_missing_helper, warn_of_wired};
@@ -79,13 +79,13 @@ fn examine(link: &Path, executable: &Path) -> Found {
     }
 }
 
-fn links() -> impl Iterator<Item = &'static str> {
+fn links(table: &[Applet]) -> impl Iterator<Item = &'static str> {
     // The executable's own name too, so that one directory on PATH is enough.
-    std::iter::once(EXECUTABLE).chain(APPLETS.iter().filter_map(|applet| applet.link))
+    std::iter::once(EXECUTABLE).chain(table.iter().filter_map(|applet| applet.link))
 }
 
-impl Run for Args {
-    fn run(self, ui: &mut Ui) -> Outcome {
+impl RunOnTable for Args {
+    fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
         // What cannot be done is found out before anything is.
         let plan = self.readers.plan_install(ui, &self.registries)?;
@@ -97,7 +97,7 @@ impl Run for Args {
             std::fs::create_dir_all(&directory).map_err(|source| failed(&directory, source))?;
         }
         let mut in_the_way = Vec::new();
-        for name in links() {
+        for name in links(table) {
             let link = directory.join(name);
             if link == executable {
                 continue;
@@ -133,15 +133,15 @@ impl Run for Args {
     }
 }
 
-impl Run for UninstallArgs {
-    fn run(self, ui: &mut Ui) -> Outcome {
+impl RunOnTable for UninstallArgs {
+    fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
         // First, since whoever still asks for a helper that is gone fails.
         match self.readers.plan_uninstall(ui)? {
             Some(plan) => carry_out(ui, plan, || self.readers.plan_uninstall(ui), self.place.dry_run)?,
             None => warn_of_wired(ui),
         }
-        for name in links() {
+        for name in links(table) {
             let link = directory.join(name);
             if link == executable || examine(&link, &executable) != Found::OurLink {
                 continue;

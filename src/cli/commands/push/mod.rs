@@ -1,7 +1,6 @@
 //! `idpbuilder-push`.
 
 mod kept;
-mod report;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,12 +8,13 @@ use std::time::Duration;
 
 use indicatif::HumanBytes;
 
-use crate::cli::applet::Run;
 use crate::cli::args::size::{bytes, time};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs};
+use crate::cli::command::Run;
 use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs, Target, proxies};
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::render::push::{self as render, Report};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
 use crate::image::Reference;
@@ -22,7 +22,6 @@ use crate::ops::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, previ
 use crate::progress::Progress;
 use crate::registry::Limits;
 pub(crate) use kept::{Kept, continuation};
-pub(crate) use report::Report;
 
 /// Push a stored image to a registry
 ///
@@ -111,8 +110,8 @@ impl Run for Args {
                 ui.status("Nothing was sent; the registry would let it in");
             }
             let printed = match self.format {
-                Format::Json => ui.data_verbatim(&crate::cli::render::push::previews_as_json(&report)),
-                Format::Text => ui.data(&crate::cli::render::push::previews_as_text(&report.done)),
+                Format::Json => ui.data_verbatim(&render::previews_as_json(&report)),
+                Format::Text => ui.data(&render::previews_as_text(&report.done)),
             };
             return report.end().and(printed);
         }
@@ -139,7 +138,7 @@ impl Args {
         }
         print_report(ui, &self.registry, &report.done);
         let printed = match self.format {
-            Format::Json => ui.data_verbatim(&crate::cli::render::push::report_as_json(&report)),
+            Format::Json => ui.data_verbatim(&render::report_as_json(&report)),
             Format::Text => ui.data(&report.pinned()),
         };
         report.end().and(printed)
@@ -177,6 +176,6 @@ pub(crate) fn push_config(
 pub(crate) fn print_report(ui: &Ui, registry: &RegistryArgs, outcomes: &[PushOutcome]) {
     for outcome in outcomes {
         registry.print_expiry(ui, &outcome.reference, outcome.certificate.as_ref());
-        ui.status(&crate::cli::render::push::outcome_as_line(outcome));
+        ui.status(&render::outcome_as_line(outcome));
     }
 }

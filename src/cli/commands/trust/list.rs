@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Shape, Shown, in_one_line, names, valid_until};
+use super::{Shape, Shown, names, valid_until};
+use crate::app::in_one_line;
 use crate::cli::connect::cluster::{ClusterArgs, names_in_use};
 use crate::cli::connect::registry::{other_directories, trust_store};
 use crate::cli::failure::advice::cluster::summary;

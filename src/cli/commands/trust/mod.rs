@@ -7,13 +7,14 @@ mod show;
 
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::app::ends_soon;
 use crate::audit::Event;
-use crate::cli::applet::Run;
+use crate::cli::command::Run;
 use crate::cli::connect::registry::{address, trust_store};
-use crate::cli::failure::{Outcome, Paint, words};
+use crate::cli::failure::{Outcome, Paint};
 use crate::cli::terminal::Ui;
 use crate::ops::trust::unpin;
 use crate::text::escaped;
@@ -95,17 +96,6 @@ impl From<CertificateFacts> for Shown {
     }
 }
 
-/// An error and its causes in one line.
-pub(crate) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = words(error);
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {}", words(error));
-        cause = error.source();
-    }
-    text
-}
-
 fn names(names: &[String]) -> String {
     if names.is_empty() { "(none)".to_owned() } else { escaped(&names.join(",")).into_owned() }
 }
@@ -120,11 +110,6 @@ fn valid_until(not_after: Timestamp, now: Timestamp) -> String {
         return format!("{day} (ends within 30 days)");
     }
     day.to_string()
-}
-
-/// Whether a certificate is over or will be in 30 days.
-pub(crate) fn ends_soon(not_after: Timestamp, now: Timestamp) -> bool {
-    now.checked_add((30 * 24).hours()).is_ok_and(|soon| not_after < soon)
 }
 
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cli::commands::trust::in_one_line;
+use crate::app::in_one_line;
 use crate::cli::failure::{Failure, Kind};
 use crate::cluster::{ClusterError, ClusterRegistry, HostClaim};
 use crate::image::Reference;

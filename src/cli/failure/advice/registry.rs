@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::certificate::handshake;
 use super::conversion;
 use super::storage::{may_be_full, storage_hints};
-use crate::cli::args::size::spelled;
 use crate::cli::failure::{Failure, Kind};
 use crate::ops::pull::PullError;
 use crate::ops::push::PushError;
@@ -13,6 +12,7 @@ use crate::ops::trust::{AskFailure, TrustError};
 use crate::registry::{
     Absence, AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
 };
+use crate::text::spelled;
 use crate::tls::HandshakeFault;
 
 /// What the registry's error asks for: an exit code and hints.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ledger, away, exchange, expired, lock, past, rate, resumed, retrying, warning};
-use crate::cli::failure::Paint;
+use crate::cli::terminal::paint::Paint;
 use crate::progress::{Event, Outcome, Progress};
 use crate::text::{escaped, without_numbers};
 

@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration};
 
 use super::status_lines::StatusLines;
-use crate::cli::args::size::spelled;
-use crate::cli::failure::Paint;
+use crate::cli::terminal::paint::Paint;
 use crate::progress::{Event, Outcome, Phase, Progress};
-use crate::text::{escaped, without_numbers};
+use crate::text::{escaped, spelled, without_numbers};
 pub(crate) use bars::Bars;
 pub(crate) use exchange::Traced;
 pub(crate) use json::Json;

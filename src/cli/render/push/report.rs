@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::app::StopSignal;
 use crate::cli::failure::{Failure, Kind, Outcome};
-use crate::cli::terminal::signals::Signal;
 use crate::image::Reference;
 use crate::ops::push::{FailedDestination, PartialPush, PushError, PushOutcome};
 
@@ -26,7 +26,7 @@ impl<T> Report<T> {
     }
 
     /// What the work came to, unless it did not stop in time, and the signal that asked it to.
-    pub(crate) fn of((ended, signal): (Option<Answer<T>>, Option<Signal>)) -> Self {
+    pub(crate) fn of((ended, signal): (Option<Answer<T>>, Option<StopSignal>)) -> Self {
         match (ended, signal) {
             (None, Some(signal)) => Self::failed(Failure::stopped_by(signal)),
             (ended, signal) => Self::from(ended.expect("nothing else stops it")).stopped_by(signal),
@@ -35,7 +35,7 @@ impl<T> Report<T> {
 
     /// The same, stopped by somebody: what stands stands, also for whoever lost patience.
     #[must_use]
-    pub(crate) fn stopped_by(self, signal: Option<Signal>) -> Self {
+    pub(crate) fn stopped_by(self, signal: Option<StopSignal>) -> Self {
         match signal {
             Some(signal) => Self { failure: Some(Failure::stopped_by(signal)), ..self },
             None => self,
@@ -167,7 +167,7 @@ mod tests {
         let interrupted = |how: Option<&str>| {
             let failed = vec![undone(&["r.io/a:1"], |_| PushError::Interrupted)];
             let report: Report = Report::from(Err(PartialPush { done: Vec::new(), failed }));
-            let report = report.stopped_by(Some(Signal::Interrupt)).continued(how.map(str::to_owned));
+            let report = report.stopped_by(Some(StopSignal::Interrupt)).continued(how.map(str::to_owned));
             let failure = report.end().expect_err("it was stopped");
             (failure.code(), failure.render(Paint(false)))
         };

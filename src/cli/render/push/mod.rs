@@ -1,13 +1,15 @@
 //! What a push did or would do: lines for people, JSON for programs.
 
+mod report;
+
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::format::json;
-use crate::cli::commands::push::Report;
 use crate::image::Digest;
 use crate::ops::push::{Preview, PreviewStep, PushOutcome, Totals, Uploaded};
 use crate::text::counted;
+pub(crate) use report::Report;
 
 /// The version of the JSON's schema: fields are only ever added to it.
 const VERSION: u32 = 1;
