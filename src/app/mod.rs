@@ -6,7 +6,8 @@ mod error_text;
 mod expiry;
 mod surroundings;
 
-pub use console::StopSignal;
+pub use console::{Console, ConsoleError, Echo, StopSignal, Work};
 pub(crate) use error_text::{error_text, in_one_line};
 pub(crate) use expiry::ends_soon;
 pub(crate) use surroundings::now;
+pub use surroundings::{RecordError, Surroundings};

@@ -43,13 +43,15 @@ fn dispatch(ui: &mut Ui) -> ExitCode {
     let args = ui.env.args.clone();
     let outcome = match applet::dispatch(&args) {
         Request::Applet(applet, arguments) => return parse_and_run(applet, &arguments, ui),
-        Request::Help(true) => ui.data(&front(APPLETS).render_long_help().to_string()),
+        Request::Help(true) => ui.data(&front(APPLETS).render_long_help().to_string()).map_err(Failure::from),
         Request::Help(false) => {
             ui.status(&front(APPLETS).render_help().to_string());
             return ExitCode::from(exit::USAGE);
         }
-        Request::List => ui.data(&APPLETS.iter().filter_map(|applet| applet.link).collect::<Vec<_>>().join("\n")),
-        Request::Version => ui.data(&format!("{EXECUTABLE} {}", env!("CARGO_PKG_VERSION"))),
+        Request::List => ui
+            .data(&APPLETS.iter().filter_map(|applet| applet.link).collect::<Vec<_>>().join("\n"))
+            .map_err(Failure::from),
+        Request::Version => ui.data(&format!("{EXECUTABLE} {}", env!("CARGO_PKG_VERSION"))).map_err(Failure::from),
         Request::Unknown(name) => Err(unknown(&name)),
     };
     finish(ui, outcome)
@@ -63,7 +65,7 @@ fn unknown(name: &str) -> Failure {
 }
 
 fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui) -> ExitCode {
-    ui.command = applet.name;
+    ui.surroundings.command = applet.name;
     if let Some(run) = applet.protocol {
         terminal::panics::explain_panics();
         return guarded(|| run(arguments, ui)).map_or(ExitCode::from(exit::BUG), ExitCode::from);
@@ -74,7 +76,7 @@ fn parse_and_run(applet: &Applet, arguments: &[std::ffi::OsString], ui: &mut Ui)
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let text = error.render();
             if asked {
-                return finish(ui, ui.data(&text.to_string()));
+                return finish(ui, ui.data(&text.to_string()).map_err(Failure::from));
             }
             if let Some(failure) = args::unsupported::refusal(applet.name, &error) {
                 return finish(ui, Err(failure));
@@ -106,7 +108,7 @@ fn finish(ui: &Ui, outcome: Outcome) -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) if failure.is_output_closed() => ExitCode::from(failure.code()),
         Err(failure) => {
-            ui.fail(&failure);
+            failure::print(ui, &failure);
             ExitCode::from(failure.code())
         }
     }

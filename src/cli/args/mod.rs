@@ -8,7 +8,7 @@ pub(crate) mod spelling;
 pub(crate) mod transfer;
 pub(crate) mod unsupported;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::terminal::Ui;
@@ -26,8 +26,14 @@ pub(crate) struct StoreArgs {
 
 impl StoreArgs {
     pub(crate) fn open(&self, ui: &Ui) -> Result<ImageStore, Failure> {
-        ui.store(self.store.as_deref())
+        open_store(ui, self.store.as_deref())
     }
+}
+
+/// Opens the image store that the flag or the settings name.
+pub(crate) fn open_store(ui: &Ui, flag: Option<&Path>) -> Result<ImageStore, Failure> {
+    let settings = ui.surroundings.settings(flag)?;
+    Ok(ImageStore::open(&settings.store.value)?.with_interrupt(ui.interrupt.clone()).with_verified())
 }
 
 /// How much to say while working.

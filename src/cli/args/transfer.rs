@@ -59,7 +59,7 @@ impl TransferArgs {
     /// The listener, which also writes the trace if one is wanted.
     pub(crate) fn traced(&self, ui: &Ui, progress: Arc<dyn Progress>) -> Result<Arc<dyn Progress>, Failure> {
         let Some(path) = &self.trace else { return Ok(progress) };
-        let path = ui.absolute(path);
+        let path = ui.surroundings.absolute(path);
         // Nothing in it is secret, but where somebody pushes to is not everybody's business.
         let file = create_private_file(&path).map_err(|source| {
             Failure::new(Kind::Failed, format!("cannot write the trace `{}`: {source}", path.display()))

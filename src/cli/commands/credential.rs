@@ -162,8 +162,8 @@ fn get(ui: &Ui, stdin: impl Read) -> Answer {
             return not_found();
         }
     };
-    if let Err(failure) = ui.audit(Event::Credential, &key.to_string(), Some(&source), None) {
-        ui.warn(&failure.summary());
+    if let Err(error) = ui.surroundings.audit(Event::Credential, &key.to_string(), Some(&source), None) {
+        ui.warn(&Failure::from(error).summary());
     }
     let given = Given { server, username, secret: secret.expose() };
     Ok(serde_json::to_string(&given).expect("a credential has only strings"))
@@ -175,7 +175,7 @@ fn stored(ui: &Ui, key: &HostKey) -> Result<Option<Credential>, Failure> {
 
 /// The credential of the cluster whose registry it is, and where it came from.
 fn of_cluster(ui: &Ui, key: &HostKey) -> Option<(Credential, String)> {
-    let settings = ui.settings(None).ok()?;
+    let settings = ui.surroundings.settings(None).ok()?;
     let configured =
         settings.default_registry.is_some_and(|setting| setting.value.parse().is_ok_and(|own: HostKey| own == *key));
     if !configured && !KnownHosts::new(&settings.home.value).may_serve(key) {
@@ -285,7 +285,7 @@ fn list(ui: &Ui) -> String {
         }
         Err(failure) => explain(ui, &failure),
     }
-    if let Ok(settings) = ui.settings(None) {
+    if let Ok(settings) = ui.surroundings.settings(None) {
         for cluster in KnownHosts::new(&settings.home.value).clusters().into_values() {
             let Some(username) = cluster.username else { continue };
             for name in cluster.names {

@@ -33,7 +33,7 @@ const SHELLS: &[(Shell, &str)] = &[
 
 impl RunOnTable for Args {
     fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
-        let root = ui.absolute(&self.directory);
+        let root = ui.surroundings.absolute(&self.directory);
         for (path, content) in files(table) {
             if !self.dry_run {
                 write(&root.join(&path), &content)?;

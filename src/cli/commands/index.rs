@@ -94,7 +94,7 @@ fn print_report(ui: &Ui, outcome: &IndexOutcome) -> Outcome {
     }
     print_replaced(ui, &outcome.replaced);
     ui.status(&format!("Index saved to local store: {}", outcome.name));
-    ui.data(&outcome.document.digest().to_string())
+    Ok(ui.data(&outcome.document.digest().to_string())?)
 }
 
 /// The platform of an index's entry, for people.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::args::StoreArgs;
 use crate::cli::command::Run;
-use crate::cli::failure::Outcome;
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::difference::{details, printable};
 use crate::cli::render::format::{Column, Format};
 use crate::cli::terminal::Ui;
@@ -104,10 +104,10 @@ impl Run for Args {
         let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
         let (store, platform) = (&store, platform.as_ref());
         if self.config {
-            return ui.data_bytes(&inspect::config(store, &self.image, platform)?);
+            return Ok(ui.data_bytes(&inspect::config(store, &self.image, platform)?)?);
         }
         if self.manifest {
-            return ui.data_bytes(&inspect::manifest(store, &self.image, platform)?.bytes);
+            return Ok(ui.data_bytes(&inspect::manifest(store, &self.image, platform)?.bytes)?);
         }
         if self.history {
             let steps = inspect::history(store, &self.image, platform)?;
@@ -115,8 +115,9 @@ impl Run for Args {
             return self.table(ui, HISTORY, &["CreatedBy", "Created", "Size", "Comment"], &rows);
         }
         if self.layers {
-            let layers = ui
-                .run_blocking(|stop| Ok(inspect::layers(store, &self.image, platform, Uncompressed::Measure, stop)?))?;
+            let layers = ui.run_blocking::<_, Failure>(|stop| {
+                Ok(inspect::layers(store, &self.image, platform, Uncompressed::Measure, stop)?)
+            })?;
             let rows = layers.into_iter().map(|layer| (self.layer(&layer), layer)).collect::<Vec<_>>();
             return self.table(ui, LAYERS, &["Number", "Digest", "Size", "Uncompressed", "MediaType"], &rows);
         }
@@ -124,7 +125,8 @@ impl Run for Args {
             return self.list_files(ui, store, platform);
         }
         if let Some(first) = &self.diff {
-            let found = ui.run_blocking(|stop| Ok(inspect::diff(store, first, &self.image, platform, stop)?))?;
+            let found =
+                ui.run_blocking::<_, Failure>(|stop| Ok(inspect::diff(store, first, &self.image, platform, stop)?))?;
             if found.is_empty() {
                 ui.status("There is no difference");
             }
@@ -136,7 +138,7 @@ impl Run for Args {
         }
         let overview = inspect::overview(store, &self.image, platform)?;
         if self.format.is_none() && self.output.is_none() {
-            return ui.data(&prose(&overview));
+            return Ok(ui.data(&prose(&overview))?);
         }
         let row = vec![(self.overview(&overview), overview)];
         self.table(ui, OVERVIEW, &["Names", "ID", "Platform", "Created", "Size", "Layers"], &row)
@@ -162,7 +164,7 @@ struct FileRow {
 impl Args {
     fn table<T: Serialize>(&self, ui: &Ui, columns: &[Column], shown: &[&str], rows: &[(Vec<String>, T)]) -> Outcome {
         let format = Format::parse(self.format.as_deref(), self.output.as_deref(), columns)?;
-        ui.data_verbatim(&format.render(columns, shown, rows)?)
+        Ok(ui.data_verbatim(&format.render(columns, shown, rows)?)?)
     }
 
     fn digest(&self, digest: crate::image::Digest) -> String {

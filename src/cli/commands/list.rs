@@ -76,7 +76,7 @@ impl Run for Args {
                     ids.push(id);
                 }
             }
-            return ui.data(&ids.join("\n"));
+            return Ok(ui.data(&ids.join("\n"))?);
         }
         let mut shown = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
         if self.digests {
@@ -87,7 +87,7 @@ impl Run for Args {
             shown.push("Type");
         }
         let rows: Vec<(Vec<String>, Listed)> = listed.into_iter().map(|line| (values(&line, &id), line)).collect();
-        ui.data_verbatim(&format.render(COLUMNS, &shown, &rows)?)
+        Ok(ui.data_verbatim(&format.render(COLUMNS, &shown, &rows)?)?)
     }
 }
 

@@ -46,10 +46,10 @@ impl Run for Args {
         let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
         let store = self.store.open(ui)?;
         let progress = ui.progress(self.progress.progress);
-        let outcome = ui.run_blocking(|interrupt| {
+        let outcome = ui.run_blocking::<_, Failure>(|interrupt| {
             let reader: Box<dyn Read> = match input {
                 None => Box::new(std::io::stdin().lock()),
-                Some(path) => open(&ui.absolute(path)).map_err(|source| {
+                Some(path) => open(&ui.surroundings.absolute(path)).map_err(|source| {
                     Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display()))
                 })?,
             };

@@ -1,5 +1,6 @@
 //! `idpbuilder-login` and `idpbuilder-logout`.
 
+use crate::app::Echo;
 use crate::audit::Event;
 use crate::cli::command::Run;
 use crate::cli::connect::cluster::ClusterArgs;
@@ -10,7 +11,6 @@ use crate::cli::failure::advice::cluster::{advise, failure, summary};
 use crate::cli::failure::advice::registry::explain;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
-use crate::cli::terminal::prompt::{Echo, ask};
 use crate::credentials::{Credential, CredentialSource as _, HostKey, Secret, SecretOrigin};
 use crate::ops::login::{Proof, check};
 use crate::registry::{RegistryConfig, RegistryError};
@@ -57,10 +57,11 @@ impl Run for Args {
         let (username, secret) = self.login(ui, &registry)?;
         let credential = Credential::Basic { username: username.clone(), secret };
         self.check(ui, &registry, &credential)?;
-        let place = kept(ui, &ui.run_blocking(|_| Ok(credential_store(ui)?.put(&key, &registry, &credential)?))?);
+        let place =
+            kept(ui, &ui.run_blocking::<_, Failure>(|_| Ok(credential_store(ui)?.put(&key, &registry, &credential)?))?);
         written_down(ui, Event::Login, &key, &place);
         self.print_if_unused(ui, &registry)?;
-        ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))
+        Ok(ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))?)
     }
 }
 
@@ -70,7 +71,7 @@ impl Args {
         if self.registry.has_secret() {
             return self.registry.given(ui)?.ok_or_else(|| nobody_to_ask(registry));
         }
-        let asked = |question: &str, echo, what: &str| match ask(ui, question, echo)? {
+        let asked = |question: &str, echo, what: &str| match ui.ask_line(question, echo)? {
             Some(line) if line.is_empty() => Err(Failure::usage(format!("no {what} was typed; nothing was kept"))),
             Some(line) => Ok(line),
             None => Err(nobody_to_ask(registry)),
@@ -110,7 +111,7 @@ impl Args {
             interrupt: ui.interrupt.clone(),
             ..RegistryConfig::new(registry, policy, self.registry.elsewhere(ui)?)
         };
-        let proof = ui.block_on(async { Ok::<_, Failure>(check(config).await) })?.map_err(|error| match error {
+        let proof = ui.block_on(check(config))?.map_err(|error| match error {
             RegistryError::Unauthorized { .. } => Failure::new(Kind::Auth, error)
                 .hint("check the user name and the password; an account with a second factor needs a token instead")
                 .hint("nothing was kept"),
@@ -131,7 +132,7 @@ impl Run for LogoutArgs {
         } else {
             let named = match &self.host {
                 Some(host) => Some((bare_registry(host)?, None)),
-                None => match ui.settings(None)?.default_registry {
+                None => match ui.surroundings.settings(None)?.default_registry {
                     Some(setting) => Some((bare_registry(&setting.value)?, Some(setting.source.to_string()))),
                     None => None,
                 },
@@ -141,7 +142,7 @@ impl Run for LogoutArgs {
         let mut failure = None;
         let mut forgotten = 0;
         for key in keys {
-            match ui.run_blocking(|_| Ok(entries.erase(&key)))? {
+            match ui.run_blocking::<_, Failure>(|_| Ok(entries.erase(&key)))? {
                 Ok(false) => {}
                 Ok(true) => {
                     forgotten += 1;
@@ -197,7 +198,7 @@ fn nobody_to_ask(registry: &str) -> Failure {
 
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.
 fn written_down(ui: &Ui, event: Event, key: &HostKey, place: &str) {
-    if let Err(failure) = ui.audit(event, &key.to_string(), Some(place), None) {
-        ui.warn(&failure.summary());
+    if let Err(error) = ui.surroundings.audit(event, &key.to_string(), Some(place), None) {
+        ui.warn(&Failure::from(error).summary());
     }
 }

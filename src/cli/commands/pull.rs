@@ -92,7 +92,7 @@ impl Run for Args {
             };
             let progress = Arc::clone(&progress);
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };
-            let outcome = ui.block_on(pulling)?;
+            let outcome = ui.block_on(pulling)??;
             result_files::write(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
             self.registry.print_expiry(ui, &target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));

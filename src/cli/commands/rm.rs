@@ -67,7 +67,7 @@ impl Run for Args {
                     let error = Failure::from(error);
                     match failure {
                         None => failure = Some(error),
-                        Some(_) => ui.fail(&error),
+                        Some(_) => crate::cli::failure::print(ui, &error),
                     }
                 }
             }
@@ -76,11 +76,13 @@ impl Run for Args {
             let pruned = store.prune()?;
             if !self.quiet {
                 if pruned.manifests > 0 {
-                    printed = printed
-                        .and(ui.data(&format!("Removed {} without a tag", counted(pruned.manifests, "manifest"))));
+                    printed = printed.and(
+                        ui.data(&format!("Removed {} without a tag", counted(pruned.manifests, "manifest")))
+                            .map_err(Failure::from),
+                    );
                 }
                 let freed = format!("Freed {} in {}", size(pruned.bytes), counted(pruned.blobs, "blob"));
-                printed = printed.and(ui.data(&freed));
+                printed = printed.and(ui.data(&freed).map_err(Failure::from));
             }
         }
         failure.map_or(printed, Err)

@@ -65,7 +65,7 @@ impl Run for Args {
         let progress = ui.progress(self.progress.progress);
         let Some(path) = output else {
             ui.check_output()?;
-            return ui.run_blocking(|interrupt| {
+            return ui.run_blocking::<_, Failure>(|interrupt| {
                 let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
                 let saved =
                     save(&store, &self.images, format, platform.as_ref(), &mut out, progress.as_ref(), interrupt)?;
@@ -74,10 +74,10 @@ impl Run for Args {
                 Ok(())
             });
         };
-        let path = ui.absolute(path);
+        let path = ui.surroundings.absolute(path);
         let failed =
             |source: std::io::Error| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display()));
-        ui.run_blocking(|interrupt| {
+        ui.run_blocking::<_, Failure>(|interrupt| {
             // Only a whole archive gets the name.
             let mut file = Replacement::create(&path).map_err(failed)?;
             {

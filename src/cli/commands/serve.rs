@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::cli::args::StoreArgs;
+use crate::cli::args::{StoreArgs, open_store};
 use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
@@ -60,11 +60,12 @@ pub(crate) struct Args {
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
-        let store = ui.store(self.storage.as_deref().or(self.store.store.as_deref()))?;
+        let store = open_store(ui, self.storage.as_deref().or(self.store.store.as_deref()))?;
         let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => {
-                ServeTls::Files { certificate: ui.absolute(certificate), key: ui.absolute(key) }
-            }
+            (Some(certificate), Some(key)) => ServeTls::Files {
+                certificate: ui.surroundings.absolute(certificate),
+                key: ui.surroundings.absolute(key),
+            },
             _ if self.tls => ServeTls::SelfSigned { names: self.names() },
             _ => ServeTls::Off,
         };
@@ -72,7 +73,7 @@ impl Run for Args {
         let config = ServeConfig {
             listen: self.listen,
             tls,
-            htpasswd: self.htpasswd.as_deref().map(|path| ui.absolute(path)),
+            htpasswd: self.htpasswd.as_deref().map(|path| ui.surroundings.absolute(path)),
             read_only: self.read_only,
             store,
         };
@@ -89,7 +90,7 @@ impl Run for Args {
             };
             if let (Some(path), Some(pem)) = (&self.tls_cert_out, server.certificate_pem()) {
                 // A pipe of that name may never be read.
-                let written = write_certificate(ui.absolute(path), pem.to_owned())?;
+                let written = write_certificate(ui.surroundings.absolute(path), pem.to_owned())?;
                 tokio::select! {
                     written = written => written.expect("the thread answers")?,
                     signal = signals.next() => return Err(Failure::stopped_by(signal)),

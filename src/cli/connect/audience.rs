@@ -3,9 +3,9 @@
 use std::cell::{OnceCell, RefCell};
 
 use super::sources::variable;
+use crate::app::Echo;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
-use crate::cli::terminal::prompt::{Echo, ask};
 use crate::credentials::{Environment, ExplicitCredential, HostKey, Secret, SecretOrigin};
 
 /// What a command uses a registry for.
@@ -72,7 +72,7 @@ fn from_flag(ui: &Ui, flag: &str) -> Result<ExplicitCredential, Failure> {
     let variable = || ["IDPBUILDER_FROM_TOKEN", "IDPBUILDER_FROM_PASSWORD"].iter().find_map(|name| ui.env.var(name));
     let secret = match password.or_else(|| variable().map(str::to_owned)) {
         Some(password) => Secret::new(password),
-        None => match ask(ui, &format!("Password or token of {username} for the base image: "), Echo::Off)? {
+        None => match ui.ask_line(&format!("Password or token of {username} for the base image: "), Echo::Off)? {
             Some(line) if !line.is_empty() => Secret::new(line.to_string()),
             Some(_) => return Err(Failure::usage("no password was typed")),
             None => {

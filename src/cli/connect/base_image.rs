@@ -100,7 +100,7 @@ impl Bases<'_> {
             return Err(Failure::usage(format!("`{text}` names no path"))
                 .hint("write oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]"));
         }
-        Ok(self.ui.absolute(Path::new(path)))
+        Ok(self.ui.surroundings.absolute(Path::new(path)))
     }
 
     fn read(
@@ -171,7 +171,7 @@ impl Bases<'_> {
             verify: false,
         };
         let progress = std::sync::Arc::clone(&self.progress);
-        let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))?;
+        let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))??;
         self.registry.print_expiry(self.ui, &reference, outcome.certificate.as_ref());
         let text = name.to_string();
         Ok(self.read(&text, Some(name), &outcome.descriptor, platform)?)
@@ -201,7 +201,7 @@ impl Bases<'_> {
         };
         let image = from.manifest(shown, &found.descriptor, Some(platform)).map_err(damaged)?;
         Base::check_kind(shown, &image.1)?;
-        self.ui.run_blocking(|_| self.store.copy_image(self.lease, &from, &image).map_err(damaged))?;
+        self.ui.run_blocking::<_, Failure>(|_| self.store.copy_image(self.lease, &from, &image).map_err(damaged))?;
         // A layout's names are often tags alone, which say nothing elsewhere.
         let name = found.name.and_then(|name| name.parse::<Reference>().ok()).filter(|name| name.tag().is_some());
         Ok(self.read(shown, name, &image.0.descriptor, platform)?)
@@ -212,9 +212,9 @@ impl Bases<'_> {
             .map_err(|source| Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display())))?;
         let reader = BufReader::with_capacity(1 << 20, file);
         let progress = self.progress.as_ref();
-        let images = self
-            .ui
-            .run_blocking(|interrupt| Ok(unpack(self.store, self.lease, reader, progress, interrupt)?.images))?;
+        let images = self.ui.run_blocking::<_, Failure>(|interrupt| {
+            Ok(unpack(self.store, self.lease, reader, progress, interrupt)?.images)
+        })?;
         let wanted = name.map(|name| name.parse::<Reference>().map(Reference::with_default_tag)).transpose()?;
         let found = if let Some(wanted) = wanted {
             let names = images.iter().flat_map(|image| image.names.iter().map(ToString::to_string)).collect::<Vec<_>>();

@@ -67,7 +67,7 @@ impl ClusterArgs {
             return Ok(found.as_ref());
         }
         let query = self.query(ui);
-        let asking = async { Ok::<_, Failure>(discover(&query, limit, &ui.interrupt).await) };
+        let asking = discover(&query, limit, &ui.interrupt);
         let found = ui.block_on(asking)?.map_err(Arc::new);
         if let Ok(cluster) = &found {
             self.remember(ui, cluster, None)?;
@@ -87,7 +87,7 @@ impl ClusterArgs {
     }
 
     fn remember(&self, ui: &Ui, cluster: &ClusterRegistry, accepted: Option<&str>) -> Result<(), Failure> {
-        if let Err(error) = KnownHosts::new(&ui.settings(None)?.home.value).remember(cluster, accepted) {
+        if let Err(error) = KnownHosts::new(&ui.surroundings.settings(None)?.home.value).remember(cluster, accepted) {
             let text = format!("the names of cluster {} are not remembered: {error}", cluster.context);
             if accepted.is_some() { self.warn_once(ui, &text) } else { ui.detail(&text) }
         }
@@ -100,7 +100,7 @@ impl ClusterArgs {
         if let Some((_, verdict)) = self.admitted.borrow().iter().find(|(before, _)| before == name) {
             return Ok(*verdict);
         }
-        let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+        let accepted = KnownHosts::new(&ui.surroundings.settings(None)?.home.value).accepted(&cluster.context);
         let verdict = match admission(HostClaim::of(name, &accepted), self.is_named(), ui.can_ask()) {
             Admission::Use => true,
             Admission::Refuse => false,
@@ -160,16 +160,16 @@ impl ClusterArgs {
         let listed = ui.env.os("KUBECONFIG").map(|list| {
             std::env::split_paths(list)
                 .filter(|path| !path.as_os_str().is_empty())
-                .map(|path| ui.absolute(&path))
+                .map(|path| ui.surroundings.absolute(&path))
                 .collect()
         });
-        let default = || ui.home().ok().map(|home| home.join(".kube/config")).into_iter().collect();
+        let default = || ui.surroundings.home().ok().map(|home| home.join(".kube/config")).into_iter().collect();
         Query {
-            kubeconfig: self.kubeconfig.as_deref().map(|path: &Path| ui.absolute(path)),
+            kubeconfig: self.kubeconfig.as_deref().map(|path: &Path| ui.surroundings.absolute(path)),
             files: listed.unwrap_or_else(default),
             context: self.context.clone(),
             cluster_name: self.cluster_name.clone(),
-            system: ui.system_roots().clone(),
+            system: ui.surroundings.system_roots.clone(),
         }
     }
 
@@ -321,7 +321,7 @@ impl ClusterArgs {
         let contradicted = !vouches(&trust, &certificates, &host);
         match certificate_rule(chosen(&trust), contradicted) {
             CertificateRule::Cluster => {
-                let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+                let accepted = KnownHosts::new(&ui.surroundings.settings(None)?.home.value).accepted(&cluster.context);
                 let claim = HostClaim::of(&host.to_string(), &accepted);
                 match shown {
                     Some((source, shown)) if !may_be_shown(shown, Vouching::ClusterAlone, claim) => self.warn_once(
@@ -432,7 +432,7 @@ impl ClusterArgs {
 
 /// The cluster's names that it may speak for without a question.
 pub(crate) fn names_in_use(ui: &Ui, cluster: &ClusterRegistry) -> Result<Vec<String>, Failure> {
-    let accepted = KnownHosts::new(&ui.settings(None)?.home.value).accepted(&cluster.context);
+    let accepted = KnownHosts::new(&ui.surroundings.settings(None)?.home.value).accepted(&cluster.context);
     let in_use = |name: &&String| admission(HostClaim::of(name, &accepted), false, false) == Admission::Use;
     Ok(cluster.names.iter().filter(in_use).cloned().collect())
 }

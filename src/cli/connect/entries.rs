@@ -9,7 +9,7 @@ use crate::fs::LockError;
 
 /// The entries in the program's directory and the system's keyring.
 pub(crate) fn credential_store(ui: &Ui) -> Result<CredentialStore, Failure> {
-    let settings = ui.settings(None)?;
+    let settings = ui.surroundings.settings(None)?;
     let entries = CredentialStore::open(settings.credential_store.value, &settings.home.value, Arc::new(SystemKeyring));
     Ok(entries.with_interrupt(ui.interrupt.clone()))
 }

@@ -124,7 +124,7 @@ impl RegistryArgs {
         if let Some(text) = &self.registry {
             return Ok(Some((bare_registry(text)?, "--registry".to_owned())));
         }
-        match ui.settings(store)?.default_registry {
+        match ui.surroundings.settings(store)?.default_registry {
             Some(setting) => Ok(Some((bare_registry(&setting.value)?, setting.source.to_string()))),
             None => Ok(None),
         }
@@ -235,9 +235,9 @@ impl RegistryArgs {
             self.cluster.warn_once(ui, &exposed(path));
         }
         if let Some(source) = &resolution.source
-            && let Err(failure) = ui.audit(Event::Credential, &registry, Some(source), None)
+            && let Err(failure) = ui.surroundings.audit(Event::Credential, &registry, Some(source), None)
         {
-            ui.warn(&failure.to_string());
+            ui.warn(&in_one_line(&failure));
         }
         Ok(Target { reference, policy, credential: resolution.credential })
     }
@@ -308,7 +308,7 @@ impl RegistryArgs {
     pub(crate) fn confirm(&self, ui: &Ui, registry: &str) -> Result<(), Failure> {
         if self.plain_http {
             ui.warn(&format!("{registry} is used without TLS: whoever is on the way can read and change everything"));
-            return ui.audit(Event::PlainHttp, registry, None, None);
+            return Ok(ui.surroundings.audit(Event::PlainHttp, registry, None, None)?);
         }
         let Some(by_name) = self.skips_verification(registry) else { return Ok(()) };
         let mut pinned = 0;
@@ -336,7 +336,7 @@ impl RegistryArgs {
                 .hint("trust the registry's certificate with --ca-file FILE instead"));
         }
         // What is not written down is not done without verifying.
-        ui.audit(Event::Insecure, registry, None, fingerprint.as_deref())
+        Ok(ui.surroundings.audit(Event::Insecure, registry, None, fingerprint.as_deref())?)
     }
 
     pub(crate) fn policy(&self, ui: &Ui, registry: &str) -> Result<TlsPolicy, Failure> {
@@ -348,10 +348,10 @@ impl RegistryArgs {
         }
         let host = address(registry)?;
         let (mut trust, mut warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
-        if ui.explains() {
+        if ui.is_verbose() {
             add_system_roots(ui, &mut trust);
         } else {
-            trust.use_system_roots_at_need(ui.system_roots());
+            trust.use_system_roots_at_need(&ui.surroundings.system_roots);
         }
         if let Some(warning) = ending(&host, &trust) {
             self.ending.borrow_mut().push(host);
@@ -366,10 +366,10 @@ impl RegistryArgs {
     /// How hosts are trusted to which a registry leads.
     pub(crate) fn elsewhere(&self, ui: &Ui) -> Result<TrustSources, Failure> {
         Ok(TrustSources {
-            file: self.ca_file.as_deref().map(|file| ui.absolute(file)),
+            file: self.ca_file.as_deref().map(|file| ui.surroundings.absolute(file)),
             kept: Some(trust_store(ui)?),
             client: other_directories(ui),
-            system: ui.system_roots().clone(),
+            system: ui.surroundings.system_roots.clone(),
         })
     }
 
@@ -433,19 +433,19 @@ pub(crate) fn address(text: &str) -> Result<RegistryHost, Failure> {
 
 /// The directory of certificates that are kept for one host each.
 pub(crate) fn trust_store(ui: &Ui) -> Result<PathBuf, Failure> {
-    Ok(ui.settings(None)?.home.value.join("certs"))
+    Ok(ui.surroundings.settings(None)?.home.value.join("certs"))
 }
 
 /// Where other programs keep certificates for one host each, in the order of use.
 pub(crate) fn other_directories(ui: &Ui) -> Vec<PathBuf> {
-    let own = ui.home().ok().map(|home| home.join(".config/containers/certs.d"));
+    let own = ui.surroundings.home().ok().map(|home| home.join(".config/containers/certs.d"));
     let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     own.into_iter().chain(system).collect()
 }
 
 /// Adds the system's roots, and tells what of them cannot be read.
 pub(crate) fn add_system_roots(ui: &Ui, trust: &mut TrustStore) {
-    trust.add_system_roots(ui.system_roots());
+    trust.add_system_roots(&ui.surroundings.system_roots);
     for failure in trust.failures() {
         ui.detail(failure);
     }
@@ -461,10 +461,10 @@ pub(crate) fn trusted(
     let mut trust = TrustStore::empty();
     let mut warnings = Vec::new();
     if let Some(file) = ca_file {
-        trust.add_file(&ui.absolute(file))?;
+        trust.add_file(&ui.surroundings.absolute(file))?;
     }
     if let Some(directory) = cert_dir
-        && let Some(error) = trust.add_client_directory(&ui.absolute(directory)).into_iter().next()
+        && let Some(error) = trust.add_client_directory(&ui.surroundings.absolute(directory)).into_iter().next()
     {
         return Err(error.into());
     }
@@ -510,7 +510,7 @@ fn ending(host: &RegistryHost, trust: &TrustStore) -> Option<String> {
 /// reached is told by the work itself.
 fn shown_fingerprint(ui: &Ui, registry: &str) -> Result<Option<String>, Failure> {
     let host = address(registry)?;
-    let asked = async { Ok::<_, Failure>(ask(&host, &TlsPolicy::SkipVerify, FINGERPRINT_LIMIT).await) };
+    let asked = ask(&host, &TlsPolicy::SkipVerify, FINGERPRINT_LIMIT);
     let chain = ui.block_on(asked)?.map(|answer| answer.chain).unwrap_or_default();
     Ok(chain.first().and_then(|own| CertificateFacts::from_der(own).ok()).map(|facts| facts.fingerprint))
 }

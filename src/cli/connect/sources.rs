@@ -53,9 +53,9 @@ pub(crate) fn chain(
         chain = chain.with(DockerConfig::variable("DOCKER_AUTH_CONFIG", value, helpers.clone()));
     }
     if let Some(file) = authfile {
-        chain = chain.with(DockerConfig::named_file(ui.absolute(file), helpers.clone()));
+        chain = chain.with(DockerConfig::named_file(ui.surroundings.absolute(file), helpers.clone()));
     } else if let Some(file) = ui.env.os("REGISTRY_AUTH_FILE") {
-        chain = chain.with(DockerConfig::file(ui.absolute(Path::new(file)), helpers.clone()));
+        chain = chain.with(DockerConfig::file(ui.surroundings.absolute(Path::new(file)), helpers.clone()));
     }
     for file in docker_config(ui).into_iter().chain(auth_files(&places(ui))) {
         chain = chain.with(DockerConfig::file(file, helpers.clone()));
@@ -72,15 +72,15 @@ fn places(ui: &Ui) -> AuthPlaces {
     AuthPlaces {
         runtime: ui.env.os("XDG_RUNTIME_DIR").map(PathBuf::from),
         config: ui.env.os("XDG_CONFIG_HOME").map(PathBuf::from),
-        home: ui.home().ok(),
+        home: ui.surroundings.home().ok(),
         user: rustix::process::getuid().as_raw(),
     }
 }
 
 fn docker_config(ui: &Ui) -> Option<PathBuf> {
     let directory = match ui.env.os("DOCKER_CONFIG") {
-        Some(directory) => ui.absolute(Path::new(directory)),
-        None => ui.home().ok()?.join(".docker"),
+        Some(directory) => ui.surroundings.absolute(Path::new(directory)),
+        None => ui.surroundings.home().ok()?.join(".docker"),
     };
     Some(directory.join("config.json"))
 }
@@ -93,7 +93,7 @@ pub(crate) fn resolve(
     repository: &str,
     roles: RegistryRoles,
 ) -> Result<Resolution, Failure> {
-    ui.run_blocking(|_| {
+    ui.run_blocking::<_, Failure>(|_| {
         let resolution = chain.resolve(registry, repository, roles);
         match resolution.failure {
             Some((_, error)) if error.is_interrupt() => Err(Failure::new(Kind::Interrupted, error)),

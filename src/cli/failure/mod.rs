@@ -10,7 +10,8 @@ use std::io;
 
 use super::exit;
 pub use super::terminal::paint::Paint;
-use crate::app::{StopSignal, error_text};
+use super::terminal::{OutputError, Ui};
+use crate::app::{ConsoleError, RecordError, StopSignal, error_text};
 use crate::text::{escaped, escaped_lines};
 
 /// What went wrong, as far as the exit code is concerned.
@@ -186,6 +187,38 @@ impl Failure {
             let _ = writeln!(text, "{} {}", paint.hint("hint:"), escaped(hint));
         }
         text
+    }
+}
+
+/// Prints a failure as errors are printed.
+pub(crate) fn print(ui: &Ui, failure: &Failure) {
+    ui.rendered(|paint| failure.render(paint));
+}
+
+impl From<OutputError> for Failure {
+    fn from(OutputError(error): OutputError) -> Self {
+        Self::of_output(error)
+    }
+}
+
+impl From<ConsoleError> for Failure {
+    fn from(error: ConsoleError) -> Self {
+        match error {
+            ConsoleError::Stopped(signal) => Self::stopped_by(signal),
+            ConsoleError::NoThread(source) => Self::new(Kind::Failed, source).hint(advice::MORE_THREADS),
+            ConsoleError::Runtime(source) => Self::new(Kind::Failed, source),
+            ConsoleError::Input(_) => Self::new(Kind::Failed, error),
+            ConsoleError::InputText => Self::new(Kind::Usage, error),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Config(error) => error.into(),
+            RecordError::Audit(error) => error.into(),
+        }
     }
 }
 

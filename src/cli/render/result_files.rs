@@ -19,6 +19,6 @@ pub(crate) fn write(ui: &Ui, path: Option<&Path>, text: &str) -> Result<(), Fail
 
 fn at(ui: &Ui, path: Option<&Path>, act: impl Fn(&Path) -> io::Result<()>) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
-    let path = ui.absolute(path);
+    let path = ui.surroundings.absolute(path);
     act(&path).map_err(|source| Failure::new(Kind::Failed, format!("cannot write `{}`: {source}", path.display())))
 }

@@ -1,6 +1,7 @@
 //! The terminal: standard output is data, standard error is status.
 
 pub(crate) mod access_log;
+mod console;
 pub(crate) mod hardening;
 pub(crate) mod paint;
 pub(crate) mod panics;
@@ -9,22 +10,20 @@ pub(crate) mod prompt;
 pub(crate) mod runtimes;
 pub(crate) mod signals;
 pub(crate) mod status_lines;
+mod surroundings;
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read as _, Write};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::failure::Failure;
-use crate::app::StopSignal;
-use crate::audit::{AuditLog, Event, Record};
-use crate::config::{ConfigInputs, NoHome, Settings, Source, home_of};
+use zeroize::Zeroizing;
+
+use crate::app::{Console, ConsoleError, Echo, StopSignal, Surroundings, Work};
+use crate::config::Source;
 use crate::env::Env;
 use crate::progress::{Interrupt, Progress};
-use crate::store::ImageStore;
 use crate::text::{escaped, escaped_data, escaped_lines, without_numbers};
-use crate::tls::SystemRoots;
 use paint::Paint;
 use progress::Mode;
 use runtimes::{Detached, Runtimes};
@@ -47,14 +46,12 @@ const MAX_ANSWER_BYTES: u64 = 4096;
 pub(crate) struct Ui {
     pub(crate) env: Env,
     pub(crate) interrupt: Interrupt,
-    /// The applet that runs.
-    pub(crate) command: &'static str,
+    pub(crate) surroundings: Surroundings,
     paint: Paint,
     quiet: bool,
     verbose: bool,
     runtimes: Runtimes,
     signals: Signals,
-    system_roots: SystemRoots,
     lines: StatusLines,
     /// The bars of the work that runs.
     bars: RefCell<Weak<progress::Bars>>,
@@ -64,25 +61,19 @@ impl Ui {
     pub(crate) fn new(env: Env) -> Self {
         let dumb = env.var("TERM") == Some("dumb");
         let paint = Paint(env.stderr_is_terminal && env.var("NO_COLOR").is_none() && !dumb);
-        let system_roots = system_roots(&env);
+        let surroundings = surroundings::of(&env);
         Self {
             env,
-            interrupt: Interrupt::default(),
-            command: super::command::EXECUTABLE,
+            interrupt: surroundings.interrupt.clone(),
+            surroundings,
             paint,
             quiet: false,
             verbose: false,
             runtimes: Runtimes::default(),
             signals: Signals::default(),
-            system_roots,
             lines: StatusLines::default(),
             bars: RefCell::default(),
         }
-    }
-
-    /// The system's roots, or those that the environment names; read once for all that need them.
-    pub(crate) fn system_roots(&self) -> &SystemRoots {
-        &self.system_roots
     }
 
     /// Colour of what goes to standard output.
@@ -112,65 +103,35 @@ impl Ui {
         self.verbose = verbose;
     }
 
-    /// Whether more status is wanted.
-    pub(crate) fn explains(&self) -> bool {
-        self.verbose
-    }
-
-    /// Tells what only `-v` asks for.
-    pub(crate) fn detail(&self, text: &str) {
-        if self.verbose {
-            self.status(text);
-        }
-    }
-
     /// Writes data that a person reads, with a final newline. What others wrote in it cannot steer the terminal.
-    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(&self, text: &str) -> Result<(), OutputError> {
         self.data_verbatim(&escaped_data(text))
     }
 
     /// Writes data that is for programs, or fit to be shown already, with a final newline.
-    pub(crate) fn data_verbatim(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data_verbatim(&self, text: &str) -> Result<(), OutputError> {
         self.check_output()?;
         self.lines.settle(Some(IN_ORDER));
-        print(text).map_err(Failure::of_output)
+        print(text).map_err(OutputError)
     }
 
     /// Writes a document exactly as it is; on a terminal with a final newline, and with what could steer it escaped.
-    pub(crate) fn data_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn data_bytes(&self, bytes: &[u8]) -> Result<(), OutputError> {
         if self.env.stdout_is_terminal {
             return self.data(&String::from_utf8_lossy(bytes));
         }
         self.check_output()?;
         self.lines.settle(Some(IN_ORDER));
         let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::of_output)
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(OutputError)
     }
 
     /// Fails if the program was started with its standard output closed: what is written would be lost.
-    pub(crate) fn check_output(&self) -> Result<(), Failure> {
+    pub(crate) fn check_output(&self) -> Result<(), OutputError> {
         if self.env.stdout_is_closed {
-            return Err(Failure::of_output(rustix::io::Errno::BADF.into()));
+            return Err(OutputError(rustix::io::Errno::BADF.into()));
         }
         Ok(())
-    }
-
-    /// Tells a person what happens. Nobody listening is no reason to stop.
-    pub(crate) fn status(&self, text: &str) {
-        if !self.quiet {
-            self.notice(text);
-        }
-    }
-
-    /// Tells a person what happens, also when quiet.
-    pub(crate) fn notice(&self, text: &str) {
-        self.lines.message(format!("{}\n", escaped_lines(&without_numbers(text))));
-    }
-
-    /// Tells a person what they should know, also when quiet.
-    pub(crate) fn warn(&self, text: &str) {
-        let text = without_numbers(text);
-        self.lines.message(format!("{} {}\n", self.paint.warning("warning:"), escaped(&text)));
     }
 
     /// Tells a person what is wrong with the arguments, in colours of the parser's own.
@@ -189,93 +150,15 @@ impl Ui {
         }
     }
 
-    pub(crate) fn fail(&self, failure: &Failure) {
-        self.lines.message(failure.render(self.paint));
+    /// Writes lines that are fit to be shown. `render` makes them with or without colours.
+    pub(crate) fn rendered(&self, render: impl FnOnce(Paint) -> String) {
+        self.lines.message(render(self.paint));
     }
 
     /// Waits until everything that was told is written. A reader of standard error that is slow gets all of it; once a
     /// signal asked to stop, one that does not read at all is not waited for.
     pub(crate) fn settle(&self) {
         self.lines.settle(self.signals.are_heard().then_some(LAST_WORDS));
-    }
-
-    /// Whether a person can answer a question.
-    pub(crate) fn can_ask(&self) -> bool {
-        self.env.stdin_is_terminal && self.env.stderr_is_terminal
-    }
-
-    /// Asks a yes-or-no question on the terminal; `None` where nobody can answer. A signal ends the wait.
-    pub(crate) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
-        if !self.can_ask() {
-            return Ok(None);
-        }
-        // The thread that reads may never come back; nobody else should wait for it.
-        let runtime = Detached::for_work()?;
-        let mut signals = self.stop_signals()?;
-        self.settle();
-        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
-        let reading = runtime.spawn_blocking(|| {
-            let mut answer = String::new();
-            io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer).map(|_| answer)
-        });
-        let answer = runtime.block_on(async {
-            tokio::select! {
-                answer = reading => Ok(answer.ok().and_then(Result::ok).unwrap_or_default()),
-                signal = signals.next() => Err(Failure::stopped_by(signal)),
-            }
-        });
-        if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
-            // The line of the question has no end yet.
-            let _ = writeln!(io::stderr().lock());
-        }
-        answer.map(|answer| Some(is_yes(&answer)))
-    }
-
-    /// `path` as the user's current directory sees it.
-    pub(crate) fn absolute(&self, path: &Path) -> PathBuf {
-        self.env.cwd.join(path)
-    }
-
-    /// The user's home directory.
-    pub(crate) fn home(&self) -> Result<PathBuf, NoHome> {
-        home_of(self.env.os("HOME"), self.env.account_home.as_deref(), Path::is_dir)
-    }
-
-    pub(crate) fn settings(&self, store_flag: Option<&Path>) -> Result<Settings, Failure> {
-        let given = ConfigInputs {
-            home: self.env.os("IDPBUILDER_HOME").map(|path| self.absolute(Path::new(path))),
-            user_home: Some(self.home()),
-            store_flag: store_flag.map(|path| self.absolute(path)),
-            store_variable: self.env.os("IDPBUILDER_STORE").map(|path| self.absolute(Path::new(path))),
-            registry_variable: self.env.var("IDPBUILDER_REGISTRY").map(str::to_owned),
-        };
-        Ok(Settings::resolve(given)?)
-    }
-
-    /// Writes a line of the audit log.
-    pub(crate) fn audit(
-        &self,
-        event: Event,
-        host: &str,
-        source: Option<&str>,
-        fingerprint: Option<&str>,
-    ) -> Result<(), Failure> {
-        let log = AuditLog::new(&self.settings(None)?.home.value);
-        let time = crate::app::now();
-        Ok(log.append(&Record {
-            time: &time,
-            uid: self.env.uid,
-            command: self.command,
-            event,
-            host,
-            source,
-            fingerprint,
-        })?)
-    }
-
-    pub(crate) fn store(&self, store_flag: Option<&Path>) -> Result<ImageStore, Failure> {
-        let settings = self.settings(store_flag)?;
-        Ok(ImageStore::open(&settings.store.value)?.with_interrupt(self.interrupt.clone()).with_verified())
     }
 
     /// The listener for long work.
@@ -301,78 +184,146 @@ impl Ui {
     }
 
     /// Runs asynchronous work until it ends or a signal asks to stop; then it has a moment to tidy up.
-    pub(crate) fn block_on<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
-    where
-        Failure: From<E>,
-    {
-        match self.drive(work)? {
-            (_, Some(signal)) => Err(Failure::stopped_by(signal)),
-            (ended, None) => ended.expect("nothing else stops it").map_err(Failure::from),
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, ConsoleError> {
+        (self as &dyn Console).block_on(work)
+    }
+
+    /// Runs work that has something to tell when it is stopped. Returns what it came to, unless it did not stop in time,
+    /// and the signal that asked it to stop.
+    pub(crate) fn drive<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<(Option<T>, Option<StopSignal>), ConsoleError> {
+        (self as &dyn Console).drive(work)
+    }
+
+    /// Runs blocking work.
+    pub(crate) fn run_blocking<T, E: From<ConsoleError>>(
+        &self,
+        work: impl FnOnce(&Interrupt) -> Result<T, E>,
+    ) -> Result<T, E> {
+        (self as &dyn Console).run_blocking(work)
+    }
+
+    /// Tells a person what happens, also when quiet.
+    pub(crate) fn notice(&self, text: &str) {
+        self.lines.message(format!("{}\n", escaped_lines(&without_numbers(text))));
+    }
+
+    /// Tells a person what happens.
+    pub(crate) fn status(&self, text: &str) {
+        if !self.quiet {
+            self.notice(text);
         }
     }
 
-    /// The same for work that has something to tell when it is stopped: what it came to, unless it did not stop in
-    /// time, and the signal that asked it to. A second signal ends the process, also when the work blocks.
-    pub(crate) fn drive<T>(&self, work: impl Future<Output = T>) -> Result<(Option<T>, Option<StopSignal>), Failure> {
+    /// Tells a person what `-v` asks for.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.status(text);
+        }
+    }
+
+    /// Tells a person what they should know, also when quiet.
+    pub(crate) fn warn(&self, text: &str) {
+        let text = without_numbers(text);
+        self.lines.message(format!("{} {}\n", self.paint.warning("warning:"), escaped(&text)));
+    }
+
+    /// Returns whether more status is wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Returns whether a person can answer a question.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.env.stdin_is_terminal && self.env.stderr_is_terminal
+    }
+
+    /// Asks a yes-or-no question on the terminal; `None` where no person can answer. A signal ends the wait.
+    pub(crate) fn confirm(&self, question: &str) -> Result<Option<bool>, ConsoleError> {
+        if !self.can_ask() {
+            return Ok(None);
+        }
+        // The thread that reads may never come back, and nothing waits for it.
+        let runtime = Detached::for_work()?;
+        let mut signals = self.stop_signals()?;
+        self.settle();
+        let _ = write!(io::stderr().lock(), "{} [y/N] ", escaped_lines(question));
+        let reading = runtime.spawn_blocking(|| {
+            let mut answer = String::new();
+            io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer).map(|_| answer)
+        });
+        let answer = runtime.block_on(async {
+            tokio::select! {
+                answer = reading => Ok(answer.ok().and_then(Result::ok).unwrap_or_default()),
+                signal = signals.next() => Err(ConsoleError::Stopped(signal)),
+            }
+        });
+        if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
+            // The line of the question has no end yet.
+            let _ = writeln!(io::stderr().lock());
+        }
+        answer.map(|answer| Some(is_yes(&answer)))
+    }
+
+    /// Asks for a line on the terminal; `None` where no person can answer. A signal ends the wait.
+    pub(crate) fn ask_line(&self, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, ConsoleError> {
+        prompt::ask(self, question, echo)
+    }
+
+    /// Runs asynchronous work until it ends or a signal asks to stop. A second signal ends the process, also when the work blocks.
+    fn run_future(&self, mut work: Work<'_>) -> Result<Option<StopSignal>, ConsoleError> {
         let runtime = self.runtimes.work()?;
         let mut signals = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP + GRACE))?;
-        let ended = runtime.block_on(async {
-            let mut work = std::pin::pin!(work);
+        let stopped = runtime.block_on(async {
             tokio::select! {
-                result = &mut work => (Some(result), None),
+                () = &mut work => None,
                 signal = signals.next() => {
-                    let result = tokio::select! {
-                        result = &mut work => Some(result),
+                    tokio::select! {
+                        () = &mut work => {}
                         // A limit: the work that hears the signal gets this long to tidy up.
-                        () = tokio::time::sleep(TIDY_UP) => None,
-                    };
-                    (result, Some(signal))
+                        () = tokio::time::sleep(TIDY_UP) => {}
+                    }
+                    Some(signal)
                 }
             }
         });
         // Threads that did not stop may still report how far they are.
-        if ended.1.is_some()
+        if stopped.is_some()
             && let Some(bars) = self.bars.borrow().upgrade()
         {
             bars.close();
         }
-        Ok(ended)
+        Ok(stopped)
     }
 
-    /// Runs blocking work. A signal sets the interrupt flag; work that does not stop soon, because it
-    /// waits for a pipe or a disk, is ended with the process, as it is by a second signal.
-    pub(crate) fn run_blocking<T>(&self, work: impl FnOnce(&Interrupt) -> Result<T, Failure>) -> Result<T, Failure> {
+    /// Runs work that blocks. A signal sets the interrupt flag; work that does not stop soon, because it waits for a pipe or a disk, is ended
+    /// with the process, as it is by a second signal.
+    fn run_work(&self, work: &mut dyn FnMut(&Interrupt)) -> Result<Option<StopSignal>, ConsoleError> {
         let noted = signals::noted()?;
         // Before the work begins: what it has begun by a signal's time is always tidied up.
         let entered = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP))?;
-        let result = work(&self.interrupt);
+        work(&self.interrupt);
         drop(entered);
-        match (result, noted()) {
-            // A signal to the whole pipeline also cuts off what is read: that is not what went wrong.
-            (Err(_), Some(signal)) => Err(Failure::stopped_by(signal)),
-            (result, _) => result,
-        }
+        Ok(noted())
     }
 
     /// For work that stops in its own way and its own time when a signal comes. A second one ends the process.
-    pub(crate) fn stop_signals(&self) -> Result<StopSignals, Failure> {
+    pub(crate) fn stop_signals(&self) -> Result<StopSignals, ConsoleError> {
         self.enter(None, None)
     }
 
-    fn enter(&self, interrupt: Option<Interrupt>, patience: Option<Duration>) -> Result<StopSignals, Failure> {
+    fn enter(&self, interrupt: Option<Interrupt>, patience: Option<Duration>) -> Result<StopSignals, ConsoleError> {
         self.runtimes.listen(&self.signals, self.paint)?;
         Ok(self.signals.enter(interrupt, patience))
     }
 }
 
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's roots; the latter is a list, as OpenSSL has it.
-fn system_roots(env: &Env) -> SystemRoots {
-    let absolute = |path: PathBuf| env.cwd.join(path);
-    let file = env.os("SSL_CERT_FILE").map(PathBuf::from).map(absolute);
-    let directories = env.os("SSL_CERT_DIR").map(|list| std::env::split_paths(list).collect::<Vec<_>>());
-    let directories = directories.into_iter().flatten().filter(|path| !path.as_os_str().is_empty());
-    SystemRoots::new(file, directories.map(absolute).collect())
-}
+/// Standard output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct OutputError(pub(crate) io::Error);
 
 /// Writes `text` to standard output, with a final newline.
 pub(crate) fn print(text: &str) -> io::Result<()> {

@@ -12,7 +12,7 @@ use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
 use super::Ui;
-use crate::cli::failure::{Failure, Kind};
+use crate::app::{ConsoleError, Echo};
 use crate::progress::Interrupt;
 use crate::text::escaped_lines;
 
@@ -20,13 +20,6 @@ use crate::text::escaped_lines;
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 64 << 10;
-
-/// Whether the terminal shows what is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Echo {
-    On,
-    Off,
-}
 
 /// A terminal that does not show what is typed, until this is dropped.
 struct Hidden<'a, T: AsFd> {
@@ -117,15 +110,14 @@ impl<T: AsFd> Drop for Hidden<'_, T> {
 }
 
 /// Asks for a line on the terminal; `None` where nobody can answer. A signal ends the wait, with the terminal as it was.
-pub(crate) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, Failure> {
+pub(crate) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, ConsoleError> {
     if !ui.env.stdin_is_terminal || !ui.env.stderr_is_terminal {
         return Ok(None);
     }
     ui.settle();
-    let failed = |source: io::Error| Failure::new(Kind::Failed, format!("cannot read from the terminal: {source}"));
     ui.run_blocking(|interrupt| {
         let terminal = io::stdin();
-        let hidden = (echo == Echo::Off).then(|| Hidden::hide(&terminal)).transpose().map_err(failed)?;
+        let hidden = (echo == Echo::Off).then(|| Hidden::hide(&terminal)).transpose().map_err(ConsoleError::Input)?;
         let _ = write!(io::stderr().lock(), "{}", escaped_lines(question));
         let line = line(&terminal, interrupt, || {
             if let Some(hidden) = &hidden
@@ -140,8 +132,8 @@ pub(crate) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizin
             let _ = writeln!(io::stderr().lock());
         }
         drop(hidden);
-        let line = line.map_err(failed)?;
-        let text = std::str::from_utf8(&line).map_err(|_| Failure::usage("what was typed is not UTF-8 text"))?;
+        let line = line.map_err(ConsoleError::Input)?;
+        let text = std::str::from_utf8(&line).map_err(|_| ConsoleError::InputText)?;
         Ok(Some(Zeroizing::new(text.to_owned())))
     })
 }

@@ -9,8 +9,7 @@ use tokio::sync::oneshot;
 
 use super::paint::Paint;
 use super::signals::Signals;
-use crate::cli::failure::advice::MORE_THREADS;
-use crate::cli::failure::{Failure, Kind};
+use crate::app::ConsoleError;
 use crate::threads;
 
 /// How long a thread that blocks stays without work.
@@ -23,7 +22,7 @@ pub(crate) struct Detached(Option<Runtime>);
 impl Detached {
     /// One for asynchronous work, which the thread that waits for it does itself: an answer then wakes nobody else, and
     /// that thread moves more than a gigabyte a second over TLS. What blocks has threads of its own.
-    pub(crate) fn for_work() -> Result<Self, Failure> {
+    pub(crate) fn for_work() -> Result<Self, ConsoleError> {
         spare(1, 1)?;
         let runtime = built(&mut Builder::new_current_thread())?;
         keep_one(&runtime);
@@ -54,7 +53,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn start(signals: &Signals, paint: Paint) -> Result<Self, Failure> {
+    fn start(signals: &Signals, paint: Paint) -> Result<Self, ConsoleError> {
         let runtime = built(&mut Builder::new_current_thread())?;
         // From here on, and not only from when the thread runs.
         let context = runtime.enter();
@@ -63,7 +62,7 @@ impl Listener {
         runtime.spawn(listening);
         let (sender, dropped) = oneshot::channel();
         let listen = move || runtime.block_on(dropped);
-        threads::spawn("signals", listen).map_err(no_thread)?;
+        threads::spawn("signals", listen).map_err(ConsoleError::NoThread)?;
         Ok(Self { _until_dropped: sender })
     }
 }
@@ -77,25 +76,25 @@ pub(crate) struct Runtimes {
 
 impl Runtimes {
     /// Where asynchronous work runs while somebody waits for it, and only then.
-    pub(crate) fn work(&self) -> Result<&Runtime, Failure> {
+    pub(crate) fn work(&self) -> Result<&Runtime, ConsoleError> {
         made(&self.work, Detached::for_work).map(|runtime| &**runtime)
     }
 
     /// Has a thread of its own listen for signals from here on.
-    pub(crate) fn listen(&self, signals: &Signals, paint: Paint) -> Result<(), Failure> {
+    pub(crate) fn listen(&self, signals: &Signals, paint: Paint) -> Result<(), ConsoleError> {
         made(&self.listener, || Listener::start(signals, paint)).map(|_| ())
     }
 }
 
 /// One for serving many at a time, which waits for what blocks when it is dropped.
-pub(crate) fn for_serving() -> Result<Runtime, Failure> {
+pub(crate) fn for_serving() -> Result<Runtime, ConsoleError> {
     let spare = spare(2, 3)?;
     let runtime = built(Builder::new_multi_thread().worker_threads(if spare > 2 { 2 } else { 1 }))?;
     keep_one(&runtime);
     Ok(runtime)
 }
 
-fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, Failure>) -> Result<&T, Failure> {
+fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, ConsoleError>) -> Result<&T, ConsoleError> {
     if place.get().is_none() {
         // Should somebody else have been faster, this one ends.
         let _ = place.set(make()?);
@@ -104,12 +103,8 @@ fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, Failure>) -> Re
 }
 
 /// The library panics where it gets no thread, and then waits for what never comes.
-fn spare(least: usize, most: usize) -> Result<usize, Failure> {
-    threads::spare(least, most).map_err(no_thread)
-}
-
-fn no_thread(source: std::io::Error) -> Failure {
-    Failure::new(Kind::Failed, source).hint(MORE_THREADS)
+fn spare(least: usize, most: usize) -> Result<usize, ConsoleError> {
+    threads::spare(least, most).map_err(ConsoleError::NoThread)
 }
 
 /// Starts a thread for what blocks. One that is there takes it also when there will be no other: without any, it would
@@ -118,12 +113,8 @@ fn keep_one(runtime: &Runtime) {
     drop(runtime.spawn_blocking(|| ()));
 }
 
-fn built(builder: &mut Builder) -> Result<Runtime, Failure> {
-    let runtime = builder
-        .thread_keep_alive(THREADS_STAY)
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::new(Kind::Failed, source))?;
+fn built(builder: &mut Builder) -> Result<Runtime, ConsoleError> {
+    let runtime = builder.thread_keep_alive(THREADS_STAY).enable_all().build().map_err(ConsoleError::Runtime)?;
     // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
     let context = runtime.enter();
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));

@@ -11,8 +11,8 @@ use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc;
 
 use super::paint::Paint;
-use crate::app::StopSignal;
-use crate::cli::failure::{Failure, Kind};
+use crate::app::{ConsoleError, StopSignal};
+use crate::cli::exit;
 use crate::progress::Interrupt;
 use crate::{children, threads};
 
@@ -196,14 +196,13 @@ impl Signals {
 /// Ends the process: whatever blocks is not waited for.
 async fn end(signal: StopSignal, paint: Paint) {
     children::end_all();
-    let failure = Failure::stopped_by(signal);
-    let text = failure.render(paint);
+    let text = format!("{} {signal}\n", paint.error("error:"));
     // Standard error may be what the work waits for.
     let (tell, told) = tokio::sync::oneshot::channel();
     let _ = threads::spawn("last words", move || tell.send(write!(io::stderr().lock(), "{text}")));
     let _ = tokio::time::timeout(LAST_WORDS, told).await;
     // The handlers of a usual end could wait for the work.
-    signal_hook::low_level::exit(i32::from(failure.code()));
+    signal_hook::low_level::exit(i32::from(exit::of_signal(signal)));
 }
 
 /// The signals of the system that are listened to.
@@ -233,14 +232,14 @@ impl Heard {
 
 /// The first signal that asked to stop, written down by the signal handler itself: work that fails because of the
 /// signal can end before the thread that listens for it has run.
-pub(crate) fn noted() -> Result<impl Fn() -> Option<StopSignal>, Failure> {
+pub(crate) fn noted() -> Result<impl Fn() -> Option<StopSignal>, ConsoleError> {
     static NOTED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
     if NOTED.get().is_none() {
         let noted = Arc::new(AtomicUsize::new(0));
         for signal in listened() {
             let value = usize::try_from(number(*signal)).expect("signals are positive");
             signal_hook::flag::register_usize(number(*signal), Arc::clone(&noted), value)
-                .map_err(|source| Failure::new(Kind::Failed, source))?;
+                .map_err(ConsoleError::Runtime)?;
         }
         let _ = NOTED.set(noted);
     }

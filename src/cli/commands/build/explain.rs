@@ -59,9 +59,9 @@ impl ExplainArgs {
         if !self.explain.is_empty() {
             let told: Vec<String> =
                 explain(config, &self.explain)?.iter().map(|told| escaped(&sentence(told)).into_owned()).collect();
-            return ui.data(&told.join("\n"));
+            return Ok(ui.data(&told.join("\n"))?);
         }
-        let contents = ui.run_blocking(|interrupt| Ok(contents(config, interrupt)?))?;
+        let contents = ui.run_blocking::<_, Failure>(|interrupt| Ok(contents(config, interrupt)?))?;
         let rows = self.rows(&contents.kept);
         let mut shown = vec!["Size", "Kind", "Path"];
         if contents.secrets.is_some() {

@@ -213,7 +213,7 @@ impl Run for Args {
             (built, Some(pushed))
         } else {
             let verify = self.verify_reproducible;
-            (ui.run_blocking(|stop| make(&configs, verify, &store, progress.as_ref(), stop))?, None)
+            (ui.run_blocking::<_, Failure>(|stop| make(&configs, verify, &store, progress.as_ref(), stop))?, None)
         };
         drop(progress);
         if self.verify_reproducible {
@@ -345,7 +345,7 @@ impl Args {
         if is_standard_input(context) {
             return Err(Failure::usage("questions are about a directory, not about standard input"));
         }
-        let settings = ui.settings(self.store.store.as_deref())?;
+        let settings = ui.surroundings.settings(self.store.store.as_deref())?;
         Ok(ExplainConfig {
             context: context.clone(),
             ignore_file: self.ignorefile.clone(),
@@ -410,7 +410,7 @@ impl Args {
         };
         let sources = self.sources.resolve(ui, self.given_context(), reading)?;
         self.check_context(&sources)?;
-        let home = ui.settings(self.store.store.as_deref())?.home.value;
+        let home = ui.surroundings.settings(self.store.store.as_deref())?.home.value;
         let config = BuildConfig {
             context: self.given_context().cloned().unwrap_or_default(),
             packs_dockerfile: self.no_dockerfile,

@@ -127,7 +127,7 @@ impl Args {
     /// What became of the push: the references to deploy are the last lines.
     pub(crate) fn print_push(&self, ui: &Ui, report: Report) -> Outcome {
         print_report(ui, &self.registry, &report.done);
-        let printed = ui.data(&report.pinned());
+        let printed = ui.data(&report.pinned()).map_err(Failure::from);
         report.end().and(printed)
     }
 }

@@ -45,10 +45,10 @@ impl Args {
         let image_id = outcome.images.first().filter(|_| !index).map(|image| image.image_id);
         self.write_files(ui, image_id, &outcome.document, &config.names)?;
         if self.quiet {
-            return ui.data(&image_id.unwrap_or_else(|| outcome.document.digest()).to_string());
+            return Ok(ui.data(&image_id.unwrap_or_else(|| outcome.document.digest()).to_string())?);
         }
         print_replaced(ui, &outcome.replaced);
-        ui.data(&summary(&config, &outcome, new, &store))
+        Ok(ui.data(&summary(&config, &outcome, new, &store))?)
     }
 
     /// The images to put on another base, and whether they are an index's.

@@ -37,10 +37,10 @@ impl Args {
         };
         match (self.quiet, pushed) {
             (true, true) => Ok(()),
-            (true, false) => ui.data(&id.to_string()),
+            (true, false) => Ok(ui.data(&id.to_string())?),
             (false, _) => {
                 print_replaced(ui, replaced);
-                ui.data(&text)
+                Ok(ui.data(&text)?)
             }
         }
     }

@@ -55,7 +55,7 @@ impl Args {
             ..RegistryConfig::new(registry, policy.clone(), self.registry.elsewhere(ui)?)
         };
         let client = Registry::open(config).map_err(explain)?;
-        let asking = async { Ok::<_, Failure>(network(&client, repository.as_deref(), limits, &ui.interrupt).await) };
+        let asking = network(&client, repository.as_deref(), limits, &ui.interrupt);
         let found = ui.block_on(asking)?;
         let Network { proxied, dns, tcp, tls, authentication, push, gitea } = found;
         let through = if proxied { "through a proxy" } else { NO_CONNECTION };

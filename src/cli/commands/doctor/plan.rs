@@ -65,13 +65,13 @@ impl Args {
             owner.map(|owner| format!("{owner}/{repository}"))
         };
         if let Some(source) = &resolution.source
-            && let Err(failure) = ui.audit(Event::Credential, registry, Some(source), None)
+            && let Err(error) = ui.surroundings.audit(Event::Credential, registry, Some(source), None)
         {
-            ui.warn(&failure.summary());
+            ui.warn(&Failure::from(error).summary());
         }
         // How many there are is told.
         if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
-            trust.add_system_roots(ui.system_roots());
+            trust.add_system_roots(&ui.surroundings.system_roots);
         }
         let unused = unused(ui, registry, &resolution)?;
         Ok(Plan { repository: owned, policy, resolution, unused })
@@ -84,7 +84,7 @@ impl Args {
         let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
         let asking = async {
             let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository, roles));
-            Ok::<_, Failure>(tokio::time::timeout(CREDENTIAL_LIMIT, asked).await)
+            tokio::time::timeout(CREDENTIAL_LIMIT, asked).await
         };
         let Ok(resolution) = ui.block_on(asking)? else {
             let mut resolution = Resolution::default();

@@ -25,15 +25,15 @@ impl Args {
     pub(crate) fn print_settings(&self, ui: &Ui) -> Outcome {
         let rows = self.all_settings(ui)?;
         if self.format == Form::Json {
-            return ui.data_verbatim(&json(&rows));
+            return Ok(ui.data_verbatim(&json(&rows))?);
         }
         let name = rows.iter().map(|row| row.setting.len()).max().unwrap_or_default();
         let told = rows.iter().map(|row| format!("{:<name$}  {} ({})", row.setting, row.value, row.source));
-        ui.data(&told.collect::<Vec<_>>().join("\n"))
+        Ok(ui.data(&told.collect::<Vec<_>>().join("\n"))?)
     }
 
     fn all_settings(&self, ui: &Ui) -> Result<Vec<Row>, Failure> {
-        let Settings { home, store, credential_store, .. } = ui.settings(self.store.store.as_deref())?;
+        let Settings { home, store, credential_store, .. } = ui.surroundings.settings(self.store.store.as_deref())?;
         let path = |setting: &'static str, found: Setting<PathBuf>| Row {
             setting,
             value: found.value.display().to_string(),

@@ -22,14 +22,14 @@ const LITTLE_ROOM: u64 = 1 << 30;
 
 impl Args {
     pub(crate) fn store_lines(&self, ui: &Ui, lines: &mut Vec<Line>) -> Outcome {
-        let Ok(settings) = ui.settings(self.store.store.as_deref()) else {
+        let Ok(settings) = ui.surroundings.settings(self.store.store.as_deref()) else {
             lines.extend(["disk", "store"].map(|check| Line::skip(check, "the settings cannot be read")));
             return Ok(());
         };
         let root = settings.store.value;
         lines.push(disk_line(&root));
         let limit = (!self.deep).then_some(STORE_LIMIT);
-        let looked = ui.run_blocking(|interrupt| Ok(store_health(&root, self.deep, limit, interrupt)))?;
+        let looked = ui.run_blocking::<_, Failure>(|interrupt| Ok(store_health(&root, self.deep, limit, interrupt)))?;
         let place = root.display();
         lines.push(match looked {
             Err(error) => Line::fail("store", &error.into(), "keep what can be read: idpbuilder-doctor --repair"),
@@ -60,13 +60,13 @@ impl Args {
 impl Args {
     /// Repairs the store and prints what was done.
     pub(crate) fn repair(&self, ui: &Ui) -> Outcome {
-        let root = ui.settings(self.store.store.as_deref())?.store.value;
-        let done = ui.run_blocking(|interrupt| Ok(ImageStore::repair(&root, interrupt)?))?;
+        let root = ui.surroundings.settings(self.store.store.as_deref())?.store.value;
+        let done = ui.run_blocking::<_, Failure>(|interrupt| Ok(ImageStore::repair(&root, interrupt)?))?;
         if done.is_empty() {
-            return ui.data(&format!("Nothing to repair in {}", root.display()));
+            return Ok(ui.data(&format!("Nothing to repair in {}", root.display()))?);
         }
         let lines: Vec<String> = done.iter().map(|repair| escaped(&repaired(repair)).into_owned()).collect();
-        ui.data(&lines.join("\n"))
+        Ok(ui.data(&lines.join("\n"))?)
     }
 }
 

@@ -71,8 +71,8 @@ impl ReaderArgs {
     /// Where the programs look. The containers tools read several files, and a login in the first beats a helper in a
     /// later one; that of the runtime directory is gone after the session, so it is never the only one.
     fn places(&self, ui: &Ui) -> Result<Vec<Place>, Failure> {
-        let user = |below: &str| Ok::<_, Failure>(ui.home()?.join(below));
-        let variable = |name: &str| ui.env.os(name).map(|path| ui.absolute(Path::new(path)));
+        let user = |below: &str| Ok::<_, Failure>(ui.surroundings.home()?.join(below));
+        let variable = |name: &str| ui.env.os(name).map(|path| ui.surroundings.absolute(Path::new(path)));
         let mut places = Vec::new();
         if self.docker {
             let directory = variable("DOCKER_CONFIG").map_or_else(|| user(".docker"), Ok)?;
@@ -183,8 +183,10 @@ pub(crate) fn carry_out(
 /// Lines of the audit log. What is done is done: a log that cannot be written is a warning.
 fn written_down(ui: &Ui, step: &Step) {
     for registry in &step.registries {
-        if let Err(failure) = ui.audit(Event::HelperInstall, registry, Some(&step.path.display().to_string()), None) {
-            ui.warn(&failure.summary());
+        if let Err(error) =
+            ui.surroundings.audit(Event::HelperInstall, registry, Some(&step.path.display().to_string()), None)
+        {
+            ui.warn(&Failure::from(error).summary());
             return;
         }
     }
@@ -216,7 +218,7 @@ pub(crate) fn warn_of_wired(ui: &Ui) {
 }
 
 fn home(ui: &Ui) -> Result<PathBuf, Failure> {
-    Ok(ui.settings(None)?.home.value)
+    Ok(ui.surroundings.settings(None)?.home.value)
 }
 
 impl From<CredHelperError> for Failure {

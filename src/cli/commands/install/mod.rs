@@ -62,7 +62,7 @@ impl Place {
             .and_then(|path| path.canonicalize().ok())
             .ok_or_else(|| Failure::new(Kind::Failed, format!("cannot find the file of {EXECUTABLE}")))?;
         let directory = match &self.dir {
-            Some(directory) => ui.absolute(directory),
+            Some(directory) => ui.surroundings.absolute(directory),
             None => crate::fs::parent(&executable).to_owned(),
         };
         Ok((executable, directory))

@@ -110,8 +110,8 @@ impl Run for Args {
                 ui.status("Nothing was sent; the registry would let it in");
             }
             let printed = match self.format {
-                Format::Json => ui.data_verbatim(&render::previews_as_json(&report)),
-                Format::Text => ui.data(&render::previews_as_text(&report.done)),
+                Format::Json => ui.data_verbatim(&render::previews_as_json(&report)).map_err(Failure::from),
+                Format::Text => ui.data(&render::previews_as_text(&report.done)).map_err(Failure::from),
             };
             return report.end().and(printed);
         }
@@ -138,8 +138,8 @@ impl Args {
         }
         print_report(ui, &self.registry, &report.done);
         let printed = match self.format {
-            Format::Json => ui.data_verbatim(&render::report_as_json(&report)),
-            Format::Text => ui.data(&report.pinned()),
+            Format::Json => ui.data_verbatim(&render::report_as_json(&report)).map_err(Failure::from),
+            Format::Text => ui.data(&report.pinned()).map_err(Failure::from),
         };
         report.end().and(printed)
     }
@@ -166,7 +166,7 @@ pub(crate) fn push_config(
         rates: transfer.rates(),
         proxies: proxies(ui),
         retry: transfer.retry(),
-        state: Some(ui.settings(store)?.home.value),
+        state: Some(ui.surroundings.settings(store)?.home.value),
         verify: false,
         wait: None,
     })

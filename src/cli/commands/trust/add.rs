@@ -49,7 +49,7 @@ impl Add {
         let certificates = if self.from_server {
             vec![self.shown_by(ui, &host, &before)?]
         } else if let Some(file) = &self.file {
-            read_certificates(&ui.absolute(file))?
+            read_certificates(&ui.surroundings.absolute(file))?
         } else {
             self.of_cluster(ui, &host)?
         };
@@ -60,7 +60,7 @@ impl Add {
         }
         let file = pin(&trust_store(ui)?, &host, &certificates)?;
         let source = match &self.file {
-            Some(file) => ui.absolute(file).display().to_string(),
+            Some(file) => ui.surroundings.absolute(file).display().to_string(),
             None if self.from_server => "the registry".to_owned(),
             None => "the cluster".to_owned(),
         };
@@ -79,7 +79,7 @@ impl Add {
         before: &[CertificateFacts],
     ) -> Result<CertificateDer<'static>, Failure> {
         let expected = self.fingerprint.as_deref().map(fingerprint).transpose()?;
-        let answer = ui.block_on(ask(host, &TlsPolicy::SkipVerify, ASK_LIMIT))?;
+        let answer = ui.block_on(ask(host, &TlsPolicy::SkipVerify, ASK_LIMIT))??;
         // Whoever wants a certificate of ours has shown and signed with its own before it says so.
         if let Some(fault) = answer.fault
             && !matches!(fault, NetworkFault::Tls { fault: HandshakeFault::PeerRefused(_), .. })

@@ -53,11 +53,12 @@ pub(crate) struct InstallArgs {
 impl InstallArgs {
     pub(crate) fn run(&self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
-        let user = ui.home()?.join(".config/containers/certs.d");
-        let to = Install { root: ui.absolute(&self.root), user, dry_run: self.dry_run, patience: PATIENCE };
+        let user = ui.surroundings.home()?.join(".config/containers/certs.d");
+        let to =
+            Install { root: ui.surroundings.absolute(&self.root), user, dry_run: self.dry_run, patience: PATIENCE };
         let readers = self.readers();
         let (changes, fingerprint) = if self.undo {
-            (ui.run_blocking(|_| Ok(uninstall(&to, &readers, &host)?))?, None)
+            (ui.run_blocking::<_, Failure>(|_| Ok(uninstall(&to, &readers, &host)?))?, None)
         } else {
             let certificates = match kept(&trust_store(ui)?, &host) {
                 Err(KeptError::Store(error @ TrustError::NotFound(_))) => {
@@ -67,7 +68,7 @@ impl InstallArgs {
             };
             self.check(ui, &host)?;
             let own = certificates.first().and_then(|der| CertificateFacts::from_der(der).ok());
-            let installed = ui.run_blocking(|_| Ok(install(&to, &readers, &host, &certificates)?))?;
+            let installed = ui.run_blocking::<_, Failure>(|_| Ok(install(&to, &readers, &host, &certificates)?))?;
             (installed, own.map(|facts| facts.fingerprint))
         };
         if changes.is_empty() {
@@ -137,7 +138,7 @@ impl InstallArgs {
             let source = if self.undo { format!("removed {}", path.display()) } else { path.display().to_string() };
             written_down(ui, Event::TrustInstall, host, &source, fingerprint);
         }
-        ui.data(&line)
+        Ok(ui.data(&line)?)
     }
 }
 

@@ -68,7 +68,11 @@ impl List {
             rows.push(system(ui));
         }
         let format = if self.format == Shape::Json { Format::Json } else { Format::Table };
-        ui.data_verbatim(&format.render(COLUMNS, &["Host", "Fingerprint", "Names", "ValidUntil", "From"], &rows)?)
+        Ok(ui.data_verbatim(&format.render(
+            COLUMNS,
+            &["Host", "Fingerprint", "Names", "ValidUntil", "From"],
+            &rows,
+        )?)?)
     }
 
     fn add_cluster(&self, ui: &Ui, rows: &mut Vec<Row>) -> Result<(), Failure> {
@@ -131,7 +135,7 @@ fn row(host: &str, file: Option<&str>, origin: &Origin, facts: CertificateFacts)
 
 fn system(ui: &Ui) -> Row {
     let mut trust = TrustStore::empty();
-    trust.add_system_roots(ui.system_roots());
+    trust.add_system_roots(&ui.surroundings.system_roots);
     let (count, origin) = (trust.anchors().len(), Origin::System.to_string());
     let values =
         ["(every host)".to_owned(), format!("({})", counted(count, "certificate")), String::new(), String::new()];

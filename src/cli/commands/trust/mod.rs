@@ -14,7 +14,7 @@ use crate::app::ends_soon;
 use crate::audit::Event;
 use crate::cli::command::Run;
 use crate::cli::connect::registry::{address, trust_store};
-use crate::cli::failure::{Outcome, Paint};
+use crate::cli::failure::{Failure, Outcome, Paint};
 use crate::cli::terminal::Ui;
 use crate::ops::trust::unpin;
 use crate::text::escaped;
@@ -114,8 +114,8 @@ fn valid_until(not_after: Timestamp, now: Timestamp) -> String {
 
 /// A line of the audit log. What is done is done: a log that cannot be written is a warning.
 pub(crate) fn written_down(ui: &Ui, event: Event, host: &RegistryHost, source: &str, fingerprint: Option<&str>) {
-    if let Err(failure) = ui.audit(event, &host.to_string(), Some(source), fingerprint) {
-        ui.warn(failure.render(Paint(false)).trim_end());
+    if let Err(error) = ui.surroundings.audit(event, &host.to_string(), Some(source), fingerprint) {
+        ui.warn(Failure::from(error).render(Paint(false)).trim_end());
     }
 }
 

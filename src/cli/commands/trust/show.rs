@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{ASK_LIMIT, Shape, Shown, described, names, valid_until};
 use crate::cli::connect::cluster::ClusterArgs;
 use crate::cli::connect::registry::{add_system_roots, address, trusted};
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::Outcome;
 use crate::cli::render::format::json;
 use crate::cli::terminal::Ui;
 use crate::cluster::Scheme;
@@ -74,7 +74,7 @@ impl Show {
             }
         }
         let policy = TlsPolicy::Verify(trust.clone());
-        let asked = async { Ok::<_, Failure>(ask(&host, &policy, ASK_LIMIT).await) };
+        let asked = ask(&host, &policy, ASK_LIMIT);
         let (chain, accepted, reason) = match ui.block_on(asked)? {
             Ok(Answer { chain, fault: None }) => {
                 let reason = accepted_by(&trust, &chain, &host);
@@ -93,7 +93,7 @@ impl Show {
                 accepted,
                 reason,
             };
-            return ui.data_verbatim(&json(&report));
+            return Ok(ui.data_verbatim(&json(&report))?);
         }
         let mut text = format!("Trusted for {host}, in the order of use:\n");
         for AnchorLine { origin, count, certificate } in anchors(&trust) {
@@ -116,7 +116,7 @@ impl Show {
             Some(false) => "Refused",
             None => "Not asked",
         };
-        ui.data(&format!("{text}\n{verdict}: {reason}"))
+        Ok(ui.data(&format!("{text}\n{verdict}: {reason}"))?)
     }
 }
 
