@@ -18,7 +18,7 @@ pub struct Timeouts {
     /// For the answer to a commit, once it is sent: some registries take minutes to store a large blob. Any other
     /// answer has a minute at most.
     pub answer: Duration,
-    /// For the next byte of a body, either way.
+    /// For the next byte of a body, in either direction.
     pub stall: Duration,
 }
 
@@ -61,7 +61,7 @@ pub struct RegistryConfig {
     pub elsewhere: TrustSources,
     /// Who we are to it.
     pub credential: Option<Credential>,
-    /// Proxies on the way.
+    /// Proxies between here and the registry.
     pub proxies: Proxies,
     /// Time limits.
     pub timeouts: Timeouts,

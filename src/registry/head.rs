@@ -41,7 +41,7 @@ impl Registry {
             {
                 Ok(reply)
             }
-            // Another refusal than before explains nothing: the fault has passed.
+            // A different refusal than before explains nothing: the fault has passed.
             Ok(mut reply) if Some(reply.status) == error.error_response().map(|refused| refused.response.status) => {
                 Err(self.refused(&mut reply).await)
             }

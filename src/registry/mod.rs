@@ -94,7 +94,7 @@ impl Registry {
     /// policy cannot be put into effect.
     pub fn open(config: RegistryConfig) -> Result<Self, RegistryError> {
         let address = || RegistryError::Address(config.host.chars().take(200).collect());
-        // The name in references and the machine that answers differ for Docker Hub alone.
+        // Docker Hub alone has a name in references that differs from its host.
         let host = match config.host.to_ascii_lowercase().trim_end_matches(":443") {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
             _ => config.host.as_str(),
@@ -166,7 +166,7 @@ impl Registry {
         let Some(from) = self.blob_info().elsewhere(repository, blob.digest) else { return Ok(None) };
         match self.head_blob(&from, blob.digest).await {
             Ok(size) => Ok((size == Some(blob.size)).then_some(from)),
-            // Not permitted to look there, which a push would find out as well and survive.
+            // The credential does not permit the question; a push would find that out as well and send the blob.
             Err(error) if error.error_response().is_some() => Ok(None),
             Err(error) => Err(error),
         }

@@ -32,8 +32,8 @@ impl Registry {
 
     /// Sends a request to `repository` with what the registry wants to see.
     pub(super) async fn call(&self, access: Access, repository: &str, call: Call) -> Result<Reply, RegistryError> {
-        // What waits is moved about before it starts, the cheaper the smaller it is: so this is boxed, and so is, on its
-        // way, what is seldom needed.
+        // A future is moved before it starts, which costs less the smaller it is. So this future is boxed, and so are
+        // its rare branches.
         Box::pin(self.call_within(&scope(access, repository), call)).await
     }
 
@@ -43,9 +43,9 @@ impl Registry {
     }
 
     async fn authorized(&self, scope: &str, call: Call) -> Result<Reply, RegistryError> {
-        // With TLS the ping also finds out by which protocol the others go, before many connections are made.
+        // With TLS the ping also shows which protocol other requests will use, before many connections are made.
         if self.auth.has_credential() || self.own.is_https() {
-            // A registry that refuses the ping can still be asked for other things.
+            // A registry that refuses the ping may still answer other requests.
             let greet = || {
                 Box::pin(async {
                     match self.ping().await {
@@ -56,7 +56,7 @@ impl Registry {
             };
             self.greeted.get_or_try_init(greet).await?;
         }
-        // Another origin, where a Location led us, is none of the registry's credentials' business.
+        // Another origin, which a Location led to, must not see the registry's credentials.
         let is_own = |uri: &Uri| origin::carries(Carried::Header, &self.own, uri);
         let mut sent = 0;
         let mut fresh_token_refused = false;
@@ -135,7 +135,7 @@ impl Registry {
     }
 
     pub(super) async fn refused(&self, reply: &mut Reply) -> RegistryError {
-        // Elsewhere nothing of the credential was sent.
+        // Other origins got nothing of the credential.
         let is_own = origin::carries(Carried::Header, &self.own, &reply.uri);
         let error = answer::refused(reply, is_own && self.auth.has_credential()).await;
         error.led_by(LedBy::Location, &self.own)

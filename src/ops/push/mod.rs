@@ -73,7 +73,7 @@ pub struct PushConfig {
     pub timeouts: Timeouts,
     /// How fast bytes and requests may go.
     pub rates: RateLimits,
-    /// Proxies on the way.
+    /// Proxies between here and the registries.
     pub proxies: Proxies,
     /// When to try again.
     pub retry: RetryPolicy,
@@ -272,7 +272,7 @@ async fn everywhere(
             break;
         }
         if outcomes.failed.len() > before {
-            // What failed may have ended everything that this client could do.
+            // The failure may have stopped everything that this client could do.
             clients.renew(&mut registries, group[0]);
         }
     }

@@ -55,7 +55,8 @@ impl Survey {
     pub(super) fn is_complete(&self, plan: &PushPlan, documents: &[Document], names: &[String]) -> bool {
         let Some((root, children)) = documents.split_last() else { return false };
         let stands_for = |name: &str, digest| self.stands_for(name) == Some(digest);
-        // Whether lists of referrers have it is not asked, so it is made sure of.
+        // The survey does not ask whether lists of referrers have the image, so an image with a subject is pushed
+        // again.
         let refers = documents.iter().any(|document| document.subject().is_some());
         !refers
             && plan.steps.iter().all(|(_, step)| *step == BlobStep::Skip)
@@ -148,7 +149,8 @@ mod tests {
         assert!(!complete(&survey));
         let nothing = PushPlan::new(&[], &whole.blobs);
         assert!(!whole.is_complete(&nothing, &[], &names), "an image has a document at least");
-        // Nothing says whether the list of its subject's referrers has an image: it is sent again. A child's as well.
+        // The survey does not know whether the list of its subject's referrers has an image, so the image is sent
+        // again. So is a child.
         for at in 0..2 {
             let mut documents = documents.clone();
             let mut manifest = documents[at].manifest().expect("a manifest").clone();

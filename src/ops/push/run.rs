@@ -164,7 +164,7 @@ impl Run<'_> {
         let targets = digests.chain(root).chain(tags.iter().map(|tag| Target::Tag(tag)));
         let manifests = targets.map(|target| {
             let asked = async move {
-                // Not knowing costs sending it, which says better what is wrong.
+                // A failed question costs sending the manifest, and that failure has the better explanation.
                 let found = match self.registry.head_manifest(self.repository, target).await {
                     Ok(head) => head.and_then(|head| head.digest),
                     Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),

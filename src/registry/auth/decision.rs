@@ -87,7 +87,7 @@ pub(in crate::registry) fn decide(sent: SentAuth, sendable: Sendable, refusal: R
     if known && refusal.names_missing_right {
         return AuthDecision::Denied;
     }
-    // A token for more may be let in: once, since the scope is then known.
+    // A token for a larger scope may be accepted. This is tried once, because the scope is then known.
     if refusal.names_more_scope && matches!(sent, SentAuth::Token { .. }) {
         return AuthDecision::Renew;
     }

@@ -115,7 +115,7 @@ impl Authenticator {
         }
     }
 
-    /// Returns whether the registry wants to see nothing, as far as it was asked.
+    /// Returns whether the registry has not asked for a credential or a token so far.
     pub(super) fn is_open(&self) -> bool {
         self.scheme() == Scheme::Open
     }
@@ -216,7 +216,7 @@ impl Authenticator {
         let refusal =
             Refusal401 { names_missing_right, insufficient_scope, names_more_scope, refused_before, has_credential };
         let mut decision = decide(sent, self.sendable(), refusal);
-        // The challenge of a denial is only Gitea's way to say which right is missing.
+        // The challenge of a denial only says which right is missing, as Gitea does.
         if matches!(decision, AuthDecision::Retry | AuthDecision::Renew)
             || matches!(sent, SentAuth::Nothing | SentAuth::Password) && decision == AuthDecision::Unauthorized
         {

@@ -214,7 +214,7 @@ mod tests {
             ("\" 3599 \"", 3599),
             ("1e3", 1000),
             ("\"86400000\"", 86_400),
-            // What says nothing leaves the usual minute.
+            // An answer without a lifetime leaves the usual minute.
             ("0", 60),
             ("-5", 60),
             ("\"-5\"", 60),

@@ -29,7 +29,7 @@ pub enum Piece {
     Restart,
 }
 
-/// A blob on its way to us.
+/// A download of a blob.
 pub struct BlobDownload<'a> {
     registry: &'a Registry,
     repository: String,
@@ -242,7 +242,8 @@ impl BlobDownload<'_> {
         if found == self.size {
             return self.whole(reply.facts());
         }
-        // Where nothing says how long the answer is, the end of the connection is no proof that this was all.
+        // Where the answer does not state its length, the end of the connection does not prove that the content is
+        // complete.
         let framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| reply.headers.contains_key(name));
         if !framed {
             return Err(RegistryError::Network { request: reply.facts(), fault: NetworkFault::Closed, source: None });
@@ -263,7 +264,7 @@ impl BlobDownload<'_> {
     async fn open(&mut self) -> Result<(), RegistryError> {
         let offset = self.hasher.count();
         let mut call = empty(Method::GET, self.uri.clone());
-        // A registry that was wrong about a range is not asked for one again; what is known is skipped.
+        // A registry that answered a wrong range is not asked for a range again; the bytes that are known are skipped.
         let ranged = offset > 0 && !self.restarted;
         if ranged {
             call.headers.insert(RANGE, range(offset));
@@ -293,7 +294,7 @@ enum Step {
     Whole,
 }
 
-/// Returns whether the bytes that we have may be what is wrong.
+/// Returns whether the bytes received so far may be wrong.
 fn is_doubtful(error: &RegistryError) -> bool {
     match error {
         RegistryError::DigestMismatch { .. } => true,

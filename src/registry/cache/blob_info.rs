@@ -68,13 +68,13 @@ impl BlobInfoCache {
         self.gone.push(place);
     }
 
-    /// Writes down what is new. Failing to costs a later push some bytes and is not worth a word.
+    /// Saves what is new. A failure costs a later push some bytes and is not reported.
     pub(in crate::registry) fn save(&mut self) {
         let Some(path) = self.path.as_deref() else { return };
         if self.seen.is_empty() && self.gone.is_empty() {
             return;
         }
-        // Others may have written since.
+        // Other processes may have written since.
         let earlier = read(Some(path), &self.host);
         if self.gone.is_empty() && self.seen.iter().all(|place| earlier.contains(place)) {
             return;

@@ -48,7 +48,7 @@ impl CapabilityCache {
         self.written
     }
 
-    /// Writes what is new. Failing to is not worth a word: it is found out again.
+    /// Saves what is new. A failure is not reported, because the next run learns it again.
     pub(in crate::registry) fn keep(&mut self, learned: &Capabilities) {
         if *learned == self.written {
             return;
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(open("reg_5000", "2030-01-01T00:00:00Z").capabilities(), Capabilities::default());
         assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").capabilities(), Capabilities::default());
         assert_eq!(open("reg:5000", "2029-12-31T00:00:00Z").capabilities(), Capabilities::default());
-        // Learning more does not make the rest younger.
+        // A new capability does not extend the life of the others.
         let mut later = open("reg:5000", "2030-01-05T00:00:00Z");
         later.keep(&Capabilities { finds: true, ..learned });
         assert_eq!(open("reg:5000", "2030-01-08T00:00:00Z").capabilities(), Capabilities::default());

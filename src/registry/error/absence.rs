@@ -1,4 +1,4 @@
-//! Why a registry, or what stands in front of it, is away.
+//! Why a registry, or a gateway in front of it, is away.
 
 use std::fmt;
 

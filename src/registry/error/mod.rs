@@ -79,7 +79,7 @@ pub enum RegistryError {
         /// Whether a credential was sent.
         credentials: bool,
     },
-    /// 401 to a request without a credential: the registry asks for it in a way that is not spoken here.
+    /// 401 to a request without a credential: the registry asks for it by a scheme that is not supported.
     #[error("{} {asked} ({refused})", refused.request.host())]
     UnknownScheme {
         /// The answer.

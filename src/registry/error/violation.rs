@@ -22,7 +22,7 @@ pub enum Violation {
     /// More redirections than are followed.
     #[error("more than {0} redirections")]
     Redirections(usize),
-    /// A body that is encoded, although it was asked for as it is, in a way that is not decoded.
+    /// A body with an encoding that is not supported, although `identity` was requested.
     #[error("the answer is encoded ({0}), although it was asked for as it is")]
     Encoding(String),
     /// More bytes than announced or allowed.

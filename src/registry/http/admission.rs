@@ -137,7 +137,7 @@ mod tests {
             // Behind a proxy, the registry's address is unknown.
             (None, "https://store.example/", "10.0.0.1", false),
             (None, "https://store.example/", "8.8.8.8", true),
-            // What is asked without TLS because its name means this machine is this machine.
+            // A host that is asked without TLS because its name means this machine is this machine.
             (here, "http://gitea.localtest.me:8080/", "127.0.0.1", true),
             (here, "http://gitea.localtest.me:8080/", "10.0.0.1", false),
             (here, "http://gitea.localtest.me:8080/", "8.8.8.8", false),

@@ -160,7 +160,7 @@ impl SendBody {
                 let (part, throttle) = (part.clone(), Arc::clone(throttle));
                 tokio::task::spawn_blocking(move || {
                     if let Err(fault) = feed(part, &sender, &throttle) {
-                        // A receiver that is gone has its reason.
+                        // A receiver that is gone had its reason.
                         let _ = sender.blocking_send(Err(fault));
                     }
                 });

@@ -17,7 +17,8 @@ pub(in crate::registry) struct Call {
 }
 
 impl Call {
-    /// Returns whether most of a blob goes this way or that: worth a connection of its own.
+    /// Returns whether the request moves most of a blob in either direction: such a request is worth a connection of
+    /// its own.
     pub(super) fn moves_a_blob(&self) -> bool {
         match self.payload {
             Payload::Part(_) => self.payload.len() > SMALL,

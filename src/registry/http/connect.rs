@@ -144,7 +144,7 @@ impl Dial {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        // Bytes that no machine acknowledges are a stall too, also when they were the last ones and a registry may take
+        // Bytes that no machine acknowledges are a stall too, even if they were the last ones and a registry may take
         // its time to answer.
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(self.stall));
@@ -166,11 +166,11 @@ impl Service<Uri> for Dial {
             return Box::pin(async { Err("not an http address".into()) });
         };
         let admitted = self.home.admitted(&origin);
-        // What is an address by itself is not looked up, and a proxy would not ask us where it is.
+        // A host that is an address is not looked up, and a proxy would not ask us where it is.
         if let Some(address) = literal(origin.host()).filter(|address| !admitted.has(*address)) {
             return Box::pin(async move { Err(Box::new(internal(&origin, address)) as BoxError) });
         }
-        // An address that cannot be used was refused before.
+        // The address of a proxy that cannot be used was refused before.
         let Ok(Some(proxy)) = self.proxies.route(&target) else {
             let connecting = self.tcp(admitted, &origin).call(target);
             let peer = Arc::clone(&self.peer);

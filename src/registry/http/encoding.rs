@@ -24,7 +24,7 @@ pub(in crate::registry) enum Encoding {
     /// zlib, which HTTP calls `deflate`.
     Deflate,
     Zstd,
-    /// In a way that is not decoded here, or in several ways, by its name.
+    /// By an encoding that is not decoded here, or by several, with its name.
     Other(String),
 }
 
@@ -54,7 +54,7 @@ impl Encoding {
         }
     }
 
-    /// Returns whether the body is as it was asked for.
+    /// Returns whether the body has no encoding.
     pub(in crate::registry) fn is_identity(&self) -> bool {
         *self == Self::Identity
     }

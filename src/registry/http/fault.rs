@@ -51,7 +51,7 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
                 DialFault::Dns => NetworkFault::Dns,
                 DialFault::Timeout => NetworkFault::Timeout { wait: Wait::Connect, limit: Duration::ZERO },
                 DialFault::Proxy { proxy, answer } => NetworkFault::Proxy { proxy: proxy.clone(), answer: *answer },
-                // [`misled`] knows more of it.
+                // [`misled`] has the details.
                 DialFault::Internal { .. } => NetworkFault::Unreachable,
             };
         }
@@ -69,8 +69,8 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
         if let Some(error) = link.downcast_ref::<h2::Error>() {
             match error.reason() {
                 Some(h2::Reason::HTTP_1_1_REQUIRED) => return NetworkFault::Http11Required,
-                // A stream beyond the last one of a connection that ends in order, and one that was refused: the server
-                // promises not to have looked at either.
+                // A stream beyond the last one of a connection that closes in order, or a refused stream: the server
+                // promises that it processed neither.
                 Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
                     return NetworkFault::Unprocessed;
                 }
@@ -111,7 +111,7 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> NetworkFault {
         }
     }
     let text = root_cause(error).map(|cause| cause.to_string()).unwrap_or_default();
-    // The number is of use to programmers alone.
+    // The number helps only programmers.
     NetworkFault::Other(plain(text.split(" (os error").next().unwrap_or_default(), MAX_CAUSE))
 }
 

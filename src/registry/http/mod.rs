@@ -190,7 +190,7 @@ impl Transport {
                 None => return Err(error),
             }
         }
-        // A server that wants neither protocol is not asked for ever.
+        // A server that accepts neither protocol is not asked forever.
         self.attempt(call, pool, interruptible).await
     }
 
@@ -211,14 +211,14 @@ impl Transport {
         if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization.as_ref()) {
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
-        // Names are for the registry's logs; others have signatures that an unknown header might break.
+        // The registry's logs use the names. Other hosts have signatures that an unknown header might break.
         let is_own = Origin::of(&call.uri).as_ref() == Some(&self.own);
         let mut record = self.recorder.begin(call, headers, &sending, is_own);
         let client = self.pools.client(pool);
         let result = self.answer(client, call, request, &sending, interruptible).await;
         let response = result.inspect_err(|error| record.failed(error))?;
         record.answered(response.version(), response.status(), response.headers());
-        // No registry says this: it is about the proxy's own password.
+        // No registry answers this: it is about the proxy's own password.
         if let Some(proxy) = proxy.filter(|_| response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
             let fault = NetworkFault::Proxy { proxy: proxy.name(), answer: Some(response.status()) };
             let request = RequestFacts::of(&call.method, &call.uri);
@@ -261,7 +261,7 @@ impl Transport {
         let mut abandon = Abandon(Some(Arc::clone(sending)));
         let mut orphan = Orphan::new(capture_connection(&mut request));
         let mut answer = pin!(client.request(request));
-        // What is put is committed with it.
+        // A PUT commits what it sends.
         let mut watch = Watch::new(sending, self.timeouts, call.method == Method::PUT);
         let response = loop {
             match tokio::time::timeout(TICK, &mut answer).await {
@@ -375,7 +375,7 @@ impl Transport {
                 *chain = tls.as_ref().map(|tls| tls.presented.chain()).unwrap_or_default();
                 *chosen = tls.map(|tls| tls.chosen).unwrap_or_default();
             }
-            // The system knows one limit for a connection and for its making.
+            // The system has one limit for a connection and for its making.
             NetworkFault::Timeout { wait: Wait::Connect, limit }
                 if source.as_ref().is_some_and(|source| source.kind() == std::io::ErrorKind::TimedOut) =>
             {

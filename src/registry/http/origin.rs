@@ -125,14 +125,14 @@ pub(in crate::registry) enum Carried {
     JournalAddress,
 }
 
-/// What happens to what is carried where the way leads from one origin to another.
+/// What happens to the things that a request carries when it is led from one origin to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::registry) enum Passage {
     /// It goes along.
     Carry,
     /// It stays behind, and the request goes without it.
     Drop,
-    /// The way is not taken.
+    /// The request is not sent.
     Refuse,
 }
 
@@ -221,9 +221,9 @@ mod tests {
         for (own, from, realm, admitted) in [
             (tls, tls, "https://auth.example/", true),
             (tls, tls, "http://auth.example/", false),
-            // Refused when it is connected to.
+            // The connection refuses it.
             (tls, tls, "https://127.0.0.1/", true),
-            // The registry led the question elsewhere, and that is no more than the registry's own word.
+            // The registry redirected the request, and the answer has no more authority than the registry itself.
             (tls, "https://cdn.example/", "https://auth.example/", true),
             (plain, plain, "http://reg.example:5001/", true),
             (plain, plain, "https://reg.example/", true),

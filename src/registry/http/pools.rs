@@ -125,7 +125,7 @@ impl Pools {
                 call.repeats().then_some(Pool::Http1)
             }
             (_, Some(NetworkFault::Stale)) if call.repeats() => Some(Pool::Fresh),
-            // The server looked at nothing of the request, the bytes of a blob included.
+            // The server processed nothing of the request, the bytes of a blob included.
             (_, Some(NetworkFault::Unprocessed)) => Some(Pool::Fresh),
             (_, Some(NetworkFault::Stale)) => {
                 self.reused_was_closed.store(true, Ordering::Relaxed);

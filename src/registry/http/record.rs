@@ -219,7 +219,7 @@ fn shown_address(text: &str) -> String {
     }
 }
 
-/// Returns an address or a path without what stands before an `@` in its authority.
+/// Returns an address or a path without the user information before an `@` in its authority.
 fn without_user(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("//") else { return address.to_owned() };
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));

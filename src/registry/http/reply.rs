@@ -196,7 +196,7 @@ impl Reply {
                 bytes.extend_from_slice(&chunk);
             }
         };
-        // The bytes that arrived by then have to do.
+        // The bytes that arrived in time have to do.
         let _ = tokio::time::timeout(limit, reading).await;
         bytes.truncate(MAX_BODY_BYTES);
         let encoding = self.encoding();
@@ -218,7 +218,7 @@ impl Reply {
                 read += chunk.len();
             }
         };
-        // A new connection is sooner there than the end of a body that drips.
+        // A new connection is faster than the end of a body that drips.
         let _ = tokio::time::timeout(limit, reading).await;
     }
 }

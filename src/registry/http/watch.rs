@@ -47,7 +47,7 @@ fn limit(limits: &Timeouts, commit: bool, complete: bool, handed: u64) -> (Wait,
     match (complete, handed) {
         (true, _) if commit => (Wait::Answer, limits.answer),
         (true, _) => (Wait::Answer, limits.answer.min(QUESTION)),
-        // The connection may still be being made, which has its own limit.
+        // The connection may still be in the making, which has its own limit.
         (false, 0) => (Wait::Stall, limits.connect + limits.stall),
         (false, _) => (Wait::Stall, limits.stall),
     }

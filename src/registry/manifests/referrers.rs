@@ -43,7 +43,7 @@ impl Registry {
     async fn referrers(&self, repository: &str, target: Target<'_>, tag: &str) -> Result<Index, RegistryError> {
         match self.get_manifest(repository, target).await {
             Ok(Document { content: Content::Index(index), .. }) => Ok(index),
-            // It is not ours to replace.
+            // The tag stands for something else, which must not be replaced.
             Ok(_) => Err(lost(repository, tag, "something that is no index has its tag")),
             Err(error) if is_absent(&error) => Ok(Index::default()),
             Err(error) => Err(error),

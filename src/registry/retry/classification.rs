@@ -160,7 +160,7 @@ pub(in crate::registry) fn recovery(operation: Operation, fault: FailureClass, m
             404 | 410 if session => Recovery::SessionLost,
             413 if transfer => Recovery::ShrinkRequests,
             416 if transfer => Recovery::SyncOffset,
-            // 499 and 52x are proxies that lost the registry.
+            // 499 and 52x are answers of proxies that lost the registry.
             408 | 425 | 429 | 499 | 500 | 502 | 503 | 504 | 520..=524 => passing,
             _ => Recovery::Fail,
         },

@@ -11,7 +11,7 @@ const MIN_PIECE_BYTES: u64 = 256;
 /// Limits that the person chose for a registry; by default there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Bytes of bodies in a second, either way.
+    /// Bytes of bodies in a second, in either direction.
     pub bytes: Option<u64>,
     /// Requests in a second.
     pub requests: Option<u32>,

@@ -131,7 +131,7 @@ impl Registry {
             }
             Step::Commit { location, start } => {
                 self.hash_up_to(start, upload).await.map_err(failed(Operation::Commit))?;
-                // A long transfer is nothing to wait for.
+                // A commit with a long transfer must not block others.
                 let alone = self.capabilities().serial && upload.blob.size - start <= QUICK;
                 let permit = self.commits.enter(alone).await;
                 let result = self.commit(&location, start, upload).await;
@@ -139,7 +139,7 @@ impl Registry {
                 drop(permit);
                 result.map_err(failed(Operation::Commit))?;
                 if upload.crowded {
-                    // Too much beside others, and possible again.
+                    // The commit failed beside others and succeeded alone.
                     self.learn(|sizing| sizing.capabilities_mut().serial = true);
                 }
                 self.arrived(Sent::Rest(upload.blob.size - start), began, upload);

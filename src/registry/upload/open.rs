@@ -52,7 +52,7 @@ impl Registry {
             return Ok(begun);
         }
         let opened = self.open_session(upload.repository, upload.blob.size).await?;
-        // The plain question is understood: it was the other one that was not.
+        // The registry understands the plain request, so it did not understand the other one.
         match (upload.misled, at_once, mounting) {
             (false, true, _) => self.learn(|sizing| sizing.capabilities_mut().single = Some(false)),
             (false, false, true) => self.learn(|sizing| sizing.capabilities_mut().mounts = Some(false)),
@@ -93,7 +93,7 @@ impl Registry {
         let digest = upload.blob.digest;
         let uri =
             self.uploads(upload.repository, &[("mount", &digest.to_string()), ("digest", &digest.to_string())])?;
-        // Counted once it is known to be taken.
+        // The bytes count once the registry has accepted them.
         let part =
             Part { hasher: upload.hasher.restarted(), meter: Meter::silent(), ..upload.part(0, upload.blob.size) };
         let post = async || {
@@ -103,9 +103,9 @@ impl Registry {
         };
         let reply = match self.retry_transfer(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
-            // What the registry says to the other way is the better explanation.
+            // The answer to the other request explains more.
             Err(error) if is_misunderstood(&error) => return Ok(None),
-            // A bad moment, perhaps: nothing is learned from it.
+            // The fault may have passed by the next time, so nothing is learned from it.
             Err(error) if is_internal(&error) => {
                 upload.misled = true;
                 return Ok(None);
@@ -127,7 +127,7 @@ impl Registry {
     /// not understood, or was answered with a blob that is not there.
     async fn mount(&self, upload: &mut Upload<'_>) -> Result<Option<Begun>, RegistryError> {
         let digest = upload.blob.digest;
-        // A registry that looks by itself looks everywhere.
+        // A registry that finds mounts by itself looks in all repositories.
         let from = if self.capabilities().finds { None } else { self.blob_info().elsewhere(upload.repository, digest) };
         let text = digest.to_string();
         let mut query = vec![("mount", text.as_str())];
@@ -141,12 +141,12 @@ impl Registry {
         let reply = match self.retry_transfer(upload.meter.key(), Operation::Open, post).await.flatten() {
             Ok(reply) => reply,
             Err(error) if is_misunderstood(&error) => return Ok(None),
-            // A bad moment, perhaps: nothing is learned from it.
+            // The fault may have passed by the next time, so nothing is learned from it.
             Err(error) if is_internal(&error) => {
                 upload.misled = true;
                 return Ok(None);
             }
-            // Not permitted to look there.
+            // The credential does not permit a mount from there.
             Err(error) if from.is_some() && error.error_response().is_some() => {
                 upload.misled = true;
                 self.blob_info().remove(from.as_deref().unwrap_or_default(), digest);
@@ -162,7 +162,7 @@ impl Registry {
         }
         check_digest(&reply, digest)?;
         reply.discard().await;
-        // Some registries say so and have nothing.
+        // Some registries answer so without having the blob.
         if self.confirm_blob(upload.repository, digest).await? != Some(upload.blob.size) {
             upload.misled = true;
             return Ok(None);

@@ -45,7 +45,7 @@ impl Registry {
                 return self.adjust(upload, error).await.map(drop);
             }
             Recovery::SyncOffset if operation == Operation::Send && session.offset() == Some(0) => {
-                // It begins where it should: what is wrong is its size.
+                // The chunk begins at the right offset, so its size is wrong.
                 if !self.learn(|sizing| sizing.chunk_too_large(in_flight)) {
                     return Err(error);
                 }
@@ -102,7 +102,7 @@ impl Registry {
         } else {
             self.broke(torn, upload);
         }
-        // What happened to the bytes says more than what happened to a question about them.
+        // The fault of a transfer explains more than the fault of a question about it.
         let error = match upload.attempts.cause.take() {
             Some(cause) if asked => cause.error,
             _ => error,
@@ -110,7 +110,7 @@ impl Registry {
         if next == Next::Stop {
             return Err(error);
         }
-        // A connection that was kept too long explains nothing.
+        // A stale connection explains nothing.
         upload.attempts.cause = Some(Cause { error, already_counted: true }).filter(|cause| !cause.error.is_stale());
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Registry {
         let (sent, key) = (upload.meter.position(), upload.meter.key());
         let attempts = &mut upload.attempts;
         if upload.starts == 0 && session.is_lost() {
-            // An earlier run's: the registry has removed it meanwhile, as all registries do.
+            // The session was an earlier run's. The registry has removed it since, as all registries do.
             attempts.cause = None;
             if let Some(key) = key {
                 self.retry_context.progress.emit(Event::Expired { key });
@@ -170,7 +170,7 @@ impl Registry {
         }
         attempts.gave_up(sent);
         if upload.starts == 0 {
-            // It was another run's.
+            // The session was another run's.
             attempts.restarts.recover();
         }
         Ok(())
@@ -179,7 +179,7 @@ impl Registry {
     /// Ends an upload that failed. A session that the next run can go on with is kept.
     pub(super) async fn give_up(&self, session: &UploadSession, upload: &mut Upload<'_>, error: &RegistryError) {
         let fate = fate(error);
-        // The first upload that meets a full storage stops the others, whose bytes are in the way as well.
+        // The first upload that meets a full storage stops the others, because their bytes need room too.
         let starved = self.starved.fetch_or(fate == Fate::FreesStorage, Ordering::Relaxed);
         let kept = upload.entry.as_ref().is_some_and(Entry::is_kept);
         if fate == Fate::Keep

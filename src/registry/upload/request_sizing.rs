@@ -173,14 +173,14 @@ impl RequestSizing {
         self.body.accepted(bytes, self.wish.monolithic.max(self.wish.chunk));
         match sent {
             Sent::Chunk(bytes) => self.chunk.accepted(bytes, self.wish.chunk),
-            // So it is chunks that have to be small.
+            // Only chunks have to be small.
             Sent::Rest(bytes) if self.chunk.limit().is_some_and(|limit| bytes > limit) => self.chunk.avoided(),
             Sent::Rest(_) => {}
         }
         self.keep();
         if bytes >= MEASURABLE {
             let now = per_second(bytes, time);
-            // Believing in a fast link for too long risks more than believing in a slow one.
+            // Overrating a link for too long risks more than underrating it.
             self.rate = Some(self.rate.filter(|rate| *rate < now).map_or(now, |rate| rate / 2 + now / 2));
             self.measured = self.measured.saturating_add(bytes);
         }
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(sizing.capabilities().body, None);
         sizing.arrived(Sent::Chunk(20 * MEBI), SECOND);
         assert_eq!(sizing.capabilities().body, Some(20 * MEBI));
-        // Whatever was refused for another reason than its size teaches nothing.
+        // A request that was refused for another reason than its size teaches nothing.
         for bytes in [0, 284, Limits::MIN_CHUNK] {
             assert!(!sizing.too_large(bytes) && !sizing.chunk_too_large(bytes), "{bytes}");
             assert_eq!(sizing.requests(1).chunk, Some(20 * MEBI));

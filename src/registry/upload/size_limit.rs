@@ -106,7 +106,7 @@ mod tests {
             assert!(ceiling.refused(smaller, LEAST));
             assert_eq!((ceiling.limit(), ceiling.known()), (Some(smaller), None));
         }
-        // Not of that size, so it proves nothing.
+        // The request was smaller than the size, so it proves nothing.
         taken(&mut ceiling, 100, 9);
         assert_eq!(ceiling.known(), None);
         taken(&mut ceiling, 200, 1);

@@ -77,7 +77,7 @@ impl Registry {
             self.send_part(Method::PUT, uri, start..size, upload).await?
         };
         check_digest(&reply, digest)?;
-        // The Location is the blob's address and of no use here.
+        // The Location is the blob's address, which is not needed.
         reply.discard().await;
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Registry {
         }
         let advanced = advanced.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(hasher) = advanced else {
-            // Accepted before all of it was sent: whatever was stored, it may not be this blob.
+            // The registry accepted the request before all of it was sent: whatever it stored, it may not be this blob.
             return Err(RegistryError::Protocol { request: reply.facts(), violation: Violation::Status(reply.status) });
         };
         upload.hasher = hasher;

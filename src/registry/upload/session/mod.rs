@@ -169,7 +169,7 @@ impl UploadSession {
             }
             State::Sending { location: old, end, .. } => {
                 let (location, end) = (location.unwrap_or_else(|| old.clone()), *end);
-                // One too many is a known habit.
+                // Some registries count one too many.
                 if let Count::Bytes(found) = count
                     && found != end
                     && found != end + 1
@@ -222,7 +222,7 @@ impl UploadSession {
             _ => return,
         };
         self.state = if self.told && offset > 1 {
-            // It was the registry that said so, and some count one too many.
+            // The offset was the registry's own word, and some registries count one too many.
             self.told = false;
             State::Open { location, offset: offset - 1 }
         } else if offset == 0 || self.refused.replace(offset) == Some(offset) {

@@ -79,7 +79,7 @@ fn another_count_of_bytes_poisons() {
 #[test]
 fn without_an_answer_the_registry_is_asked_and_its_count_compared_with_ours() {
     for (count, expected) in [
-        // The chunk did not arrive, or nothing is said about it.
+        // The chunk did not arrive, or the registry does not say.
         (Count::Bytes(8), Some(8)),
         (Count::Unsaid, Some(8)),
         (Count::AtMostOne, Some(8)),
