@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::blobs::hosts::BlobHosts;
-use super::retry::RetryContext;
+use super::retry::context::RetryContext;
 use super::retry::rates::RateLimits;
 use super::upload::Limits;
 use crate::credentials::Credential;

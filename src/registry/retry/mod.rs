@@ -3,12 +3,11 @@
 pub(super) mod circuit_breaker;
 pub(super) mod classification;
 pub(super) mod clock;
+pub(super) mod context;
 pub(super) mod outage;
 pub(super) mod policy;
 pub(super) mod rates;
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -20,49 +19,15 @@ use super::http::body::Part;
 use super::http::{Call, Reply, rest};
 use super::request::{MAX_AUTHORIZATIONS, empty};
 use super::{Registry, RegistryError};
-use crate::progress::{Event, Progress, Silent};
+use crate::progress::Event;
 use crate::text::tidy;
 use circuit_breaker::{GivenUp, Passage, Probe, Role};
 use classification::{FailureClass, Operation, Recovery, recovery};
-use clock::{Clock, SystemClock};
 use outage::absence;
-use policy::{Budget, Outage, RetryPolicy};
+use policy::{Budget, Outage};
 
 /// How often a wait looks at the interrupt.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How to go on after faults.
-#[derive(Clone)]
-pub struct RetryContext {
-    /// When to try again.
-    pub policy: RetryPolicy,
-    /// The directory for files that outlive the process; without one, everything is forgotten at its end.
-    pub state: Option<PathBuf>,
-    /// The listener of reports.
-    pub progress: Arc<dyn Progress>,
-    /// Measures the waits before further attempts.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for RetryContext {
-    /// Tries nothing again, keeps nothing, and reports to no listener.
-    fn default() -> Self {
-        Self { policy: RetryPolicy::NEVER, state: None, progress: Arc::new(Silent), clock: Arc::new(SystemClock) }
-    }
-}
-
-impl From<RetryPolicy> for RetryContext {
-    /// Tries again as `policy` says, keeps nothing, and reports to no listener.
-    fn from(policy: RetryPolicy) -> Self {
-        Self { policy, ..Self::default() }
-    }
-}
-
-impl std::fmt::Debug for RetryContext {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RetryContext").field("policy", &self.policy).field("state", &self.state).finish_non_exhaustive()
-    }
-}
 
 impl Registry {
     /// Runs idempotent work, again after each fault that may pass.
