@@ -35,7 +35,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The same with a directory for a context.
+    /// Returns these sources with a directory as the context.
     #[must_use]
     pub fn with_directory(self) -> Self {
         Self { context: ContextSource::Directory, ..self }
@@ -81,7 +81,7 @@ pub(super) struct Gathered {
     pub(super) ignore_file: Option<PathBuf>,
 }
 
-/// A source of files that was looked at.
+/// A source of files whose entries are listed.
 struct Found {
     key: String,
     label: String,

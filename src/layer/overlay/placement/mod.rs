@@ -1,8 +1,9 @@
 //! Where in the image a source's things land over the layers below: through their links, with their directories as
 //! they have them.
 //!
-//! A layer that only has `tmp/x` says nothing of `tmp`, and storage drivers that unpack each layer by itself make such a
-//! directory anew, over the one that is below. So directories on the way are in the layer, as they are below.
+//! A layer that only has `tmp/x` says nothing of `tmp`, and storage drivers that unpack each layer by itself make such
+//! a directory anew, over the one that is below. So the layer has the parent directories too, with the attributes of
+//! the layers beneath.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ impl fmt::Display for FollowedSymlink {
 /// Something that a layer has.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::layer) enum Item<'a> {
-    /// A directory on the way.
+    /// A parent directory of the destination, or the destination itself.
     Way(Attributes),
     /// Something of the source.
     Entry(&'a Entry),
@@ -45,7 +46,7 @@ pub struct Placement {
     directory: Vec<u8>,
     file: Option<Vec<u8>>,
     style: Style,
-    /// The destination and the directories on the way to it, outermost first.
+    /// The destination and its parent directories, outermost first.
     way: BTreeMap<Vec<u8>, Attributes>,
     /// Directories of the source that are links below, and where these lead.
     followed: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -146,7 +147,7 @@ impl Placement {
         items.iter().try_for_each(|(name, item)| visit(name, *item))
     }
 
-    /// Returns the destination and the directories on the way to it, outermost first.
+    /// Returns the destination and its parent directories, outermost first.
     pub(in crate::layer) fn way(&self) -> impl Iterator<Item = (&[u8], Attributes)> {
         self.way.iter().map(|(name, attributes)| (&name[..], *attributes))
     }
@@ -196,7 +197,7 @@ impl Placement {
         self.followed.contains_key(path)
     }
 
-    /// Returns whether a name in the archive is that of a directory on the way to the destination.
+    /// Returns whether a name in the archive is that of the destination or of a parent directory of it.
     pub(in crate::layer) fn is_on_the_way(&self, name: &[u8]) -> bool {
         self.way.contains_key(name)
     }

@@ -11,10 +11,10 @@ use crate::progress::Interrupt;
 /// The most names that layers may have together, directories on the way to them included.
 pub const MAX_NAMES: usize = 1 << 21;
 
-/// The most bytes that an outline may take: as many names of a usual length.
+/// The most bytes of a table of contents: [`MAX_NAMES`] names of a usual length.
 pub(in crate::layer) const MAX_OUTLINE_BYTES: usize = 64 << 20;
 
-/// Why a layer has no outline.
+/// Why a layer has no table of contents.
 #[derive(Debug, thiserror::Error)]
 pub enum TocError {
     /// The layer is no tar archive we accept.
