@@ -23,7 +23,7 @@ pub use import::{ForeignError, ForeignPlan, Imported, NameError, import};
 pub use monitor::Monitor;
 pub use overlay::destination::{Destination, DestinationError};
 pub use overlay::error::PlacementError;
-pub use overlay::lower_tree::{LowerTree, Thing};
+pub use overlay::lower_tree::{LowerEntry, LowerTree};
 pub use overlay::placement::{FollowedSymlink, Placement};
 pub use overlay::toc::{LayerToc, MAX_NAMES, TocError};
 pub(crate) use overlay::whiteout::{OPAQUE, REMOVES, WHITEOUT, removes};

@@ -18,7 +18,7 @@ pub struct LayerPlan<'a> {
     /// The entries, parents before children.
     pub entries: &'a [&'a Entry],
     /// Where in the image they land.
-    pub landing: &'a Placement,
+    pub placement: &'a Placement,
     /// The owner, time and mode of all entries.
     pub style: Style,
 }
@@ -40,12 +40,12 @@ pub fn pack<W: Write + Send + 'static>(
     let writer = LayerWriter::new(sink, compressors);
     let mut tar = TarWriter::new(writer, plan.style);
     let mut originals: HashMap<(u64, u64), Original> = HashMap::new();
-    plan.landing.each(plan.entries, |name, item| {
+    plan.placement.each(plan.entries, |name, item| {
         if monitor.stopped() {
             return Err(LayerError::Interrupted);
         }
         let entry = match item {
-            Item::Way(attributes) => return tar.directory_as(name, attributes).map_err(LayerError::Write),
+            Item::Parent(attributes) => return tar.directory_as(name, attributes).map_err(LayerError::Write),
             Item::Entry(entry) => entry,
         };
         let mode = plan.style.mode.unwrap_or(entry.mode);

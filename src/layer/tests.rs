@@ -66,8 +66,8 @@ impl Fixture {
     fn pack_entries(&self, entries: &[Entry], destination: &str) -> Result<Packed<Vec<u8>>, LayerError> {
         let destination = Destination::parse(destination).expect("valid");
         let entries: Vec<&Entry> = entries.iter().collect();
-        let landing = Placement::new(&destination, STYLE, &LowerTree::default()).expect("lands");
-        let plan = LayerPlan { context: &self.context, entries: &entries, landing: &landing, style: STYLE };
+        let placement = Placement::new(&destination, STYLE, &LowerTree::default()).expect("lands");
+        let plan = LayerPlan { context: &self.context, entries: &entries, placement: &placement, style: STYLE };
         pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&Silent, "layer", &Interrupt::default()))
     }
 
@@ -267,8 +267,8 @@ fn a_file_that_changes_while_it_is_read_ends_the_layer() {
         file.set_modified(std::time::UNIX_EPOCH).expect("set");
         let entries = fixture.entries();
         let entries: Vec<&Entry> = entries.iter().collect();
-        let landing = Placement::new(&Destination::default(), STYLE, &LowerTree::default()).expect("lands");
-        let plan = LayerPlan { context: &fixture.context, entries: &entries, landing: &landing, style: STYLE };
+        let placement = Placement::new(&Destination::default(), STYLE, &LowerTree::default()).expect("lands");
+        let plan = LayerPlan { context: &fixture.context, entries: &entries, placement: &placement, style: STYLE };
         let meddler = Meddler { path: &path, content: &content };
         let ended =
             pack(&plan, &compressors(), Vec::new(), &mut Monitor::new(&meddler, "layer", &Interrupt::default()));
@@ -418,8 +418,8 @@ fn progress_adds_up_and_an_interrupt_ends_the_layer() {
     }
     let entries = fixture.entries();
     let entries: Vec<&Entry> = entries.iter().collect();
-    let landing = Placement::new(&Destination::default(), STYLE, &LowerTree::default()).expect("lands");
-    let plan = LayerPlan { context: &fixture.context, entries: &entries, landing: &landing, style: STYLE };
+    let placement = Placement::new(&Destination::default(), STYLE, &LowerTree::default()).expect("lands");
+    let plan = LayerPlan { context: &fixture.context, entries: &entries, placement: &placement, style: STYLE };
     let run = |limit| {
         let interrupt = Interrupt::default();
         let sum = Sum(0.into(), interrupt.clone(), limit);

@@ -18,7 +18,7 @@ use zstd::zstd_safe::CParameter;
 
 use crate::image::media_type;
 use fast_deflate::FastDeflate;
-use repetition::Seen;
+use repetition::SeenSequences;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ fn make_room(output: &mut Vec<u8>, bytes: usize) {
 
 /// Chooses a compressor for each block by how much of the block repeats. The choice depends on the block alone.
 pub(super) struct Gzip {
-    seen: Seen,
+    seen: SeenSequences,
     /// For blocks in which little repeats.
     quick: FastDeflate,
     /// Less repetitions than these are little.
@@ -200,7 +200,7 @@ impl Gzip {
     fn new(level: u8) -> Self {
         let is_fastest = level == 1;
         Self {
-            seen: Seen::default(),
+            seen: SeenSequences::default(),
             quick: FastDeflate::default(),
             // Who asks for more has it wherever there is something to find.
             little_percent: if is_fastest { LITTLE_PERCENT } else { 1 },

@@ -49,7 +49,7 @@ pub(in crate::layer) struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Whoever would take it next may be gone, and its memory with them.
+        // The pool may be gone, and the buffers with it.
         let _ = self.home.send((std::mem::take(&mut self.block), std::mem::take(&mut self.output)));
     }
 }
@@ -145,7 +145,7 @@ fn work(mut encoder: Encoder, queue: &Mutex<Receiver<Job>>) {
         let Ok(Job { mut slot, done }) = job else { break };
         let Slot { block, filled, output, made, .. } = &mut slot;
         let result = encoder.encode(block, *filled, output).map(|count| *made = count).map(|()| slot);
-        // Nobody waits for the blocks of a layer that has failed.
+        // A layer that has failed no longer receives its blocks.
         let _ = done.send(result);
     }
 }

@@ -13,15 +13,15 @@ pub(in crate::layer) fn place(four: u32, bits: u32) -> usize {
 }
 
 /// The four-byte sequences seen so far, by their hash.
-pub(in crate::layer) struct Seen(Vec<u32>);
+pub(in crate::layer) struct SeenSequences(Vec<u32>);
 
-impl Default for Seen {
+impl Default for SeenSequences {
     fn default() -> Self {
         Self(vec![0; 1 << HASH_BITS])
     }
 }
 
-impl Seen {
+impl SeenSequences {
     /// Returns the percentage of positions in the middle of `block` whose four bytes occurred before. It is an
     /// estimate, and depends on the block alone.
     pub(in crate::layer) fn percent(&mut self, block: &[u8]) -> usize {
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_percentage_of_what_is_looked_at() {
-        let mut seen = Seen::default();
+        let mut seen = SeenSequences::default();
         let text: Vec<u8> =
             (0..200_000_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b1).to_le_bytes()).collect();
         let mut half = text.clone();

@@ -15,17 +15,17 @@ pub use error::{ForeignError, NameError};
 use names::{Names, clean};
 
 use super::overlay::lower_tree::{ends_beyond, parted};
-use super::overlay::path_lookup::{Trail, shared};
+use super::overlay::path_lookup::{PathCache, shared};
 use super::overlay::placement::PARENT_MODE;
 use super::source::{CopyError, copy_exactly};
 use super::tar::entry::TarWriter;
 use super::tar::read::{EntryKind, TarEntry, TarReader};
 use super::{
-    Attributes, Compressors, Decoder, Destination, Format, LayerWriter, LowerTree, MARK_BYTES, Monitor, Owner, Packed,
-    Placement, Style, Thing, detect,
+    Attributes, Compressors, Decoder, Destination, Format, LayerWriter, LowerEntry, LowerTree, MARK_BYTES, Monitor,
+    Owner, Packed, Placement, Style, detect,
 };
 use crate::context::{
-    DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleTrail, SECRET_HEAD_BYTES, SecretFiles, Suspicion, read_head,
+    DOCKERFILES, IGNORE_FILES, IgnoreRules, RuleCache, SECRET_HEAD_BYTES, SecretFiles, Suspicion, read_head,
     reads_like_dockerfile, suspicion,
 };
 use crate::image::Digest;
@@ -84,18 +84,18 @@ pub fn import<R: Read, W: Write + Send + 'static>(
     monitor: &mut Monitor<'_>,
     below: &mut LowerTree,
 ) -> Result<(Packed<W>, Imported), ForeignError> {
-    let landing = Placement::new(plan.destination, plan.style, below)?;
+    let placement = Placement::new(plan.destination, plan.style, below)?;
     let writer = LayerWriter::new(sink, compressors);
     let importer = Importer {
         reader: TarReader::new(decoded(source)?),
         tar: TarWriter::new(writer, plan.style),
         plan,
-        landing,
+        placement,
         names: Names::default(),
         implied: BTreeMap::new(),
         last: Default::default(),
-        trail: Trail::default(),
-        rule_trail: RuleTrail::default(),
+        trail: PathCache::default(),
+        rule_trail: RuleCache::default(),
         waiting: HashMap::new(),
         head: None,
         made: HashSet::new(),
@@ -127,16 +127,16 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
     reader: TarReader<Decoded<R>>,
     tar: TarWriter<LayerWriter<W>>,
     plan: &'a ForeignPlan<'a>,
-    landing: Placement,
+    placement: Placement,
     names: Names,
     /// Directories that are below and that the archive has something in, without having had them so far.
     implied: BTreeMap<Vec<u8>, Attributes>,
     /// The directory of the archive that something was in last, and where that is in the layer.
     last: (Vec<u8>, Vec<u8>),
     /// Which of the archive's directories are links below, for the last name.
-    trail: Trail,
+    trail: PathCache,
     /// Which rules match the directories of the last name.
-    rule_trail: RuleTrail,
+    rule_trail: RuleCache,
     /// Directories that are left out unless something below them is not.
     waiting: HashMap<Vec<u8>, TarEntry>,
     /// The first bytes of the file that is read, where they decide whether it is a secret.
@@ -153,9 +153,9 @@ struct Importer<'a, R: Read, W: Write + Send + 'static> {
 
 impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     fn run(mut self, monitor: &mut Monitor<'_>) -> Result<(Packed<W>, Imported), ForeignError> {
-        for (name, attributes) in self.landing.way() {
+        for (name, attributes) in self.placement.parents() {
             self.tar.directory_as(name, attributes).map_err(ForeignError::Write)?;
-            self.below.put(name, Thing::Directory(attributes));
+            self.below.put(name, LowerEntry::Directory(attributes));
         }
         let may_return = self.plan.rules.rules().iter().any(|rule| rule.exception);
         while let Some(entry) = self.reader.next_entry()? {
@@ -235,7 +235,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         self.imported.bytes = total.ok_or(ForeignError::TooLarge { limit: MAX_CONTENT_BYTES })?;
         self.imported.files += 1;
         self.begin(entry);
-        self.below.put(&name, Thing::Other);
+        self.below.put(&name, LowerEntry::Other);
         self.tar
             .begin_file(&name, self.mode(entry), entry.size, entry.capability.as_deref())
             .map_err(ForeignError::Write)?;
@@ -263,13 +263,13 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 _ => return Err(ForeignError::link(path, entry)),
             },
             EntryKind::HardLink => {
-                // Whoever made the archive took the names from the root on.
+                // Hard links in an archive name their targets from the root of the archive.
                 let link = entry.link.as_deref().unwrap_or_default();
                 let original = clean(from_root(link)).ok();
                 if original.as_deref().is_some_and(|original| self.left_out.contains(&half_digest(original))) {
                     return Err(ForeignError::excluded_link(path, entry));
                 }
-                let original = original.map(|original| self.landing.name(&original, false).into_owned());
+                let original = original.map(|original| self.placement.name(&original, false).into_owned());
                 let original = original.filter(|original| self.names.has_file(original));
                 original.ok_or_else(|| ForeignError::link(path, entry))?
             }
@@ -285,12 +285,12 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         }
         let (thing, written) = match entry.kind {
             EntryKind::Directory => {
-                (Thing::Directory(Attributes { mode, owner, modified }), self.tar.directory(&name, mode))
+                (LowerEntry::Directory(Attributes { mode, owner, modified }), self.tar.directory(&name, mode))
             }
             EntryKind::HardLink => {
-                (Thing::Other, self.tar.hard_link(&name, mode, &original, entry.capability.as_deref()))
+                (LowerEntry::Other, self.tar.hard_link(&name, mode, &original, entry.capability.as_deref()))
             }
-            _ => (Thing::Link(&original), self.tar.symlink(&name, &original)),
+            _ => (LowerEntry::Link(&original), self.tar.symlink(&name, &original)),
         };
         self.below.put(&name, thing);
         written.map_err(ForeignError::Write)
@@ -303,17 +303,17 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
         is_directory: bool,
         monitor: &Monitor<'_>,
     ) -> Result<Option<Vec<u8>>, ForeignError> {
-        let own = self.landing.unfollowed(path);
+        let own = self.placement.unfollowed(path);
         let is_new = self.names.add(&own, is_directory).map_err(|why| why.of(path))?;
         let directory = if is_directory { path } else { parted(path).0 };
         let known = shared(&self.last.0, directory);
         for end in ends_beyond(directory, known) {
-            if let Some(followed) = self.landing.enter(&path[..end], self.below, &mut self.trail) {
+            if let Some(followed) = self.placement.enter(&path[..end], self.below, &mut self.trail) {
                 monitor.warn(&followed);
             }
         }
-        let name = self.landing.name_along(path, is_directory, &mut self.trail).into_owned();
-        let is_followed = is_directory && self.landing.is_followed(path);
+        let name = self.placement.name_along(path, is_directory, &mut self.trail).into_owned();
+        let is_followed = is_directory && self.placement.is_followed(path);
         let is_new = if is_followed || name == own {
             is_new && !is_followed
         } else {
@@ -332,7 +332,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
     fn imply(&mut self, directory: &[u8], known: usize) -> Result<(), ForeignError> {
         for end in ends_beyond(directory, known) {
             let name = &directory[..end];
-            if self.names.is_directory(name) || self.landing.is_on_the_way(name) || self.made.contains(name) {
+            if self.names.is_directory(name) || self.placement.is_on_the_way(name) || self.made.contains(name) {
                 continue;
             }
             self.hold(name.len())?;
@@ -343,7 +343,7 @@ impl<R: Read, W: Write + Send + 'static> Importer<'_, R, W> {
                 let Style { owner, modified, mode, .. } = self.plan.style;
                 let made = Attributes { mode: mode.unwrap_or(PARENT_MODE), owner, modified };
                 self.tar.directory_as(name, made).map_err(ForeignError::Write)?;
-                self.below.put(name, Thing::Directory(made));
+                self.below.put(name, LowerEntry::Directory(made));
                 self.imported.directories += 1;
                 self.made.insert(name.to_vec());
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::removes;
 use super::{ForeignError, NameError};
 use crate::layer::overlay::lower_tree::{MAX_DEPTH, ends_beyond, parted};
-use crate::layer::overlay::path_lookup::{Key, Trail, key, number};
+use crate::layer::overlay::path_lookup::{Key, PathCache, key, number};
 
 /// The most entries of an archive, so that remembering their names takes some 60 MiB at most.
 const MAX_ENTRIES: u64 = 1 << 20;
@@ -48,16 +48,16 @@ pub(super) struct Names {
     directories: usize,
     entries: u64,
     /// The directories of the name that was looked up last.
-    trail: Trail,
+    trail: PathCache,
 }
 
 /// Why a name was not added.
-pub(super) enum Refusal {
+pub(super) enum NameConflict {
     Name(NameError),
     TooMany,
 }
 
-impl Refusal {
+impl NameConflict {
     pub(super) fn of(self, path: &[u8]) -> ForeignError {
         match self {
             Self::Name(why) => ForeignError::name(path, why),
@@ -68,7 +68,7 @@ impl Refusal {
 
 impl Names {
     /// Adds a name; `false` for a directory that was added before.
-    pub(super) fn add(&mut self, path: &[u8], is_directory: bool) -> Result<bool, Refusal> {
+    pub(super) fn add(&mut self, path: &[u8], is_directory: bool) -> Result<bool, NameConflict> {
         self.count_one()?;
         let (parent, name) = parted(path);
         let (known, mut found) = self.trail.go_back(parent);
@@ -76,7 +76,7 @@ impl Names {
             let key = key(found, parted(&parent[..end]).1);
             found = match self.roles.get(&key) {
                 Some(Role::Directory(number) | Role::Implied(number)) => *number,
-                Some(Role::Other) => return Err(Refusal::Name(NameError::BelowFile)),
+                Some(Role::Other) => return Err(NameConflict::Name(NameError::BelowFile)),
                 None => {
                     self.count_one()?;
                     let number = self.next_number();
@@ -90,7 +90,7 @@ impl Names {
         let role = match self.roles.get(&key) {
             Some(Role::Directory(_)) if is_directory => return Ok(false),
             Some(Role::Implied(number)) if is_directory => Role::Directory(*number),
-            Some(_) => return Err(Refusal::Name(NameError::Twice)),
+            Some(_) => return Err(NameConflict::Name(NameError::Twice)),
             None if is_directory => Role::Directory(self.next_number()),
             None => Role::Other,
         };
@@ -132,9 +132,9 @@ impl Names {
         self.count_one().map_err(|refusal| refusal.of(b""))
     }
 
-    fn count_one(&mut self) -> Result<(), Refusal> {
+    fn count_one(&mut self) -> Result<(), NameConflict> {
         self.entries += 1;
-        if self.entries > MAX_ENTRIES { Err(Refusal::TooMany) } else { Ok(()) }
+        if self.entries > MAX_ENTRIES { Err(NameConflict::TooMany) } else { Ok(()) }
     }
 }
 
@@ -172,8 +172,8 @@ mod tests {
         let mut names = Names::default();
         let mut add = |path: &str, is_directory| match names.add(path.as_bytes(), is_directory) {
             Ok(new) => Ok(new),
-            Err(Refusal::Name(why)) => Err(why),
-            Err(Refusal::TooMany) => panic!("there are few"),
+            Err(NameConflict::Name(why)) => Err(why),
+            Err(NameConflict::TooMany) => panic!("there are few"),
         };
         assert_eq!(add("a/b/file", false), Ok(true));
         assert_eq!(add("a/b", true), Ok(true), "only implied so far");
@@ -199,7 +199,7 @@ mod tests {
     fn the_entries_are_counted_with_their_directories() {
         let mut names = Names { entries: MAX_ENTRIES - 2, ..Names::default() };
         assert!(names.add(b"a/b", false).is_ok_and(|is_new| is_new));
-        assert!(matches!(names.add(b"c", false), Err(Refusal::TooMany)));
+        assert!(matches!(names.add(b"c", false), Err(NameConflict::TooMany)));
         assert!(matches!(names.count(), Err(ForeignError::TooMany { limit: MAX_ENTRIES })));
     }
 }

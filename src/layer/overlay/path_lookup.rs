@@ -22,13 +22,13 @@ pub(in crate::layer) fn number(index: usize) -> u32 {
 
 /// The directories of the path that was looked up last.
 #[derive(Debug, Clone, Default)]
-pub(in crate::layer) struct Trail {
+pub(in crate::layer) struct PathCache {
     path: Vec<u8>,
     /// Where in the path directories end, and their numbers; some may be left out.
     steps: Vec<(usize, u32)>,
 }
 
-impl Trail {
+impl PathCache {
     /// Goes back to the deepest common directory. Returns the offset at which it ends in the path, and its number; the
     /// root's is 0.
     pub(in crate::layer) fn go_back(&mut self, path: &[u8]) -> (usize, u32) {
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_trail_remembers_what_is_on_the_way() {
-        let mut trail = Trail::default();
+        let mut trail = PathCache::default();
         assert_eq!(trail.go_back(b"a/b"), (0, 0));
         trail.go_on(b"a", 1);
         trail.go_on(b"a/b", 2);

@@ -1,5 +1,5 @@
 //! What earlier builds learned of layers: those that were packed, so that the same files need not be read again, and
-//! outlines of those that others were built on.
+//! tables of contents of those that others were built on.
 //!
 //! One small file for each, named by a digest. It is written once and never changed, so that processes need no lock.
 //! What cannot be read, or does not prove itself, is not known.
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::fs;
 use crate::image::{Digest, Hasher};
 use crate::layer::LayerToc;
-use crate::layer::overlay::toc::MAX_OUTLINE_BYTES;
+use crate::layer::overlay::toc::MAX_TOC_BYTES;
 
 /// Records that are not used for this time are removed.
 const AGE: Duration = Duration::from_hours(30 * 24);
@@ -25,7 +25,7 @@ const MAX_LAYERS: usize = 4096;
 const MAX_LAYER_BYTES: u64 = 4 << 10;
 /// Outlines that are kept: some dozens of bases.
 const MAX_OUTLINES: usize = 512;
-/// Another number for every change of what an outline's bytes mean, or of what is read of a layer.
+/// Another number for every change of what the bytes of a table of contents mean, or of what is read of a layer.
 const OUTLINE_FORMAT: u32 = 3;
 
 /// Files by digest.
@@ -40,7 +40,7 @@ struct Files {
 #[derive(Debug, Clone)]
 pub struct LayerCache(Files);
 
-/// The outlines of layers that one person's builds were built on.
+/// The tables of contents of layers that one person's builds were built on.
 #[derive(Debug, Clone)]
 pub struct TocCache(Files);
 
@@ -99,7 +99,7 @@ impl LayerCache {
 impl TocCache {
     /// Returns the cache in the program's directory, which is made when there is something to keep.
     pub fn new(state: &Path) -> Self {
-        Self(Files { directory: state.join("cache/trees"), limit: MAX_OUTLINE_BYTES as u64 + 32 })
+        Self(Files { directory: state.join("cache/trees"), limit: MAX_TOC_BYTES as u64 + 32 })
     }
 
     /// Returns the table of contents of the layer with this digest, if it is known and was read as having this
@@ -109,17 +109,17 @@ impl TocCache {
         if bytes.len() < 32 {
             return None;
         }
-        let outline = bytes.split_off(32);
-        if bytes != outline_check(layer, diff_id, &outline).bytes() {
+        let toc = bytes.split_off(32);
+        if bytes != toc_check(layer, diff_id, &toc).bytes() {
             return None;
         }
-        LayerToc::from_bytes(outline)
+        LayerToc::from_bytes(toc)
     }
 
-    /// Keeps the outline of a layer whose content has this `diff_id`. What cannot be kept is read again, and that is all.
-    pub fn keep(&self, layer: Digest, diff_id: Digest, outline: &LayerToc) {
-        let bytes = outline.as_bytes();
-        self.0.write(layer, &[outline_check(layer, diff_id, bytes).bytes(), bytes].concat());
+    /// Keeps the toc of a layer whose content has this `diff_id`. What cannot be kept is read again, and that is all.
+    pub fn keep(&self, layer: Digest, diff_id: Digest, toc: &LayerToc) {
+        let bytes = toc.as_bytes();
+        self.0.write(layer, &[toc_check(layer, diff_id, bytes).bytes(), bytes].concat());
     }
 
     /// Forgets what is too old, or too much.
@@ -129,9 +129,9 @@ impl TocCache {
 }
 
 /// Damage, or a file under another's name, must not go unnoticed.
-fn outline_check(layer: Digest, diff_id: Digest, bytes: &[u8]) -> Digest {
+fn toc_check(layer: Digest, diff_id: Digest, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::default();
-    hasher.update(format!("outline {OUTLINE_FORMAT} {layer} {diff_id}\n").as_bytes());
+    hasher.update(format!("toc {OUTLINE_FORMAT} {layer} {diff_id}\n").as_bytes());
     hasher.update(bytes);
     hasher.finish().0
 }
@@ -293,17 +293,17 @@ mod tests {
     }
 
     #[test]
-    fn outlines_prove_themselves() {
+    fn tables_of_contents_prove_themselves() {
         let state = tempfile::tempdir().expect("a directory");
         let cache = TocCache::new(state.path());
-        let outline = LayerToc::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
+        let toc = LayerToc::from_bytes(b"o\0\0\x01\0a".to_vec()).expect("a record");
         let (one, other, content) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"content"));
         assert_eq!(cache.find(one, content), None);
-        cache.keep(one, content, &outline);
+        cache.keep(one, content, &toc);
         cache.keep(other, content, &LayerToc::default());
         assert_eq!(
             (cache.find(one, content), cache.find(other, content)),
-            (Some(outline.clone()), Some(LayerToc::default()))
+            (Some(toc.clone()), Some(LayerToc::default()))
         );
         assert_eq!(cache.find(one, other), None, "verified against something else");
         let whole = std::fs::read(cache.0.path(one)).expect("kept");
@@ -316,10 +316,10 @@ mod tests {
                 assert_eq!(cache.find(one, content), None, "{at}");
             }
         }
-        // Under another's name, and proved but no outline.
+        // Under another's name, and proved but no toc.
         std::fs::write(cache.0.path(other), &whole).expect("written");
         assert_eq!(cache.find(other, content), None);
-        std::fs::write(cache.0.path(one), [outline_check(one, content, b"x").bytes(), &b"x"[..]].concat())
+        std::fs::write(cache.0.path(one), [toc_check(one, content, b"x").bytes(), &b"x"[..]].concat())
             .expect("written");
         assert_eq!(cache.find(one, content), None);
         cache.tidy();

@@ -31,10 +31,10 @@ pub fn fingerprint(plan: &LayerPlan<'_>, compression: Compression, user: u32) ->
     text.number(plan.style.modified);
     text.number(plan.style.mode.map_or(u64::MAX, u64::from));
     text.number(u64::from(user));
-    let Ok(()) = plan.landing.each::<std::convert::Infallible>(plan.entries, |name, item| {
+    let Ok(()) = plan.placement.each::<std::convert::Infallible>(plan.entries, |name, item| {
         text.bytes(name);
         match item {
-            Item::Way(attributes) => text.way(attributes),
+            Item::Parent(attributes) => text.parent(attributes),
             Item::Entry(entry) => text.entry(entry),
         }
         Ok(())
@@ -69,7 +69,7 @@ impl Text {
         }
     }
 
-    fn way(&mut self, attributes: Attributes) {
+    fn parent(&mut self, attributes: Attributes) {
         let Attributes { mode, owner, modified } = attributes;
         for number in [u64::from(mode), 4, owner.uid, owner.gid, modified] {
             self.number(number);
@@ -102,7 +102,7 @@ impl Text {
 mod tests {
     use super::*;
     use crate::context::{Context, Stamp};
-    use crate::layer::{Destination, LowerTree, Owner, Placement, Style, Thing};
+    use crate::layer::{Destination, LowerEntry, LowerTree, Owner, Placement, Style};
 
     fn file(path: &str, stamp: Stamp) -> Entry {
         Entry { path: path.as_bytes().into(), mode: 0o644, kind: Kind::File { stamp, links: 1 } }
@@ -117,13 +117,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let context = Context::open(dir.path()).expect("there");
         let over = |below: &LowerTree, entries: &[Entry], destination: &Destination, style: Style| {
-            let mut landing = Placement::new(destination, style, below).expect("lands");
-            landing.follow(entries, below).expect("lands");
+            let mut placement = Placement::new(destination, style, below).expect("lands");
+            placement.follow(entries, below).expect("lands");
             let entries: Vec<Entry> = entries.to_vec();
             let context = &context;
             move |compression: Compression, user: u32| {
                 let entries: Vec<&Entry> = entries.iter().collect();
-                fingerprint(&LayerPlan { context, entries: &entries, landing: &landing, style }, compression, user)
+                fingerprint(&LayerPlan { context, entries: &entries, placement: &placement, style }, compression, user)
             }
         };
         let at = |entries: &[Entry], destination: &Destination, style: Style, compression: Compression, user: u32| {
@@ -159,7 +159,7 @@ mod tests {
         let (style, compression) = (Style::default(), Compression::default());
         seen.push(of(&base, "/srv", style, compression, 0));
         seen.push(of(&base, "/", style, compression, 1));
-        let below = |things: &[(&[u8], Thing<'_>)]| {
+        let below = |things: &[(&[u8], LowerEntry<'_>)]| {
             let mut below = LowerTree::default();
             for (path, thing) in things {
                 below.put(path, *thing);
@@ -174,14 +174,14 @@ mod tests {
             Attributes { owner: Owner { uid: 9, gid: 0 }, ..attributes },
             Attributes { owner: Owner { uid: 0, gid: 9 }, ..attributes },
         ] {
-            let below = below(&[(b"srv", Thing::Directory(attributes))]);
+            let below = below(&[(b"srv", LowerEntry::Directory(attributes))]);
             seen.push(over(&below, &base, &Destination::parse("/srv").expect("valid"), style)(compression, 0));
         }
-        let linked = below(&[(b"srv", Thing::Link(b"opt"))]);
+        let linked = below(&[(b"srv", LowerEntry::Link(b"opt"))]);
         seen.push(over(&linked, &base, &Destination::parse("/srv").expect("valid"), style)(compression, 0));
         let inside = [Entry { kind: Kind::Directory, ..file("srv", stamp()) }, file("srv/a", stamp())];
         seen.push(plain(&inside));
-        let linked = below(&[(b"srv", Thing::Link(b"opt")), (b"opt", Thing::Directory(attributes))]);
+        let linked = below(&[(b"srv", LowerEntry::Link(b"opt")), (b"opt", LowerEntry::Directory(attributes))]);
         seen.push(over(&linked, &inside, &Destination::default(), style)(compression, 0));
         // A file of that name, or one in a directory of that name.
         seen.push(at(&base[..1], &Destination::parse_file("/srv", b"a").expect("valid"), style, compression, 0));
@@ -236,10 +236,10 @@ mod tests {
         };
         let of = |entries: &[Entry]| {
             let (below, style) = (LowerTree::default(), Style::default());
-            let mut landing = Placement::new(&Destination::default(), style, &below).expect("lands");
-            landing.follow(entries, &below).expect("lands");
+            let mut placement = Placement::new(&Destination::default(), style, &below).expect("lands");
+            placement.follow(entries, &below).expect("lands");
             let entries: Vec<&Entry> = entries.iter().collect();
-            let plan = LayerPlan { context: &context, entries: &entries, landing: &landing, style };
+            let plan = LayerPlan { context: &context, entries: &entries, placement: &placement, style };
             fingerprint(&plan, Compression::default(), 0)
         };
         // What follows the first target if no length stands before a text.

@@ -23,7 +23,7 @@ pub(super) struct Layering<'a> {
     pub(super) key: &'a str,
     pub(super) label: &'a str,
     pub(super) context: &'a Context,
-    pub(super) landing: &'a Placement,
+    pub(super) placement: &'a Placement,
     pub(super) style: Style,
     pub(super) compression: Compression,
     pub(super) store: &'a ImageStore,
@@ -82,7 +82,7 @@ impl Layering<'_> {
     }
 
     fn plan<'a>(&'a self, entries: &'a [&'a Entry]) -> LayerPlan<'a> {
-        LayerPlan { context: self.context, entries, landing: self.landing, style: self.style }
+        LayerPlan { context: self.context, entries, placement: self.placement, style: self.style }
     }
 
     fn fingerprint(&self, entries: &[&Entry]) -> Digest {

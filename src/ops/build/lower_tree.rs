@@ -29,21 +29,21 @@ pub(super) fn of_base(
             continue;
         }
         let known = kept.as_ref().filter(|(_, reuse)| *reuse).and_then(|(cache, _)| cache.find(layer.digest, *diff_id));
-        let outline = if let Some(outline) = known {
-            outline
+        let toc = if let Some(toc) = known {
+            toc
         } else {
-            let outline = outline((layer, *diff_id), store, progress, interrupt)?;
+            let toc = toc((layer, *diff_id), store, progress, interrupt)?;
             if let Some((cache, _)) = &kept {
-                cache.keep(layer.digest, *diff_id, &outline);
+                cache.keep(layer.digest, *diff_id, &toc);
                 read = true;
             }
-            outline
+            toc
         };
-        names += outline.names();
+        names += toc.names();
         if names > MAX_NAMES {
             return Err(BuildError::BaseLayer { digest: layer.digest, source: TocError::TooLarge });
         }
-        outline.lay_over(&mut below);
+        toc.lay_over(&mut below);
     }
     if let Some((cache, _)) = kept.filter(|_| read) {
         cache.tidy();
@@ -52,7 +52,7 @@ pub(super) fn of_base(
 }
 
 /// Reads a layer for its table of contents; its content has to be what the configuration says.
-fn outline(
+fn toc(
     (layer, diff_id): (&Descriptor, Digest),
     store: &ImageStore,
     progress: &dyn Progress,
@@ -61,23 +61,23 @@ fn outline(
     let key = format!("base {}", layer.digest);
     let label = format!("layer {}", layer.digest.short());
     progress.emit(Event::Begin { key: &key, label: &label, phase: Phase::Read, total: Some(layer.size) });
-    let outline = store.read_blob(layer).map_err(BuildError::Store).and_then(|blob| {
+    let toc = store.read_blob(layer).map_err(BuildError::Store).and_then(|blob| {
         let watched = Watched { blob, key: &key, progress, interrupt };
         let read = Decoder::detecting(watched).map_err(|error| TarError::Read(error).into());
         let read = read.and_then(|decoder| {
             let mut hashed = Hashed { inner: decoder, hasher: Hasher::default() };
             Ok((LayerToc::read(&mut hashed, interrupt)?, hashed.hasher.finish().0))
         });
-        let (outline, found) = read.map_err(|error| explained(error, layer, interrupt))?;
+        let (toc, found) = read.map_err(|error| explained(error, layer, interrupt))?;
         if found == diff_id {
-            Ok(outline)
+            Ok(toc)
         } else {
             Err(BuildError::BaseDiffId { digest: layer.digest, expected: diff_id, found })
         }
     });
-    let outcome = if outline.is_ok() { Outcome::Done } else { Outcome::Failed };
+    let outcome = if toc.is_ok() { Outcome::Done } else { Outcome::Failed };
     progress.emit(Event::End { key: &key, outcome });
-    outline
+    toc
 }
 
 /// Returns the store's error for a damaged blob, and the layer's for a broken stream.

@@ -82,7 +82,7 @@ pub(super) struct Gathered {
 }
 
 /// A source of files whose entries are listed.
-struct Found {
+struct ListedSource {
     key: String,
     label: String,
     context: Context,
@@ -123,7 +123,7 @@ pub(super) fn gather(
     for layer in config.base.iter().flat_map(|base| &base.layers) {
         config.stored.put(layer);
     }
-    let needs_below = first.is_some() || !archives.is_empty() || sources.iter().any(Found::needs_below);
+    let needs_below = first.is_some() || !archives.is_empty() || sources.iter().any(ListedSource::needs_below);
     let mut below = match &config.base {
         Some(base) if needs_below => {
             let cache = config.cache.as_ref().filter(|cache| !sources.iter().any(|source| source.has(&cache.state)));
@@ -145,16 +145,16 @@ pub(super) fn gather(
     }
     let mut sources = sources.into_iter().peekable();
     while let Some(source) = sources.next() {
-        let landing = source.landing(&below, progress)?;
+        let placement = source.placement(&below, progress)?;
         if sources.peek().is_some() || !archives.is_empty() {
-            landing.lay_over(&source.entries, &mut below);
+            placement.lay_over(&source.entries, &mut below);
         }
         gathered.counts.add(&Counts::of(&source.entries));
         let layering = Layering {
             key: &source.key,
             label: &source.label,
             context: &source.context,
-            landing: &landing,
+            placement: &placement,
             style: source.style,
             compression: request.compression,
             store,
@@ -207,7 +207,7 @@ impl Gathered {
     }
 }
 
-impl Found {
+impl ListedSource {
     /// Returns whether the source needs the tree of the lower layers: for a directory, and for a file whose destination
     /// may be one.
     fn needs_below(&self) -> bool {
@@ -222,17 +222,17 @@ impl Found {
     }
 
     /// Returns where it lands over the layers below.
-    fn landing(&self, below: &LowerTree, progress: &dyn Progress) -> Result<Placement, BuildError> {
+    fn placement(&self, below: &LowerTree, progress: &dyn Progress) -> Result<Placement, BuildError> {
         let refused = |source| BuildError::Placement {
             label: self.label.clone(),
             destination: self.destination.to_string(),
             source,
         };
-        let mut landing = Placement::new(&self.destination, self.style, below).map_err(refused)?;
-        for followed in landing.follow(&self.entries, below).map_err(refused)? {
+        let mut placement = Placement::new(&self.destination, self.style, below).map_err(refused)?;
+        for followed in placement.follow(&self.entries, below).map_err(refused)? {
             progress.emit(Event::Warning(&followed.to_string()));
         }
-        Ok(landing)
+        Ok(placement)
     }
 }
 
@@ -248,7 +248,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// Returns the directory that is the context.
-    fn context(&self, gathered: &mut Gathered) -> Result<Found, BuildError> {
+    fn context(&self, gathered: &mut Gathered) -> Result<ListedSource, BuildError> {
         let config = self.config;
         let context = Context::open(&config.context)?;
         if let Some(name) = context.dockerfile().filter(|_| !config.packs_dockerfile) {
@@ -258,7 +258,7 @@ impl Look<'_> {
         let listing = self.list(&context, gathered.ignore_file.as_deref(), &config.exclude)?;
         gathered.excluded = listing.excluded;
         self.warn(&warnings(&listing, &context, gathered.ignore_file.as_deref(), false, &self.store_root));
-        Ok(Found {
+        Ok(ListedSource {
             key: "context".to_owned(),
             label: context.given().display().to_string(),
             context,
@@ -306,7 +306,7 @@ impl Look<'_> {
     }
 
     /// Returns the `number`th further file or directory.
-    fn copy(&self, number: usize, copy: &CopySource) -> Result<Found, BuildError> {
+    fn copy(&self, number: usize, copy: &CopySource) -> Result<ListedSource, BuildError> {
         let refused = |source| BuildError::Destination { path: copy.destination.clone(), source };
         let unreadable = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => BuildError::NoSource(copy.path.clone()),
@@ -332,7 +332,7 @@ impl Look<'_> {
             let what = destination.to_string().rsplit('/').next().unwrap_or_default().to_owned();
             (context, vec![entry], destination, what)
         };
-        Ok(Found {
+        Ok(ListedSource {
             key: format!("copy {number}"),
             label: copy.path.display().to_string(),
             step: format!("idpbuilder-build COPY {what} {destination}"),

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::path_lookup::{Key, Trail, key, number};
+use super::path_lookup::{Key, PathCache, key, number};
 use crate::layer::{Attributes, PlacementError};
 use crate::text::plain;
 
@@ -22,7 +22,7 @@ const MAX_STEPS: usize = MAX_PATH_BYTES;
 
 /// The kind of an entry of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thing<'a> {
+pub enum LowerEntry<'a> {
     /// A directory.
     Directory(Attributes),
     /// A symbolic link, with its target.
@@ -51,9 +51,9 @@ pub struct LowerTree {
     targets: Vec<Box<[u8]>>,
     nodes: HashMap<Key, Node>,
     /// The directories of the path that was looked up last, without links.
-    found: RefCell<Trail>,
+    found: RefCell<PathCache>,
     /// Those of the path that something was put at last, links followed.
-    entered: Trail,
+    entered: PathCache,
 }
 
 impl Default for LowerTree {
@@ -63,7 +63,7 @@ impl Default for LowerTree {
             targets: Vec::new(),
             nodes: HashMap::new(),
             found: RefCell::default(),
-            entered: Trail::default(),
+            entered: PathCache::default(),
         }
     }
 }
@@ -90,7 +90,7 @@ impl LowerTree {
     }
 
     /// Puts something where it is, directories on the way included. A directory over a directory leaves what is in it.
-    pub fn put(&mut self, path: &[u8], thing: Thing<'_>) {
+    pub fn put(&mut self, path: &[u8], thing: LowerEntry<'_>) {
         if path.is_empty() {
             return;
         }
@@ -98,7 +98,7 @@ impl LowerTree {
         let key = key(self.enter(parent), name);
         let before = self.nodes.get(&key).copied();
         match (thing, before) {
-            (Thing::Directory(attributes), Some(Node::Directory(number))) => {
+            (LowerEntry::Directory(attributes), Some(Node::Directory(number))) => {
                 self.directories[number as usize] = Some(attributes);
                 return;
             }
@@ -106,12 +106,12 @@ impl LowerTree {
             _ => {}
         }
         let node = match thing {
-            Thing::Directory(attributes) => self.directory(Some(attributes)),
-            Thing::Link(target) => {
+            LowerEntry::Directory(attributes) => self.directory(Some(attributes)),
+            LowerEntry::Link(target) => {
                 self.targets.push(target.into());
                 Node::Link(number(self.targets.len() - 1))
             }
-            Thing::Other => Node::Other,
+            LowerEntry::Other => Node::Other,
         };
         self.nodes.insert(key, node);
     }
@@ -264,7 +264,7 @@ impl LowerTree {
 
     /// Clears the caches of the last paths, after a directory or a link to one was removed.
     fn forget(&mut self) {
-        self.entered = Trail::default();
+        self.entered = PathCache::default();
         self.found = RefCell::default();
     }
 }

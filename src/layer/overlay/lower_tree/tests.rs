@@ -17,10 +17,10 @@ fn tree(lines: &[&str]) -> LowerTree {
         match words[..] {
             ["d", mode, path] => {
                 let mode = u32::from_str_radix(mode, 8).expect("a mode");
-                below.put(path.as_bytes(), Thing::Directory(attributes(mode)));
+                below.put(path.as_bytes(), LowerEntry::Directory(attributes(mode)));
             }
-            ["f", path] => below.put(path.as_bytes(), Thing::Other),
-            ["l", path, target] => below.put(path.as_bytes(), Thing::Link(target.as_bytes())),
+            ["f", path] => below.put(path.as_bytes(), LowerEntry::Other),
+            ["l", path, target] => below.put(path.as_bytes(), LowerEntry::Link(target.as_bytes())),
             _ => panic!("{line}"),
         }
     }
@@ -74,13 +74,13 @@ fn links_are_followed_as_often_as_linux_does() {
     for path in ["loop", "a", "b/y"] {
         assert_eq!(resolved(&below, path), format!("`/{path}` leads through more than 40 links"));
     }
-    below.put(b"l0", Thing::Link(b"end"));
+    below.put(b"l0", LowerEntry::Link(b"end"));
     for number in 1..=40 {
-        below.put(format!("l{number}").as_bytes(), Thing::Link(format!("l{}", number - 1).as_bytes()));
+        below.put(format!("l{number}").as_bytes(), LowerEntry::Link(format!("l{}", number - 1).as_bytes()));
     }
     assert_eq!(resolved(&below, "l39"), "Directory end");
     assert_eq!(resolved(&below, "l40"), "`/l40` leads through more than 40 links");
-    below.put(b"long", Thing::Link(&b"n/".repeat(2047)));
+    below.put(b"long", LowerEntry::Link(&b"n/".repeat(2047)));
     assert!(below.resolve(b"long/a").is_ok());
     assert_eq!(below.resolve(b"long/abc"), Err(PlacementError::TooLong { limit: MAX_PATH_BYTES }));
 }
@@ -107,7 +107,7 @@ fn a_path_leads_through_so_many_names_with_its_links() {
         let mut below = tree(&["d 755 l0"]);
         for number in 1..=links {
             let target = format!("{}l{}", "./".repeat(2000), number - 1);
-            below.put(format!("l{number}").as_bytes(), Thing::Link(target.as_bytes()));
+            below.put(format!("l{number}").as_bytes(), LowerEntry::Link(target.as_bytes()));
         }
         below.resolve(format!("l{links}").as_bytes()).map(|resolved| resolved.end)
     };
@@ -121,14 +121,14 @@ fn what_is_known_of_a_path_goes_with_it() {
     for change in [
         |below: &mut LowerTree| below.remove(b"a/b"),
         |below: &mut LowerTree| below.empty(b"a"),
-        |below: &mut LowerTree| below.put(b"a/b", Thing::Other),
+        |below: &mut LowerTree| below.put(b"a/b", LowerEntry::Other),
     ] {
         let mut below = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c", "d 750 a/b/c/d"]);
         assert!(below.attributes(b"a/b/c/d").is_some());
-        below.put(b"a/b/c/d/e", Thing::Other);
+        below.put(b"a/b/c/d/e", LowerEntry::Other);
         change(&mut below);
         assert_eq!(below.attributes(b"a/b/c/d"), None);
-        below.put(b"a/b/c/f", Thing::Directory(attributes(0o701)));
+        below.put(b"a/b/c/f", LowerEntry::Directory(attributes(0o701)));
         assert_eq!(below.attributes(b"a/b/c/f").map(|found| found.mode), Some(0o701));
         assert_eq!(below.attributes(b"a/b/c/d"), None);
     }
@@ -140,8 +140,8 @@ fn what_goes_takes_along_what_is_below() {
     let whole = tree(&["d 700 a", "d 711 a/b", "d 750 a/b/c"]);
     assert_eq!(is_there(&whole), Some(0o750));
     for change in [
-        |below: &mut LowerTree| below.put(b"a/b", Thing::Other),
-        |below: &mut LowerTree| below.put(b"a", Thing::Link(b"x")),
+        |below: &mut LowerTree| below.put(b"a/b", LowerEntry::Other),
+        |below: &mut LowerTree| below.put(b"a", LowerEntry::Link(b"x")),
         |below: &mut LowerTree| below.remove(b"a/b"),
         |below: &mut LowerTree| below.remove(b"a"),
         |below: &mut LowerTree| below.empty(b"a/b"),
@@ -151,14 +151,14 @@ fn what_goes_takes_along_what_is_below() {
         change(&mut below);
         assert_eq!(is_there(&below), None);
         // Also when something of that name comes again.
-        below.put(b"a", Thing::Directory(attributes(0o755)));
-        below.put(b"a/b", Thing::Directory(attributes(0o755)));
+        below.put(b"a", LowerEntry::Directory(attributes(0o755)));
+        below.put(b"a/b", LowerEntry::Directory(attributes(0o755)));
         assert_eq!(is_there(&below), None);
-        below.put(b"a/b/c", Thing::Directory(attributes(0o701)));
+        below.put(b"a/b/c", LowerEntry::Directory(attributes(0o701)));
         assert_eq!(is_there(&below), Some(0o701));
     }
     let mut below = whole;
-    below.put(b"a/b", Thing::Directory(attributes(0o777)));
+    below.put(b"a/b", LowerEntry::Directory(attributes(0o777)));
     assert_eq!(is_there(&below), Some(0o750), "a directory over a directory");
     below.remove(b"a/x");
     below.remove(b"a/b/c/d/e");
@@ -170,20 +170,20 @@ fn what_goes_takes_along_what_is_below() {
 #[test]
 fn what_is_put_behind_a_link_is_where_it_leads() {
     let mut below = tree(&["d 711 usr/bin", "l bin usr/bin", "l away gone/far", "l loop loop"]);
-    below.put(b"bin/sub", Thing::Directory(attributes(0o700)));
+    below.put(b"bin/sub", LowerEntry::Directory(attributes(0o700)));
     assert_eq!(below.attributes(b"usr/bin/sub"), Some(attributes(0o700)));
-    below.put(b"away/sub", Thing::Directory(attributes(0o700)));
+    below.put(b"away/sub", LowerEntry::Directory(attributes(0o700)));
     assert_eq!(below.attributes(b"gone/far/sub"), Some(attributes(0o700)));
     assert!(below.is_link(b"bin") && below.is_link(b"away"));
     assert_eq!(below.attributes(b"gone/far"), None, "no layer has the directory");
     // What replaces the link on the way there leads elsewhere from then on.
     let mut below = tree(&["l b/c /a", "l a b"]);
-    below.put(b"a/c/c", Thing::Directory(attributes(0o700)));
-    below.put(b"a/c/a", Thing::Directory(attributes(0o711)));
+    below.put(b"a/c/c", LowerEntry::Directory(attributes(0o700)));
+    below.put(b"a/c/a", LowerEntry::Directory(attributes(0o711)));
     assert_eq!(below.attributes(b"b/c/a"), Some(attributes(0o711)));
     // What leads nowhere is replaced.
     let mut below = tree(&["l loop loop"]);
-    below.put(b"loop/sub", Thing::Other);
+    below.put(b"loop/sub", LowerEntry::Other);
     assert!(!below.is_link(b"loop"));
     assert_eq!(resolved(&below, "loop/sub"), "Other loop/sub");
 }
@@ -303,10 +303,10 @@ proptest! {
                     let bytes = path.join("/").into_bytes();
                     match thing {
                         Plain::Directory(attributes) => {
-                            below.put(&bytes, Thing::Directory(attributes.expect("said")));
+                            below.put(&bytes, LowerEntry::Directory(attributes.expect("said")));
                         }
-                        Plain::Link(target) => below.put(&bytes, Thing::Link(target.as_bytes())),
-                        Plain::Other => below.put(&bytes, Thing::Other),
+                        Plain::Link(target) => below.put(&bytes, LowerEntry::Link(target.as_bytes())),
+                        Plain::Other => below.put(&bytes, LowerEntry::Other),
                     }
                     model.put(path, thing.clone());
                 }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::lower_tree::{End, MAX_PATH_BYTES, ends, ends_beyond, parted, shown};
-use super::path_lookup::{Trail, number};
+use super::path_lookup::{PathCache, number};
 use crate::context::{Entry, Kind};
-use crate::layer::{Attributes, Destination, LowerTree, PlacementError, Style, Thing, removes};
+use crate::layer::{Attributes, Destination, LowerEntry, LowerTree, PlacementError, Style, removes};
 
 /// Permissions of parent directories that no layer has.
 pub(in crate::layer) const PARENT_MODE: u32 = 0o755;
@@ -35,7 +35,7 @@ impl fmt::Display for FollowedSymlink {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::layer) enum Item<'a> {
     /// A parent directory of the destination, or the destination itself.
-    Way(Attributes),
+    Parent(Attributes),
     /// Something of the source.
     Entry(&'a Entry),
 }
@@ -47,7 +47,7 @@ pub struct Placement {
     file: Option<Vec<u8>>,
     style: Style,
     /// The destination and its parent directories, outermost first.
-    way: BTreeMap<Vec<u8>, Attributes>,
+    parents: BTreeMap<Vec<u8>, Attributes>,
     /// Directories of the source that are links below, and where these lead.
     followed: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The directories on the way to where the links lead.
@@ -62,16 +62,16 @@ impl Placement {
         if removes(&place) {
             return Err(PlacementError::WhiteoutPlace { path: shown(&place) });
         }
-        let mut way = BTreeMap::new();
+        let mut parents = BTreeMap::new();
         for end in ends(&directory) {
             let name = &directory[..end];
             // Other sources may use the parent directories too, so an owner of one source does not apply to them.
             let above = style.above.filter(|_| file.is_some() || end < directory.len());
             let owner = above.unwrap_or(style.owner);
             let made = Attributes { mode: PARENT_MODE, owner, modified: style.modified };
-            way.insert(name.to_vec(), below.attributes(name).unwrap_or(made));
+            parents.insert(name.to_vec(), below.attributes(name).unwrap_or(made));
         }
-        Ok(Self { directory, file, style, way, followed: BTreeMap::new(), linked: BTreeMap::new() })
+        Ok(Self { directory, file, style, parents, followed: BTreeMap::new(), linked: BTreeMap::new() })
     }
 
     /// Follows the links below that have the names of the source's directories. `entries` are all there are, parents
@@ -82,7 +82,7 @@ impl Placement {
             return Err(PlacementError::Whiteout { path: own_path(entry) });
         }
         let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
-        let mut trail = Trail::default();
+        let mut trail = PathCache::default();
         let followed: Vec<FollowedSymlink> =
             directories.filter_map(|entry| self.enter(&entry.path, below, &mut trail)).collect();
         if !followed.is_empty() {
@@ -106,11 +106,11 @@ impl Placement {
             below.put(
                 name,
                 match item {
-                    Item::Way(attributes) => Thing::Directory(attributes),
+                    Item::Parent(attributes) => LowerEntry::Directory(attributes),
                     Item::Entry(entry) => match &entry.kind {
-                        Kind::Directory => Thing::Directory(self.attributes(entry)),
-                        Kind::Symlink { target } => Thing::Link(target),
-                        Kind::File { .. } => Thing::Other,
+                        Kind::Directory => LowerEntry::Directory(self.attributes(entry)),
+                        Kind::Symlink { target } => LowerEntry::Link(target),
+                        Kind::File { .. } => LowerEntry::Other,
                     },
                 },
             );
@@ -126,18 +126,18 @@ impl Placement {
         mut visit: impl FnMut(&[u8], Item<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.followed.is_empty() {
-            for (name, attributes) in &self.way {
-                visit(name, Item::Way(*attributes))?;
+            for (name, attributes) in &self.parents {
+                visit(name, Item::Parent(*attributes))?;
             }
             return entries.iter().try_for_each(|entry| visit(&self.name(&entry.path, false), Item::Entry(entry)));
         }
         let mut items: BTreeMap<Vec<u8>, Item<'a>> = BTreeMap::new();
-        items.extend(self.way.iter().map(|(name, attributes)| (name.clone(), Item::Way(*attributes))));
+        items.extend(self.parents.iter().map(|(name, attributes)| (name.clone(), Item::Parent(*attributes))));
         for &entry in entries {
             let name = self.name(&entry.path, entry.kind == Kind::Directory);
             for end in ends(&name) {
                 if let Some(attributes) = self.linked.get(&name[..end]) {
-                    items.entry(name[..end].to_vec()).or_insert(Item::Way(*attributes));
+                    items.entry(name[..end].to_vec()).or_insert(Item::Parent(*attributes));
                 }
             }
             if entry.kind != Kind::Directory || !self.is_followed(&entry.path) {
@@ -148,13 +148,13 @@ impl Placement {
     }
 
     /// Returns the destination and its parent directories, outermost first.
-    pub(in crate::layer) fn way(&self) -> impl Iterator<Item = (&[u8], Attributes)> {
-        self.way.iter().map(|(name, attributes)| (&name[..], *attributes))
+    pub(in crate::layer) fn parents(&self) -> impl Iterator<Item = (&[u8], Attributes)> {
+        self.parents.iter().map(|(name, attributes)| (&name[..], *attributes))
     }
 
     /// Returns the name in the archive of something at a path in its source.
     pub(in crate::layer) fn name<'a>(&self, path: &'a [u8], is_directory: bool) -> Cow<'a, [u8]> {
-        self.name_along(path, is_directory, &mut Trail::default())
+        self.name_along(path, is_directory, &mut PathCache::default())
     }
 
     /// [`Self::name`], where a trail of the paths before says which of their directories are links. It must be a new one
@@ -163,7 +163,7 @@ impl Placement {
         &self,
         path: &'a [u8],
         is_directory: bool,
-        trail: &mut Trail,
+        trail: &mut PathCache,
     ) -> Cow<'a, [u8]> {
         if let Some(file) = &self.file {
             return joined(&self.directory, file).into();
@@ -199,7 +199,7 @@ impl Placement {
 
     /// Returns whether a name in the archive is that of the destination or of a parent directory of it.
     pub(in crate::layer) fn is_on_the_way(&self, name: &[u8]) -> bool {
-        self.way.contains_key(name)
+        self.parents.contains_key(name)
     }
 
     /// Follows the link that is below where a directory of the source would land, if it leads to a directory.
@@ -207,7 +207,7 @@ impl Placement {
         &mut self,
         path: &[u8],
         below: &LowerTree,
-        trail: &mut Trail,
+        trail: &mut PathCache,
     ) -> Option<FollowedSymlink> {
         if self.file.is_some() || below.is_empty() || self.is_followed(path) {
             return None;
@@ -224,7 +224,7 @@ impl Placement {
             self.linked.insert(directory[..end].to_vec(), attributes);
         }
         self.followed.insert(path.to_vec(), directory.clone());
-        *trail = Trail::default();
+        *trail = PathCache::default();
         Some(FollowedSymlink { link, directory })
     }
 
@@ -237,7 +237,7 @@ impl Placement {
     fn check(&self, entries: &[Entry]) -> Result<(), PlacementError> {
         let twice = |entry: &Entry, place: &[u8]| PlacementError::Twice { path: own_path(entry), place: shown(place) };
         // Whether it is a directory that is there.
-        let mut places: BTreeMap<Vec<u8>, bool> = self.way.keys().map(|name| (name.clone(), true)).collect();
+        let mut places: BTreeMap<Vec<u8>, bool> = self.parents.keys().map(|name| (name.clone(), true)).collect();
         for entry in entries {
             let is_directory = entry.kind == Kind::Directory;
             let place = self.name(&entry.path, is_directory).into_owned();

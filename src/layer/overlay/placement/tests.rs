@@ -6,15 +6,15 @@ const STYLE: Style = Style { owner: Owner { uid: 5, gid: 6 }, modified: 7, above
 
 fn below() -> LowerTree {
     let mut below = LowerTree::default();
-    let directory = |mode| Thing::Directory(Attributes { mode, owner: Owner { uid: 1, gid: 2 }, modified: 3 });
+    let directory = |mode| LowerEntry::Directory(Attributes { mode, owner: Owner { uid: 1, gid: 2 }, modified: 3 });
     for (path, mode) in [("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o711), ("usr/lib", 0o755), ("root", 0o700)] {
         below.put(path.as_bytes(), directory(mode));
     }
     for (path, target) in [("bin", "usr/bin"), ("sbin", "/bin"), ("gone", "nowhere"), ("usr/lib/deep", "/root")] {
-        below.put(path.as_bytes(), Thing::Link(target.as_bytes()));
+        below.put(path.as_bytes(), LowerEntry::Link(target.as_bytes()));
     }
-    below.put(b"etc/passwd", Thing::Other);
-    below.put(b"etc/users", Thing::Link(b"passwd"));
+    below.put(b"etc/passwd", LowerEntry::Other);
+    below.put(b"etc/users", LowerEntry::Link(b"passwd"));
     below
 }
 
@@ -34,12 +34,12 @@ fn entries(names: &[&str]) -> Vec<Entry> {
 }
 
 /// What a layer of some of the entries has: on the way with attributes, else with the path in the source.
-fn listed(landing: &Placement, entries: &[&Entry]) -> Vec<String> {
+fn listed(placement: &Placement, entries: &[&Entry]) -> Vec<String> {
     let mut lines = Vec::new();
-    let visited = landing.each::<()>(entries, |name, item| {
+    let visited = placement.each::<()>(entries, |name, item| {
         let name = String::from_utf8_lossy(name);
         lines.push(match item {
-            Item::Way(Attributes { mode, owner, modified }) => format!("{mode:o} {} {modified} {name}/", owner.uid),
+            Item::Parent(Attributes { mode, owner, modified }) => format!("{mode:o} {} {modified} {name}/", owner.uid),
             Item::Entry(entry) => format!("{name} of {}", String::from_utf8_lossy(&entry.path)),
         });
         Ok(())
@@ -54,9 +54,9 @@ fn landed(
     names: &[&str],
 ) -> Result<(Vec<String>, Vec<String>), PlacementError> {
     let entries = entries(names);
-    let mut landing = Placement::new(destination, style, &below())?;
-    let followed = landing.follow(&entries, &below())?;
-    let lines = listed(&landing, &entries.iter().collect::<Vec<_>>());
+    let mut placement = Placement::new(destination, style, &below())?;
+    let followed = placement.follow(&entries, &below())?;
+    let lines = listed(&placement, &entries.iter().collect::<Vec<_>>());
     Ok((lines, followed.iter().map(ToString::to_string).collect()))
 }
 
@@ -74,7 +74,7 @@ fn directories_on_the_way_are_as_they_are_below() {
         ["755 1 3 usr/", "711 1 3 usr/bin/", "755 5 7 usr/bin/x/", "usr/bin/x/a of a"]
     );
     assert_eq!(lines("/gone/x", &[]), ["755 5 7 nowhere/", "755 5 7 nowhere/x/"]);
-    // Nobody said anything of a directory that only something in it speaks of.
+    // A directory without an entry of its own has no attributes in the lower layers.
     assert_eq!(lines("/etc", &[]), ["755 5 7 etc/"]);
     let above = Style { above: Some(Owner { uid: 9, gid: 9 }), ..STYLE };
     let destination = Destination::parse("/tmp/a/b").expect("valid");
@@ -136,19 +136,19 @@ fn content_goes_where_links_lead() {
 #[test]
 fn each_layer_has_the_directories_that_its_entries_need() {
     let entries = entries(&["bin/", "bin/tool", "other", "usr/", "usr/bin/", "usr/bin/x"]);
-    let mut landing = Placement::new(&Destination::default(), STYLE, &below()).expect("lands");
-    landing.follow(&entries, &below()).expect("lands");
+    let mut placement = Placement::new(&Destination::default(), STYLE, &below()).expect("lands");
+    placement.follow(&entries, &below()).expect("lands");
     let some = |numbers: &[usize]| -> Vec<&Entry> { numbers.iter().map(|number| &entries[*number]).collect() };
     // As the source has them, also where the source's own entry is in another layer.
-    assert_eq!(listed(&landing, &some(&[0, 1])), ["750 5 7 usr/", "750 5 7 usr/bin/", "usr/bin/tool of bin/tool"]);
-    assert_eq!(listed(&landing, &some(&[2])), ["other of other"]);
-    let all = listed(&landing, &some(&[0, 1, 2, 3, 4, 5]));
+    assert_eq!(listed(&placement, &some(&[0, 1])), ["750 5 7 usr/", "750 5 7 usr/bin/", "usr/bin/tool of bin/tool"]);
+    assert_eq!(listed(&placement, &some(&[2])), ["other of other"]);
+    let all = listed(&placement, &some(&[0, 1, 2, 3, 4, 5]));
     assert_eq!(
         all,
         ["other of other", "usr of usr", "usr/bin of usr/bin", "usr/bin/tool of bin/tool", "usr/bin/x of usr/bin/x"]
     );
     let mut over = below();
-    landing.lay_over(&entries, &mut over);
+    placement.lay_over(&entries, &mut over);
     assert_eq!(over.attributes(b"usr/bin").map(|attributes| attributes.mode), Some(0o750));
     assert!(over.is_link(b"bin"));
 }
@@ -166,10 +166,10 @@ fn nothing_lands_where_something_else_does() {
     }
     // On the way to the destination.
     let mut below = below();
-    below.put(b"usr/lib/top", Thing::Link(b"/"));
+    below.put(b"usr/lib/top", LowerEntry::Link(b"/"));
     let entries = entries(&["top/", "top/usr"]);
-    let mut landing = Placement::new(&Destination::parse("/usr/lib").expect("valid"), STYLE, &below).expect("lands");
-    let error = landing.follow(&entries, &below).expect_err("refused");
+    let mut placement = Placement::new(&Destination::parse("/usr/lib").expect("valid"), STYLE, &below).expect("lands");
+    let error = placement.follow(&entries, &below).expect_err("refused");
     assert_eq!(error, PlacementError::Twice { path: "top/usr".into(), place: "/usr".into() });
     // Directories may meet.
     assert_eq!(

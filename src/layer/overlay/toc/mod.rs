@@ -5,14 +5,14 @@ use std::io::Read;
 
 use super::lower_tree::{MAX_DEPTH, MAX_PATH_BYTES};
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError, TarReader};
-use crate::layer::{Attributes, LowerTree, OPAQUE, Owner, Thing, WHITEOUT};
+use crate::layer::{Attributes, LowerEntry, LowerTree, OPAQUE, Owner, WHITEOUT};
 use crate::progress::Interrupt;
 
 /// The most names that layers may have together, directories on the way to them included.
 pub const MAX_NAMES: usize = 1 << 21;
 
 /// The most bytes of a table of contents: [`MAX_NAMES`] names of a usual length.
-pub(in crate::layer) const MAX_OUTLINE_BYTES: usize = 64 << 20;
+pub(in crate::layer) const MAX_TOC_BYTES: usize = 64 << 20;
 
 /// Why a layer has no table of contents.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub struct LayerToc {
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record<'a> {
-    Thing(Thing<'a>),
+    LowerEntry(LowerEntry<'a>),
     /// The name is taken away from the layers below.
     Removed,
     /// Everything in the directory is.
@@ -61,7 +61,7 @@ impl LayerToc {
     /// Fails for what tar readers read differently, and for more or deeper names than any image has.
     pub fn read(layer: impl Read, interrupt: &Interrupt) -> Result<Self, TocError> {
         let mut reader = TarReader::new(layer);
-        let mut outline = Self::default();
+        let mut toc = Self::default();
         let mut last = Vec::new();
         loop {
             let entry = match reader.next_entry() {
@@ -89,18 +89,18 @@ impl LayerToc {
                     continue;
                 }
                 let hidden = [parent, hidden].join(&b'/');
-                outline.push(&mut last, hidden.strip_prefix(b"/").unwrap_or(&hidden), Record::Removed);
+                toc.push(&mut last, hidden.strip_prefix(b"/").unwrap_or(&hidden), Record::Removed);
                 continue;
             } else {
-                (&path[..], Record::Thing(thing(&entry)))
+                (&path[..], Record::LowerEntry(thing(&entry)))
             };
-            outline.push(&mut last, path, record);
-            if outline.names > MAX_NAMES || outline.bytes.len() > MAX_OUTLINE_BYTES {
+            toc.push(&mut last, path, record);
+            if toc.names > MAX_NAMES || toc.bytes.len() > MAX_TOC_BYTES {
                 return Err(TocError::TooLarge);
             }
         }
         reader.finish()?;
-        Ok(outline)
+        Ok(toc)
     }
 
     /// Returns the table of contents in these cached bytes, if they hold one.
@@ -128,12 +128,12 @@ impl LayerToc {
             match record {
                 Record::Removed => below.remove(&records.path),
                 Record::Emptied => below.empty(&records.path),
-                Record::Thing(_) => {}
+                Record::LowerEntry(_) => {}
             }
         }
         let mut records = Records::new(&self.bytes);
         while let Some(record) = records.next() {
-            if let Record::Thing(thing) = record {
+            if let Record::LowerEntry(thing) = record {
                 below.put(&records.path, thing);
             }
         }
@@ -143,9 +143,9 @@ impl LayerToc {
         let shared = last.iter().zip(path).take_while(|(one, other)| one == other).count();
         let length = |bytes: usize| u16::try_from(bytes).expect("no longer than a path").to_le_bytes();
         self.bytes.push(match record {
-            Record::Thing(Thing::Directory(_)) => b'd',
-            Record::Thing(Thing::Link(_)) => b'l',
-            Record::Thing(Thing::Other) => b'o',
+            Record::LowerEntry(LowerEntry::Directory(_)) => b'd',
+            Record::LowerEntry(LowerEntry::Link(_)) => b'l',
+            Record::LowerEntry(LowerEntry::Other) => b'o',
             Record::Removed => b'r',
             Record::Emptied => b'e',
         });
@@ -153,13 +153,13 @@ impl LayerToc {
         self.bytes.extend(length(path.len() - shared));
         self.bytes.extend(&path[shared..]);
         match record {
-            Record::Thing(Thing::Directory(Attributes { mode, owner, modified })) => {
+            Record::LowerEntry(LowerEntry::Directory(Attributes { mode, owner, modified })) => {
                 self.bytes.extend(mode.to_le_bytes());
                 for number in [owner.uid, owner.gid, modified] {
                     self.bytes.extend(number.to_le_bytes());
                 }
             }
-            Record::Thing(Thing::Link(target)) => {
+            Record::LowerEntry(LowerEntry::Link(target)) => {
                 self.bytes.extend(length(target.len()));
                 self.bytes.extend(target);
             }
@@ -197,14 +197,14 @@ impl<'a> Records<'a> {
                 let owner = Owner { uid: u64::from_le_bytes(*uid), gid: u64::from_le_bytes(*gid) };
                 let modified = u64::from_le_bytes(*modified);
                 let attributes = Attributes { mode: u32::from_le_bytes(*mode), owner, modified };
-                (Record::Thing(Thing::Directory(attributes)), rest)
+                (Record::LowerEntry(LowerEntry::Directory(attributes)), rest)
             }
             b'l' => {
                 let (target, rest) = length(rest)?;
                 let (target, rest) = rest.split_at_checked(target)?;
-                (Record::Thing(Thing::Link(target)), rest)
+                (Record::LowerEntry(LowerEntry::Link(target)), rest)
             }
-            b'o' => (Record::Thing(Thing::Other), rest),
+            b'o' => (Record::LowerEntry(LowerEntry::Other), rest),
             b'r' => (Record::Removed, rest),
             b'e' => (Record::Emptied, rest),
             _ => return None,
@@ -239,16 +239,16 @@ fn clean(path: &[u8]) -> Option<Vec<u8>> {
     (!odd && cleaned.len() <= MAX_PATH_BYTES).then_some(cleaned)
 }
 
-fn thing(entry: &TarEntry) -> Thing<'_> {
+fn thing(entry: &TarEntry) -> LowerEntry<'_> {
     match (entry.kind, entry.link.as_deref()) {
-        (EntryKind::Directory, _) => Thing::Directory(Attributes {
+        (EntryKind::Directory, _) => LowerEntry::Directory(Attributes {
             mode: entry.mode,
             owner: Owner { uid: entry.uid, gid: entry.gid },
             // Tar's times are unsigned where we write them: what is older than 1970 is of 1970.
             modified: u64::try_from(entry.mtime).unwrap_or_default(),
         }),
-        (EntryKind::Symlink, Some(target)) if (1..=MAX_PATH_BYTES).contains(&target.len()) => Thing::Link(target),
-        _ => Thing::Other,
+        (EntryKind::Symlink, Some(target)) if (1..=MAX_PATH_BYTES).contains(&target.len()) => LowerEntry::Link(target),
+        _ => LowerEntry::Other,
     }
 }
 

@@ -42,7 +42,7 @@ fn layer(entries: &[Vec<u8>]) -> Vec<u8> {
     [entries.concat(), vec![0; 1024]].concat()
 }
 
-fn outline(entries: &[Vec<u8>]) -> LayerToc {
+fn toc(entries: &[Vec<u8>]) -> LayerToc {
     LayerToc::read(&layer(entries)[..], &Interrupt::default()).expect("an archive")
 }
 
@@ -55,17 +55,17 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 /// One line a record.
-fn listed(outline: &LayerToc) -> Vec<String> {
-    let mut records = Records::new(&outline.bytes);
+fn listed(toc: &LayerToc) -> Vec<String> {
+    let mut records = Records::new(&toc.bytes);
     let mut lines = Vec::new();
     while let Some(record) = records.next() {
         let path = String::from_utf8(records.path.clone()).expect("text");
         lines.push(match record {
-            Record::Thing(Thing::Directory(Attributes { mode, owner, modified })) => {
+            Record::LowerEntry(LowerEntry::Directory(Attributes { mode, owner, modified })) => {
                 format!("d {mode:o} {}:{} {modified} {path}", owner.uid, owner.gid)
             }
-            Record::Thing(Thing::Link(target)) => format!("l {path} {}", String::from_utf8_lossy(target)),
-            Record::Thing(Thing::Other) => format!("o {path}"),
+            Record::LowerEntry(LowerEntry::Link(target)) => format!("l {path} {}", String::from_utf8_lossy(target)),
+            Record::LowerEntry(LowerEntry::Other) => format!("o {path}"),
             Record::Removed => format!("r {path}"),
             Record::Emptied => format!("e {path}"),
         });
@@ -75,7 +75,7 @@ fn listed(outline: &LayerToc) -> Vec<String> {
 
 #[test]
 fn a_layer_is_what_it_does_to_the_tree() {
-    let outline = outline(&[
+    let toc = toc(&[
         directory("./"),
         directory("./etc/"),
         file("./etc/passwd"),
@@ -106,15 +106,15 @@ fn a_layer_is_what_it_does_to_the_tree() {
         "e ",
         "d 700 0:0 0 abs/olute",
     ];
-    assert_eq!(listed(&outline), expected);
-    assert_eq!(LayerToc::from_bytes(outline.as_bytes().to_vec()), Some(outline));
+    assert_eq!(listed(&toc), expected);
+    assert_eq!(LayerToc::from_bytes(toc.as_bytes().to_vec()), Some(toc));
 }
 
 #[test]
 fn what_a_layer_takes_away_is_of_the_layers_below() {
-    let first = outline(&[directory("a/"), directory("a/b/"), directory("a/c/"), directory("d/"), directory("d/e/")]);
+    let first = toc(&[directory("a/"), directory("a/b/"), directory("a/c/"), directory("d/"), directory("d/e/")]);
     // Whiteouts last: what the layer brings itself stays.
-    let second = outline(&[directory("a/n/"), directory("d/"), file("a/.wh..wh..opq"), file(".wh.d")]);
+    let second = toc(&[directory("a/n/"), directory("d/"), file("a/.wh..wh..opq"), file(".wh.d")]);
     let mut below = LowerTree::default();
     first.lay_over(&mut below);
     second.lay_over(&mut below);
@@ -135,7 +135,7 @@ fn damage_is_an_error_and_an_interrupt_ends_it() {
 }
 
 #[test]
-fn what_readers_read_otherwise_has_no_outline() {
+fn what_readers_read_otherwise_has_no_toc() {
     for (note, archive, is_refused) in archives() {
         match LayerToc::read(&archive[..], &Interrupt::default()) {
             Err(TocError::Tar(_)) => assert!(is_refused, "{note}"),
@@ -150,15 +150,15 @@ fn names_are_bounded() {
     let deep = "d/".repeat(MAX_DEPTH - 1);
     let names =
         |count: usize| -> Vec<Vec<u8>> { (0..count).map(|number| directory(&format!("{number}/{deep}"))).collect() };
-    assert_eq!(outline(&names(10)).names(), 10 * MAX_DEPTH);
+    assert_eq!(toc(&names(10)).names(), 10 * MAX_DEPTH);
     let many = layer(&names(MAX_NAMES / MAX_DEPTH + 1));
     assert!(matches!(LayerToc::read(&many[..], &Interrupt::default()), Err(TocError::TooLarge)));
     let deeper = layer(&[directory(&format!("d/{deep}d"))]);
     assert!(matches!(LayerToc::read(&deeper[..], &Interrupt::default()), Err(TocError::TooLarge)));
     // Longer than a path can be: no system could unpack it.
-    assert_eq!(outline(&[directory(&"n/".repeat(3000))]).names(), 0);
+    assert_eq!(toc(&[directory(&"n/".repeat(3000))]).names(), 0);
     let target = "t".repeat(MAX_PATH_BYTES + 1);
-    assert_eq!(listed(&outline(&[entry(EntryType::Symlink, "l", &target)])), ["o l"]);
+    assert_eq!(listed(&toc(&[entry(EntryType::Symlink, "l", &target)])), ["o l"]);
 }
 
 /// Gives out the same entry over and over.
@@ -175,13 +175,13 @@ impl std::io::Read for Repeated {
 }
 
 #[test]
-fn an_outline_ends_where_it_takes_too_much() {
+fn a_toc_ends_where_it_takes_too_much() {
     // 4 KiB for one name: bytes run out long before names do.
     let link = entry(EntryType::Symlink, "l", &"t".repeat(MAX_PATH_BYTES));
     let mut layer = Repeated(link, 0);
     assert!(matches!(LayerToc::read(&mut layer, &Interrupt::default()), Err(TocError::TooLarge)));
     let entries = layer.1 / layer.0.len();
-    assert_eq!(entries, MAX_OUTLINE_BYTES / (MAX_PATH_BYTES + 7) + 1, "one more than there is room for");
+    assert_eq!(entries, MAX_TOC_BYTES / (MAX_PATH_BYTES + 7) + 1, "one more than there is room for");
 }
 
 #[test]
@@ -198,9 +198,9 @@ fn twice_the_names_are_twice_the_work() {
                 ]
             })
             .collect();
-        let outline = outline(&entries);
+        let toc = toc(&entries);
         let mut below = LowerTree::default();
-        work::of(|| outline.lay_over(&mut below)).0
+        work::of(|| toc.lay_over(&mut below)).0
     };
     let once = work(200);
     assert!(once < 200 * 102 * 3, "{once}");
@@ -219,8 +219,8 @@ proptest! {
             1 => file(name),
             _ => entry(EntryType::Symlink, name, "some/target"),
         }).collect();
-        let read = outline(&entries);
-        let kept = LayerToc::from_bytes(read.as_bytes().to_vec()).expect("an outline");
+        let read = toc(&entries);
+        let kept = LayerToc::from_bytes(read.as_bytes().to_vec()).expect("a table of contents");
         prop_assert_eq!(listed(&kept), listed(&read));
         prop_assert_eq!(kept.names(), read.names());
         prop_assert_eq!(listed(&read).len(), names.len());
@@ -229,11 +229,11 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_outline_or_none(
+    fn any_bytes_are_a_toc_or_none(
         bytes in proptest::collection::vec(prop_oneof![Just(b'd'), Just(b'l'), Just(b'o'), Just(b'r'), Just(0), Just(1), any::<u8>()], 0..300),
     ) {
-        if let Some(outline) = LayerToc::from_bytes(bytes) {
-            outline.lay_over(&mut LowerTree::default());
+        if let Some(toc) = LayerToc::from_bytes(bytes) {
+            toc.lay_over(&mut LowerTree::default());
         }
     }
 
@@ -247,8 +247,8 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         bytes.truncate(length.index(bytes.len() + 1));
-        if let Ok(outline) = LayerToc::read(&bytes[..], &Interrupt::default()) {
-            outline.lay_over(&mut LowerTree::default());
+        if let Ok(toc) = LayerToc::read(&bytes[..], &Interrupt::default()) {
+            toc.lay_over(&mut LowerTree::default());
         }
     }
 }

@@ -289,7 +289,7 @@ fn outlines_are_kept_and_never_believed_without_proof() {
     };
     assert_eq!(files().len(), 3);
     assert_eq!(fs::metadata(&files()[0]).expect("there").permissions().mode() & 0o777, 0o600);
-    // Nobody reads the base's layers again, even if there is nothing to read any more.
+    // The build does not read the base's layers again, even if their blobs are gone.
     let blob = bench.store.blob_path(base.layers[0].digest);
     let layer = fs::read(&blob).expect("there");
     fs::write(&blob, vec![0; layer.len()]).expect("written");
