@@ -30,7 +30,7 @@ pub use entry::{Entry, Kind, MAX_DEPTH, Stamp};
 pub use error::{ContextError, SpecialKind};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError};
 pub use rule_stats::Decided;
-pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleError, RuleTrail, Verdict};
+pub use rules::{IgnoreRules, MAX_IGNORE_FILE_BYTES, MAX_RULES, Origin, Rule, RuleCache, RuleError, Verdict};
 pub use secret_advice::{LeaveOut, SecretFiles};
 pub use secrets::{SECRET_HEAD_BYTES, Suspicion, suspicion};
 pub use walk::Listing;
@@ -122,7 +122,7 @@ impl Context {
                 Ok(metadata) if metadata.is_file() => return Ok(Some(shown)),
                 Ok(_) => return Err(ContextError::IgnoreFileKind { path: shown }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // Whoever made the link wants its rules, which would not hold.
+                    // A dangling link is an error: its author expects rules that would not apply.
                     if self.root.join(name).is_symlink() {
                         return Err(ContextError::IgnoreFileDangling { path: shown });
                     }

@@ -223,7 +223,7 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "one").expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("mode");
-        // Somebody else's for root, our own again for others.
+        // Another user's file where the tests run as root, else our own.
         let _ = std::os::unix::fs::chown(&path, Some(12345), Some(12345));
         let facts = |path: &Path| {
             let there = std::fs::metadata(path).expect("there");

@@ -89,13 +89,13 @@ pub(super) struct Hits(Vec<bool>);
 /// Caches the rules that match the parent directories of the last path, so that a neighbour's common parents are not
 /// matched again.
 #[derive(Debug, Clone, Default)]
-pub struct RuleTrail {
+pub struct RuleCache {
     directory: String,
     /// Where in it each directory ends.
     hits: Vec<(usize, Hits)>,
 }
 
-impl RuleTrail {
+impl RuleCache {
     /// Drops the directories that are no parents of `path`. Returns the offset at which the last kept one ends.
     fn go_back(&mut self, path: &str) -> Option<usize> {
         let is_on_the_way = |end: usize| path.as_bytes().get(end) == Some(&b'/');
@@ -164,7 +164,7 @@ impl IgnoreRules {
     }
 
     /// [`Self::decide`] for paths one after the other, which asks about each of their directories once.
-    pub fn decide_along(&self, path: &[u8], trail: &mut RuleTrail) -> Verdict<'_> {
+    pub fn decide_along(&self, path: &[u8], trail: &mut RuleCache) -> Verdict<'_> {
         if self.rules.is_empty() {
             return self.verdict(None);
         }

@@ -288,7 +288,7 @@ fn neighbours_are_asked_about_from_where_they_part() {
     let rules = rules(b"**/x\n!a/d/**/y").expect("rules");
     let work = |names: usize| {
         let before = DIRECTORIES.get();
-        let mut trail = RuleTrail::default();
+        let mut trail = RuleCache::default();
         for number in 0..names {
             let path = format!("a/{}{number}", "d/".repeat(50));
             assert!(!rules.decide_along(path.as_bytes(), &mut trail).excluded);
@@ -305,7 +305,7 @@ proptest! {
         paths in proptest::collection::vec("[ab]{1,2}(/[ab]{1,2}){0,4}", 0..20),
     ) {
         let rules = rules(patterns.join("\n").as_bytes()).expect("rules");
-        let mut trail = RuleTrail::default();
+        let mut trail = RuleCache::default();
         for path in paths {
             let (along, alone) = (rules.decide_along(path.as_bytes(), &mut trail), rules.decide(path.as_bytes()));
             prop_assert_eq!(along.excluded, alone.excluded);

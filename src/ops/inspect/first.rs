@@ -2,7 +2,7 @@
 //! manifest says besides.
 
 use super::diff::{Tree, documents, paths, unpack};
-use super::{Difference, InspectError, LayerInfo, Seen, layer_infos};
+use super::{Difference, InspectError, Inspected, LayerInfo, layer_infos};
 use crate::image::Descriptor;
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
@@ -49,7 +49,7 @@ pub fn first_difference(
     }
     let image = |(store, manifest): (&ImageStore, &Descriptor)| {
         let name = manifest.digest.to_string();
-        store.image(&name, manifest, None).map(Seen::from)
+        store.image(&name, manifest, None).map(Inspected::from)
     };
     let (one, other) = (image(first)?, image(second)?);
     let (layers, others) = (layer_infos(&one), layer_infos(&other));

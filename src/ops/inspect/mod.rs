@@ -164,21 +164,21 @@ pub enum Uncompressed {
 }
 
 /// An image, or an artifact, whose configuration may be anything.
-struct Seen {
+struct Inspected {
     document: Document,
     manifest: Manifest,
     config_bytes: Vec<u8>,
     config: Option<ImageConfig>,
 }
 
-impl From<Image> for Seen {
+impl From<Image> for Inspected {
     fn from(image: Image) -> Self {
         let Image { document, manifest, config_bytes, config } = image;
         Self { document, manifest, config_bytes, config: Some(config) }
     }
 }
 
-fn image(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<(Selection, Seen), StoreError> {
+fn image(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<(Selection, Inspected), StoreError> {
     let selection = store.resolve(name)?;
     store.check_document(&selection.descriptor)?;
     let root = store.document(&selection.descriptor);
@@ -189,7 +189,7 @@ fn image(store: &ImageStore, name: &str, platform: Option<&Platform>) -> Result<
     let seen = match artifact {
         Some((document, manifest)) => {
             let config_bytes = store.read_document(&manifest.config)?;
-            Seen { document, manifest, config_bytes, config: None }
+            Inspected { document, manifest, config_bytes, config: None }
         }
         None => store.image(name, &selection.descriptor, platform)?.into(),
     };
@@ -339,7 +339,7 @@ pub fn layers(
     Ok(layers)
 }
 
-fn layer_infos(image: &Seen) -> Vec<LayerInfo> {
+fn layer_infos(image: &Inspected) -> Vec<LayerInfo> {
     let mut diff_ids = image.config.iter().flat_map(|config| &config.rootfs.diff_ids).copied();
     let layers = image.manifest.layers.iter().enumerate().map(|(at, descriptor)| LayerInfo {
         number: at + 1,
