@@ -1,11 +1,11 @@
-//! Under which names the registry can be reached, and which of them belongs into a reference. Pure.
+//! The names under which the registry can be reached, and the one for references. No I/O.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::documents::BuildCustomization;
 use crate::image::Reference;
 
-/// What path routing puts between the host and Gitea.
+/// The path prefix of Gitea under path routing.
 const PATH_PREFIX: &str = "gitea";
 /// The host name that a Gitea of its own name has before the cluster's.
 const SUBDOMAIN: &str = "gitea.";
@@ -15,17 +15,17 @@ const FIXED_HOST: &str = "gitea.cnoe.localtest.me";
 /// The addresses that idpbuilder makes unless told otherwise, with a name of Gitea's own and with path routing.
 pub const DEFAULT_NAMES: [&str; 2] = ["gitea.cnoe.localtest.me:8443", "cnoe.localtest.me:8443"];
 
-/// Names of one registry. A cluster of idpbuilder has two.
+/// The most names of one registry. A cluster of idpbuilder has two.
 const MAX_NAMES: usize = 16;
 /// Characters of a host name (RFC 1035, section 2.3.4).
 const MAX_HOST: usize = 253;
 
-/// With TLS or without.
+/// Whether the registry uses TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// With TLS.
+    /// HTTPS.
     Https,
-    /// Without.
+    /// Plain HTTP.
     Http,
 }
 
@@ -47,13 +47,13 @@ impl Scheme {
     }
 }
 
-/// Where the registry is.
+/// The registry's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) scheme: Scheme,
     /// Lower case; the one that nodes pull from.
     pub(super) host: String,
-    /// Further host names that lead to the same registry.
+    /// Further host names of the registry.
     pub(super) aliases: Vec<String>,
     pub(super) port: u16,
     pub(super) path_prefix: Option<&'static str>,
@@ -118,7 +118,7 @@ impl Address {
                 hosts.push(host);
             }
         }
-        // Stable: the chart's own name goes last, since the cluster may have another.
+        // A stable sort: the chart's default name goes last, since the cluster may use another one.
         hosts.sort_by_key(|host| host == FIXED_HOST);
         let mut hosts = hosts.into_iter();
         let host = hosts.next()?;
@@ -163,7 +163,7 @@ fn is_host(host: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(allowed)
     };
-    // The URL standard takes a name for an address if its last label is a number (section 3.6).
+    // By the URL standard, a name whose last label is a number is an IPv4 address (section 3.6).
     let last = host.rsplit('.').next().unwrap_or_default();
     let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     host.len() <= MAX_HOST && host.split('.').all(label) && !number

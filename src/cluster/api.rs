@@ -1,4 +1,4 @@
-//! Questions to the API server of one context: `GET`, bounded, with typed faults.
+//! Reads from the API server of one context: bounded `GET` requests with typed errors.
 
 use std::error::Error;
 use std::io;
@@ -24,13 +24,13 @@ use super::kubeconfig::{cluster, unusable};
 use crate::progress::Interrupt;
 use crate::tls::{self, ClientTls, Origin, SystemRoots, TlsPolicy, TrustStore, to_pem};
 
-/// Bytes of an answer that are read: the API server keeps no object larger than half of it.
+/// The most bytes of an answer that are read, twice the size of the largest object that the API server stores.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
-/// Objects of a list that are asked for.
+/// The most objects of a list that are requested.
 const MAX_OBJECTS: u32 = 100;
-/// Characters of what an API server says that a message repeats.
+/// The most characters of an API server's text that a message quotes.
 pub(super) const MAX_SHOWN: usize = 100;
-/// Links of an error's chain that are followed.
+/// The most links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
 /// One API server, seen through one context.
@@ -57,8 +57,8 @@ impl Api {
         Ok(Place { context: context.to_owned(), server: server.to_owned() })
     }
 
-    /// Prepares the connection; runs the credential plugin if the context has one. Files and plugins are waited for on
-    /// another thread, until `patience` or this future ends.
+    /// Prepares the connection; runs the credential plugin if the context has one. Another thread waits for files
+    /// and plugins, until `patience` or this future ends.
     pub(super) async fn open(
         config: Kubeconfig,
         place: Place,
@@ -76,11 +76,11 @@ impl Api {
         drop(abandoned);
         let options = KubeConfigOptions { context: Some(place.context.clone()), ..KubeConfigOptions::default() };
         let none = Path::new("");
-        // It has no files left to read.
+        // The content of every file is already in the configuration.
         let mut config = Config::from_custom_kubeconfig(config, &options)
             .await
             .map_err(|error| unusable(none, &place.context, error))?;
-        // Variables of the environment name a proxy for the registry, not for a cluster on this machine.
+        // Proxy variables of the environment are for the registry, not for a cluster on this machine.
         config.proxy_url = None;
         // The time limit is short, so a failed request is not repeated; the user can run the command again.
         config.default_retry = false;
@@ -101,7 +101,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`ClusterError::WrongKind`] for an answer that says it is anything but `kind`.
+    /// [`ClusterError::WrongKind`] for an answer of another kind than `kind`.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -168,7 +168,7 @@ impl Api {
     }
 }
 
-/// Tells a thread that its result is no longer awaited.
+/// Signals a thread on drop that its result is no longer awaited.
 struct Abandoned(Interrupt);
 
 impl Drop for Abandoned {
@@ -183,7 +183,7 @@ impl Place {
         let context = || self.context.clone();
         match error {
             kube::Error::InferKubeconfig(error) => unusable(Path::new(""), &self.context, error),
-            // A token that no header can carry.
+            // The token is not a valid header value.
             kube::Error::Auth(_) => ClusterError::Unauthorized { context: context() },
             kube::Error::RustlsTls(_) => ClusterError::Incomplete { context: context(), part: Part::ClientCertificate },
             error => match tls::classify(&error) {

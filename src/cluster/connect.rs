@@ -1,7 +1,7 @@
-//! The HTTP client of one API server: kube's, with TLS by our own rules.
+//! The HTTP client of one API server: kube's client with this crate's TLS verification.
 //!
-//! The one place outside the registry client that names an HTTP library: kube takes the connection as a service, and its
-//! own verification refuses an API server whose certificate is its own authority.
+//! kube's own verification refuses an API server whose certificate is its own authority. kube accepts a connection as a
+//! service, so this file names the HTTP library too.
 
 use std::error::Error;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
-//! What the API server says, as far as it concerns the registry. Pure: bytes in, facts out.
+//! The objects of the API server, reduced to the fields about the registry. No I/O.
 //!
-//! Everything is optional, since every version of idpbuilder leaves out something else.
+//! All fields are optional, since each version of idpbuilder leaves out different ones.
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::inputs::decoded;
 use crate::credentials::Secret;
 
-/// What every object says of itself.
+/// The fields that every object has.
 #[derive(Debug, Deserialize)]
 pub(super) struct ObjectKind {
     pub(super) kind: Option<String>,
@@ -52,7 +52,7 @@ struct LocalbuildSpec {
     build_customization: Option<BuildCustomization>,
 }
 
-/// How the cluster was asked for.
+/// The options with which the cluster was created.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BuildCustomization {
@@ -75,7 +75,7 @@ struct GiteaStatus {
     available: Option<bool>,
     #[serde(rename = "externalURL")]
     external_url: Option<String>,
-    // The key is misspelt in the API; the alias is for the day it is not.
+    // The API misspells the key; the alias is for versions that correct it.
     #[serde(rename = "adminUserSecretNameecret", alias = "adminUserSecretName")]
     secret_name: Option<String>,
     #[serde(rename = "adminUserSecretNamespace")]
@@ -135,7 +135,7 @@ impl Localbuild {
     }
 }
 
-/// `idpbuilder.cnoe.io/v1alpha2` `GiteaProvider`, which takes the Localbuild's place.
+/// `idpbuilder.cnoe.io/v1alpha2` `GiteaProvider`, which replaces the Localbuild.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct GiteaProvider {
     kind: Option<String>,

@@ -1,4 +1,4 @@
-//! Why a cluster does not tell where its registry is. Facts only: no secret, nothing a plugin said.
+//! Why discovery found no registry. The errors hold no secrets and no output of plugins.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use crate::tls::HandshakeFault;
 pub struct Place {
     /// The context's name.
     pub context: String,
-    /// `host:port` as the kubeconfig has it.
+    /// `host:port` as in the kubeconfig.
     pub server: String,
 }
 
-/// What a kubeconfig lacks or has in an unusable form.
+/// The part of a kubeconfig that is missing or unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The cluster's entry, or its address.
@@ -54,22 +54,22 @@ impl Part {
 /// Why a credential plugin gave no credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PluginFault {
-    /// It ended with an error, or by a signal.
+    /// The plugin failed, or a signal ended it.
     #[error("failed{}", code.map(|code| format!(" (exit {code})")).unwrap_or_default())]
     Exit {
         /// Its exit code; none for a signal.
         code: Option<i32>,
     },
-    /// It printed something else.
+    /// The plugin's output is not a credential.
     #[error("printed no credential")]
     Answer,
-    /// It printed too much.
+    /// The plugin's output is too large.
     #[error("printed more than {limit} bytes")]
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
-    /// It took too long, and was ended.
+    /// The plugin exceeded its time limit and was killed.
     #[error("gave no credential within {:.1} seconds", limit.as_secs_f64())]
     Deadline {
         /// The time allowed.
@@ -77,13 +77,13 @@ pub enum PluginFault {
     },
 }
 
-/// Why discovery found no registry, or not all about it.
+/// Why discovery found no registry, or only a part of its facts.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// There is no kubeconfig at any of the places.
+    /// None of the kubeconfig files exists.
     #[error("there is no kubeconfig (looked for {})", tried.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", "))]
     NoKubeconfig {
-        /// Where it was looked for.
+        /// The files that were tried.
         tried: Vec<PathBuf>,
     },
     /// A file cannot be read.
@@ -108,7 +108,7 @@ pub enum ClusterError {
         #[source]
         source: io::Error,
     },
-    /// Not YAML, or not a kubeconfig. The parser's text is left out: it quotes the file.
+    /// The file is not YAML, or not a kubeconfig. The parser's message is left out, since it quotes the file.
     #[error("`{}` is not a kubeconfig{}", path.display(), place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default())]
     Syntax {
         /// The file.
@@ -116,16 +116,16 @@ pub enum ClusterError {
         /// Line and column, counted from 1, where known.
         place: Option<(u64, u64)>,
     },
-    /// No current context, and no idpbuilder cluster's context.
+    /// There is no current context and no context of an idpbuilder cluster.
     #[error("the kubeconfig has no current context")]
     NoContext {
         /// The contexts there are.
         known: Vec<String>,
     },
-    /// The context that was asked for is not there.
+    /// The requested context does not exist.
     #[error("the kubeconfig has no context `{name}`")]
     NoSuchContext {
-        /// What was asked for.
+        /// The name that was requested.
         name: String,
         /// The contexts there are.
         known: Vec<String>,
@@ -177,7 +177,7 @@ pub enum ClusterError {
         /// What is wrong.
         fault: PluginFault,
     },
-    /// No connection to the API server.
+    /// The API server cannot be reached.
     #[error("the API server {} of context `{}` does not answer", place.server, place.context)]
     Unreachable {
         /// Which.
@@ -205,7 +205,7 @@ pub enum ClusterError {
     Forbidden {
         /// The context.
         context: String,
-        /// What was asked for.
+        /// The object that was requested.
         what: String,
     },
     /// A Secret is not there.
@@ -249,18 +249,18 @@ pub enum ClusterError {
     WrongKind {
         /// The context.
         context: String,
-        /// What was asked for.
+        /// The object that was requested.
         what: String,
         /// The kind that the object says it is.
         kind: String,
     },
-    /// idpbuilder is there, and its Gitea is not running yet.
+    /// The cluster has idpbuilder, but its Gitea is not running yet.
     #[error("Gitea in the cluster of context `{context}` is not ready")]
     GiteaNotReady {
         /// The context.
         context: String,
     },
-    /// Nothing of idpbuilder.
+    /// The cluster has no object of idpbuilder.
     #[error("the cluster of context `{context}` has no idpbuilder registry")]
     NoGitea {
         /// The context.
@@ -271,7 +271,7 @@ pub enum ClusterError {
     Answer {
         /// The context.
         context: String,
-        /// What was asked for.
+        /// The object that was requested.
         what: String,
         /// The HTTP status, where that is what is wrong.
         status: Option<u16>,
@@ -279,7 +279,7 @@ pub enum ClusterError {
     /// The time allowed passed.
     #[error("the cluster{} did not answer within {} seconds", place.as_ref().map(|place| format!(" of context `{}` at {}", place.context, place.server)).unwrap_or_default(), limit.as_secs())]
     Deadline {
-        /// Which, where it was chosen already.
+        /// The API server, if one was already chosen.
         place: Option<Place>,
         /// The time allowed.
         limit: Duration,

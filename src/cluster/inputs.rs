@@ -1,5 +1,7 @@
-//! What a kubeconfig names besides itself: files and a credential plugin. Both are read here, within limits, and handed
-//! on as data, so that nothing later waits for a pipe, reads a device to its end, or starts a program.
+//! Reads the files and runs the credential plugin that a kubeconfig names, within limits.
+//!
+//! The results are passed on as data, so that no later step waits for a pipe, reads an endless device, or starts a
+//! program.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,14 +21,14 @@ use crate::fs::{Links, read_regular};
 use crate::progress::Interrupt;
 use crate::tls::{ReadRoots, SystemRoots, to_pem};
 
-/// Bytes of a file that a kubeconfig names.
+/// The most bytes of a file that a kubeconfig names.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Bytes of a credential plugin's answer.
+/// The most bytes of a credential plugin's output.
 const MAX_PLUGIN_BYTES: usize = 256 * 1024;
-/// Characters of a command that a message repeats.
+/// The most characters of a command that a message quotes.
 const MAX_SHOWN: usize = 100;
 
-/// How long a plugin may take, and what else ends it.
+/// The time limit of a plugin, and the interrupts that end it.
 #[derive(Debug, Clone)]
 pub(super) struct Patience {
     pub(super) limit: Duration,
@@ -36,8 +38,8 @@ pub(super) struct Patience {
     pub(super) abandoned: Interrupt,
 }
 
-/// Reduces a kubeconfig to one context, with the content of every file and the credential of the plugin in it. Reads
-/// files and may run a program: not for a thread on which asynchronous work runs.
+/// Reduces a kubeconfig to one context, with the content of every file and the credential of the plugin in it. It
+/// blocks on files and may run a program, so it must not run on a thread of the asynchronous runtime.
 pub(super) fn read_inputs(
     mut config: Kubeconfig,
     context: &str,
@@ -111,7 +113,7 @@ pub(super) fn name_authority(config: &mut Kubeconfig, context: &str, system: &Sy
 }
 
 fn read_user(user: &mut AuthInfo, context: &str) -> Result<(), ClusterError> {
-    // Its methods run programs and ask servers that this one does not know.
+    // Auth providers run programs and contact servers, which is not supported.
     if user.auth_provider.is_some() {
         return Err(ClusterError::Incomplete { context: context.to_owned(), part: Part::AuthProvider });
     }
@@ -150,7 +152,7 @@ fn read(path: &str, context: &str, part: Part) -> Result<Zeroizing<Vec<u8>>, Clu
     })
 }
 
-/// `client.authentication.k8s.io` `ExecCredential`, as far as plugins answer with it.
+/// `client.authentication.k8s.io` `ExecCredential`: the fields that plugins return.
 #[derive(Deserialize)]
 struct ExecCredential {
     status: Option<ExecStatus>,
@@ -182,8 +184,7 @@ impl ExecStatus {
     }
 }
 
-/// Runs the credential plugin, which cannot ask anything: a plugin that asks would compete with the command for the
-/// terminal.
+/// Runs the credential plugin without a terminal: a prompting plugin would compete with this command for input.
 fn ask_plugin(
     exec: &ExecConfig,
     cluster: Option<&Cluster>,
@@ -198,7 +199,7 @@ fn ask_plugin(
     let variables = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
     command.envs(variables);
     command.env("KUBERNETES_EXEC_INFO", exec_info(exec, cluster, context)?);
-    // Nor does it need to know who we are to registries.
+    // The plugin does not inherit variables with registry credentials.
     for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
@@ -220,7 +221,7 @@ fn ask_plugin(
     if !answered.status.success() {
         return Err(failed(PluginFault::Exit { code: answered.status.code() }));
     }
-    // client-go reads answers as YAML too.
+    // client-go accepts YAML too.
     let answer: ExecCredential = serde_saphyr::from_slice(&answered.output).map_err(|_| failed(PluginFault::Answer))?;
     answer.status.filter(ExecStatus::is_usable).ok_or_else(|| failed(PluginFault::Answer))
 }

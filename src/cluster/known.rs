@@ -1,7 +1,7 @@
-//! Which hosts can be a cluster's, without asking one.
+//! A cache of the hosts that belong to clusters, so that no cluster has to be contacted.
 //!
-//! A credential helper is asked for every registry that Docker knows, at every build: it has to say at once that most
-//! of them are none of its business.
+//! Docker calls a credential helper for every configured registry at every build. For most of them the helper has to
+//! answer "not found" at once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,21 +15,21 @@ use super::reach::HostClaim;
 use crate::credentials::HostKey;
 use crate::fs::{self, FileLock, Hold};
 
-/// Bytes of the file that are read.
+/// The most bytes of the file that are read.
 const MAX_BYTES: u64 = 256 * 1024;
 /// The number of clusters that are remembered, deleted ones included.
 const MAX_CLUSTERS: usize = 64;
-/// Names that are remembered as accepted for a context; the oldest are forgotten.
+/// The most accepted names for each context; the oldest are removed.
 const MAX_ACCEPTED: usize = 32;
-/// How long to wait for others that write. What is remembered is worth no longer wait.
+/// How long to wait for another process that writes. The file is a cache, so the wait is short.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What is remembered of one cluster. No secret.
+/// The cached facts of one cluster, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownCluster {
     /// `host:port` of every address of its registry that the cluster may claim.
     pub names: Vec<String>,
-    /// `host:port` outside idpbuilder's own domain that a person accepted for the context.
+    /// `host:port` outside idpbuilder's own domain that the user accepted for the context.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<String>,
     /// The user whose credential it gives, case kept.
@@ -65,7 +65,7 @@ impl KnownHosts {
         self.clusters().remove(context).map(|cluster| cluster.accepted).unwrap_or_default()
     }
 
-    /// Remembers what a cluster said, in place of what it said before, and that `accepted` was accepted for its
+    /// Stores a cluster's facts in place of earlier ones, and adds `accepted` to the names accepted for its
     /// context. Names that the cluster may not claim are left out.
     pub fn remember(&self, cluster: &ClusterRegistry, accepted: Option<&str>) -> io::Result<()> {
         let mut names = self.accepted(&cluster.context);
@@ -96,7 +96,7 @@ impl KnownHosts {
         clusters.insert(context.to_owned(), known);
         let mut bytes = serde_json::to_vec_pretty(&clusters).expect("names are strings");
         if bytes.len() as u64 > MAX_BYTES {
-            // A file that is too large to be read would remember nothing for ever.
+            // A file above the limit could never be read again.
             clusters.retain(|name, _| name == context);
             bytes = serde_json::to_vec_pretty(&clusters).expect("names are strings");
         }

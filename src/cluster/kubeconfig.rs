@@ -1,4 +1,4 @@
-//! The kubeconfig: which files, which context.
+//! Loads the kubeconfig and chooses its context.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use super::error::{ClusterError, Part};
 use crate::fs::{Links, parent, read_regular};
 use crate::tls::SystemRoots;
 
-/// Bytes a kubeconfig may have.
+/// The largest kubeconfig, in bytes.
 pub const MAX_KUBECONFIG_BYTES: u64 = 4 << 20;
 /// The context of idpbuilder's cluster under its default name, as kind names it.
 const DEFAULT_CONTEXT: &str = "kind-localdev";
-/// What kind puts before a cluster's name.
+/// The prefix of kind's context names.
 const KIND: &str = "kind-";
-/// Documents of one file, which are merged one after the other: each costs a look at all before it.
+/// The most documents of one file. Merging each of them takes time in proportion to all before it.
 const MAX_DOCUMENTS: usize = 100;
-/// Contexts that are asked whether they serve Localbuilds.
+/// The most contexts that are asked whether they serve Localbuilds.
 const MAX_CANDIDATES: usize = 8;
 
-/// Where the cluster is looked for.
+/// The kubeconfig and context in which the cluster is searched for.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// A kubeconfig that has to be there; it is then the only one.
     pub kubeconfig: Option<PathBuf>,
-    /// Kubeconfigs to merge, first wins; those that are not there are left out.
+    /// Kubeconfigs to merge, first wins; missing files are skipped.
     pub files: Vec<PathBuf>,
     /// The context.
     pub context: Option<String>,
@@ -56,7 +56,7 @@ pub(super) fn load(query: &Query) -> Result<Kubeconfig, ClusterError> {
     merged.ok_or_else(|| ClusterError::NoKubeconfig { tried: query.files.clone() })
 }
 
-/// Reads one file. An empty one, and `/dev/null`, says nothing, as kubectl has it.
+/// Reads one file. An empty file and `/dev/null` count as an empty kubeconfig, as for kubectl.
 fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
     if path == Path::new("/dev/null") {
         return Ok(Kubeconfig::default());
@@ -101,7 +101,7 @@ fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     text.map(Zeroizing::new)
 }
 
-/// Files are named from the kubeconfig's directory; so are programs with a slash in their name.
+/// Resolves paths of files, and of programs with a slash in their name, against the kubeconfig's directory.
 fn resolve_paths(config: &mut Kubeconfig, directory: &Path) {
     let resolve = |path: &mut Option<String>| {
         if let Some(relative) = path.as_deref().filter(|path| !path.is_empty())

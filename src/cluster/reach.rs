@@ -1,5 +1,5 @@
-//! How far a cluster is believed: the hosts it may claim, the Secrets that are read, and what its
-//! certificate alone is enough for. Pure.
+//! How far a cluster is believed: the hosts it may claim, the Secrets that are read, and when its
+//! certificate alone is sufficient. No I/O.
 //!
 //! A kubeconfig can lead to a cluster that other people administer. Its Localbuild then names a host and a Secret of
 //! their choice, and only these rules keep that text from obtaining a password of this user.
@@ -12,7 +12,7 @@ const DOMAIN: &str = "localtest.me";
 pub(super) const GITEA_NAMESPACE: &str = "gitea";
 /// The Secret with the credential, as every version of idpbuilder names it.
 pub(super) const GITEA_SECRET: &str = "gitea-credential";
-/// Characters of an object's name (a DNS subdomain, RFC 1123).
+/// The most characters of an object's name (a DNS subdomain, RFC 1123).
 const MAX_OBJECT_NAME: usize = 253;
 
 /// Well-known public registries. A cluster that claims one of these hosts, or a name below it, is never believed.
@@ -38,7 +38,7 @@ const PUBLIC_REGISTRIES: [&str; 19] = [
     "redhat.io",
 ];
 
-/// What a host is to a context whose cluster says that it serves the host.
+/// The relation of a context to a host that its cluster claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostClaim {
     /// `localtest.me` or a name below it.
@@ -67,20 +67,20 @@ impl HostClaim {
     }
 }
 
-/// What a command does about a cluster's claim to a host.
+/// What a command does with a cluster's claim to a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It uses what the cluster says.
+    /// It accepts the claim.
     Use,
-    /// It uses what the cluster says, and remembers the host for the context.
+    /// It accepts the claim and records the host for the context.
     UseAndRemember,
-    /// It asks on the terminal.
+    /// It asks the user on the terminal.
     Ask,
-    /// It does not use what the cluster says.
+    /// It rejects the claim.
     Refuse,
 }
 
-/// Decides about a claim. `named`: the command names the context. `terminal`: a person can answer.
+/// Decides about a claim. `named`: the command names the context. `terminal`: the user can answer.
 pub fn admission(claim: HostClaim, named: bool, terminal: bool) -> Admission {
     match (claim, named, terminal) {
         (HostClaim::OwnDomain | HostClaim::Accepted, _, _) => Admission::Use,
@@ -106,10 +106,10 @@ pub(super) fn may_read(named_by: NamedBy, namespace: &str, name: &str) -> bool {
         }
 }
 
-/// What is trusted for a host besides the cluster's certificate.
+/// The trust for a host other than the cluster's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChosenTrust {
-    /// Nothing but the system's roots.
+    /// Only the system's roots.
     Nothing,
     /// Files: `--ca-file`, `--cert-dir`, or a `certs.d` directory of other programs.
     Files,
@@ -128,7 +128,7 @@ pub enum CertificateRule {
     Refused,
 }
 
-/// Decides which certificates count. `contradicted`: the chosen certificates do not vouch for the cluster's.
+/// Decides which certificates count. `contradicted`: the cluster's certificate does not chain to the chosen ones.
 pub fn certificate_rule(chosen: ChosenTrust, contradicted: bool) -> CertificateRule {
     match (chosen, contradicted) {
         (ChosenTrust::Nothing, _) => CertificateRule::Cluster,
@@ -140,7 +140,7 @@ pub fn certificate_rule(chosen: ChosenTrust, contradicted: bool) -> CertificateR
 /// Which certificate vouches for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vouching {
-    /// One that a person chose, or a person who said that none is needed.
+    /// A certificate that the user chose, or the user's choice to need none.
     Chosen,
     /// A root of the system.
     System,
@@ -151,8 +151,8 @@ pub enum Vouching {
 /// Returns whether a credential of this origin may be shown to a host of the cluster.
 ///
 /// The cluster's Secret and `GITEA_*` are for the cluster's registry, so the cluster's certificate is enough for them.
-/// Any other credential was meant for a server that was verified in another way. A name of idpbuilder's own domain has no
-/// other way: it is this machine, and whichever cluster runs here.
+/// Any other credential was meant for a server that was verified in another way. A name of idpbuilder's own domain has
+/// no other way: it is this machine, and whichever cluster runs here.
 pub fn may_be_shown(origin: SecretOrigin, vouching: Vouching, claim: HostClaim) -> bool {
     match vouching {
         Vouching::Chosen | Vouching::System => true,

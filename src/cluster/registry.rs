@@ -25,7 +25,7 @@ pub struct ClusterRegistry {
     pub path_prefix: Option<&'static str>,
     /// The Localbuild that was read and those that were not, where there are several.
     pub localbuilds: Option<OneOfSeveral>,
-    /// Whether Gitea is running and its credential complete, as far as the cluster tells.
+    /// Whether Gitea is running and its credential complete, as far as the cluster reports.
     pub ready: bool,
     /// The certificate that its ingress sends, or why it is not known.
     pub certificate: Result<ClusterCertificate, Arc<ClusterError>>,
