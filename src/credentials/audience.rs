@@ -1,9 +1,9 @@
 //! Which registries may see a secret, decided by where the secret came from.
 //!
-//! A user name and a password in a flag or a variable do not say which registry they are for. Without a rule, every
-//! registry that a command talks to would be shown them, the registry of a public base image included.
+//! A user name and a password in a flag or a variable do not name a registry. Without a rule, every registry that a
+//! command contacts would receive them, including the registry of a public base image.
 
-/// Where a secret came from, as far as that decides which registries may see it.
+/// Where a secret came from, which decides which registries may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretOrigin {
     /// `--creds`, or `--username` with a password.
@@ -22,7 +22,7 @@ pub enum SecretOrigin {
     NamedEntry,
 }
 
-/// What a registry is to the command that talks to it. One registry can have several roles.
+/// The role of a registry in a command. One registry can have several roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistryRole {
     /// The registry that the command writes to. In a command without one, the first registry that it reads from.

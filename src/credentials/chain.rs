@@ -1,4 +1,4 @@
-//! The order of sources, and how a search among them ends.
+//! The chain of credential sources, and the result of a search.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,8 @@ use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles
 /// Credential sources, in the order in which they are asked.
 ///
 /// ```
-/// use idpbuilder_oci::credentials::{CredentialChain, DockerConfig, ExplicitCredential, Helpers, RegistryRoles, Secret};
+/// use idpbuilder_oci::credentials::{CredentialChain, DockerConfig, ExplicitCredential, Helpers, RegistryRoles,
+/// Secret};
 ///
 /// let flags = ExplicitCredential {
 ///     username: "giteaAdmin".to_owned(),
@@ -28,22 +29,22 @@ pub struct CredentialChain {
     own: Vec<Box<dyn CredentialSource>>,
 }
 
-/// How a search for a credential ended.
+/// The result of a search for a credential.
 #[derive(Debug, Default)]
 pub struct Resolution {
     /// The credential, if any source had one.
     pub credential: Option<Credential>,
     /// The name of the source that had it.
     pub source: Option<String>,
-    /// What kind of source that is.
+    /// The kind of that source.
     pub origin: Option<SecretOrigin>,
-    /// What ended the search, with the source's name.
+    /// The error that ended the search, with the source's name.
     pub failure: Option<(String, CredentialError)>,
-    /// What failed and was passed over, with the source's name.
+    /// Errors that did not end the search, with the source's name.
     pub warnings: Vec<(String, CredentialError)>,
     /// Every source that was asked, in order.
     pub tried: Vec<String>,
-    /// Every source that was passed over, because the registry may not see its secrets.
+    /// Every source that was skipped because the registry may not see its secrets.
     pub withheld: Vec<String>,
     /// The file that the credential is in, if other users of this machine can read it.
     pub exposed: Option<PathBuf>,
@@ -85,7 +86,7 @@ impl CredentialChain {
         self
     }
 
-    /// Adds a source of our own helper: asked where a config names that, else after all others.
+    /// Adds a source of our own helper: asked at the point where a config names the helper, or else after all others.
     #[must_use]
     pub fn with_own(mut self, source: impl CredentialSource + 'static) -> Self {
         self.own.push(Box::new(source));

@@ -18,7 +18,7 @@ pub const SECRET_VARIABLES: [&str; 8] = [
     "DOCKER_AUTH_CONFIG",
 ];
 
-/// Variables that belong together. A secret is never joined with a user name of another set.
+/// A set of variables. A secret is never combined with a user name of another set.
 struct Set {
     origin: SecretOrigin,
     usernames: &'static [&'static str],
@@ -26,7 +26,7 @@ struct Set {
     password: &'static str,
 }
 
-/// In the order they are looked at; the first with any variable decides, among those that the registry may see.
+/// The sets in order: the first with any variable decides, among those that the registry may see.
 const SETS: [Set; 4] = [
     Set {
         origin: SecretOrigin::BaseVariables,
@@ -54,7 +54,7 @@ const SETS: [Set; 4] = [
     },
 ];
 
-/// What one set of variables held when they were read.
+/// The values of one set of variables.
 #[derive(Debug)]
 struct Values {
     origin: SecretOrigin,
@@ -74,9 +74,9 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables through `variable`, which answers `None` for one that is unset; an empty one counts as unset,
-    /// but for a token beside a password. Returns a source
-    /// for each set of which a variable is there, in their order, and one that has nothing where there is no such set.
+    /// Reads the variables through `variable`, which answers `None` for one that is unset; an empty one counts as
+    /// unset, but for a token beside a password. Returns a source for each set of which a variable is there, in their
+    /// order, and one that has nothing where there is no such set.
     pub fn sources(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let sets = SETS.iter().map(|set| Values::read(set, &variable)).filter(Values::any);
         let mut sources: Vec<_> = sets.map(|values| Self { values: Some(values) }).collect();
@@ -145,7 +145,7 @@ impl CredentialSource for Environment {
     }
 
     fn origin(&self) -> SecretOrigin {
-        // Without a variable there is nothing to withhold.
+        // Without a variable, no secret is withheld.
         self.values.as_ref().map_or(SecretOrigin::NamedEntry, |values| values.origin)
     }
 

@@ -1,4 +1,4 @@
-//! Why there is no credential where one should be.
+//! The errors of credential sources.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ pub enum CredentialError {
     /// A user name without a secret.
     #[error("{username} names a user, but there is no {}", secrets.join(" or "))]
     MissingSecret {
-        /// Where the user name is.
+        /// The source of the user name.
         username: String,
-        /// Where its secret could be.
+        /// The sources that could hold its secret.
         secrets: Vec<String>,
     },
     /// A secret without a user name.
     #[error("{secret} is given, but there is no {}", usernames.join(" or "))]
     MissingUsername {
-        /// Where the secret is.
+        /// The source of the secret.
         secret: String,
-        /// Where its user name could be.
+        /// The sources that could hold its user name.
         usernames: Vec<String>,
     },
     /// The system refused.
@@ -36,20 +36,20 @@ pub enum CredentialError {
         #[source]
         source: io::Error,
     },
-    /// Larger than any credentials file.
+    /// The file is larger than the limit.
     #[error("{origin} is larger than the {MAX_CONFIG_BYTES} bytes allowed")]
     TooLarge {
         /// The file or variable.
         origin: String,
     },
-    /// Not JSON, or not of the form that Docker's config file has.
+    /// The content is not JSON, or not of the form of Docker's configuration.
     #[error("{origin} is not a Docker config file (line {line}, column {column})")]
     Syntax {
         /// The file or variable.
         origin: String,
-        /// Where, counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Where in the line.
+        /// The position in the line.
         column: usize,
     },
     /// The entry for the registry is there but makes no sense.
@@ -57,7 +57,7 @@ pub enum CredentialError {
     Entry {
         /// The file or variable.
         origin: String,
-        /// Whose entry.
+        /// The entry's registry.
         registry: String,
     },
     /// A helper's name that cannot be one.
@@ -82,7 +82,7 @@ pub enum CredentialError {
     HelperDeadline {
         /// The program.
         program: String,
-        /// How long it had.
+        /// The time limit.
         waited: Duration,
     },
     /// The wait for the helper was ended from here.
@@ -111,7 +111,7 @@ pub enum CredentialError {
         /// The program.
         program: String,
     },
-    /// What a source has cannot be a credential.
+    /// The source's value is not a valid credential.
     #[error("what it has is damaged: {0}")]
     Damaged(&'static str),
     /// A variable for a token is there and empty, beside a password.
@@ -122,7 +122,7 @@ pub enum CredentialError {
         /// The variable for the password.
         password: &'static str,
     },
-    /// Our own entries.
+    /// The credential store failed.
     #[error(transparent)]
     Own(#[from] EntriesError),
 }

@@ -1,4 +1,4 @@
-//! Another program that keeps credentials: the `get` of Docker's credential helper protocol.
+//! Runs credential helpers: the `get` of Docker's credential helper protocol.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -11,16 +11,16 @@ use crate::children::{self, Answered, NoAnswer};
 use crate::progress::Interrupt;
 use crate::text::plain;
 
-/// Our own helper's name. It is answered in process: asking it would be asking ourselves.
+/// The name of our own helper, which is never run: its sources are asked in this process.
 pub const OWN_HELPER: &str = "idpbuilder";
 
-/// Bytes of an answer that are read.
+/// The most bytes of an answer that are read.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// How long a helper may take. Some ask a person.
+/// How long a helper may take. Some helpers ask the user.
 pub const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
-/// What helpers get to know of our environment, how long they may take, and what ends the wait for them.
+/// How helpers run: their environment, their time limit, and the interrupt that ends a wait.
 #[derive(Clone)]
 pub struct Helpers {
     variables: Vec<(OsString, OsString)>,
@@ -35,7 +35,7 @@ impl Default for Helpers {
 }
 
 impl Helpers {
-    /// Helpers inherit these variables, those that hold our secrets excepted ([`SECRET_VARIABLES`]).
+    /// Returns helpers that inherit these variables, except those with secrets ([`SECRET_VARIABLES`]).
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let inherited = |(name, _): &(OsString, OsString)| !SECRET_VARIABLES.iter().any(|secret| name == secret);
         let variables = variables.into_iter().filter(inherited).collect();
@@ -57,7 +57,7 @@ impl Helpers {
     }
 }
 
-/// Values may be secrets of others; only names are shown.
+/// Shows only the variables' names; their values may be secrets.
 impl std::fmt::Debug for Helpers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.variables.iter().map(|(name, _)| name)).finish()
@@ -112,11 +112,11 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name that marks a secret as an identity token.
 const TOKEN_USERNAME: &str = "<token>";
 
-/// Characters of a helper's own reason that are kept.
+/// The most characters of a helper's own reason that are kept.
 const MAX_REASON: usize = 200;
 
-/// Returns the first line of what a helper that failed said: on standard output, where the protocol has its reason,
-/// else on standard error. What may be a credential is not shown.
+/// Returns the first line of a failed helper's output: of standard output, where the protocol puts the reason, or else
+/// of standard error. Text that may be a credential is left out.
 fn reason(answered: &Answered) -> Option<String> {
     let line = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);

@@ -1,4 +1,4 @@
-//! The one form of a registry's address that credentials are kept under.
+//! The canonical form of a registry's address, under which credentials are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use crate::text::without_user_info;
 
 /// The port of addresses without one.
 const DEFAULT_PORT: u16 = 443;
-/// Longer than any address: a host name has at most 253 bytes.
+/// The longest address, in bytes; a host name has at most 253.
 const MAX_BYTES: usize = 512;
-/// Docker Hub under the one name that credentials are kept for it.
+/// The name under which credentials for Docker Hub are stored.
 const HUB: &str = "docker.io";
 
 /// The text is no address of a registry.
@@ -51,7 +51,7 @@ impl FromStr for HostKey {
     type Err = InvalidHostKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidHostKey> {
-        // Never a user name and password in front of the host.
+        // The message leaves out a user name and password before the host.
         let invalid = || {
             let shown = without_user_info(text);
             InvalidHostKey(shown.chars().filter(|letter| !letter.is_control()).take(100).collect())

@@ -39,7 +39,7 @@ pub use crate::config::StoreKind;
 
 use std::path::PathBuf;
 
-/// What a registry, or its token server, is shown.
+/// A credential for a registry or its token server.
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// A user name and a password, or a token in its place (RFC 7617).
@@ -62,7 +62,7 @@ pub enum Credential {
     },
     /// A refresh token that the registry's token server exchanges for others.
     IdentityToken {
-        /// Whose it is; empty where the source does not say.
+        /// The user; empty if the source does not name one.
         username: String,
         /// The token.
         token: Secret,
@@ -81,8 +81,8 @@ impl Credential {
     }
 
     /// Returns what is wrong with a credential that cannot be one: it is never sent, and nothing else is tried in its
-    /// place. RFC 7617 forbids control characters in user names and passwords, and a colon in user names; a token is one
-    /// word of visible ASCII.
+    /// place. RFC 7617 forbids control characters in user names and passwords, and a colon in user names; a token is
+    /// one word of visible ASCII.
     pub fn damage(&self) -> Option<&'static str> {
         let controls = |text: &str| text.contains(char::is_control);
         let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -106,18 +106,18 @@ impl Credential {
     }
 }
 
-/// What one source says about one registry.
+/// A source's answer for one registry.
 #[derive(Debug)]
 pub enum Answer {
-    /// It has this.
+    /// The source has this credential.
     Found(Credential),
-    /// It has nothing; the next source may.
+    /// The source has no credential; the next source is asked.
     NotFound,
-    /// It should have something and cannot give it.
+    /// The source should have a credential and cannot provide it.
     Failed(CredentialError),
-    /// It leaves the registry to our own helper. The credential is for when that has none.
+    /// The source names our own helper for the registry. The credential is used if the helper has none.
     Own(Option<Credential>),
-    /// Something that is for every registry failed. The credential is what the source has besides.
+    /// A helper for every registry failed. The credential is the source's own one, if any.
     Doubtful(CredentialError, Option<Credential>),
 }
 

@@ -1,4 +1,4 @@
-//! A text that must not be seen.
+//! A text that is neither displayed nor logged.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }

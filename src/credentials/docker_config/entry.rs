@@ -1,4 +1,4 @@
-//! One entry of `auths`: what it means is `docker_credential`'s matter, which gets nothing but that entry.
+//! One entry of `auths`. `docker_credential` interprets it, and receives only that entry.
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 use serde_json::{Map, Value, json};
@@ -17,11 +17,11 @@ pub(super) fn read_entry(entry: &Value) -> Result<Option<Credential>, Damaged> {
         Value::Object(entry) => entry,
         _ => return Err(Damaged),
     };
-    // Docker leaves empty texts and empty entries where a helper has the secret.
+    // Docker writes empty values and empty entries if a helper has the secret.
     let present = |(_, value): &(&String, &Value)| !value.is_null() && value.as_str() != Some("");
     let mut entry: Map<String, Value> =
         entry.iter().filter(present).map(|(name, value)| (name.clone(), value.clone())).collect();
-    // Go's decoder passes over line breaks (`base64 FILE` makes them).
+    // Go's decoder ignores line breaks, which `base64 FILE` writes.
     if let Some(Value::String(auth)) = entry.get_mut("auth") {
         auth.retain(|letter| !matches!(letter, '\r' | '\n'));
     }
@@ -41,7 +41,7 @@ pub(super) fn read_entry(entry: &Value) -> Result<Option<Credential>, Damaged> {
             Credential::IdentityToken { username, token: Secret::new(secret) }
         }
         Some(DockerCredential::UsernamePassword(username, secret)) => {
-            // Old versions of Docker padded what they encoded.
+            // Old versions of Docker padded the text with zero bytes.
             let secret = Secret::new(secret.trim_end_matches('\0').to_owned());
             if username.is_empty() && secret.expose().is_empty() {
                 return Ok(None);

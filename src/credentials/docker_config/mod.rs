@@ -1,7 +1,7 @@
 //! Credentials in files of Docker's form: `config.json`, and the containers tools' `auth.json`.
 //!
-//! Which entry and which helper applies is decided here; `entry` decides what an entry means, and
-//! `docker_credential`'s own way of running helpers is not used, because it has no limits.
+//! This module chooses the entry and the helper; `entry` interprets an entry. `docker_credential`'s own way of running
+//! helpers is not used, because it has no limits.
 
 mod entry;
 
@@ -22,7 +22,7 @@ use super::{Answer, Credential, CredentialError, CredentialSource, HostKey, Secr
 use crate::fs::{Links, Unreadable, read_regular};
 use crate::image::host_and_port;
 
-/// Bytes a credentials file may have.
+/// The largest credentials file, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
 /// The port of https, which addresses have when they name none, and the port of http.
@@ -32,12 +32,12 @@ const PLAIN_PORT: u16 = 80;
 /// Docker Hub's key in `auths` and its name for helpers.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Credentials that Docker or a tool of its habits keeps.
+/// Credentials in a configuration of Docker's form.
 #[derive(Debug)]
 pub struct DockerConfig {
     place: Place,
     helpers: Helpers,
-    /// Whether its absence is a failure.
+    /// Whether a missing file is an error.
     named: bool,
 }
 
@@ -75,7 +75,7 @@ impl DockerConfig {
         Self { place: Place::Variable(name.to_owned(), value), helpers, named: false }
     }
 
-    /// Reads the place; one that says nothing (empty, `null`, `/dev/null`) is as good as none.
+    /// Reads the file or variable; an empty one (also `null` and `/dev/null`) counts as missing.
     fn load(&self) -> Result<Option<Config>, CredentialError> {
         let bytes = match &self.place {
             Place::File(path) if path == Path::new("/dev/null") => return Ok(None),
@@ -95,7 +95,7 @@ impl DockerConfig {
         if bytes.len() as u64 > MAX_CONFIG_BYTES {
             return Err(CredentialError::TooLarge { origin: self.name() });
         }
-        // The parser's own message may quote a value.
+        // The parser's message may quote a secret.
         let syntax = |error: serde_json::Error| CredentialError::Syntax {
             origin: self.name(),
             line: error.line(),
@@ -112,12 +112,12 @@ impl DockerConfig {
         let names = names(registry, repository);
         let helper = config.helper(&names);
         match &helper {
-            // Asking it would be asking ourselves.
+            // The helper is this program, whose sources are in the chain.
             Some(Helper { name: OWN_HELPER, .. }) => return Ok(Answer::Own(self.entry(&config, &names)?)),
             None => {}
             Some(Helper { name, for_all }) => match self.ask(name, registry) {
                 Answer::NotFound => {}
-                // What keeps credentials for every registry and cannot say so is no reason to go without.
+                // A helper for every registry (`credsStore`) that fails does not end the search.
                 Answer::Failed(error) if *for_all && !error.is_interrupt() => {
                     return Ok(Answer::Doubtful(error, self.entry(&config, &names)?));
                 }
@@ -170,7 +170,7 @@ impl CredentialSource for DockerConfig {
         if !is_readable_by_others(path) {
             return None;
         }
-        // Where a helper has the secret, the file may be seen.
+        // If a helper has the secret, the file may be readable.
         let config = self.load().ok()??;
         let entry = self.entry(&config, &names(registry, repository));
         entry.is_ok_and(|entry| entry.is_some()).then(|| path.clone())
@@ -199,7 +199,7 @@ fn other_form(registry: &str, key: &HostKey) -> Option<String> {
 /// A helper that applies.
 struct Helper<'a> {
     name: &'a str,
-    /// Whether it is the one for every registry.
+    /// Whether it is the helper for every registry (`credsStore`).
     for_all: bool,
 }
 
@@ -236,7 +236,7 @@ fn names(registry: &str, repository: &str) -> Vec<String> {
         names.push(format!("{registry}/{path}"));
         path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     }
-    // A key that is written as the registry was goes before one that only means the same.
+    // A key with the registry's exact spelling precedes an equivalent one.
     names.extend(Some(as_typed).filter(|typed| *typed != registry));
     names.push(registry);
     names

@@ -15,12 +15,12 @@ use super::EntriesError;
 use crate::credentials::HostKey;
 use crate::fs::{self, FileLock, Hold, Links, Unreadable};
 
-/// Bytes of the file that are read.
+/// The most bytes of the file that are read.
 const MAX_BYTES: u64 = 1 << 20;
-/// How long to wait for others that write.
+/// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the file says of one registry.
+/// The file's record of one registry.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The address as the user typed it, for programs that compare it byte by byte.
@@ -42,14 +42,14 @@ impl Record {
     }
 }
 
-/// Never shows the entry.
+/// Omits the entry.
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Record").field("server", &self.server).field("username", &self.username).finish_non_exhaustive()
     }
 }
 
-/// Records by the form that [`HostKey`] shows.
+/// The records by the text of their [`HostKey`].
 pub(super) type Records = BTreeMap<String, Record>;
 
 #[derive(Serialize, Deserialize)]
@@ -89,13 +89,13 @@ impl Index {
                 });
             }
         };
-        // The parser's own message may quote a value.
+        // The parser's message may quote a secret.
         let syntax = |error: serde_json::Error| EntriesError::Syntax {
             path: self.path.clone(),
             line: error.line(),
             column: error.column(),
         };
-        // A file that says nothing says it of every registry.
+        // An empty file has no entry for any registry.
         if bytes.trim_ascii().is_empty() {
             return Ok(Records::new());
         }

@@ -1,4 +1,4 @@
-//! The system's keyring: one item a registry, asked with a deadline, because it may wait for a person.
+//! The system's keyring: one item for each registry. Calls have a deadline, since the keyring may prompt the user.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -11,27 +11,27 @@ use crate::threads::spawn;
 
 /// The name under which the keyring shows our items.
 const SERVICE: &str = "idpbuilder";
-/// Bytes of a library's texts that are looked at.
+/// The most bytes of a library's message that are examined.
 const MAX_REASON: usize = 4096;
-/// How often a wait looks at the interrupt.
+/// How often a wait polls the interrupt.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What is kept for one registry.
+/// The item of one registry.
 pub type Item = Zeroizing<Vec<u8>>;
 
-/// Why the keyring did not do what was asked. Holds nothing of an item.
+/// Why a call to the keyring failed. Holds no part of an item.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyringError {
-    /// There is no session bus, or no keyring on it. The one case in which a secret may go to a file instead.
+    /// There is no session bus, or no keyring on it. Only in this case may a secret be written to a file instead.
     #[error("no keyring answers here ({0})")]
     Absent(String),
     /// The keyring was running, but the request or its answer was lost.
     #[error("the keyring failed ({0})")]
     Failed(String),
-    /// It is locked, or refuses.
+    /// The keyring is locked, or refuses the request.
     #[error("the keyring is locked or refuses ({0})")]
     Refused(String),
-    /// It did not answer in time; a question to a person may be open.
+    /// The keyring did not answer in time; its prompt may still be open.
     #[error("the keyring did not answer within {} seconds", .0.as_secs())]
     Deadline(Duration),
     /// The wait was ended from here.
@@ -47,7 +47,7 @@ pub trait Keyring: Send + Sync {
     /// Stores the item, replacing an existing one.
     fn put(&self, name: &str, item: &[u8]) -> Result<(), KeyringError>;
 
-    /// Removes the item; one that is not there is none of its business.
+    /// Removes the item; a missing item is not an error.
     fn erase(&self, name: &str) -> Result<(), KeyringError>;
 }
 
@@ -143,7 +143,7 @@ fn in_words(source: &(dyn std::error::Error + 'static)) -> &'static str {
     }
 }
 
-/// Asks on a thread of its own and waits for at most `patience`. A thread that still waits ends with the process.
+/// Calls the keyring on a separate thread and waits for at most `patience`. A blocked thread ends with the process.
 pub(super) fn within<T: Send + 'static>(
     keyring: &Arc<dyn Keyring>,
     patience: Duration,

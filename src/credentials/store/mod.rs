@@ -1,4 +1,4 @@
-//! The credentials that a person told us to keep: in the system's keyring, else in a file of mode 0600.
+//! The credentials that `idpbuilder-login` stores: in the system's keyring, or in a file of mode 0600.
 
 mod index;
 mod keyring;
@@ -20,22 +20,22 @@ use crate::config::StoreKind;
 use crate::fs::LockError;
 use crate::progress::Interrupt;
 
-/// How long the keyring may take. Long enough for a person who has to unlock it, short enough for a program that waits.
+/// How long the keyring may take: long enough for the user to unlock it, short enough for a waiting program.
 pub const KEYRING_LIMIT: Duration = Duration::from_secs(10);
 
-/// Bytes that a user name or a secret may have.
+/// The most bytes of a user name or a secret.
 pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 
-/// Where an entry went.
+/// Where an entry was stored.
 #[derive(Debug, Clone)]
 pub enum Kept {
-    /// Into the keyring.
+    /// In the keyring.
     Keyring,
-    /// Into the file.
+    /// In the file.
     File {
         /// The file.
         path: PathBuf,
-        /// Why not into the keyring, which is worth a warning; `None` where the file was asked for.
+        /// Why the keyring was not used, for a warning; `None` if the file was requested.
         instead: Option<KeyringError>,
     },
 }
@@ -49,11 +49,11 @@ pub struct OwnEntry {
     pub server: String,
     /// The user name; empty for a token without one.
     pub username: String,
-    /// Whether the keyring keeps it.
+    /// Whether the keyring holds it.
     pub in_keyring: bool,
 }
 
-/// Why own entries cannot be read or changed. Holds no secret.
+/// Why the credential store cannot be read or changed. Holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum EntriesError {
     /// The system refused.
@@ -74,13 +74,13 @@ pub enum EntriesError {
         #[source]
         source: io::Error,
     },
-    /// More than the file of entries may hold.
+    /// The file is larger than the limit.
     #[error("`{}` would be, or is, larger than 1 MiB", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// Not the form that we write.
+    /// The file does not have the expected form.
     #[error("`{}` is damaged (line {line}, column {column})", path.display())]
     Syntax {
         /// The file.
@@ -110,13 +110,13 @@ pub enum EntriesError {
         /// The registry.
         key: HostKey,
     },
-    /// What is kept is no credential.
+    /// The stored value is not a valid credential.
     #[error("the entry for {key} is damaged")]
     Damaged {
         /// The registry.
         key: HostKey,
     },
-    /// No credential has that much.
+    /// The user name or secret is longer than the limit.
     #[error("a user name or secret longer than 64 KiB is not kept")]
     TooLong,
 }
@@ -204,14 +204,15 @@ impl CredentialStore {
                     self.note(key, record(None))?;
                     return Ok(Kept::Keyring);
                 }
-                // A keyring that is locked, silent or dismissed has said no. Only one that is not there can be replaced.
+                // A keyring that is locked, silent or dismissed is a refusal. Only a missing keyring is replaced by the
+                // file.
                 Err(error @ KeyringError::Absent(_)) if self.kind == StoreKind::Auto => Some(error),
                 Err(error) => return Err(error.into()),
             },
         };
         let before = self.index.find(key)?;
         let in_keyring = before.is_some_and(|before| before.is_in_keyring());
-        // Until the keyring's entry is gone, the file says that there is one: a logout has to remove both.
+        // Until the keyring's entry is removed, the file records it: a logout has to remove both.
         self.note(key, Record { left_in_keyring: in_keyring, ..record(Some(item.clone())) })?;
         if in_keyring && instead.is_none() && self.erase_in_keyring(key).is_ok() {
             self.note(key, record(Some(item)))?;
@@ -219,8 +220,8 @@ impl CredentialStore {
         Ok(Kept::File { path: self.index.path().to_owned(), instead })
     }
 
-    /// Removes the credential of a registry; returns whether there was one. The entry stays as long as the keyring does
-    /// not remove its part: nothing would lead to the secret there any more.
+    /// Removes the credential of a registry; returns whether there was one. The entry stays if the keyring fails to
+    /// remove its part, since the secret could not be found without the entry.
     ///
     /// # Errors
     /// Fails where the keyring does not remove the entry. One that is absent is passed over if the settings say that

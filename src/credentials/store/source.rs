@@ -1,4 +1,4 @@
-//! Own entries as a source of the chain.
+//! The credential store as a source of the chain.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,12 @@ impl CredentialSource for CredentialStore {
     }
 
     fn find(&self, registry: &str, _repository: &str) -> Answer {
-        // What is no address has no entry.
+        // A text that is not an address has no entry.
         let Ok(key) = registry.parse() else { return Answer::NotFound };
         match self.get(&key) {
             Ok(Some(credential)) => Answer::Found(credential),
             Ok(None) => Answer::NotFound,
-            // Whether there is an entry is not known, so that no source is taken for another.
+            // There may be an entry, so the search ends: another source's user would be the wrong one.
             Err(
                 error @ (EntriesError::Read { .. }
                 | EntriesError::Syntax { .. }
