@@ -1,4 +1,4 @@
-//! Keys and signatures of certificates that cannot be verified, in words.
+//! Names the keys and signatures of certificates that cannot be verified.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use x509_parser::public_key::PublicKey;
 
 use crate::text::plain;
 
-/// Bits that an RSA key has at least and at most (`ring`'s limits, and those of TLS 1.3's peers).
+/// The smallest and largest RSA keys in bits (`ring`'s limits, and those of TLS 1.3's peers).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-/// Characters of a subject that are shown.
+/// The most characters of a subject that are shown.
 const MAX_SUBJECT: usize = 100;
 
 /// Curves of EC keys (SEC 2, RFC 5480, RFC 5639); the first three can be verified.
@@ -27,7 +27,7 @@ const CURVES: [(&str, &str); 8] = [
 ];
 const VERIFIED_CURVES: usize = 3;
 
-/// Kinds of keys other than RSA and EC; the first can be verified.
+/// The kinds of keys other than RSA and EC; the first can be verified.
 const KEYS: [(&str, &str); 7] = [
     ("1.3.101.112", "an Ed25519 key"),
     ("1.2.840.113549.1.1.10", "an RSA key for RSASSA-PSS alone"),
@@ -59,7 +59,7 @@ const SIGNATURES: [(&str, &str); 14] = [
 /// RSASSA-PSS, which is verified with SHA-256, SHA-384 and SHA-512 (RFC 4055).
 const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// What of a certificate cannot be verified.
+/// The part of a certificate that cannot be verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unverifiable {
     /// The key of the server's own certificate.
@@ -75,7 +75,7 @@ pub enum Unverifiable {
     },
 }
 
-/// Completes the sentence "its certificate ...".
+/// Formats a phrase that completes "its certificate ...".
 impl fmt::Display for Unverifiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,7 +103,7 @@ pub(super) fn chain_fault<'a>(
     if let Some(fault) = key_fault(own) {
         return Some(fault);
     }
-    // An authority's signature of itself is not looked at.
+    // A root's signature of itself is not verified.
     let vouched = shown.iter().filter_map(parse).filter(|certificate| certificate.subject() != certificate.issuer());
     let issuers: Vec<Vec<u8>> = vouched.map(|certificate| certificate.issuer().as_raw().to_vec()).collect();
     for authority in others.iter().filter_map(parse) {

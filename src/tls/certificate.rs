@@ -1,4 +1,4 @@
-//! What a certificate says, in terms people check: names, dates, fingerprint.
+//! The facts of a certificate that users check: names, dates, fingerprint.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,13 @@ use super::host::RegistryHost;
 use crate::image::Digest;
 use crate::text::plain;
 
-/// Certificates of a presented chain that are kept.
+/// The most certificates of a presented chain that are kept.
 const MAX_CHAIN: usize = 10;
-/// Servers whose chains are kept.
+/// The most servers whose chains are kept.
 const MAX_SERVERS: usize = 16;
-/// Names of one certificate that are kept.
+/// The most names of one certificate that are kept.
 const MAX_NAMES: usize = 100;
-/// Characters of one subject or name that are kept.
+/// The most characters of one subject or name that are kept.
 const MAX_TEXT: usize = 256;
 
 /// The bytes are not an X.509 certificate.
@@ -32,7 +32,7 @@ pub struct UnreadableCertificate;
 pub struct CertificateFacts {
     /// The subject (RFC 4514, in the encoded order).
     pub subject: String,
-    /// Who signed it, by its own account.
+    /// The issuer that the certificate names.
     pub issuer: String,
     /// DNS names and IP addresses it is valid for (subjectAltName; a common name does not count).
     pub names: Vec<String>,
@@ -42,7 +42,7 @@ pub struct CertificateFacts {
     pub not_after: Timestamp,
     /// `sha256:` and the hexadecimal SHA-256 of its DER form.
     pub fingerprint: String,
-    /// Whether it may sign certificates (basicConstraints).
+    /// Whether it is a certificate authority (basicConstraints).
     pub is_ca: bool,
     /// Whether subject and issuer are the same.
     pub self_signed: bool,
@@ -78,7 +78,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, UnreadableCertificate> {
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let text = |name: &GeneralName<'_>| match name {
-        // Such an entry fits no address: those have entries of their own (RFC 9525 section 6.5).
+        // A DNS entry matches no IP address, which has entries of its own kind (RFC 9525 section 6.5).
         GeneralName::DNSName(name) if name.parse::<IpAddr>().is_ok() => Some(format!("DNS:{}", clean(name))),
         GeneralName::DNSName(name) => Some(clean(name)),
         GeneralName::IPAddress(bytes) => match bytes.len() {
@@ -133,7 +133,7 @@ impl Presented {
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<(ServerName<'static>, Chain)>> {
-        // A panic elsewhere cannot leave a chain half replaced.
+        // A poisoned lock is usable: a panic elsewhere cannot leave a chain half replaced.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Verification of the ECDSA signatures that `ring` lacks: keys on P-521, and SHA-512 with keys on P-256 and P-384.
 //!
-//! Everything here works on public data, so no time that it takes can betray a secret. Signing stays `ring`'s.
+//! All inputs are public, so timing reveals no secret. Signing stays with `ring`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -58,7 +58,8 @@ impl SignatureVerificationAlgorithm for Ecdsa {
             Curve::P256 => verify!(p256, &digest),
             Curve::P384 => verify!(p384, &digest),
             Curve::P521 => {
-                // A hash shorter than the order is the same number with zeros before it; the crate refuses short ones.
+                // A hash that is shorter than the order is padded with leading zeros, since the crate refuses short
+                // ones.
                 let mut number = [0; P521_BYTES];
                 number[P521_BYTES - digest.len()..].copy_from_slice(&digest);
                 verify!(p521, &number)

@@ -31,10 +31,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why trust could not be set up.
+/// Why certificates could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The system refused.
+    /// A file or directory cannot be read.
     #[error("cannot read certificates from `{}`", path.display())]
     Read {
         /// The file or directory.
@@ -43,32 +43,32 @@ pub enum TlsError {
         #[source]
         source: io::Error,
     },
-    /// Larger than any file of certificates.
+    /// The file is larger than the limit.
     #[error("{origin} is larger than the {limit} bytes allowed for certificates")]
     TooLarge {
-        /// Where.
+        /// The file or other source.
         origin: Origin,
         /// The limit in bytes.
         limit: u64,
     },
-    /// More certificates, or files of them, than are read.
+    /// There are more certificates, or files of them, than the limit.
     #[error("{origin} holds more than {limit} certificates")]
     TooMany {
-        /// Where.
+        /// The file or other source.
         origin: Origin,
         /// The limit.
         limit: usize,
     },
-    /// No `BEGIN CERTIFICATE` anywhere.
+    /// The text has no `BEGIN CERTIFICATE`.
     #[error("{origin} holds no PEM certificate")]
     NoCertificate {
-        /// Where.
+        /// The file or other source.
         origin: Origin,
     },
     /// The PEM armour is damaged.
     #[error("{origin} is not valid PEM: {reason}")]
     Pem {
-        /// Where.
+        /// The file or other source.
         origin: Origin,
         /// Why, in words.
         reason: &'static str,
@@ -76,7 +76,7 @@ pub enum TlsError {
     /// The armour is whole but what it holds is no certificate.
     #[error("certificate {number} of {origin} is damaged")]
     Certificate {
-        /// Where.
+        /// The file or other source.
         origin: Origin,
         /// Which one, counted from 1.
         number: usize,
@@ -92,10 +92,10 @@ pub enum TlsError {
         /// The file that is missing.
         other: PathBuf,
     },
-    /// No PKCS#1, PKCS#8 or SEC1 key in the file.
+    /// The file has no PKCS#1, PKCS#8 or SEC1 key.
     #[error("`{}` holds no PEM private key", .0.display())]
     NoKey(PathBuf),
-    /// Certificate and key of the client are no pair, or of a kind that is not supported.
+    /// The client's certificate and key do not match, or are of an unsupported kind.
     #[error("the client certificate `{}` cannot be used with its key: {reason}", path.display())]
     Identity {
         /// The certificate's file.

@@ -1,4 +1,4 @@
-//! Why a handshake failed, found by type in whatever error came out of the connection.
+//! Classifies why a handshake failed, by the types in the connection's error.
 
 use std::error::Error;
 use std::fmt;
@@ -11,13 +11,13 @@ use rustls::{CertificateError, InvalidMessage};
 use super::algorithms::Unverifiable;
 use super::words;
 
-/// Links of an error's chain that are followed.
+/// The most links of an error's chain that are followed.
 const MAX_DEPTH: usize = 32;
 
 /// Why there is no TLS connection. Shown as a sentence about the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandshakeFault {
-    /// No trusted certificate vouches for the one shown.
+    /// No trusted certificate signed the server's certificate.
     UnknownIssuer,
     /// No trusted root signed the certificate, and this part of the roots that the user named could not be read.
     UnreadableRoots(String),
@@ -29,33 +29,33 @@ pub enum HandshakeFault {
         /// The name of the authority whose certificate is missing.
         issuer: String,
     },
-    /// Trusted or not, it was made for other names.
+    /// The certificate is valid for other names.
     NotValidForName {
         /// The names it is made for; empty where they are not known.
         names: Vec<String>,
     },
-    /// It is for no name at all: a common name does not count (RFC 9525 section 2).
+    /// The certificate has no names: a common name does not count (RFC 9525 section 2).
     NoNames {
         /// Its subject.
         subject: String,
     },
-    /// Its time is over.
+    /// The certificate has expired.
     Expired {
-        /// When it ended, where known.
+        /// When it expired, if known.
         not_after: Option<Timestamp>,
     },
-    /// Its time has not come, or our clock is slow.
+    /// The certificate is not valid yet, or the local clock is slow.
     NotYetValid {
-        /// When it begins, where known.
+        /// When it becomes valid, if known.
         not_before: Option<Timestamp>,
     },
-    /// It, or an authority above it, has a key or a signature of a kind that is not verified.
+    /// The certificate, or one above it, has a key or a signature of an unsupported kind.
     Unverifiable(Box<Unverifiable>),
-    /// What answered does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
     /// The peer ended the handshake: the name of its alert (RFC 8446 section 6.2).
     PeerRefused(String),
-    /// No version of TLS, cipher suite or kind of key in common.
+    /// The server and this client have no version of TLS, cipher suite or kind of key in common.
     Incompatible(String),
     /// Anything else, in words.
     Other(String),
@@ -108,7 +108,7 @@ impl Error for Verdict {}
 
 /// Returns the fault behind an error, if TLS is behind it at all.
 ///
-/// Follows the chain of sources, also through [`io::Error`], whose content is not its source.
+/// The chain of sources is followed, also through [`io::Error`], whose content is not its source.
 pub fn classify(error: &(dyn Error + 'static)) -> Option<HandshakeFault> {
     let mut link = Some(error);
     for _ in 0..MAX_DEPTH {

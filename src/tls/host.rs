@@ -1,4 +1,4 @@
-//! The address that trust is kept for.
+//! The address under which trust is stored.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl FromStr for RegistryHost {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         let invalid = || InvalidHost(shown(&without_user_info(text)).chars().take(100).collect());
-        // A registry without TLS has no certificate to trust.
+        // A registry with plain HTTP has no certificate.
         if text.trim().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) {
             return Err(invalid());
         }

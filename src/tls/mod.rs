@@ -1,9 +1,9 @@
 //! Which servers to trust: one policy for each host, with the origin of each trusted certificate.
 //!
-//! A server is trusted through the usual chain to a root, or because it shows exactly a certificate
-//! that was configured for the host. The second way exists for idpbuilder, whose certificate is its
-//! own issuer (`CA:TRUE`) and is served as the leaf, which the chain rules refuse. In both ways the
-//! name, the validity and the handshake's signature are checked. Paths are given by the caller.
+//! A server is trusted if its chain leads to a root, or if its certificate equals one that was configured for the
+//! host. The second way exists for idpbuilder, whose certificate is its own issuer (`CA:TRUE`) and is also served as
+//! the leaf, which the chain rules refuse. Both ways check the name, the validity and the handshake's signature. The
+//! caller passes all paths.
 
 mod algorithms;
 mod certificate;
@@ -125,8 +125,8 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     Ok(Some(ClientTls { config: Arc::new(config), presented, chosen, system }))
 }
 
-/// Returns whether a server that shows `chain`, its own certificate first, is trusted as `host` now. No connection is made.
-/// Reads the system's roots where they count.
+/// Returns whether a server that shows `chain`, its own certificate first, is trusted as `host` now. No connection is
+/// made. Reads the system's roots where they count.
 pub fn judge(trust: &TrustStore, chain: &[CertificateDer<'_>], host: &RegistryHost) -> Result<(), HandshakeFault> {
     if let Some(roots) = trust.system_roots_at_need() {
         roots.read();

@@ -10,12 +10,12 @@ use super::error::{Origin, TlsError};
 use super::words;
 use crate::fs::{Links, Unreadable, read_regular};
 
-/// Bytes a file of certificates may have.
+/// The largest file of certificates, in bytes.
 pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
-/// Certificates a file may hold.
+/// The most certificates of a file.
 pub const MAX_CERTIFICATES: usize = 1000;
 
-/// Reads a regular file of at most [`MAX_PEM_BYTES`]; a pipe is not waited for.
+/// Reads a regular file of at most [`MAX_PEM_BYTES`]; a pipe is refused.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     read_regular(path, MAX_PEM_BYTES, Links::Follow).map_err(|source| match Unreadable::of(&source) {
         Some(Unreadable::TooLarge { .. }) => {
@@ -25,12 +25,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// Returns every certificate of a PEM file, checked, in its order.
+/// Returns every certificate of a PEM file, checked, in the file's order.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, is too large, or holds a damaged certificate, too many or none.
 pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     certificates_of(&read(path)?, &Origin::File(path.to_owned()))
 }
 
-/// Certificates as a PEM text that [`read_certificates`] and other programs read.
+/// Formats certificates as a PEM text that [`read_certificates`] and other programs read.
 pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
     use base64::Engine as _;
     let mut text = String::new();
@@ -49,7 +53,11 @@ pub fn to_pem(certificates: &[CertificateDer<'_>]) -> String {
     text
 }
 
-/// Returns every certificate of a PEM text, checked, in its order; `origin` is for messages.
+/// Returns every certificate of a PEM text, checked, in the text's order; `origin` is for messages.
+///
+/// # Errors
+///
+/// Fails if the text is too large, or holds a damaged certificate, too many or none.
 pub fn certificates_of(text: &[u8], origin: &Origin) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if text.len() as u64 > MAX_PEM_BYTES {
         return Err(TlsError::TooLarge { origin: origin.clone(), limit: MAX_PEM_BYTES });

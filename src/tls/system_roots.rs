@@ -1,4 +1,4 @@
-//! The system's roots: where they are, and what was read of them, once for all that need them.
+//! The system's roots: their location, and their certificates, which are read once and shared.
 
 use std::collections::HashSet;
 use std::io;
@@ -12,18 +12,18 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::fs::{Links, Unreadable, open_regular, read_limited};
 
-/// Bytes of one file of roots.
+/// The most bytes of one file of roots.
 const MAX_FILE_BYTES: u64 = 16 << 20;
-/// Bytes of all files of roots together.
+/// The most bytes of all files of roots together.
 const MAX_BYTES: u64 = 64 << 20;
-/// Entries of one directory of roots.
+/// The most entries of one directory of roots.
 const MAX_ENTRIES: usize = 10_000;
-/// Failures that are kept, and with them named in messages.
+/// The most failures that are kept for messages.
 const MAX_FAILURES: usize = 20;
 
 /// The roots of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead. Clones share what was read.
 ///
-/// Files that the variables name are read as regular files within limits: a pipe is not waited for, a device is not read.
+/// Files that the variables name are read as regular files within limits: pipes and devices are refused.
 #[derive(Debug, Clone, Default)]
 pub struct SystemRoots(Arc<Shared>);
 
@@ -35,12 +35,12 @@ struct Shared {
     wanted: AtomicBool,
 }
 
-/// What was read.
+/// The certificates that were read.
 #[derive(Debug, Default)]
 pub struct ReadRoots {
     /// The certificates, each once, sorted.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// What could not be read, and why; not all, where it is much.
+    /// The files that could not be read, with the reason, up to a limit.
     pub failures: Vec<UnreadRoots>,
 }
 
@@ -48,7 +48,7 @@ pub struct ReadRoots {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read certificates from `{}`: {reason}", path.display())]
 pub struct UnreadRoots {
-    /// Where.
+    /// The file or directory.
     pub path: PathBuf,
     /// Why.
     pub reason: String,
@@ -60,7 +60,8 @@ impl SystemRoots {
         Self(Arc::new(Shared { file, directories, ..Shared::default() }))
     }
 
-    /// Reads the roots, unless that was done. Waits for the disk: not for a thread on which asynchronous work runs.
+    /// Reads the roots, unless they were read before. Blocks on the disk, so it must not run on a thread of the
+    /// asynchronous runtime.
     pub fn read(&self) -> &ReadRoots {
         self.0.read.get_or_init(|| {
             if self.are_named() {
@@ -72,7 +73,7 @@ impl SystemRoots {
         })
     }
 
-    /// Has another thread read the roots, and waits for it.
+    /// Reads the roots on another thread, and waits for it.
     pub(super) async fn read_elsewhere(&self) {
         if self.0.read.get().is_none() {
             let roots = self.clone();
@@ -116,8 +117,8 @@ impl From<rustls_native_certs::Error> for UnreadRoots {
     }
 }
 
-/// Reads roots from places that a person named. Each file is read once, whatever number of links lead to it, as
-/// `openssl rehash` makes them.
+/// Reads roots from the files and directories that the user named. A file is read once even if several links lead to
+/// it, as `openssl rehash` makes them.
 #[derive(Default)]
 struct Reader {
     seen: HashSet<(u64, u64)>,
@@ -153,7 +154,7 @@ impl Reader {
         paths.sort();
         for path in paths {
             match self.file(&path) {
-                // Directories in it are not looked into, and a link may lead nowhere.
+                // Subdirectories are skipped, and dangling links are ignored.
                 Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotFound) => {}
                 Err(error) => self.fail(&path, &error),
                 Ok(()) => {}

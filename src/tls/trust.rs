@@ -12,7 +12,7 @@ use super::pem::{certificates_of, read};
 use super::system_roots::SystemRoots;
 use crate::image::Digest;
 
-/// Certificate files read from one directory.
+/// The most certificate files of one directory.
 const MAX_FILES: usize = 100;
 
 /// A trusted certificate.
@@ -47,7 +47,7 @@ pub struct TrustStore {
     sources: Vec<(Origin, usize)>,
     failures: Vec<String>,
     identity: Option<ClientIdentity>,
-    /// The system's roots, where they count without having been read.
+    /// The system's roots, if they are trusted but not read yet.
     system_at_need: Option<SystemRoots>,
 }
 
@@ -57,8 +57,9 @@ impl TrustStore {
         Self::default()
     }
 
-    /// Adds the system's roots. A system may have none, or damaged ones: see [`Self::failures`].
-    /// Waits for the disk, unless they were read before.
+    /// Adds the system's roots, and blocks on the disk unless they were read before.
+    ///
+    /// A system may have none, or damaged ones: see [`Self::failures`].
     pub fn add_system_roots(&mut self, roots: &SystemRoots) {
         self.system_at_need = None;
         let read = roots.read();
@@ -66,13 +67,14 @@ impl TrustStore {
         self.add(Origin::System, read.certificates.clone());
     }
 
-    /// Lets the system's roots count, to be read when nothing else is enough: there are hundreds of files of them, and
-    /// a registry whose own certificate is known needs none.
+    /// Trusts the system's roots, which are read only if no other certificate is sufficient.
+    ///
+    /// They are hundreds of files, and a registry whose own certificate is known needs none of them.
     pub fn use_system_roots_at_need(&mut self, roots: &SystemRoots) {
         self.system_at_need = Some(roots.clone());
     }
 
-    /// Returns the system's roots, where they count without having been read.
+    /// Returns the system's roots if they are trusted but not read yet.
     pub(super) fn system_roots_at_need(&self) -> Option<&SystemRoots> {
         self.system_at_need.as_ref()
     }
@@ -122,8 +124,8 @@ impl TrustStore {
         files.iter().map(|file| self.add_pem(&read(file)?, Origin::Kept(file.clone()))).sum()
     }
 
-    /// Adds a directory in the `certs.d` form of containers and Docker: `*.crt` are trusted, the first `*.cert` with its
-    /// `*.key` becomes the client certificate.
+    /// Adds a directory in the `certs.d` form of containers and Docker: `*.crt` are trusted, the first `*.cert` with
+    /// its `*.key` becomes the client certificate.
     ///
     /// Returns the errors of files that cannot be used; the others are in use.
     pub fn add_client_directory(&mut self, path: &Path) -> Vec<TlsError> {

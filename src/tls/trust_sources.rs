@@ -1,4 +1,4 @@
-//! The protection of hosts that a registry leads to: they are verified, by the certificates chosen for each.
+//! The TLS policy for hosts that a registry redirects to: each is verified by the certificates chosen for it.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use super::host::RegistryHost;
 use super::system_roots::SystemRoots;
 use super::trust::TrustStore;
 
-/// Where certificates are chosen for hosts.
+/// The directories that hold certificates for each host.
 #[derive(Debug, Clone, Default)]
 pub struct TrustSources {
     /// A file of certificates that the command was given.
     pub file: Option<PathBuf>,
     /// The trust store: one directory a host.
     pub kept: Option<PathBuf>,
-    /// Directories of containers' and docker's form, with one directory a host.
+    /// Directories in the `certs.d` form of containers and Docker, with one subdirectory for each host.
     pub client: Vec<PathBuf>,
     /// The system's roots.
     pub system: SystemRoots,
@@ -27,8 +27,8 @@ impl TrustSources {
     /// The policy is never less than verification: what a person chose for one registry is not chosen for others.
     /// Certificates that were chosen for the
     /// registry count for `host` too, where they are valid for its name: their holder is the registry, which could ask
-    /// for the credential itself. Its client certificate does not, and the cluster's certificate counts for the cluster's
-    /// host alone. What cannot be read is left out, so that less is trusted.
+    /// for the credential itself. Its client certificate does not, and the cluster's certificate counts for the
+    /// cluster's host alone. What cannot be read is left out, so that less is trusted.
     pub fn policy(&self, host: Option<&RegistryHost>, own: &TlsPolicy, own_host: &str) -> TlsPolicy {
         let mut trust = match own {
             TlsPolicy::Verify(trust) => trust.lent(host.is_some_and(|host| host.host() == own_host)),

@@ -1,4 +1,4 @@
-//! The judgement of one host's certificate, in the place where rustls asks for it.
+//! The rustls verifier for the certificates of one host.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,9 +19,9 @@ use super::trust::TrustStore;
 enum Rule {
     Anybody,
     Trusted {
-        /// Trusted as they are, whatever chain they would need.
+        /// Certificates that are trusted by equality, without a chain.
         exact: Vec<CertificateDer<'static>>,
-        /// Everything else.
+        /// Certificates that other certificates chain to.
         chained: Chained,
     },
 }
@@ -36,9 +36,12 @@ struct Chained {
 }
 
 impl Chained {
+    /// Returns the verifier of chains; `None` if there is no root.
+    ///
     /// # Errors
-    /// Fails where the system's roots are needed and were not read: that waits for the disk, and the thread that asks
-    /// has other connections to look after. Who connects reads them, and connects again.
+    ///
+    /// Fails if the system's roots are needed and not read yet: reading them blocks on the disk, and this thread serves
+    /// other connections. The caller reads them, and connects again.
     fn verifier(&self) -> Result<Option<&Arc<WebPkiServerVerifier>>, rustls::Error> {
         let system = match self.trust.system_roots_at_need() {
             Some(roots) => {
@@ -51,7 +54,7 @@ impl Chained {
             let mut roots = RootCertStore::empty();
             let system = system.iter().flat_map(|read| &read.certificates);
             let anchors = self.trust.anchors().iter().map(|anchor| &anchor.certificate);
-            // What webpki cannot use as a root (an X.509 v1 certificate) can still be trusted as it is.
+            // A certificate that webpki cannot use as a root (X.509 v1) can still be trusted by equality.
             roots.add_parsable_certificates(system.chain(anchors).cloned());
             if roots.is_empty() {
                 return Ok(None);
@@ -72,7 +75,7 @@ impl Chained {
     }
 }
 
-/// Records what the server shows, then judges it.
+/// Records the server's chain, then verifies it.
 #[derive(Debug)]
 pub(super) struct HostVerifier {
     rule: Rule,
@@ -177,8 +180,8 @@ fn verify_exact(
 }
 
 /// Puts what webpki says untyped or in debug form into types that [`super::classify`] knows. Of several faults, the one
-/// comes first that has to be mended whatever becomes of the others: a name that does not fit, then a key that cannot be
-/// verified.
+/// comes first that has to be mended whatever becomes of the others: a name that does not fit, then a key that cannot
+/// be verified.
 fn explain(
     error: rustls::Error,
     key: Option<HandshakeFault>,
