@@ -97,7 +97,7 @@ pub fn client(policy: &TlsPolicy) -> Result<Option<ClientTls>, TlsError> {
     let presented = Presented::default();
     let verifier = match policy {
         TlsPolicy::Plaintext => return Ok(None),
-        TlsPolicy::SkipVerify => verifier::HostVerifier::accepting_anybody(&provider, presented.clone()),
+        TlsPolicy::SkipVerify => verifier::HostVerifier::accepting_any(&provider, presented.clone()),
         TlsPolicy::Verify(trust) => verifier::HostVerifier::trusting(trust, &provider, presented.clone()),
     };
     let config = ClientConfig::builder_with_provider(provider)

@@ -17,7 +17,7 @@ use super::trust::TrustStore;
 
 #[derive(Debug)]
 enum Rule {
-    Anybody,
+    AnyCertificate,
     Trusted {
         /// Certificates that are trusted by equality, without a chain.
         exact: Vec<CertificateDer<'static>>,
@@ -84,8 +84,8 @@ pub(super) struct HostVerifier {
 }
 
 impl HostVerifier {
-    pub(super) fn accepting_anybody(provider: &CryptoProvider, presented: Presented) -> Self {
-        Self { rule: Rule::Anybody, algorithms: provider.signature_verification_algorithms, presented }
+    pub(super) fn accepting_any(provider: &CryptoProvider, presented: Presented) -> Self {
+        Self { rule: Rule::AnyCertificate, algorithms: provider.signature_verification_algorithms, presented }
     }
 
     pub(super) fn trusting(trust: &TrustStore, provider: &Arc<CryptoProvider>, presented: Presented) -> Self {
