@@ -229,8 +229,8 @@ impl ImageStore {
 
     /// Removes the entries equal to `doomed` and returns those that existed. Blobs stay.
     ///
-    /// On a full disk, the new index may not fit beside the old one. Then blobs that no entry reaches are removed first,
-    /// and if that is not enough, blobs that only the doomed entries reach.
+    /// On a full disk, the new index may not fit beside the old one. Then blobs that no entry reaches are removed
+    /// first, and if that is not enough, blobs that only the doomed entries reach.
     pub fn remove(&self, doomed: &[Entry]) -> Result<Vec<Entry>, StoreError> {
         self.remove_making_room(doomed, &mut |doomed| self.remove_entries(doomed))
     }

@@ -52,8 +52,8 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// An open image layout.
 ///
-/// The layout's directory is opened once. Everything in it is reached from that handle, and no link in it is followed: a
-/// layout may come from a stranger.
+/// The layout's directory is opened once. Everything in it is reached from that handle, and no link in it is followed:
+/// a layout may come from a stranger.
 ///
 /// ```
 /// use idpbuilder_oci::image::media_type;

@@ -50,7 +50,8 @@ impl Partial {
         Ok(None)
     }
 
-    /// Hashes the existing part; one that is too old or longer than the blob is discarded. Returns `None` when `stopped`.
+    /// Hashes the existing part; one that is too old or longer than the blob is discarded. Returns `None` when
+    /// `stopped`.
     pub(super) fn read(
         &mut self,
         size: u64,

@@ -102,8 +102,8 @@ impl ImageStore {
         strict::check::<ImageConfig>(&bytes).map_err(|source| StoreError::config(config, source))
     }
 
-    /// Reads everything below a manifest or index; blobs are checked for presence and size. What an index refers to by a
-    /// type that is no document's is a blob like a layer.
+    /// Reads everything below a manifest or index; blobs are checked for presence and size. What an index refers to by
+    /// a type that is no document's is a blob like a layer.
     ///
     /// # Errors
     /// [`StoreError::NotADocument`] for an entry that is neither a manifest nor an index.

@@ -53,8 +53,8 @@ impl Drop for Unpublished {
 }
 
 impl ImageStore {
-    /// Returns this store for one operation: blobs that it writes and does not publish are removed when it and its leases
-    /// are dropped. Beginnings of blobs that are received stay, as do the blobs of [`Self::resume_blob`].
+    /// Returns this store for one operation: blobs that it writes and does not publish are removed when it and its
+    /// leases are dropped. Beginnings of blobs that are received stay, as do the blobs of [`Self::resume_blob`].
     #[must_use]
     pub fn removing_unpublished(&self) -> Self {
         let layout = Arc::clone(&self.layout);

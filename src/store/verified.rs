@@ -1,9 +1,9 @@
 //! Which files of blobs still have the content that was hashed when they were written or read.
 //!
 //! A record is kept for each blob: device, inode, size and times of the file, as the fingerprints of the build have
-//! them. Only the system sets the time of change, so a file that is written to, replaced or copied no longer matches its
-//! record and is hashed. Records are kept for local file systems with fine times alone. They lie in the layout, which may
-//! come from a stranger, but a stranger cannot know the inodes and times that the files get on this machine.
+//! them. Only the system sets the time of change, so a file that is written to, replaced or copied no longer matches
+//! its record and is hashed. Records are kept for local file systems with fine times alone. They lie in the layout,
+//! which may come from a stranger, but a stranger cannot know the inodes and times that the files get on this machine.
 //!
 //! Two changes stay unnoticed, as with fingerprints: one within the clock tick in which the file got its name, and
 //! writes through a memory map that was made before.
