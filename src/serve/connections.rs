@@ -1,7 +1,7 @@
 //! The limit on connections: when all places are taken, the connection that has been idle longest makes room.
 //!
-//! A connection that never sent a request, or is still in its TLS handshake, counts as idle too. HTTP allows closing a connection
-//! between requests at any time (RFC 9112 section 9.5), and clients then use a new one.
+//! A connection that never sent a request, or is still in its TLS handshake, counts as idle too. HTTP allows closing a
+//! connection between requests at any time (RFC 9112 section 9.5), and clients then use a new one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

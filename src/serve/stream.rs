@@ -13,9 +13,9 @@ use tokio::time::{Sleep, sleep};
 /// How long a client that is still sending may take to notice that we have answered and closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A stream whose writes fail when the client takes fewer than `least` bytes in `idle`, and whose shutdown swallows what is
-/// still on its way: closing on unread bytes resets the connection, and the client would lose the
-/// answer that told it to stop.
+/// A stream whose writes fail when the client takes fewer than `least` bytes in `idle`, and whose shutdown swallows
+/// what is still on its way: closing on unread bytes resets the connection, and the client would lose the answer that
+/// told it to stop.
 pub(super) struct Patient<S> {
     inner: S,
     idle: Duration,
