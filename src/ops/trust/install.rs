@@ -1,8 +1,8 @@
 //! Installs pinned certificates where other programs look for them.
 //!
 //! Each installed file begins with a line that holds the digest of the rest. A file without this line, or one that was
-//! changed since, belongs to another program and is neither replaced nor removed. All steps are planned before the first
-//! file changes.
+//! changed since, belongs to another program and is neither replaced nor removed. All steps are planned before the
+//! first file changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
