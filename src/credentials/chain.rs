@@ -7,8 +7,8 @@ use super::{Answer, Credential, CredentialError, CredentialSource, RegistryRoles
 /// Credential sources, in the order in which they are asked.
 ///
 /// ```
-/// use idpbuilder_oci::credentials::{CredentialChain, DockerConfig, ExplicitCredential, Helpers, RegistryRoles,
-/// Secret};
+/// use idpbuilder_oci::credentials::{CredentialChain, DockerConfig, ExplicitCredential, Helpers};
+/// use idpbuilder_oci::credentials::{RegistryRoles, Secret};
 ///
 /// let flags = ExplicitCredential {
 ///     username: "giteaAdmin".to_owned(),
