@@ -198,6 +198,9 @@ impl Registry {
         match reply.status {
             StatusCode::UNAUTHORIZED => {
                 let (base, facts) = (reply.uri.clone(), reply.facts());
+                if http::error_response::is_giteas_challenge(&reply.headers) {
+                    self.learn(|sizing| sizing.capabilities_mut().finds = true);
+                }
                 self.auth
                     .learn(&base, &reply.headers)
                     .map_err(|violation| RegistryError::Protocol { request: facts, violation })?;

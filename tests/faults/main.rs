@@ -16,6 +16,7 @@
 
 mod behind;
 mod checklist;
+mod counted;
 mod killed;
 mod laboratory;
 mod large;

@@ -71,7 +71,7 @@ impl Run<'_> {
     /// there as well.
     async fn content(&self, names: &[Reference], ahead: &UploadedBlobs) -> Result<(Vec<BlobOutcome>, bool), PushError> {
         let tags: Vec<&str> = names.iter().filter_map(Reference::tag).collect();
-        let survey = self.survey(&tags).await?;
+        let survey = self.survey_before_upload(&tags).await?;
         let plan = PushPlan::new(&self.tree.blobs, &survey.blobs);
         let complete = survey.is_complete(&plan, &self.tree.documents, &self::names(&tags, self.tree.root().digest()));
         let mut blobs = self.blobs(&plan, ahead).await?;
@@ -149,20 +149,43 @@ enum Found {
 }
 
 impl Run<'_> {
+    /// Asks what [`Self::survey`] asks, except for blobs that the upload's first request looks for.
+    ///
+    /// If all names already stand for the image, probably nothing has to be uploaded, and those blobs are asked for too.
+    async fn survey_before_upload(&self, tags: &[&str]) -> Result<Survey, PushError> {
+        let likely_new = |blob: &&Descriptor| self.registry.is_likely_new(blob);
+        let (left, asked): (Vec<&Descriptor>, Vec<&Descriptor>) = self.tree.blobs.iter().partition(likely_new);
+        let mut survey = self.ask(asked, self.targets(tags)).await?;
+        let root = self.tree.root().digest();
+        if !left.is_empty() && names(tags, root).iter().all(|name| survey.stands_for(name) == Some(root)) {
+            survey.blobs.extend(self.ask(left, Vec::new()).await?.blobs);
+        }
+        Ok(survey)
+    }
+
     /// Asks for all blobs, for the manifests below the root, and for what the tags stand for.
     pub(super) async fn survey(&self, tags: &[&str]) -> Result<Survey, PushError> {
-        let blobs = self.tree.blobs.iter().map(|blob| {
+        self.ask(self.tree.blobs.iter().collect(), self.targets(tags)).await
+    }
+
+    /// Returns the manifests below the root and the tags, or the root if there are no tags.
+    fn targets<'t>(&self, tags: &[&'t str]) -> Vec<Target<'t>> {
+        let children = self.tree.documents.split_last().map_or(&[][..], |(_, children)| children);
+        let digests = children.iter().map(|child| Target::Digest(child.digest()));
+        let root = tags.is_empty().then(|| Target::Digest(self.tree.root().digest()));
+        digests.chain(root).chain(tags.iter().map(|tag| Target::Tag(tag))).collect()
+    }
+
+    /// Asks for these blobs and manifests, some at a time.
+    async fn ask(&self, blobs: Vec<&Descriptor>, targets: Vec<Target<'_>>) -> Result<Survey, PushError> {
+        let blobs = blobs.into_iter().map(|blob| {
             let asked = async move {
                 let size = self.registry.head_blob(self.repository, blob.digest).await?;
                 Ok(Found::Blob(blob.digest, size))
             };
             Either::Left(asked)
         });
-        let children = self.tree.documents.split_last().map_or(&[][..], |(_, children)| children);
-        let digests = children.iter().map(|child| Target::Digest(child.digest()));
-        let root = tags.is_empty().then(|| Target::Digest(self.tree.root().digest()));
-        let targets = digests.chain(root).chain(tags.iter().map(|tag| Target::Tag(tag)));
-        let manifests = targets.map(|target| {
+        let manifests = targets.into_iter().map(|target| {
             let asked = async move {
                 // A failed question costs sending the manifest, and that failure has the better explanation.
                 let found = match self.registry.head_manifest(self.repository, target).await {

@@ -43,6 +43,14 @@ impl BlobInfoCache {
         Self { path, host: host.to_owned(), ..Self::default() }
     }
 
+    /// Returns whether any repository had the blob, this one included.
+    pub(in crate::registry) fn knows(&mut self, digest: Digest) -> bool {
+        let (path, host) = (self.path.as_deref(), &self.host);
+        let earlier = self.earlier.get_or_insert_with(|| read(path, host));
+        let fits = |place: &Place| place.digest == digest && !self.gone.contains(place);
+        self.seen.iter().chain(&*earlier).any(fits)
+    }
+
     /// Returns a repository other than `repository` that had the blob.
     pub(in crate::registry) fn elsewhere(&mut self, repository: &str, digest: Digest) -> Option<String> {
         let (path, host) = (self.path.as_deref(), &self.host);
@@ -110,13 +118,16 @@ mod tests {
         let mut first = open("reg:5000");
         first.add("team/app", a);
         assert_eq!(first.elsewhere("team/app", a), None);
+        assert!(first.knows(a) && !first.knows(b));
         assert_eq!(first.elsewhere("team/other", a).as_deref(), Some("team/app"));
         first.save();
         let mut second = open("reg:5000");
         second.add("team/other", b);
         assert_eq!(second.elsewhere("team/new", a).as_deref(), Some("team/app"));
         assert_eq!(second.elsewhere("team/new", Digest::of(b"c")), None);
+        assert!(second.knows(a));
         second.remove("team/app", a);
+        assert!(!second.knows(a) && second.knows(b));
         assert_eq!(second.elsewhere("team/new", a), None);
         second.save();
         let mut third = open("reg:5000");

@@ -146,11 +146,15 @@ impl std::fmt::Display for ErrorResponse {
 /// challenges.
 fn is_giteas_refusal(headers: &HeaderMap, body: &str) -> bool {
     const TEXTS: [&str; 3] = ["reqPackageAccess", "authGroup.Verify", "Failed to authenticate user"];
+    TEXTS.iter().any(|text| body.contains(text)) || is_giteas_challenge(headers)
+}
+
+/// Returns whether a challenge is in terms that only Gitea and Forgejo have.
+pub(in crate::registry) fn is_giteas_challenge(headers: &HeaderMap) -> bool {
     const CHALLENGES: [&str; 3] =
         ["\"Gitea Package API\"", "\"Gitea Container Registry\"", "service=\"container_registry\",scope=\"*\""];
     let challenges = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    let names = |text: &str, names: &[&str]| names.iter().any(|name| text.contains(name));
-    names(body, &TEXTS) || challenges.into_iter().any(|challenge| names(challenge, &CHALLENGES))
+    challenges.into_iter().any(|challenge| CHALLENGES.iter().any(|name| challenge.contains(name)))
 }
 
 /// Returns the `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3).

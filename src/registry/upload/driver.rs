@@ -168,7 +168,7 @@ impl Registry {
     }
 
     /// Returns what is known of the registry.
-    pub(super) fn capabilities(&self) -> Capabilities {
+    pub(in crate::registry) fn capabilities(&self) -> Capabilities {
         self.sizing(|sizing| *sizing.capabilities())
     }
 
@@ -177,7 +177,7 @@ impl Registry {
     }
 
     /// Changes the sizing by what the registry showed, and saves what was learned.
-    pub(super) fn learn<T>(&self, take: impl FnOnce(&mut RequestSizing) -> T) -> T {
+    pub(in crate::registry) fn learn<T>(&self, take: impl FnOnce(&mut RequestSizing) -> T) -> T {
         let (value, learned) = {
             let mut sizing = self.sizing.lock().unwrap_or_else(PoisonError::into_inner);
             (take(&mut sizing), *sizing.capabilities())

@@ -8,6 +8,7 @@ use oci_client::errors::OciErrorCode;
 use super::session::UploadSession;
 use super::state::{Upload, Uploaded};
 use super::transfer::octets;
+use crate::image::Descriptor;
 use crate::registry::answer::{check_digest, is_stored, number};
 use crate::registry::http::body::{Part, Payload};
 use crate::registry::http::{Call, Reply, location};
@@ -30,13 +31,27 @@ pub(super) enum Begun {
 }
 
 impl Registry {
-    /// Asks for a session, or for the blob to be taken without one.
-    pub(super) async fn begin(&self, upload: &mut Upload<'_>) -> Result<Begun, RegistryError> {
-        let largest = match self.capabilities().single {
+    /// Returns the size in bytes up to which a blob goes with the POST.
+    fn largest_single(&self) -> u64 {
+        match self.capabilities().single {
             Some(true) => SINGLE,
             Some(false) => 0,
             None => FIRST_SINGLE,
-        };
+        }
+    }
+
+    /// Returns whether an upload of the blob should start without a HEAD: the registry looks for the blob by itself when
+    /// it opens a session, and no earlier run saw the blob there. A POST that carries the blob would send its bytes for
+    /// nothing if the registry has them, so small blobs are asked for.
+    pub fn is_likely_new(&self, blob: &Descriptor) -> bool {
+        let known = self.capabilities();
+        let mounts = known.finds && known.mounts != Some(false);
+        mounts && blob.size > self.largest_single() && !self.blob_info().knows(blob.digest)
+    }
+
+    /// Asks for a session, or for the blob to be taken without one.
+    pub(super) async fn begin(&self, upload: &mut Upload<'_>) -> Result<Begun, RegistryError> {
+        let largest = self.largest_single();
         let first = upload.starts == 0;
         upload.starts += 1;
         let at_once = first
