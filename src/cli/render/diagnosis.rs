@@ -119,10 +119,10 @@ pub(crate) enum Form {
 /// Prints the lines; the outcome is that of the first one that failed.
 pub(crate) fn report(ui: &Ui, form: Form, lines: &[Line]) -> Outcome {
     let printed = match form {
-        Form::Json => Ok(ui.data_verbatim(&super::format::json(lines))?),
-        Form::Text => Ok(ui.data_verbatim(&text(lines, ui.data_paint()))?),
+        Form::Json => ui.data_verbatim(&super::format::json(lines)),
+        Form::Text => ui.data_verbatim(&text(lines, ui.data_paint())),
     };
-    outcome(verdict(lines), printed)
+    outcome(verdict(lines), printed.map_err(Failure::from))
 }
 
 /// The verdict counts, whether or not its reader stayed for all the lines.
