@@ -92,6 +92,13 @@ pub trait Console {
     /// Fails if a signal ends the wait, or the terminal cannot be read.
     fn ask_line(&self, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, ConsoleError>;
 
+    /// Returns what standard input has, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be read or is not UTF-8 text.
+    fn input(&self, limit: u64) -> io::Result<String>;
+
     /// Runs `work` until it ends. If a signal asks to stop, `work` has a moment to tidy up; the signal is returned.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub struct Surroundings {
     pub directory: PathBuf,
     /// The environment's variables.
     pub variables: BTreeMap<OsString, OsString>,
+    /// The kubeconfigs that `KUBECONFIG` names, if it is set.
+    pub kubeconfigs: Option<Vec<PathBuf>>,
     /// What decides the settings, `--store` excepted.
     pub config: ConfigInputs,
     /// The system's trusted certificates, or those that the environment names; read once for all that need them.

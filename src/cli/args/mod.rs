@@ -1,8 +1,10 @@
 //! Arguments that several applets share.
 
+pub(crate) mod cluster;
 pub(crate) mod go_duration;
 pub(crate) mod image_config;
 pub(crate) mod names;
+pub(crate) mod registry;
 pub(crate) mod size;
 pub(crate) mod spelling;
 pub(crate) mod transfer;

@@ -11,9 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::app::connect::{ClusterConnection, ClusterOptions, credential_store, kept};
 use crate::audit::Event;
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::entries::{credential_store, kept};
 use crate::cli::failure::Failure;
 use crate::cli::failure::advice::cluster;
 use crate::cli::terminal::Ui;
@@ -170,7 +169,7 @@ fn get(ui: &Ui, stdin: impl Read) -> Answer {
 }
 
 fn stored(ui: &Ui, key: &HostKey) -> Result<Option<Credential>, Failure> {
-    Ok(credential_store(ui)?.get(key)?)
+    Ok(credential_store(ui.session())?.get(key)?)
 }
 
 /// The credential of the cluster whose registry it is, and where it came from.
@@ -181,31 +180,31 @@ fn of_cluster(ui: &Ui, key: &HostKey) -> Option<(Credential, String)> {
     if !configured && !KnownHosts::new(&settings.home.value).may_serve(key) {
         return None;
     }
-    let cluster = ClusterArgs::default();
-    let found = match cluster.find_within(ui, CLUSTER_LIMIT) {
+    let cluster = ClusterConnection::new(ui.session(), ClusterOptions::default());
+    let found = match cluster.find_within(CLUSTER_LIMIT) {
         Ok(Ok(cluster)) => cluster,
         Ok(Err(error)) => {
             explain(ui, &cluster::failure(error));
             return None;
         }
-        Err(failure) => {
-            explain(ui, &failure);
+        Err(error) => {
+            explain(ui, &error.into());
             return None;
         }
     };
     let name = found.name_of(&key.to_string())?;
     // For a registry that a person configured, what is at stake is the cluster's own credential.
     if !configured {
-        match cluster.serving(ui, name, false) {
+        match cluster.serving(name, false) {
             Ok(Some(_)) => {}
             Ok(None) => return None,
-            Err(failure) => {
-                explain(ui, &failure);
+            Err(error) => {
+                explain(ui, &error.into());
                 return None;
             }
         }
     }
-    cluster.print_use(ui, found, name);
+    cluster.print_use(found, name);
     match &found.login {
         Ok(login) => Some((found.credential()?, format!("cluster {} ({})", found.context, login.origin))),
         Err(error) => {
@@ -245,10 +244,12 @@ fn store(ui: &Ui, stdin: impl Read) -> Answer {
         TOKEN_USERNAME => Credential::IdentityToken { username: String::new(), token: secret },
         _ => Credential::Basic { username: given.username.clone(), secret },
     };
-    let put = credential_store(ui).and_then(|entries| Ok(entries.put(&key, server, &credential)?));
+    let put = credential_store(ui.session())
+        .map_err(Failure::from)
+        .and_then(|entries| Ok(entries.put(&key, server, &credential)?));
     match put {
         Ok(place) => {
-            kept(ui, &place);
+            kept(ui.session(), &place);
             Ok(String::new())
         }
         Err(failure) => {
@@ -263,7 +264,7 @@ fn erase(ui: &Ui, stdin: impl Read) -> String {
     let bytes = input(stdin, MAX_SERVER_BYTES);
     let key = bytes.as_ref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse::<HostKey>().ok());
     if let Some(key) = key {
-        let erased = credential_store(ui).and_then(|entries| Ok(entries.erase(&key)?));
+        let erased = credential_store(ui.session()).map_err(Failure::from).and_then(|entries| Ok(entries.erase(&key)?));
         if let Err(failure) = erased {
             explain(ui, &failure);
         }
@@ -275,7 +276,7 @@ fn erase(ui: &Ui, stdin: impl Read) -> String {
 fn list(ui: &Ui) -> String {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut keys: Vec<HostKey> = Vec::new();
-    match credential_store(ui).and_then(|entries| Ok(entries.list()?)) {
+    match credential_store(ui.session()).map_err(Failure::from).and_then(|entries| Ok(entries.list()?)) {
         Ok(entries) => {
             for entry in entries {
                 let username = if entry.username.is_empty() { TOKEN_USERNAME.to_owned() } else { entry.username };

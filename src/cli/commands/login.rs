@@ -1,13 +1,15 @@
 //! `idpbuilder-login` and `idpbuilder-logout`.
 
 use crate::app::Echo;
+use crate::app::connect::{
+    ClusterConnection, Connection, bare_registry, before_stored, chain, credential_store, kept, proxies, resolve,
+};
+use crate::app::in_one_line;
 use crate::audit::Event;
+use crate::cli::args::cluster::ClusterArgs;
+use crate::cli::args::registry::RegistryArgs;
 use crate::cli::command::Run;
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::entries::{credential_store, kept};
-use crate::cli::connect::registry::{RegistryArgs, bare_registry, proxies};
-use crate::cli::connect::sources::{before_stored, chain, resolve};
-use crate::cli::failure::advice::cluster::{advise, failure, summary};
+use crate::cli::failure::advice::cluster::{advise, failure};
 use crate::cli::failure::advice::registry::explain;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
@@ -48,36 +50,42 @@ pub(crate) struct LogoutArgs {
 impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.explain(self.verbose);
+        let ui = &*ui;
+        let connection = self.registry.connect(ui);
         let named = match &self.host {
             Some(host) => Some((bare_registry(host)?, None)),
-            None => self.registry.default_registry(ui, None)?.map(|(registry, source)| (registry, Some(source))),
+            None => connection.default_registry(None)?.map(|(registry, source)| (registry, Some(source))),
         };
-        let registry = registry(ui, named, &self.registry.cluster)?;
+        let registry = registry(ui, named, &connection.cluster)?;
         let key: HostKey = registry.parse()?;
-        let (username, secret) = self.login(ui, &registry)?;
+        let (username, secret) = Self::login(ui, &connection, &registry)?;
         let credential = Credential::Basic { username: username.clone(), secret };
-        self.check(ui, &registry, &credential)?;
-        let place =
-            kept(ui, &ui.run_blocking::<_, Failure>(|_| Ok(credential_store(ui)?.put(&key, &registry, &credential)?))?);
+        Self::check(ui, &connection, &registry, &credential)?;
+        let place = kept(
+            ui.session(),
+            &ui.run_blocking::<_, Failure>(|_| {
+                Ok(credential_store(ui.session())?.put(&key, &registry, &credential)?)
+            })?,
+        );
         written_down(ui, Event::Login, &key, &place);
-        self.print_if_unused(ui, &registry)?;
+        Self::print_if_unused(ui, &connection, &registry)?;
         Ok(ui.data(&format!("Logged in to {registry} as {username} (kept in {place})"))?)
     }
 }
 
 impl Args {
     /// Who and by which proof: given, or asked for.
-    fn login(&self, ui: &Ui, registry: &str) -> Result<(String, Secret), Failure> {
-        if self.registry.has_secret() {
-            return self.registry.given(ui)?.ok_or_else(|| nobody_to_ask(registry));
+    fn login(ui: &Ui, connection: &Connection<'_>, registry: &str) -> Result<(String, Secret), Failure> {
+        if connection.options().login.has_secret() {
+            return connection.given()?.ok_or_else(|| nobody_to_ask(registry));
         }
         let asked = |question: &str, echo, what: &str| match ui.ask_line(question, echo)? {
             Some(line) if line.is_empty() => Err(Failure::usage(format!("no {what} was typed; nothing was kept"))),
             Some(line) => Ok(line),
             None => Err(nobody_to_ask(registry)),
         };
-        let username = match self.registry.username() {
-            Some(username) => username.to_owned(),
+        let username = match &connection.options().login.username {
+            Some(username) => username.clone(),
             None => asked(&format!("User name for {registry}: "), Echo::On, "user name")?.trim().to_owned(),
         };
         let secret = asked(&format!("Password or token of {username}: "), Echo::Off, "password")?;
@@ -85,31 +93,31 @@ impl Args {
     }
 
     /// Warns where another source goes before what was just stored.
-    fn print_if_unused(&self, ui: &Ui, registry: &str) -> Outcome {
-        self.registry.note_only(registry);
-        let roles = self.registry.roles(ui, registry, false)?;
-        let chain = chain(ui, Vec::new(), self.registry.authfile.as_deref())?;
-        let resolution = resolve(ui, &chain, registry, "", roles)?;
-        if let Some(why) = before_stored(&resolution, &credential_store(ui)?.name()) {
+    fn print_if_unused(ui: &Ui, connection: &Connection<'_>, registry: &str) -> Outcome {
+        connection.note_only(registry);
+        let roles = connection.roles(registry, false)?;
+        let chain = chain(ui.session(), Vec::new(), connection.options().authfile.as_deref())?;
+        let resolution = resolve(ui.session(), &chain, registry, "", roles)?;
+        if let Some(why) = before_stored(&resolution, &credential_store(ui.session())?.name()) {
             ui.warn(&format!("this login will not be used: {why}"));
         }
         Ok(())
     }
 
     /// Fails unless the registry accepts the credential.
-    fn check(&self, ui: &Ui, registry: &str, credential: &Credential) -> Outcome {
-        self.registry.confirm(ui, registry)?;
-        let mut policy = self.registry.policy(ui, registry)?;
-        if let Some(cluster) = self.registry.cluster.serving(ui, registry, false)? {
+    fn check(ui: &Ui, connection: &Connection<'_>, registry: &str, credential: &Credential) -> Outcome {
+        connection.confirm(registry)?;
+        let mut policy = connection.policy(registry)?;
+        if let Some(cluster) = connection.cluster.serving(registry, false)? {
             let shown = Some(("the flags or the terminal", SecretOrigin::Flags));
-            policy = self.registry.cluster.trust(ui, cluster, registry, policy, shown)?;
+            policy = connection.cluster.trust(cluster, registry, policy, shown)?;
         }
         let config = RegistryConfig {
             credential: Some(credential.clone()),
-            proxies: proxies(ui),
-            timeouts: self.registry.timeouts(),
+            proxies: proxies(ui.session()),
+            timeouts: connection.timeouts(),
             interrupt: ui.interrupt.clone(),
-            ..RegistryConfig::new(registry, policy, self.registry.elsewhere(ui)?)
+            ..RegistryConfig::new(registry, policy, connection.elsewhere()?)
         };
         let proof = ui.block_on(check(config))?.map_err(|error| match error {
             RegistryError::Unauthorized { .. } => Failure::new(Kind::Auth, error)
@@ -126,7 +134,7 @@ impl Args {
 
 impl Run for LogoutArgs {
     fn run(self, ui: &mut Ui) -> Outcome {
-        let entries = credential_store(ui)?;
+        let entries = credential_store(ui.session())?;
         let keys: Vec<HostKey> = if self.all {
             entries.list()?.into_iter().map(|entry| entry.key).collect()
         } else {
@@ -137,7 +145,7 @@ impl Run for LogoutArgs {
                     None => None,
                 },
             };
-            vec![registry(ui, named, &self.cluster)?.parse()?]
+            vec![registry(ui, named, &self.cluster.connect(ui))?.parse()?]
         };
         let mut failure = None;
         let mut forgotten = 0;
@@ -166,23 +174,27 @@ impl Run for LogoutArgs {
 }
 
 /// The registry that is named, else the cluster's.
-fn registry(ui: &Ui, named: Option<(String, Option<String>)>, cluster: &ClusterArgs) -> Result<String, Failure> {
+fn registry(
+    ui: &Ui,
+    named: Option<(String, Option<String>)>,
+    cluster: &ClusterConnection<'_>,
+) -> Result<String, Failure> {
     if let Some((registry, source)) = named {
         if let Some(source) = source.filter(|source| source != "--registry") {
             ui.status(&format!("Using registry {registry} ({source})"));
         }
         return Ok(registry);
     }
-    match cluster.find(ui)? {
+    match cluster.find()? {
         Ok(found) => {
-            cluster.admit(ui, found)?;
-            cluster.print_use(ui, found, found.registry());
+            cluster.admit(found)?;
+            cluster.print_use(found, found.registry());
             Ok(found.registry().to_owned())
         }
         Err(error) if cluster.is_given() => Err(failure(error)),
         Err(error) => {
             let (kind, hints) = advise(error);
-            let failure = Failure::new(kind, format!("nobody says which registry: {}", summary(error)));
+            let failure = Failure::new(kind, format!("nobody says which registry: {}", in_one_line(error)));
             if kind == Kind::Interrupted {
                 return Err(failure);
             }

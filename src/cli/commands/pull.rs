@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::app::connect::proxies;
 use crate::app::now;
 use crate::cli::args::names::{local_name, names};
+use crate::cli::args::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs, platform_or_host};
 use crate::cli::command::Run;
-use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs, proxies};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
@@ -61,10 +62,12 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        let ui = &*ui;
+        let connection = self.registry.connect(ui);
         result_files::check(ui, self.digestfile.as_deref())?;
         let store_flag = self.store.store.as_deref();
         let asked: Reference = self.image.parse()?;
-        let reference = self.registry.locate(ui, asked.clone(), store_flag)?.with_default_tag();
+        let reference = connection.locate(asked.clone(), store_flag)?.with_default_tag();
         let name = match &self.tag {
             Some(tag) => names(std::slice::from_ref(tag))?.remove(0),
             None => local_name(asked)?.with_default_tag(),
@@ -72,21 +75,21 @@ impl Run for Args {
         let platform = if self.all_platforms { None } else { Some(platform_or_host(ui, self.platform.as_deref())?) };
         let store = self.store.open(ui)?;
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
-        for target in self.registry.targets(ui, vec![reference])? {
+        for target in connection.targets(vec![reference])? {
             let config = PullConfig {
                 reference: target.reference.clone(),
                 policy: target.policy,
-                elsewhere: self.registry.elsewhere(ui)?,
+                elsewhere: connection.elsewhere()?,
                 credential: target.credential,
                 platform: platform.clone(),
                 must_fit: self.platform.is_some(),
                 name: Some(name.clone()),
                 created: Some(now()),
                 jobs: usize::from(self.jobs),
-                timeouts: self.transfer.timeouts(self.registry.timeouts()),
+                timeouts: self.transfer.timeouts(connection.timeouts()),
                 retry: self.transfer.retry(),
                 rates: self.transfer.rates(),
-                proxies: proxies(ui),
+                proxies: proxies(ui.session()),
                 blob_hosts: self.blobs.hosts()?,
                 verify: self.verify,
             };
@@ -94,7 +97,7 @@ impl Run for Args {
             let pulling = async { pull(config, &store, progress, &ui.interrupt).await.map_err(advised) };
             let outcome = ui.block_on(pulling)??;
             result_files::write(ui, self.digestfile.as_deref(), &outcome.descriptor.digest.to_string())?;
-            self.registry.print_expiry(ui, &target.reference, outcome.certificate.as_ref());
+            connection.print_expiry(&target.reference, outcome.certificate.as_ref());
             ui.status(&format!("Image saved to local store: {name}"));
             ui.data(&target.reference.pinned(outcome.descriptor.digest))?;
         }

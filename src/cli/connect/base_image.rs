@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::registry::{BlobHostArgs, RegistryArgs, proxies};
+use crate::app::connect::{Connection, proxies};
 use crate::app::now;
+use crate::cli::args::registry::BlobHostArgs;
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::failure::advice::conversion;
 use crate::cli::failure::{Failure, Kind};
@@ -65,7 +66,7 @@ pub(crate) struct Bases<'a> {
     pub(crate) store_flag: Option<&'a Path>,
     /// Held until the image is built: nothing of the base may be pruned meanwhile.
     pub(crate) lease: &'a Lease,
-    pub(crate) registry: &'a RegistryArgs,
+    pub(crate) connection: &'a Connection<'a>,
     pub(crate) blobs: &'a BlobHostArgs,
     /// The value of `--from-creds`.
     pub(crate) creds: Option<&'a str>,
@@ -144,18 +145,18 @@ impl Bases<'_> {
     /// Pulls what the store lacks, and keeps the image under the name that was typed if it is `named`.
     fn pulled(&self, asked: &Reference, platform: &Platform, named: bool) -> Result<Base, Failure> {
         let name = asked.clone().with_default_tag();
-        let located = self.registry.locate(self.ui, asked.clone(), self.store_flag).map_err(|failure| {
-            failure.hint(format!(
+        let located = self.connection.locate(asked.clone(), self.store_flag).map_err(|error| {
+            Failure::from(error).hint(format!(
                 "the local store has no `{name}` either; an image of Docker Hub is written with its registry: \
                  docker.io/library/{asked}"
             ))
         })?;
-        let target = self.registry.base(self.ui, located.with_default_tag(), self.creds)?;
+        let target = self.connection.base(located.with_default_tag(), self.creds)?;
         let reference = target.reference.clone();
         let config = PullConfig {
             reference: target.reference,
             policy: target.policy,
-            elsewhere: self.registry.elsewhere(self.ui)?,
+            elsewhere: self.connection.elsewhere()?,
             credential: target.credential,
             platform: Some(platform.clone()),
             // What does not fit is told when the base is read.
@@ -163,16 +164,16 @@ impl Bases<'_> {
             name: named.then(|| name.clone()),
             created: Some(now()),
             jobs: JOBS,
-            timeouts: self.transfer.timeouts(self.registry.timeouts()),
+            timeouts: self.transfer.timeouts(self.connection.timeouts()),
             retry: self.transfer.retry(),
             rates: self.transfer.rates(),
-            proxies: proxies(self.ui),
+            proxies: proxies(self.ui.session()),
             blob_hosts: self.blobs.hosts()?,
             verify: false,
         };
         let progress = std::sync::Arc::clone(&self.progress);
         let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))??;
-        self.registry.print_expiry(self.ui, &reference, outcome.certificate.as_ref());
+        self.connection.print_expiry(&reference, outcome.certificate.as_ref());
         let text = name.to_string();
         Ok(self.read(&text, Some(name), &outcome.descriptor, platform)?)
     }

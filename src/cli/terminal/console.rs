@@ -1,10 +1,20 @@
 //! The terminal as the console of workflows.
 
+use std::io::{self, Read as _};
+
 use zeroize::Zeroizing;
 
 use super::Ui;
+use crate::app::connect::Session;
 use crate::app::{Console, ConsoleError, Echo, StopSignal, Work};
 use crate::progress::Interrupt;
+
+impl Ui {
+    /// Returns what workflows work with besides their options.
+    pub(crate) fn session(&self) -> Session<'_> {
+        Session { console: self, surroundings: &self.surroundings }
+    }
+}
 
 impl Console for Ui {
     fn notice(&self, text: &str) {
@@ -37,6 +47,12 @@ impl Console for Ui {
 
     fn ask_line(&self, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, ConsoleError> {
         self.ask_line(question, echo)
+    }
+
+    fn input(&self, limit: u64) -> io::Result<String> {
+        let mut text = String::new();
+        io::stdin().lock().take(limit).read_to_string(&mut text)?;
+        Ok(text)
     }
 
     fn run_future(&self, work: Work<'_>) -> Result<Option<StopSignal>, ConsoleError> {

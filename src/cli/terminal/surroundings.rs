@@ -14,6 +14,10 @@ pub(crate) fn of(env: &Env) -> Surroundings {
     Surroundings {
         directory: env.cwd.clone(),
         variables: env.vars.clone(),
+        kubeconfigs: env.os("KUBECONFIG").map(|list| {
+            let paths = std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty());
+            paths.map(|path| env.cwd.join(path)).collect()
+        }),
         config: ConfigInputs {
             home: absolute("IDPBUILDER_HOME"),
             user_home: Some(home_of(env.os("HOME"), env.account_home.as_deref(), Path::is_dir)),

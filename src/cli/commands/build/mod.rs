@@ -12,15 +12,16 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::app::connect::Connection;
 use crate::app::now;
+use crate::cli::args::cluster::KUBE_CONTEXT;
 use crate::cli::args::image_config::{RuntimeArgs, absolute};
 use crate::cli::args::names::names;
+use crate::cli::args::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs, platform_or_host};
 use crate::cli::command::Run;
 use crate::cli::connect::base_image::{Bases, SCRATCH};
-use crate::cli::connect::cluster::KUBE_CONTEXT;
-use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
@@ -175,6 +176,8 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        let ui = &*ui;
+        let connection = self.registry.connect(ui);
         if self.questions.asks() {
             self.questions.answer(ui, &self.context_rules(ui)?, self.no_dockerfile)?;
             self.print_unlisted(ui);
@@ -186,7 +189,7 @@ impl Run for Args {
             result_files::check(ui, file.as_deref())?;
         }
         if let Some(base) = &self.rebase {
-            return self.rebase(ui, base, names);
+            return self.rebase(ui, &connection, base, names);
         }
         let mut configs = self.configs(ui, names)?;
         let store = self.store.open(ui)?.removing_unpublished();
@@ -194,8 +197,8 @@ impl Run for Args {
         // Until the image is built, nothing of its base is pruned.
         let lease = store.lease()?;
         // Known before a base is asked for: the credential of the destination is not for the base's registry.
-        let destinations = self.push_destinations(ui, &configs[0].names)?;
-        let bases = self.bases(ui, &store, &lease, &progress);
+        let destinations = self.push_destinations(&connection, &configs[0].names)?;
+        let bases = self.bases(ui, &connection, &store, &lease, &progress);
         for config in &mut configs {
             config.base = bases.find(&self.from, &config.platform)?;
         }
@@ -207,7 +210,7 @@ impl Run for Args {
             check_health(config)?;
         }
         let base = configs[0].base.clone();
-        let push = self.push_config(ui, destinations)?;
+        let push = self.push_config(ui, &connection, destinations)?;
         let (built, pushed) = if let Some(push) = push {
             let (built, pushed) = Self::build_and_push(ui, configs, self.verify_reproducible, push, &store, &progress)?;
             (built, Some(pushed))
@@ -220,7 +223,7 @@ impl Run for Args {
             verify::print_report(ui, &built.images());
         }
         self.print_report(ui, &built, base.as_ref(), &store, pushed.is_some())?;
-        pushed.map_or(Ok(()), |report| self.print_push(ui, report))
+        pushed.map_or(Ok(()), |report| Self::print_push(ui, &connection, report))
     }
 }
 
@@ -294,6 +297,7 @@ impl Args {
     fn bases<'a>(
         &'a self,
         ui: &'a Ui,
+        connection: &'a Connection<'a>,
         store: &'a ImageStore,
         lease: &'a Lease,
         progress: &Arc<dyn Progress>,
@@ -303,7 +307,7 @@ impl Args {
             store,
             store_flag: self.store.store.as_deref(),
             lease,
-            registry: &self.registry,
+            connection,
             blobs: &self.blobs,
             creds: self.from_creds.as_deref(),
             transfer: &self.transfer,

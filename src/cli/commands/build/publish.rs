@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::super::push::{Kept, continuation, print_report, push_config};
 use super::sources::is_standard_input;
 use super::{Args, Built, make};
+use crate::app::connect::{Connection, names_image};
 use crate::cli::args::spelling::follows;
-use crate::cli::connect::registry::names_image;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::render::push::Report;
 use crate::cli::terminal::Ui;
@@ -43,19 +43,23 @@ impl Args {
     }
 
     /// Where `--push` goes: what it says, or what the image's names say.
-    pub(crate) fn push_destinations(&self, ui: &Ui, names: &[Reference]) -> Result<Option<Vec<Reference>>, Failure> {
+    pub(crate) fn push_destinations(
+        &self,
+        connection: &Connection<'_>,
+        names: &[Reference],
+    ) -> Result<Option<Vec<Reference>>, Failure> {
         let Some(given) = &self.push else { return Ok(None) };
         let store = self.store.store.as_deref();
         let given: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
         let mut references = Vec::new();
         for name in names {
-            for reference in self.registry.destinations(ui, name, &given, store)? {
+            for reference in connection.destinations(name, &given, store)? {
                 if !references.contains(&reference) {
                     references.push(reference);
                 }
             }
         }
-        self.registry.note_destinations(&references)?;
+        connection.note_destinations(&references)?;
         Ok(Some(references))
     }
 
@@ -63,10 +67,11 @@ impl Args {
     pub(crate) fn push_config(
         &self,
         ui: &Ui,
+        connection: &Connection<'_>,
         destinations: Option<Vec<Reference>>,
     ) -> Result<Option<PushConfig>, Failure> {
         let Some(references) = destinations else { return Ok(None) };
-        push_config(ui, references, &self.registry, &self.transfer, &self.blobs, self.store.store.as_deref()).map(Some)
+        push_config(ui, references, connection, &self.transfer, &self.blobs, self.store.store.as_deref()).map(Some)
     }
 
     /// Builds and pushes at the same time. An image that is built stays in the store, whatever becomes of the push.
@@ -125,8 +130,8 @@ impl Args {
     }
 
     /// What became of the push: the references to deploy are the last lines.
-    pub(crate) fn print_push(&self, ui: &Ui, report: Report) -> Outcome {
-        print_report(ui, &self.registry, &report.done);
+    pub(crate) fn print_push(ui: &Ui, connection: &Connection<'_>, report: Report) -> Outcome {
+        print_report(ui, connection, &report.done);
         let printed = ui.data(&report.pinned()).map_err(Failure::from);
         report.end().and(printed)
     }

@@ -1,6 +1,7 @@
 //! `idpbuilder-build --rebase`: an image on another base.
 
 use super::{Args, layer_count, print_triggers};
+use crate::app::connect::Connection;
 use crate::app::now;
 use crate::cli::connect::base_image::SCRATCH;
 use crate::cli::failure::{Failure, Kind, Outcome};
@@ -12,14 +13,14 @@ use crate::store::{Image, ImageStore};
 
 impl Args {
     /// Puts the image, or all images of the index, that stands in the context's place on the base `new`.
-    pub(crate) fn rebase(&self, ui: &Ui, new: &str, names: Vec<Reference>) -> Outcome {
+    pub(crate) fn rebase(&self, ui: &Ui, connection: &Connection<'_>, new: &str, names: Vec<Reference>) -> Outcome {
         let name = self.directory.as_ref().and_then(|name| name.to_str()).ok_or_else(|| {
             Failure::usage("--rebase needs an image").hint("idpbuilder-build --rebase BASE IMAGE -t NAME")
         })?;
         let store = self.store.open(ui)?.removing_unpublished();
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         let lease = store.lease()?;
-        let bases = self.bases(ui, &store, &lease, &progress);
+        let bases = self.bases(ui, connection, &store, &lease, &progress);
         let (images, index) = self.images(name, &store)?;
         let mut parts = Vec::new();
         for image in images {

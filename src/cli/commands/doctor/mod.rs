@@ -7,9 +7,10 @@ mod store;
 
 use std::sync::Arc;
 
+use crate::app::connect::{Connection, bare_registry};
 use crate::cli::args::StoreArgs;
+use crate::cli::args::registry::RegistryArgs;
 use crate::cli::command::Run;
-use crate::cli::connect::registry::{RegistryArgs, bare_registry};
 use crate::cli::failure::advice::cluster;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::diagnosis::{Form, Line, report};
@@ -55,6 +56,8 @@ impl Run for Args {
         // What a push would tell about its assumptions is in the lines.
         ui.silence(!self.verbose);
         ui.explain(self.verbose);
+        let ui = &*ui;
+        let connection = self.registry.connect(ui);
         if self.settings {
             return self.print_settings(ui);
         }
@@ -62,10 +65,10 @@ impl Run for Args {
             return self.repair(ui);
         }
         let mut lines = Vec::new();
-        let said = self.said(ui);
+        let said = self.said(&connection);
         let needs_cluster = matches!(said, Ok(None));
-        let cluster = self.registry.cluster.find(ui)?;
-        self.registry.cluster.leave_lacks_to_caller();
+        let cluster = connection.cluster.find()?;
+        connection.cluster.leave_lacks_to_caller();
         lines.push(cluster_line(cluster, needs_cluster));
         let registry = match (said, cluster) {
             (Err(failure), _) => {
@@ -76,13 +79,13 @@ impl Run for Args {
                 lines.push(Line::ok("registry", format!("{registry} ({source})")));
                 Some(registry)
             }
-            (Ok(None), Ok(cluster)) => match self.registry.cluster.admit(ui, cluster) {
+            (Ok(None), Ok(cluster)) => match connection.cluster.admit(cluster) {
                 Ok(()) => {
                     lines.push(Line::ok("registry", format!("{} (cluster {})", cluster.registry(), cluster.context)));
                     Some(cluster.registry().to_owned())
                 }
-                Err(failure) => {
-                    lines.push(Line::fail("registry", &failure, "name it: idpbuilder-doctor HOST:PORT"));
+                Err(error) => {
+                    lines.push(Line::fail("registry", &error.into(), "name it: idpbuilder-doctor HOST:PORT"));
                     None
                 }
             },
@@ -97,11 +100,11 @@ impl Run for Args {
         match registry {
             Some(registry) => {
                 let cluster = match cluster {
-                    Ok(cluster) if self.registry.cluster.speaks_for(ui, cluster, &registry)? => Some(cluster),
+                    Ok(cluster) if connection.cluster.speaks_for(cluster, &registry)? => Some(cluster),
                     _ => None,
                 };
-                let plan = self.plan(ui, &registry, cluster)?;
-                self.registry_lines(ui, &registry, plan, &mut lines)?;
+                let plan = self.plan(ui, &connection, &registry, cluster)?;
+                Self::registry_lines(ui, &connection, &registry, plan, &mut lines)?;
             }
             None => lines.extend(network::CHECKS.map(|check| Line::skip(check, "no registry to ask"))),
         }
@@ -113,10 +116,10 @@ impl Run for Args {
 
 impl Args {
     /// The registry that arguments or settings name, and who did.
-    fn said(&self, ui: &Ui) -> Result<Option<(String, String)>, Failure> {
+    fn said(&self, connection: &Connection<'_>) -> Result<Option<(String, String)>, Failure> {
         match &self.host {
             Some(host) => Ok(Some((bare_registry(host)?, "as given".to_owned()))),
-            None => self.registry.default_registry(ui, self.store.store.as_deref()),
+            None => Ok(connection.default_registry(self.store.store.as_deref())?),
         }
     }
 }

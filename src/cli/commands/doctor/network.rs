@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Args;
 use super::plan::{Plan, credential_line};
+use crate::app::connect::{Connection, proxies};
 use crate::app::ends_soon;
-use crate::cli::connect::registry::proxies;
 use crate::cli::failure::advice::certificate::remedy;
 use crate::cli::failure::advice::registry::explain;
 use crate::cli::failure::{Failure, Kind, Outcome};
@@ -25,14 +25,20 @@ pub(crate) const CHECKS: [&str; 8] =
 const NO_CONNECTION: &str = "no connection";
 
 impl Args {
-    fn limits(&self) -> Limits {
-        match self.registry.timeout {
+    fn limits(connection: &Connection<'_>) -> Limits {
+        match connection.options().timeout {
             Some(step) => Limits { step, total: step * 5 },
             None => LIMITS,
         }
     }
 
-    pub(crate) fn registry_lines(&self, ui: &Ui, registry: &str, plan: Plan, lines: &mut Vec<Line>) -> Outcome {
+    pub(crate) fn registry_lines(
+        ui: &Ui,
+        connection: &Connection<'_>,
+        registry: &str,
+        plan: Plan,
+        lines: &mut Vec<Line>,
+    ) -> Outcome {
         let Plan { repository, policy, resolution, unused } = plan;
         let policy = match policy {
             Ok(policy) => policy,
@@ -44,15 +50,15 @@ impl Args {
                 return Ok(());
             }
         };
-        let limits = self.limits();
+        let limits = Self::limits(connection);
         let config = RegistryConfig {
             credential: resolution.credential.clone(),
-            proxies: proxies(ui),
+            proxies: proxies(ui.session()),
             // Longer than a step, which may end the wait for an upload session and cancel it nevertheless.
             timeouts: Timeouts { connect: limits.step, answer: limits.step + LATE_LIMIT, stall: limits.step },
             // The steps look at the interrupt themselves, for the same reason.
             interrupt: Interrupt::default(),
-            ..RegistryConfig::new(registry, policy.clone(), self.registry.elsewhere(ui)?)
+            ..RegistryConfig::new(registry, policy.clone(), connection.elsewhere()?)
         };
         let client = Registry::open(config).map_err(explain)?;
         let asking = network(&client, repository.as_deref(), limits, &ui.interrupt);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::Args;
+use crate::app::connect::{Connection, before_stored, chain, credential_store, with_source};
 use crate::audit::Event;
-use crate::cli::connect::entries::credential_store;
-use crate::cli::connect::sources::{before_stored, chain, with_source};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::render::diagnosis::Line;
 use crate::cli::terminal::Ui;
@@ -32,27 +31,33 @@ pub(crate) struct Plan {
 
 impl Args {
     /// Whom to trust and who we are, as a push would have it.
-    pub(crate) fn plan(&self, ui: &Ui, registry: &str, cluster: Option<&ClusterRegistry>) -> Result<Plan, Failure> {
-        let given = self.registry.given_source(ui)?;
-        self.registry.note_only(registry);
-        self.registry.confirm(ui, registry)?;
-        let mut resolution = self.resolution(ui, registry, given)?;
+    pub(crate) fn plan(
+        &self,
+        ui: &Ui,
+        connection: &Connection<'_>,
+        registry: &str,
+        cluster: Option<&ClusterRegistry>,
+    ) -> Result<Plan, Failure> {
+        let given = connection.given_source()?;
+        connection.note_only(registry);
+        connection.confirm(registry)?;
+        let mut resolution = self.resolution(ui, connection, registry, given)?;
         // Nobody to own a repository is no reason to look no further.
         let nobody = self.repository.is_none()
             && resolution.credential.as_ref().and_then(Credential::username).is_none()
             && cluster.is_some_and(|cluster| cluster.owner().is_none());
         let name = self.repository.as_deref().unwrap_or(if nobody { "nobody/idpbuilder-doctor" } else { PROBED });
         let mut reference = Reference::from_parts(Some(registry), name, None)?;
-        let mut policy = self.registry.policy(ui, registry);
+        let mut policy = connection.policy(registry).map_err(Failure::from);
         if let Some(cluster) = cluster
             && let Ok(own) = policy
         {
-            policy = match self.registry.cluster.apply(ui, cluster, &reference, own, &mut resolution) {
+            policy = match connection.cluster.apply(cluster, &reference, own, &mut resolution) {
                 Ok((settled, policy)) => {
                     reference = settled;
                     Ok(policy)
                 }
-                Err(failure) => Err(failure),
+                Err(error) => Err(error.into()),
             };
         }
         resolution.close();
@@ -78,9 +83,15 @@ impl Args {
     }
 
     /// Asks the sources of credentials; helpers that take too long have none.
-    fn resolution(&self, ui: &Ui, registry: &str, given: Option<ExplicitCredential>) -> Result<Resolution, Failure> {
-        let roles = self.registry.roles(ui, registry, given.is_some())?;
-        let chain = chain(ui, given.into_iter().collect(), self.registry.authfile.as_deref())?;
+    fn resolution(
+        &self,
+        ui: &Ui,
+        connection: &Connection<'_>,
+        registry: &str,
+        given: Option<ExplicitCredential>,
+    ) -> Result<Resolution, Failure> {
+        let roles = connection.roles(registry, given.is_some())?;
+        let chain = chain(ui.session(), given.into_iter().collect(), connection.options().authfile.as_deref())?;
         let (registry, repository) = (registry.to_owned(), self.repository.clone().unwrap_or_default());
         let asking = async {
             let asked = tokio::task::spawn_blocking(move || chain.resolve(&registry, &repository, roles));
@@ -97,7 +108,7 @@ impl Args {
 
 /// Why the login that is stored for a registry is not used, where there is one and flags do not say which is.
 fn unused(ui: &Ui, registry: &str, resolution: &Resolution) -> Result<Option<String>, Failure> {
-    let entries = credential_store(ui)?;
+    let entries = credential_store(ui.session())?;
     let Ok(key) = registry.parse::<HostKey>() else { return Ok(None) };
     let is_stored = entries.list().is_ok_and(|stored| stored.iter().any(|entry| entry.key == key));
     let is_said = resolution.origin == Some(SecretOrigin::Flags);

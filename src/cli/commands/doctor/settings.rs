@@ -33,6 +33,7 @@ impl Args {
     }
 
     fn all_settings(&self, ui: &Ui) -> Result<Vec<Row>, Failure> {
+        let connection = self.registry.connect(ui);
         let Settings { home, store, credential_store, .. } = ui.surroundings.settings(self.store.store.as_deref())?;
         let path = |setting: &'static str, found: Setting<PathBuf>| Row {
             setting,
@@ -40,8 +41,8 @@ impl Args {
             source: found.source.to_string(),
         };
         let (registry, by) =
-            self.said(ui)?.unwrap_or_else(|| ("the cluster's".to_owned(), Source::Default.to_string()));
-        let (files, source) = self.registry.cluster.kubeconfigs(ui);
+            self.said(&connection)?.unwrap_or_else(|| ("the cluster's".to_owned(), Source::Default.to_string()));
+        let (files, source) = connection.cluster.kubeconfigs();
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let (progress, because) = ui.progress_setting();
         Ok(vec![

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::connect::NotAdmitted;
+use crate::app::connect::{ClusterConnection, bare_registry};
+use crate::app::in_one_line;
 use crate::audit::Event;
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::registry::bare_registry;
-use crate::cli::failure::advice::cluster::{NotAdmitted, summary};
+use crate::cli::args::cluster::ClusterArgs;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cluster::DEFAULT_NAMES;
@@ -50,12 +51,17 @@ impl ReaderArgs {
     }
 
     /// The plan for `install`; none where no program was named.
-    pub(crate) fn plan_install(&self, ui: &Ui, registries: &RegistriesArgs) -> Result<Option<Plan>, Failure> {
+    pub(crate) fn plan_install(
+        &self,
+        ui: &Ui,
+        registries: &RegistriesArgs,
+        connection: &ClusterConnection<'_>,
+    ) -> Result<Option<Plan>, Failure> {
         if self.readers().is_empty() {
             return Ok(None);
         }
         let places = self.places(ui)?;
-        let registries_found = registries.found(ui)?;
+        let registries_found = registries.found(ui, connection)?;
         Ok(Some(plan_install(&home(ui)?, &places, &registries_found, registries.force)?))
     }
 
@@ -100,29 +106,34 @@ impl ReaderArgs {
 }
 
 impl RegistriesArgs {
-    fn found(&self, ui: &Ui) -> Result<Vec<String>, Failure> {
+    /// Returns the connection to the cluster whose registries these may be.
+    pub(crate) fn connect<'a>(&self, ui: &'a Ui) -> ClusterConnection<'a> {
+        self.cluster.connect(ui)
+    }
+
+    fn found(&self, ui: &Ui, connection: &ClusterConnection<'_>) -> Result<Vec<String>, Failure> {
         if !self.registry.is_empty() {
             // Programs compare letter by letter, and references have no others.
             return self.registry.iter().map(|text| Ok(bare_registry(text)?.to_ascii_lowercase())).collect();
         }
-        match self.cluster.find(ui)? {
+        match connection.find()? {
             Ok(cluster) => {
-                let names = self.cluster.admitted_names(ui, cluster)?;
+                let names = connection.admitted_names(cluster)?;
                 if names.is_empty() {
                     return Err(NotAdmitted::new(cluster, cluster.registry()).into());
                 }
-                self.cluster.print_use(ui, cluster, &names.join(", "));
+                connection.print_use(cluster, &names.join(", "));
                 Ok(cluster.every_name(&names))
             }
-            Err(error) if self.cluster.is_given() => {
-                Err(Failure::new(Kind::Network, format!("no registry from a cluster: {}", summary(error)))
+            Err(error) if connection.is_given() => {
+                Err(Failure::new(Kind::Network, format!("no registry from a cluster: {}", in_one_line(error)))
                     .hint("name it: --registry HOST:PORT"))
             }
             Err(error) => {
                 ui.status(&format!(
                     "Using the names that idpbuilder gives by default, {} (--registry names others): {}",
                     DEFAULT_NAMES.join(" and "),
-                    summary(error)
+                    in_one_line(error)
                 ));
                 Ok(DEFAULT_NAMES.map(str::to_owned).into())
             }

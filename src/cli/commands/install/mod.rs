@@ -87,8 +87,10 @@ fn links(table: &[Applet]) -> impl Iterator<Item = &'static str> {
 impl RunOnTable for Args {
     fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
+        let ui = &*ui;
+        let cluster = self.registries.connect(ui);
         // What cannot be done is found out before anything is.
-        let plan = self.readers.plan_install(ui, &self.registries)?;
+        let plan = self.readers.plan_install(ui, &self.registries, &cluster)?;
         let failed = |path: &Path, source: std::io::Error| {
             Failure::new(Kind::Failed, format!("cannot make `{}`: {source}", path.display()))
                 .hint("choose a directory you may write with --dir, for example --dir ~/.local/bin")
@@ -124,7 +126,7 @@ impl RunOnTable for Args {
             ui.status(&format!("{} is not on PATH; add it to use the commands by name", directory.display()));
         }
         if let Some(plan) = plan {
-            carry_out(ui, plan, || self.readers.plan_install(ui, &self.registries), self.place.dry_run)?;
+            carry_out(ui, plan, || self.readers.plan_install(ui, &self.registries, &cluster), self.place.dry_run)?;
             if !self.place.dry_run {
                 warn_of_missing_helper(ui);
             }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use indicatif::HumanBytes;
 
+use crate::app::connect::{Connection, Target, proxies};
+use crate::cli::args::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::args::size::{bytes, time};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs};
 use crate::cli::command::Run;
-use crate::cli::connect::registry::{BlobHostArgs, RegistryArgs, Target, proxies};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::push::{self as render, Report};
 use crate::cli::render::result_files;
@@ -87,18 +88,20 @@ impl Run for Args {
     fn run(self, ui: &mut Ui) -> Outcome {
         ui.silence(self.quiet);
         ui.explain(self.progress.verbose);
+        let ui = &*ui;
+        let connection = self.registry.connect(ui);
         result_files::check(ui, self.digestfile.as_deref())?;
         let store_flag = self.store.store.as_deref();
         let store = self.store.open(ui)?;
         let name = self.own_name(&store)?;
-        let references = self.registry.destinations(ui, &name, &self.destinations, store_flag)?;
+        let references = connection.destinations(&name, &self.destinations, store_flag)?;
         let config = PushConfig {
             image: self.image.clone(),
             jobs: usize::from(self.jobs),
             limits: self.chunk_size.map_or_else(Limits::default, Limits::chunks_of),
             verify: self.verify,
             wait: self.wait,
-            ..push_config(ui, references, &self.registry, &self.transfer, &self.blobs, store_flag)?
+            ..push_config(ui, references, &connection, &self.transfer, &self.blobs, store_flag)?
         };
         if self.chunk_size.is_some_and(|size| size < Limits::MIN_CHUNK) {
             ui.warn(&format!("pieces are of {} at least", HumanBytes(Limits::MIN_CHUNK)));
@@ -118,7 +121,7 @@ impl Run for Args {
         let kept = Arc::new(Kept::new(progress));
         let progress = Arc::clone(&kept) as Arc<dyn Progress>;
         let report = Report::of(ui.drive(push(config, &store, progress, &ui.interrupt))?);
-        self.print_report(ui, report.continued(continuation(kept.bytes())))
+        self.print_report(ui, &connection, report.continued(continuation(kept.bytes())))
     }
 }
 
@@ -132,11 +135,11 @@ impl Args {
         })
     }
 
-    fn print_report(&self, ui: &Ui, report: Report) -> Outcome {
+    fn print_report(&self, ui: &Ui, connection: &Connection<'_>, report: Report) -> Outcome {
         if let Some(first) = report.done.first() {
             result_files::write(ui, self.digestfile.as_deref(), &first.digest.to_string())?;
         }
-        print_report(ui, &self.registry, &report.done);
+        print_report(ui, connection, &report.done);
         let printed = match self.format {
             Format::Json => ui.data_verbatim(&render::report_as_json(&report)).map_err(Failure::from),
             Format::Text => ui.data(&report.pinned()).map_err(Failure::from),
@@ -149,7 +152,7 @@ impl Args {
 pub(crate) fn push_config(
     ui: &Ui,
     references: Vec<Reference>,
-    registry: &RegistryArgs,
+    connection: &Connection<'_>,
     transfer: &TransferArgs,
     blobs: &BlobHostArgs,
     store: Option<&Path>,
@@ -157,14 +160,14 @@ pub(crate) fn push_config(
     let destination = |Target { reference, policy, credential }| Destination { reference, policy, credential };
     Ok(PushConfig {
         image: String::new(),
-        destinations: registry.targets(ui, references)?.into_iter().map(destination).collect(),
+        destinations: connection.targets(references)?.into_iter().map(destination).collect(),
         jobs: DEFAULT_JOBS,
-        elsewhere: registry.elsewhere(ui)?,
+        elsewhere: connection.elsewhere()?,
         blob_hosts: blobs.hosts()?,
         limits: Limits::default(),
-        timeouts: transfer.timeouts(registry.timeouts()),
+        timeouts: transfer.timeouts(connection.timeouts()),
         rates: transfer.rates(),
-        proxies: proxies(ui),
+        proxies: proxies(ui.session()),
         retry: transfer.retry(),
         state: Some(ui.surroundings.settings(store)?.home.value),
         verify: false,
@@ -173,9 +176,9 @@ pub(crate) fn push_config(
 }
 
 /// What was done, for people.
-pub(crate) fn print_report(ui: &Ui, registry: &RegistryArgs, outcomes: &[PushOutcome]) {
+pub(crate) fn print_report(ui: &Ui, connection: &Connection<'_>, outcomes: &[PushOutcome]) {
     for outcome in outcomes {
-        registry.print_expiry(ui, &outcome.reference, outcome.certificate.as_ref());
+        connection.print_expiry(&outcome.reference, outcome.certificate.as_ref());
         ui.status(&render::outcome_as_line(outcome));
     }
 }

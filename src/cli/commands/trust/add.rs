@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use rustls::pki_types::CertificateDer;
 
 use super::{ASK_LIMIT, described, written_down};
+use crate::app::connect::NotAdmitted;
+use crate::app::connect::{address, trust_store};
+use crate::app::in_one_line;
 use crate::audit::Event;
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::registry::{address, trust_store};
+use crate::cli::args::cluster::ClusterArgs;
 use crate::cli::failure::advice::certificate::{fitting_name, remedy};
-use crate::cli::failure::advice::cluster::{NotAdmitted, summary};
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cluster::ClusterError;
@@ -45,7 +46,7 @@ pub(crate) struct Add {
 impl Add {
     pub(crate) fn run(self, ui: &Ui) -> Outcome {
         let host = address(&self.host)?;
-        let before = pinned(&trust_store(ui)?, &host);
+        let before = pinned(&trust_store(ui.session())?, &host);
         let certificates = if self.from_server {
             vec![self.shown_by(ui, &host, &before)?]
         } else if let Some(file) = &self.file {
@@ -58,7 +59,7 @@ impl Add {
             ui.status(&described(&facts));
             print_replaced(ui, &host, &before, &facts);
         }
-        let file = pin(&trust_store(ui)?, &host, &certificates)?;
+        let file = pin(&trust_store(ui.session())?, &host, &certificates)?;
         let source = match &self.file {
             Some(file) => ui.surroundings.absolute(file).display().to_string(),
             None if self.from_server => "the registry".to_owned(),
@@ -122,11 +123,12 @@ impl Add {
     }
 
     fn of_cluster(&self, ui: &Ui, host: &RegistryHost) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        let connection = self.cluster.connect(ui);
         let failed = |error: &ClusterError| {
-            Failure::new(Kind::Network, format!("no certificate from a cluster: {}", summary(error)))
+            Failure::new(Kind::Network, format!("no certificate from a cluster: {}", in_one_line(error)))
                 .hint("choose the cluster with --context, --cluster-name or --kubeconfig; --from-server needs none")
         };
-        let cluster = match self.cluster.find(ui)? {
+        let cluster = match connection.find()? {
             Ok(cluster) => cluster,
             Err(error) => return Err(failed(error)),
         };
@@ -134,7 +136,7 @@ impl Add {
             let text = format!("{host} is not the registry of cluster {}", cluster.context);
             return Err(Failure::usage(text).hint(format!("its registry is {}", cluster.names.join(", "))));
         }
-        if self.cluster.serving(ui, &host.to_string(), false)?.is_none() {
+        if connection.serving(&host.to_string(), false)?.is_none() {
             return Err(NotAdmitted::new(cluster, &host.to_string()).into());
         }
         let certificate = cluster.certificate.as_ref().map_err(|error| failed(error))?;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::written_down;
+use crate::app::connect::{address, trust_store};
 use crate::audit::Event;
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::registry::{address, trust_store};
+use crate::cli::args::cluster::ClusterArgs;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::terminal::Ui;
 use crate::cluster::ClusterRegistry;
@@ -60,7 +60,7 @@ impl InstallArgs {
         let (changes, fingerprint) = if self.undo {
             (ui.run_blocking::<_, Failure>(|_| Ok(uninstall(&to, &readers, &host)?))?, None)
         } else {
-            let certificates = match kept(&trust_store(ui)?, &host) {
+            let certificates = match kept(&trust_store(ui.session())?, &host) {
                 Err(KeptError::Store(error @ TrustError::NotFound(_))) => {
                     return Err(self.not_kept(ui, &host, error)?);
                 }
@@ -86,7 +86,8 @@ impl InstallArgs {
     /// The failure where nothing is kept for `host`. A cluster that vouches for it is asked for: `show` names it, and
     /// what it says is kept with one command.
     fn not_kept(&self, ui: &Ui, host: &RegistryHost, error: TrustError) -> Result<Failure, Failure> {
-        let cluster = self.cluster.serving(ui, &host.to_string(), false)?;
+        let connection = self.cluster.connect(ui);
+        let cluster = connection.serving(&host.to_string(), false)?;
         let failure = Failure::from(error);
         Ok(match cluster {
             Some(ClusterRegistry { context, certificate: Ok(_), .. }) => failure.first_hint(format!(

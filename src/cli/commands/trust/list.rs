@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Shape, Shown, names, valid_until};
+use crate::app::connect::{names_in_use, other_directories, trust_store};
 use crate::app::in_one_line;
-use crate::cli::connect::cluster::{ClusterArgs, names_in_use};
-use crate::cli::connect::registry::{other_directories, trust_store};
+use crate::cli::args::cluster::ClusterArgs;
 use crate::cli::failure::advice::cluster::summary;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::format::{Column, Format};
@@ -56,9 +56,9 @@ type Row = (Vec<String>, Line);
 impl List {
     pub(crate) fn run(self, ui: &Ui) -> Outcome {
         let mut rows = Vec::new();
-        add_files(ui, list(&trust_store(ui)?)?, &mut rows);
+        add_files(ui, list(&trust_store(ui.session())?)?, &mut rows);
         if self.all {
-            for root in other_directories(ui) {
+            for root in other_directories(ui.session()) {
                 match list_of_others(&root) {
                     Ok(kept) => add_files(ui, kept, &mut rows),
                     Err(error) => ui.warn(&in_one_line(&error)),
@@ -76,8 +76,9 @@ impl List {
     }
 
     fn add_cluster(&self, ui: &Ui, rows: &mut Vec<Row>) -> Result<(), Failure> {
+        let connection = self.cluster.connect(ui);
         let lacking = |why: &str| ui.status(&format!("Nothing from a cluster: {why}"));
-        let cluster = match self.cluster.find(ui)? {
+        let cluster = match connection.find()? {
             Ok(cluster) => cluster,
             Err(error) => {
                 lacking(&summary(error.as_ref()));
@@ -94,7 +95,7 @@ impl List {
         let origin = Origin::Cluster(format!("{} ({})", certificate.origin, cluster.context));
         match certificates_of(certificate.pem.as_bytes(), &origin) {
             Ok(certificates) => {
-                let names = names_in_use(ui, cluster)?;
+                let names = names_in_use(ui.session(), cluster)?;
                 let facts = certificates.iter().filter_map(|der| CertificateFacts::from_der(der).ok());
                 for facts in facts {
                     rows.extend(names.iter().map(|host| row(host, None, &origin, facts.clone())));

@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::app::connect::{address, trust_store};
 use crate::app::ends_soon;
 use crate::audit::Event;
 use crate::cli::command::Run;
-use crate::cli::connect::registry::{address, trust_store};
 use crate::cli::failure::{Failure, Outcome, Paint};
 use crate::cli::terminal::Ui;
 use crate::ops::trust::unpin;
@@ -67,7 +67,7 @@ impl Run for Args {
             Verb::Install(install) => install.run(ui),
             Verb::Remove { host } => {
                 let host = address(&host)?;
-                for file in unpin(&trust_store(ui)?, &host)? {
+                for file in unpin(&trust_store(ui.session())?, &host)? {
                     written_down(ui, Event::TrustRemove, &host, &file.display().to_string(), None);
                     ui.data(&format!("Removed `{}`", file.display()))?;
                 }

@@ -8,9 +8,9 @@ use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 
 use super::{ASK_LIMIT, Shape, Shown, described, names, valid_until};
-use crate::cli::connect::cluster::ClusterArgs;
-use crate::cli::connect::registry::{add_system_roots, address, trusted};
-use crate::cli::failure::Outcome;
+use crate::app::connect::{add_system_roots, address, trusted};
+use crate::cli::args::cluster::ClusterArgs;
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::format::json;
 use crate::cli::terminal::Ui;
 use crate::cluster::Scheme;
@@ -57,20 +57,21 @@ struct AnchorLine {
 
 impl Show {
     pub(crate) fn run(self, ui: &Ui) -> Outcome {
+        let connection = self.cluster.connect(ui);
         let host = address(&self.host)?;
-        let (mut trust, warnings) = trusted(ui, &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
-        add_system_roots(ui, &mut trust);
+        let (mut trust, warnings) = trusted(ui.session(), &host, self.ca_file.as_deref(), self.cert_dir.as_deref())?;
+        add_system_roots(ui.session(), &mut trust);
         for warning in warnings {
             ui.warn(&warning);
         }
-        if let Some(cluster) = self.cluster.serving(ui, &host.to_string(), false)?
+        if let Some(cluster) = connection.serving(&host.to_string(), false)?
             && cluster.scheme == Scheme::Https
         {
-            match self.cluster.trust(ui, cluster, &host.to_string(), TlsPolicy::Verify(trust.clone()), None) {
+            match connection.trust(cluster, &host.to_string(), TlsPolicy::Verify(trust.clone()), None) {
                 Ok(TlsPolicy::Verify(with_cluster)) => trust = with_cluster,
                 Ok(_) => {}
                 // Commands stop here; what is trusted and what the registry shows is what this one is for.
-                Err(failure) => ui.warn(&failure.summary()),
+                Err(error) => ui.warn(&Failure::from(error).summary()),
             }
         }
         let policy = TlsPolicy::Verify(trust.clone());

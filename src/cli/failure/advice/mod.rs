@@ -2,6 +2,8 @@
 
 pub(crate) mod certificate;
 pub(crate) mod cluster;
+mod connect;
+mod entries;
 pub(crate) mod registry;
 pub(crate) mod storage;
 

@@ -1,35 +1,8 @@
-//! A person's own entries, as applets meet them: opened by the settings, told where they went, advice on errors.
-
-use std::sync::Arc;
+//! Advice about stored credentials.
 
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::terminal::Ui;
-use crate::credentials::{CredentialStore, EntriesError, InvalidHostKey, Kept, KeyringError, SystemKeyring};
+use crate::credentials::{EntriesError, InvalidHostKey, KeyringError};
 use crate::fs::LockError;
-
-/// The entries in the program's directory and the system's keyring.
-pub(crate) fn credential_store(ui: &Ui) -> Result<CredentialStore, Failure> {
-    let settings = ui.surroundings.settings(None)?;
-    let entries = CredentialStore::open(settings.credential_store.value, &settings.home.value, Arc::new(SystemKeyring));
-    Ok(entries.with_interrupt(ui.interrupt.clone()))
-}
-
-/// Where an entry went, in words; warns where it is not where it should be.
-pub(crate) fn kept(ui: &Ui, kept: &Kept) -> String {
-    match kept {
-        Kept::Keyring => "the keyring".to_owned(),
-        Kept::File { path, instead } => {
-            if let Some(reason) = instead {
-                ui.warn(&format!(
-                    "{reason}; the credential is kept unencrypted in `{}`, readable by you alone; credential_store = \
-                     \"file\" in config.toml says that this is meant",
-                    path.display()
-                ));
-            }
-            format!("`{}`", path.display())
-        }
-    }
-}
 
 impl From<InvalidHostKey> for Failure {
     fn from(error: InvalidHostKey) -> Self {

@@ -1,12 +1,11 @@
 //! The sources of credentials, from the surroundings; the search among them, and what is told of it.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::Session;
 use super::entries::credential_store;
+use super::error::ConnectError;
 use crate::app::in_one_line;
-use crate::cli::failure::{Failure, Kind};
-use crate::cli::terminal::Ui;
 use crate::credentials::{
     AuthPlaces, CredentialChain, CredentialError, DockerConfig, Environment, ExplicitCredential, Helpers,
     RegistryRoles, Resolution, Secret, SecretOrigin, auth_files,
@@ -15,88 +14,84 @@ use crate::credentials::{
 /// The most we read from standard input as a password.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
-pub(crate) fn password_from_stdin() -> Result<Secret, Failure> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(MAX_PASSWORD_BYTES + 1).read_to_string(&mut text);
-    match read {
-        Err(_) => Err(Failure::usage("the password on standard input is not UTF-8 text")),
-        Ok(length) if length as u64 > MAX_PASSWORD_BYTES => {
-            Err(Failure::usage("the password on standard input is longer than 64 KiB"))
-        }
-        Ok(_) => {
-            let password = text.strip_suffix('\n').unwrap_or(&text);
-            let password = password.strip_suffix('\r').unwrap_or(password);
-            if password.is_empty() {
-                return Err(Failure::usage("standard input has no password"));
-            }
-            Ok(Secret::new(password.to_owned()))
-        }
+/// Returns the password that standard input has.
+pub(crate) fn password_from_stdin(session: Session<'_>) -> Result<Secret, ConnectError> {
+    let text = session.console.input(MAX_PASSWORD_BYTES + 1).map_err(|_| ConnectError::PasswordNotText)?;
+    if text.len() as u64 > MAX_PASSWORD_BYTES {
+        return Err(ConnectError::PasswordTooLong);
     }
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(ConnectError::NoPassword);
+    }
+    Ok(Secret::new(password.to_owned()))
 }
 
 /// The sources of credentials in their order.
 pub(crate) fn chain(
-    ui: &Ui,
+    session: Session<'_>,
     given: Vec<ExplicitCredential>,
     authfile: Option<&Path>,
-) -> Result<CredentialChain, Failure> {
+) -> Result<CredentialChain, ConnectError> {
     let mut chain = CredentialChain::new();
     for given in given {
         chain = chain.with(given);
     }
-    for variables in Environment::sources(|name| variable(ui, name)) {
+    for variables in Environment::sources(|name| variable(session, name)) {
         chain = chain.with(variables);
     }
-    let helpers = Helpers::new(ui.env.vars.clone()).with_interrupt(ui.interrupt.clone());
-    if let Some(value) = ui.env.var("DOCKER_AUTH_CONFIG") {
+    let helpers =
+        Helpers::new(session.surroundings.variables.clone()).with_interrupt(session.surroundings.interrupt.clone());
+    if let Some(value) = session.surroundings.text("DOCKER_AUTH_CONFIG") {
         let value = Secret::new(value.to_owned());
         chain = chain.with(DockerConfig::variable("DOCKER_AUTH_CONFIG", value, helpers.clone()));
     }
     if let Some(file) = authfile {
-        chain = chain.with(DockerConfig::named_file(ui.surroundings.absolute(file), helpers.clone()));
-    } else if let Some(file) = ui.env.os("REGISTRY_AUTH_FILE") {
-        chain = chain.with(DockerConfig::file(ui.surroundings.absolute(Path::new(file)), helpers.clone()));
+        chain = chain.with(DockerConfig::named_file(session.surroundings.absolute(file), helpers.clone()));
+    } else if let Some(file) = session.surroundings.variable("REGISTRY_AUTH_FILE") {
+        chain = chain.with(DockerConfig::file(session.surroundings.absolute(Path::new(file)), helpers.clone()));
     }
-    for file in docker_config(ui).into_iter().chain(auth_files(&places(ui))) {
+    for file in docker_config(session).into_iter().chain(auth_files(&places(session))) {
         chain = chain.with(DockerConfig::file(file, helpers.clone()));
     }
-    Ok(chain.with_own(credential_store(ui)?))
+    Ok(chain.with_own(credential_store(session)?))
 }
 
 /// A variable's value, also where it is empty.
-pub(crate) fn variable(ui: &Ui, name: &str) -> Option<String> {
-    Some(ui.env.vars.get(std::ffi::OsStr::new(name))?.to_str()?.to_owned())
+pub(crate) fn variable(session: Session<'_>, name: &str) -> Option<String> {
+    Some(session.surroundings.variables.get(std::ffi::OsStr::new(name))?.to_str()?.to_owned())
 }
 
-fn places(ui: &Ui) -> AuthPlaces {
+fn places(session: Session<'_>) -> AuthPlaces {
     AuthPlaces {
-        runtime: ui.env.os("XDG_RUNTIME_DIR").map(PathBuf::from),
-        config: ui.env.os("XDG_CONFIG_HOME").map(PathBuf::from),
-        home: ui.surroundings.home().ok(),
+        runtime: session.surroundings.variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+        config: session.surroundings.variable("XDG_CONFIG_HOME").map(PathBuf::from),
+        home: session.surroundings.home().ok(),
         user: rustix::process::getuid().as_raw(),
     }
 }
 
-fn docker_config(ui: &Ui) -> Option<PathBuf> {
-    let directory = match ui.env.os("DOCKER_CONFIG") {
-        Some(directory) => ui.surroundings.absolute(Path::new(directory)),
-        None => ui.surroundings.home().ok()?.join(".docker"),
+fn docker_config(session: Session<'_>) -> Option<PathBuf> {
+    let directory = match session.surroundings.variable("DOCKER_CONFIG") {
+        Some(directory) => session.surroundings.absolute(Path::new(directory)),
+        None => session.surroundings.home().ok()?.join(".docker"),
     };
     Some(directory.join("config.json"))
 }
 
 /// Asks the sources; a signal ends the wait for a helper or a keyring.
 pub(crate) fn resolve(
-    ui: &Ui,
+    session: Session<'_>,
     chain: &CredentialChain,
     registry: &str,
     repository: &str,
     roles: RegistryRoles,
-) -> Result<Resolution, Failure> {
-    ui.run_blocking::<_, Failure>(|_| {
+) -> Result<Resolution, ConnectError> {
+    session.console.run_blocking::<_, ConnectError>(|_| {
         let resolution = chain.resolve(registry, repository, roles);
         match resolution.failure {
-            Some((_, error)) if error.is_interrupt() => Err(Failure::new(Kind::Interrupted, error)),
+            Some((_, error)) if error.is_interrupt() => Err(ConnectError::Interrupted(error)),
             _ => Ok(resolution),
         }
     })
@@ -127,18 +122,24 @@ pub(crate) fn before_stored(resolution: &Resolution, stored: &str) -> Option<Str
 
 /// Names the winner in verbose output, with the sources that were withheld, and what went wrong before it in any.
 /// `asked_for` says that the credential of a withheld source was probably meant for this registry.
-pub(crate) fn print_report(ui: &Ui, registry: &str, resolution: &Resolution, asked_for: bool) {
+pub(crate) fn print_report(session: Session<'_>, registry: &str, resolution: &Resolution, asked_for: bool) {
     for (source, error) in resolution.warnings.iter().chain(&resolution.failure) {
         let reason = in_one_line(error);
         let from = if reason.contains(source.as_str()) { String::new() } else { format!(" from {source}") };
-        ui.warn(&format!("no credential{from}: {reason}"));
+        session.console.warn(&format!("no credential{from}: {reason}"));
     }
     for source in &resolution.withheld {
         let text = format!("{source} is not for {registry} and is not sent there");
-        if asked_for && resolution.credential.is_none() { ui.status(&text) } else { ui.detail(&text) }
+        if asked_for && resolution.credential.is_none() {
+            session.console.status(&text);
+        } else {
+            session.console.detail(&text);
+        }
     }
     match &resolution.source {
-        Some(source) => ui.detail(&format!("credential for {registry} from {source}")),
-        None => ui.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", "))),
+        Some(source) => session.console.detail(&format!("credential for {registry} from {source}")),
+        None => {
+            session.console.detail(&format!("no credential for {registry} (asked {})", resolution.tried.join(", ")));
+        }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use super::sources::variable;
+use super::error::ConnectError;
+use super::{Session, sources::variable};
 use crate::app::Echo;
-use crate::cli::failure::{Failure, Kind};
-use crate::cli::terminal::Ui;
 use crate::credentials::{Environment, ExplicitCredential, HostKey, Secret, SecretOrigin};
 
 /// What a command uses a registry for.
@@ -47,20 +46,24 @@ impl Audience {
 
     /// Returns the credential of `--from-creds`. A password that the flag does not have comes from
     /// `IDPBUILDER_FROM_PASSWORD` or `IDPBUILDER_FROM_TOKEN`, or is asked for on the terminal, once.
-    pub(crate) fn for_base(&self, ui: &Ui, flag: Option<&str>) -> Result<Option<ExplicitCredential>, Failure> {
+    pub(crate) fn for_base(
+        &self,
+        session: Session<'_>,
+        flag: Option<&str>,
+    ) -> Result<Option<ExplicitCredential>, ConnectError> {
         if let Some(given) = self.for_base.get() {
             return Ok(given.clone());
         }
         let given = match flag {
             None => None,
-            Some(flag) => Some(from_flag(ui, flag)?),
+            Some(flag) => Some(from_flag(session, flag)?),
         };
         Ok(self.for_base.get_or_init(|| given).clone())
     }
 }
 
-fn from_flag(ui: &Ui, flag: &str) -> Result<ExplicitCredential, Failure> {
-    let usage = || Failure::usage("--from-creds takes NAME:PASSWORD, or NAME alone");
+fn from_flag(session: Session<'_>, flag: &str) -> Result<ExplicitCredential, ConnectError> {
+    let usage = || ConnectError::FromCredsForm;
     let (username, password) = match flag.split_once(':') {
         Some((_, "")) => return Err(usage()),
         Some((username, password)) => (username, Some(password.to_owned())),
@@ -69,15 +72,19 @@ fn from_flag(ui: &Ui, flag: &str) -> Result<ExplicitCredential, Failure> {
     if username.is_empty() {
         return Err(usage());
     }
-    let variable = || ["IDPBUILDER_FROM_TOKEN", "IDPBUILDER_FROM_PASSWORD"].iter().find_map(|name| ui.env.var(name));
+    let variable = || {
+        ["IDPBUILDER_FROM_TOKEN", "IDPBUILDER_FROM_PASSWORD"].iter().find_map(|name| session.surroundings.text(name))
+    };
     let secret = match password.or_else(|| variable().map(str::to_owned)) {
         Some(password) => Secret::new(password),
-        None => match ui.ask_line(&format!("Password or token of {username} for the base image: "), Echo::Off)? {
+        None => match session
+            .console
+            .ask_line(&format!("Password or token of {username} for the base image: "), Echo::Off)?
+        {
             Some(line) if !line.is_empty() => Secret::new(line.to_string()),
-            Some(_) => return Err(Failure::usage("no password was typed")),
+            Some(_) => return Err(ConnectError::NothingTyped),
             None => {
-                return Err(Failure::usage("--from-creds has no password")
-                    .hint("set IDPBUILDER_FROM_PASSWORD, which other users of this machine cannot see"));
+                return Err(ConnectError::FromCredsPassword);
             }
         },
     };
@@ -85,7 +92,7 @@ fn from_flag(ui: &Ui, flag: &str) -> Result<ExplicitCredential, Failure> {
 }
 
 /// Returns an error if a credential from flags would be for several registries.
-pub(crate) fn check_one_registry<'a>(registries: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+pub(crate) fn check_one_registry<'a>(registries: impl IntoIterator<Item = &'a str>) -> Result<(), ConnectError> {
     let mut seen: Vec<&str> = Vec::new();
     for registry in registries {
         if !seen.iter().any(|other| same_registry(other, registry)) {
@@ -95,9 +102,7 @@ pub(crate) fn check_one_registry<'a>(registries: impl IntoIterator<Item = &'a st
     if seen.len() < 2 {
         return Ok(());
     }
-    let text = format!("one credential was given for {} registries: {}", seen.len(), seen.join(", "));
-    Err(Failure::new(Kind::Usage, text)
-        .hint("push to one registry after the other, or log in to each: idpbuilder-login HOST[:PORT]"))
+    Err(ConnectError::SeveralRegistries(seen.into_iter().map(str::to_owned).collect()))
 }
 
 /// Whether two addresses are one registry's: in any case, with the port of https or without it.
@@ -109,9 +114,9 @@ pub(crate) fn same_registry(one: &str, other: &str) -> bool {
 }
 
 /// Whether a variable of this origin is set.
-pub(crate) fn has_variable(ui: &Ui, origin: SecretOrigin) -> bool {
+pub(crate) fn has_variable(session: Session<'_>, origin: SecretOrigin) -> bool {
     use crate::credentials::CredentialSource as _;
-    Environment::sources(|name| variable(ui, name)).iter().any(|source| source.origin() == origin)
+    Environment::sources(|name| variable(session, name)).iter().any(|source| source.origin() == origin)
 }
 
 #[cfg(test)]
