@@ -103,6 +103,38 @@ fn arrows_that_point_up_or_sideways_are_seen() {
 }
 
 #[test]
+fn arrows_within_the_edge_that_point_up_are_seen() {
+    let bad = [
+        (
+            "src/cli/terminal/x.rs",
+            "use crate::cli::failure::Failure;",
+            ":1: `cli::terminal` may not use `cli::failure`",
+        ),
+        ("src/cli/failure/x.rs", "use crate::cli::args::size;", ":1: `cli::failure` may not use `cli::args`"),
+        ("src/cli/failure/mod.rs", "use super::render::x;", ":1: `cli::failure` may not use `cli::render`"),
+        ("src/cli/args/mod.rs", "use super::render::x;", ":1: `cli::args` may not use `cli::render`"),
+        ("src/cli/render/x.rs", "use crate::cli::commands::push;", ":1: `cli::render` may not use `cli::commands`"),
+        ("src/app/x.rs", "use crate::cli::terminal::Ui;", ":1: `app` may not use `cli`"),
+        ("src/app/x.rs", "use crate::env::Env;", ":1: `app` may not use `env`"),
+        ("src/ops/push.rs", "use crate::app::Console;", ":1: `ops` may not use `app`"),
+    ];
+    for (path, source, complaint) in bad {
+        assert_eq!(told(path, source), [complaint], "{path}: {source}");
+    }
+    let good = [
+        ("src/cli/commands/x.rs", "use crate::cli::{args, command, exit, failure, render, terminal}; use super::push;"),
+        ("src/cli/args/x.rs", "use crate::cli::{failure, terminal};"),
+        ("src/cli/render/x.rs", "use crate::cli::{failure, terminal};"),
+        ("src/cli/failure/x.rs", "use crate::cli::{exit, terminal};"),
+        ("src/cli/mod.rs", "use crate::cli::{applet, commands};"),
+        ("src/app/x.rs", "use crate::{ops, registry, tls, credentials, cluster, image};"),
+    ];
+    for (path, source) in good {
+        assert_eq!(told(path, source), [""; 0], "{path}: {source}");
+    }
+}
+
+#[test]
 fn printing_exiting_and_reading_the_environment_are_seen() {
     let bad = [
         ("fn f() { println!(\"x\"); }", ":1: prints with `println!`"),

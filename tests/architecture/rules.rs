@@ -12,6 +12,9 @@ pub(crate) struct Levels(BTreeMap<String, u8>);
 /// The folder whose modules do not know each other.
 const OPERATIONS: &str = "ops";
 
+/// The folders of the edge, by level; what is a file of its own beside them has none.
+const ROOMS: [(&str, u8); 5] = [("commands", 3), ("args", 2), ("render", 2), ("failure", 1), ("terminal", 0)];
+
 /// The only arrows to level 2 from level 3 and from level 2 itself.
 const GRANTED: [(&str, &str); 5] = [
     ("layer", "context"),
@@ -87,12 +90,25 @@ fn arrows(path: &str, text: &str, levels: &Levels, complain: &mut impl FnMut(usi
             && own != other
         {
             complain(named.line, format!("`{from}::{own}` may not use `{to}::{other}`"));
+        } else if let ("cli", "cli", Some(own), Some(other)) =
+            (from.as_str(), to.as_str(), modules.get(1), rest.first())
+            && let (Some(above), Some(below)) = (room(own), room(other))
+            && own != other
+            && above <= below
+        {
+            complain(named.line, format!("`{from}::{own}` may not use `{to}::{other}`"));
         } else if matches!(to.as_str(), "self" | "*") {
             complain(named.line, "names the crate as a whole".to_owned());
         } else if !levels.allows(from, to) {
             complain(named.line, format!("`{from}` may not use `{to}`"));
         }
     }
+}
+
+/// Returns the level of a folder of the edge: commands use arguments and rendering, these use failures, and all of them
+/// use the terminal, which knows none of them.
+fn room(name: &str) -> Option<u8> {
+    ROOMS.iter().find(|(room, _)| *room == name).map(|(_, level)| *level)
 }
 
 /// Only the edge prints, reads the environment and exits.
