@@ -1,6 +1,7 @@
 //! Workflows that bring several operations together. They return values and typed errors, tell and ask through
 //! [`Console`], and neither print nor read the environment.
 
+pub(crate) mod base_image;
 pub mod connect;
 mod console;
 mod error_text;

@@ -4,7 +4,6 @@ mod applet;
 mod args;
 mod command;
 mod commands;
-mod connect;
 pub mod exit;
 pub mod failure;
 #[cfg(test)]

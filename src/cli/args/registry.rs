@@ -73,7 +73,12 @@ pub(crate) struct BlobHostArgs {
 }
 
 impl BlobHostArgs {
-    /// The hosts, read.
+    /// Returns the hosts as they were typed.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.blobs_from
+    }
+
+    /// Returns the hosts, parsed.
     pub(crate) fn hosts(&self) -> Result<BlobHosts, Failure> {
         BlobHosts::parse(&self.blobs_from).map_err(|text| {
             Failure::usage(format!("`{text}` is no host to fetch blobs from"))

@@ -12,6 +12,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::app::base_image::{Bases, SCRATCH};
 use crate::app::connect::Connection;
 use crate::app::now;
 use crate::cli::args::cluster::KUBE_CONTEXT;
@@ -21,7 +22,6 @@ use crate::cli::args::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::args::transfer::TransferArgs;
 use crate::cli::args::{ProgressArgs, StoreArgs, platform_or_host};
 use crate::cli::command::Run;
-use crate::cli::connect::base_image::{Bases, SCRATCH};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
@@ -303,14 +303,16 @@ impl Args {
         progress: &Arc<dyn Progress>,
     ) -> Bases<'a> {
         Bases {
-            ui,
+            session: ui.session(),
             store,
             store_flag: self.store.store.as_deref(),
             lease,
             connection,
-            blobs: &self.blobs,
+            blobs_from: self.blobs.texts(),
             creds: self.from_creds.as_deref(),
-            transfer: &self.transfer,
+            timeouts: self.transfer.timeouts(connection.timeouts()),
+            retry: self.transfer.retry(),
+            rates: self.transfer.rates(),
             progress: Arc::clone(progress),
             pull: self.pull,
         }

@@ -1,9 +1,9 @@
 //! `idpbuilder-build --rebase`: an image on another base.
 
 use super::{Args, layer_count, print_triggers};
+use crate::app::base_image::SCRATCH;
 use crate::app::connect::Connection;
 use crate::app::now;
-use crate::cli::connect::base_image::SCRATCH;
 use crate::cli::failure::{Failure, Kind, Outcome};
 use crate::cli::render::names::print_replaced;
 use crate::cli::terminal::Ui;

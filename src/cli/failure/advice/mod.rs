@@ -1,5 +1,6 @@
 //! From each module's error to a kind and hints: exhaustive, so that a new error cannot be without.
 
+mod base_image;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
 mod connect;

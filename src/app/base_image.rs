@@ -4,18 +4,14 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use crate::app::connect::{Connection, proxies};
-use crate::app::now;
-use crate::cli::args::registry::BlobHostArgs;
-use crate::cli::args::transfer::TransferArgs;
-use crate::cli::failure::advice::conversion;
-use crate::cli::failure::{Failure, Kind};
-use crate::cli::terminal::Ui;
-use crate::image::{Descriptor, Digest, DocumentError, Platform, Reference};
-use crate::ops::archive::{Found, unpack};
+use super::connect::{ConnectError, Connection, Session, proxies};
+use super::{ConsoleError, now};
+use crate::image::{Descriptor, Digest, DocumentError, Platform, Reference, ReferenceError};
+use crate::ops::archive::{ArchiveError, Found, unpack};
 use crate::ops::build::{Base, BaseError};
-use crate::ops::pull::{PullConfig, pull};
+use crate::ops::pull::{PullConfig, PullError, pull};
 use crate::progress::Progress;
+use crate::registry::{BlobHosts, RateLimits, RetryPolicy, Timeouts};
 use crate::store::{Entry, ImageStore, Lease, StoreError};
 use crate::text::counted;
 
@@ -59,18 +55,145 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Why there is no base image.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseImageError {
+    /// The registry, trust or the credential is not settled.
+    #[error(transparent)]
+    Connect(Box<ConnectError>),
+    /// No registry is known for an image that the store does not have.
+    #[error("the local store has no `{name}`, and no registry is known for it")]
+    NotLocated {
+        /// The name that the store would have it under.
+        name: Box<Reference>,
+        /// The name as it was typed.
+        asked: Box<Reference>,
+        /// Why no registry is known.
+        source: Box<ConnectError>,
+    },
+    /// The person, or a signal, ended the work.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// A text is no reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The local store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The image is not one to build on.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// The registry does not give the image.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// The archive cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] ArchiveError),
+    /// `oci:` and its kin without a path.
+    #[error("`{0}` names no path")]
+    NoPath(String),
+    /// A value of `--blobs-from` is no host.
+    #[error("`{0}` is no host to fetch blobs from")]
+    BlobHost(String),
+    /// A directory is no image layout.
+    #[error("`{}` is not an OCI image layout: {reason}", path.display())]
+    NotALayout {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// An archive cannot be read.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// A layout or an archive does not have the image.
+    #[error("`{}` has no image `{wanted}`", path.display())]
+    Absent {
+        /// The layout or the archive.
+        path: PathBuf,
+        /// The image.
+        wanted: String,
+        /// The images that it has.
+        names: Vec<String>,
+    },
+    /// A layout or an archive has several images, and none was named.
+    #[error("`{shown}` has {count} images; one has to be named")]
+    Several {
+        /// The base as it was typed.
+        shown: String,
+        /// How many images there are.
+        count: usize,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A document of a layout cannot be read.
+    #[error("document {digest} in `{}` is not valid", path.display())]
+    Document {
+        /// The layout.
+        path: PathBuf,
+        /// The document.
+        digest: Digest,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A layout lacks a blob.
+    #[error("blob {digest} is missing from `{}`", path.display())]
+    MissingBlob {
+        /// The layout.
+        path: PathBuf,
+        /// The blob.
+        digest: Digest,
+    },
+    /// A blob of a layout has another size than its descriptor says.
+    #[error("blob {digest} has {found} bytes in `{}`, its descriptor says {expected}", path.display())]
+    BlobSize {
+        /// The layout.
+        path: PathBuf,
+        /// The blob.
+        digest: Digest,
+        /// The size of the descriptor.
+        expected: u64,
+        /// The size of the file.
+        found: u64,
+    },
+    /// A blob of a layout has another digest than its name.
+    #[error("blob {expected} is damaged in `{}`: it hashes to {found}", path.display())]
+    BlobDigest {
+        /// The layout.
+        path: PathBuf,
+        /// The blob.
+        expected: Digest,
+        /// The digest of its content.
+        found: Digest,
+    },
+}
+
+impl From<ConnectError> for BaseImageError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
+    }
+}
+
 /// What it takes to find bases.
 pub(crate) struct Bases<'a> {
-    pub(crate) ui: &'a Ui,
+    pub(crate) session: Session<'a>,
     pub(crate) store: &'a ImageStore,
     pub(crate) store_flag: Option<&'a Path>,
     /// Held until the image is built: nothing of the base may be pruned meanwhile.
     pub(crate) lease: &'a Lease,
     pub(crate) connection: &'a Connection<'a>,
-    pub(crate) blobs: &'a BlobHostArgs,
+    /// The values of `--blobs-from`.
+    pub(crate) blobs_from: &'a [String],
     /// The value of `--from-creds`.
     pub(crate) creds: Option<&'a str>,
-    pub(crate) transfer: &'a TransferArgs,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) rates: RateLimits,
     pub(crate) progress: std::sync::Arc<dyn Progress>,
     /// Whether the registry is asked although the store has the image.
     pub(crate) pull: bool,
@@ -78,7 +201,7 @@ pub(crate) struct Bases<'a> {
 
 impl Bases<'_> {
     /// The image for `platform` that `text` stands for, whole in the store; none for `scratch`.
-    pub(crate) fn find(&self, text: &str, platform: &Platform) -> Result<Option<Base>, Failure> {
+    pub(crate) fn find(&self, text: &str, platform: &Platform) -> Result<Option<Base>, BaseImageError> {
         let base = match Place::of(text) {
             _ if text == SCRATCH => return Ok(None),
             Place::Layout(path, name) => self.layout(text, &self.path(text, path)?, name, platform)?,
@@ -86,22 +209,25 @@ impl Bases<'_> {
             Place::Registry(name) => self.pulled(&name.parse::<Reference>()?, platform, true)?,
             Place::Anywhere(text) => self.anywhere(text, platform)?,
         };
-        self.ui.detail(&format!("base {text} is {} ({})", base.digest, counted(base.layers.len(), "layer")));
+        self.session.console.detail(&format!(
+            "base {text} is {} ({})",
+            base.digest,
+            counted(base.layers.len(), "layer")
+        ));
         let found = base.config.platform();
         if found.normalised().architecture != platform.normalised().architecture {
-            self.ui.warn(&format!(
+            self.session.console.warn(&format!(
                 "base {text} has no image for {platform}; the one for {found}, which runs there, is taken"
             ));
         }
         Ok(Some(base))
     }
 
-    fn path(&self, text: &str, path: &str) -> Result<PathBuf, Failure> {
+    fn path(&self, text: &str, path: &str) -> Result<PathBuf, BaseImageError> {
         if path.is_empty() {
-            return Err(Failure::usage(format!("`{text}` names no path"))
-                .hint("write oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]"));
+            return Err(BaseImageError::NoPath(text.to_owned()));
         }
-        Ok(self.ui.surroundings.absolute(Path::new(path)))
+        Ok(self.session.surroundings.absolute(Path::new(path)))
     }
 
     fn read(
@@ -115,7 +241,7 @@ impl Bases<'_> {
     }
 
     /// The store's, unless it is not there or for other platforms only; then the registry's.
-    fn anywhere(&self, text: &str, platform: &Platform) -> Result<Base, Failure> {
+    fn anywhere(&self, text: &str, platform: &Platform) -> Result<Base, BaseImageError> {
         let reference = text.parse::<Reference>();
         let at_registry = reference.as_ref().is_ok_and(|reference| reference.registry().is_some());
         if self.pull
@@ -143,14 +269,14 @@ impl Bases<'_> {
     }
 
     /// Pulls what the store lacks, and keeps the image under the name that was typed if it is `named`.
-    fn pulled(&self, asked: &Reference, platform: &Platform, named: bool) -> Result<Base, Failure> {
+    fn pulled(&self, asked: &Reference, platform: &Platform, named: bool) -> Result<Base, BaseImageError> {
         let name = asked.clone().with_default_tag();
-        let located = self.connection.locate(asked.clone(), self.store_flag).map_err(|error| {
-            Failure::from(error).hint(format!(
-                "the local store has no `{name}` either; an image of Docker Hub is written with its registry: \
-                 docker.io/library/{asked}"
-            ))
-        })?;
+        let located =
+            self.connection.locate(asked.clone(), self.store_flag).map_err(|source| BaseImageError::NotLocated {
+                name: Box::new(name.clone()),
+                asked: Box::new(asked.clone()),
+                source: Box::new(source),
+            })?;
         let target = self.connection.base(located.with_default_tag(), self.creds)?;
         let reference = target.reference.clone();
         let config = PullConfig {
@@ -164,27 +290,35 @@ impl Bases<'_> {
             name: named.then(|| name.clone()),
             created: Some(now()),
             jobs: JOBS,
-            timeouts: self.transfer.timeouts(self.connection.timeouts()),
-            retry: self.transfer.retry(),
-            rates: self.transfer.rates(),
-            proxies: proxies(self.ui.session()),
-            blob_hosts: self.blobs.hosts()?,
+            timeouts: self.timeouts,
+            retry: self.retry,
+            rates: self.rates,
+            proxies: proxies(self.session),
+            blob_hosts: BlobHosts::parse(self.blobs_from).map_err(BaseImageError::BlobHost)?,
             verify: false,
         };
         let progress = std::sync::Arc::clone(&self.progress);
-        let outcome = self.ui.block_on(pull(config, self.store, progress, &self.ui.interrupt))??;
+        let outcome = self.session.console.block_on(pull(
+            config,
+            self.store,
+            progress,
+            &self.session.surroundings.interrupt,
+        ))??;
         self.connection.print_expiry(&reference, outcome.certificate.as_ref());
         let text = name.to_string();
         Ok(self.read(&text, Some(name), &outcome.descriptor, platform)?)
     }
 
-    fn layout(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {
-        let unreadable = |reason: String| {
-            Failure::new(Kind::Image, format!("`{}` is not an OCI image layout: {reason}", path.display()))
-                .hint("an image layout is a directory with the files oci-layout and index.json")
-        };
+    fn layout(
+        &self,
+        shown: &str,
+        path: &Path,
+        name: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Base, BaseImageError> {
+        let unreadable = |reason| BaseImageError::NotALayout { path: path.to_owned(), reason };
         // Opening makes a layout where there is none.
-        std::fs::metadata(path.join("oci-layout")).map_err(|error| unreadable(error.to_string()))?;
+        std::fs::metadata(path.join("oci-layout")).map_err(unreadable)?;
         let from = ImageStore::open(path)?;
         let entries = from.entries()?;
         let damaged = |error| in_layout(path, error);
@@ -192,7 +326,7 @@ impl Bases<'_> {
             Some(name) => match entries.iter().find(|entry| entry.name.as_deref() == Some(name)) {
                 Some(entry) => entry.clone(),
                 None => match from.resolve(name) {
-                    Err(StoreError::NotFound { known, .. }) => return Err(absent(path, name, &known)),
+                    Err(StoreError::NotFound { known, .. }) => return Err(absent(path, name, known)),
                     found => found.map_err(damaged)?.entries.remove(0),
                 },
             },
@@ -202,18 +336,26 @@ impl Bases<'_> {
         };
         let image = from.manifest(shown, &found.descriptor, Some(platform)).map_err(damaged)?;
         Base::check_kind(shown, &image.1)?;
-        self.ui.run_blocking::<_, Failure>(|_| self.store.copy_image(self.lease, &from, &image).map_err(damaged))?;
+        self.session
+            .console
+            .run_blocking::<_, BaseImageError>(|_| self.store.copy_image(self.lease, &from, &image).map_err(damaged))?;
         // A layout's names are often tags alone, which say nothing elsewhere.
         let name = found.name.and_then(|name| name.parse::<Reference>().ok()).filter(|name| name.tag().is_some());
         Ok(self.read(shown, name, &image.0.descriptor, platform)?)
     }
 
-    fn archive(&self, shown: &str, path: &Path, name: Option<&str>, platform: &Platform) -> Result<Base, Failure> {
-        let file = File::open(path)
-            .map_err(|source| Failure::new(Kind::Image, format!("cannot read `{}`: {source}", path.display())))?;
+    fn archive(
+        &self,
+        shown: &str,
+        path: &Path,
+        name: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Base, BaseImageError> {
+        let file =
+            File::open(path).map_err(|source| BaseImageError::Archive { path: path.to_owned(), reason: source })?;
         let reader = BufReader::with_capacity(1 << 20, file);
         let progress = self.progress.as_ref();
-        let images = self.ui.run_blocking::<_, Failure>(|interrupt| {
+        let images = self.session.console.run_blocking::<_, BaseImageError>(|interrupt| {
             Ok(unpack(self.store, self.lease, reader, progress, interrupt)?.images)
         })?;
         let wanted = name.map(|name| name.parse::<Reference>().map(Reference::with_default_tag)).transpose()?;
@@ -223,7 +365,7 @@ impl Bases<'_> {
             images
                 .into_iter()
                 .find_map(|image| name(&image).map(|name| (image, Some(name))))
-                .ok_or_else(|| absent(path, &wanted.to_string(), &names))?
+                .ok_or_else(|| absent(path, &wanted.to_string(), names))?
         } else {
             let image = only(shown, images, |image: &Found| image.names.first().map(ToString::to_string))?;
             let name = image.names.first().cloned();
@@ -252,60 +394,29 @@ fn is_same(one: &Reference, other: &Reference) -> bool {
 }
 
 /// An image that a layout or an archive does not have.
-fn absent(path: &Path, wanted: &str, names: &[String]) -> Failure {
-    Failure::new(Kind::Image, format!("`{}` has no image `{}`", path.display(), crate::image::shown(wanted)))
-        .hint(format!("it has {}", listed(names)))
-}
-
-/// A document of a layout that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("document {digest} in `{}` is not valid", path.display())]
-struct DamagedDocument {
-    path: PathBuf,
-    digest: Digest,
-    source: DocumentError,
+fn absent(path: &Path, wanted: &str, names: Vec<String>) -> BaseImageError {
+    BaseImageError::Absent { path: path.to_owned(), wanted: crate::image::shown(wanted), names }
 }
 
 /// What is wrong with an image layout is said of it, and not of the local store.
-fn in_layout(path: &Path, error: StoreError) -> Failure {
-    let place = path.display();
-    let text = match error {
-        StoreError::Document { digest, source } => {
-            let hint = conversion(&source);
-            let failure = Failure::new(Kind::Image, DamagedDocument { path: path.to_owned(), digest, source });
-            return match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            };
-        }
-        StoreError::MissingBlob(digest) => format!("blob {digest} is missing from `{place}`"),
-        StoreError::BlobSize { digest, expected, found } => {
-            format!("blob {digest} has {found} bytes in `{place}`, its descriptor says {expected}")
-        }
-        StoreError::BlobDigest { expected, found } => {
-            format!("blob {expected} is damaged in `{place}`: it hashes to {found}")
-        }
-        error => return error.into(),
-    };
-    Failure::new(Kind::Image, text).hint(format!("write the image layout `{place}` again, from where it came"))
+fn in_layout(path: &Path, error: StoreError) -> BaseImageError {
+    let path = path.to_owned();
+    match error {
+        StoreError::Document { digest, source } => BaseImageError::Document { path, digest, source },
+        StoreError::MissingBlob(digest) => BaseImageError::MissingBlob { path, digest },
+        StoreError::BlobSize { digest, expected, found } => BaseImageError::BlobSize { path, digest, expected, found },
+        StoreError::BlobDigest { expected, found } => BaseImageError::BlobDigest { path, expected, found },
+        error => error.into(),
+    }
 }
 
 /// The one image of a place that was named without an image.
-fn only<T>(shown: &str, mut images: Vec<T>, name: impl Fn(&T) -> Option<String>) -> Result<T, Failure> {
+fn only<T>(shown: &str, mut images: Vec<T>, name: impl Fn(&T) -> Option<String>) -> Result<T, BaseImageError> {
     if images.len() == 1 {
         return Ok(images.remove(0));
     }
-    let failure = Failure::new(Kind::Image, format!("`{shown}` has {} images; one has to be named", images.len()));
-    let names: Vec<String> = images.iter().filter_map(name).collect();
-    Err(failure.hint(format!("add a colon and one of these: {}", listed(&names))))
-}
-
-fn listed(names: &[String]) -> String {
-    const MAX: usize = 8;
-    if names.is_empty() {
-        return "(none)".to_owned();
-    }
-    names.iter().take(MAX).cloned().collect::<Vec<_>>().join(", ")
+    let names = images.iter().filter_map(name).collect();
+    Err(BaseImageError::Several { shown: shown.to_owned(), count: images.len(), names })
 }
 
 #[cfg(test)]

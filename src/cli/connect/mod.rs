@@ -1,3 +1,0 @@
-//! Base images of a build.
-
-pub(crate) mod base_image;
