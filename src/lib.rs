@@ -6,7 +6,8 @@
 //! Start with [`image`]: references, digests, descriptors and documents, in the words of the specifications. Then follow
 //! one of the two flows. A build goes through [`ops::build`], [`context`], [`layer`] and [`store`]; a push goes through
 //! [`ops::push`] and [`registry`]. [`cli`] turns arguments into the plain configuration of one operation and renders
-//! what it returns. `docs/ARCHITECTURE.md` has the map, `docs/design/` the reasons and `docs/GLOSSARY.md` the words.
+//! what it returns. `docs/ARCHITECTURE.md` has the map, `docs/design/` the reasons, `docs/GLOSSARY.md` the words, and
+//! `examples/push_directory.rs` is a whole program.
 //!
 //! # Levels
 //!

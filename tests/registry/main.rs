@@ -4,6 +4,7 @@
 mod auth;
 mod docker;
 mod encodings;
+mod example;
 mod faults;
 mod heads;
 mod http2;

@@ -5,6 +5,7 @@
 
 mod archives;
 mod base;
+mod defaults;
 mod layers;
 mod lower_tree;
 mod platforms;

@@ -1,6 +1,7 @@
 //! Pushes: a stored image becomes a verified image in one or more registries.
 
 mod blob_uploader;
+mod defaults;
 mod partial;
 mod plan;
 mod preview;
