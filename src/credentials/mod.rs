@@ -23,7 +23,7 @@ mod store;
 pub use audience::{RegistryRole, RegistryRoles, SecretOrigin, may_see};
 pub use auth_files::{AuthPlaces, auth_files};
 pub use chain::{CredentialChain, Resolution};
-pub use docker_config::{DockerConfig, MAX_CONFIG_BYTES};
+pub use docker_config::DockerConfig;
 pub use environment::{ANY_USERNAME, Environment, SECRET_VARIABLES};
 pub use error::CredentialError;
 pub use explicit::ExplicitCredential;
@@ -38,6 +38,9 @@ pub use store::{
 pub use crate::config::StoreKind;
 
 use std::path::PathBuf;
+
+/// The largest credentials file, in bytes.
+pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
 /// A credential for a registry or its token server.
 #[derive(Debug, Clone)]

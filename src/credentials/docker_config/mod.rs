@@ -18,12 +18,9 @@ use entry::{Damaged, read_entry};
 
 use super::helper::{self, Helpers, OWN_HELPER};
 use super::host::is_hub;
-use super::{Answer, Credential, CredentialError, CredentialSource, HostKey, Secret};
+use super::{Answer, Credential, CredentialError, CredentialSource, HostKey, MAX_CONFIG_BYTES, Secret};
 use crate::fs::{Links, Unreadable, read_regular};
 use crate::image::host_and_port;
-
-/// The largest credentials file, in bytes.
-pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
 /// The port of https, which addresses have when they name none, and the port of http.
 const HTTPS_PORT: u16 = 443;
