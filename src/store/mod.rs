@@ -8,6 +8,7 @@
 mod blob;
 mod blobs;
 mod copy;
+mod entry;
 mod error;
 mod index;
 mod kept;
@@ -28,8 +29,8 @@ use std::time::{Duration, SystemTime};
 
 pub use blob::{BlobDraft, BlobReader, BlobWriter};
 pub use blobs::Hashing;
+pub use entry::Entry;
 pub use error::StoreError;
-pub use index::Entry;
 pub use prune::Pruned;
 pub use repair::Repair;
 pub use resolve::Selection;
