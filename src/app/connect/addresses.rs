@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::audience::same_registry;
-use super::registry::bare_registry;
+use super::destination::bare_registry;
 use crate::credentials::{Answer, CredentialSource as _, DockerConfig, Helpers, HostKey, Secret};
 use crate::tls::RegistryHost;
 

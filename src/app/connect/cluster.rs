@@ -5,20 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-
 use super::error::{AnotherCertificate, ConnectError, NoOwner, NoRegistry, NotAdmitted};
+use super::trust::{chosen, vouches};
 use super::{Session, address};
 use crate::app::in_one_line;
 use crate::cluster::{
-    Admission, CertificateRule, ChosenTrust, ClusterError, ClusterRegistry, DISCOVERY_LIMIT, HostClaim, KnownHosts,
-    OneOfSeveral, Query, Scheme, Vouching, admission, certificate_rule, discover, may_be_shown, owner,
+    Admission, CertificateRule, ClusterError, ClusterRegistry, DISCOVERY_LIMIT, HostClaim, KnownHosts, OneOfSeveral,
+    Query, Scheme, Vouching, admission, certificate_rule, discover, may_be_shown, owner,
 };
 use crate::config::Source;
 use crate::credentials::{ANY_USERNAME, Credential, RegistryRoles, Resolution, SecretOrigin};
 use crate::image::Reference;
 use crate::registry::is_internal;
-use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustStore, certificates_of, judge};
+use crate::tls::{CertificateFacts, Origin, TlsPolicy, certificates_of};
 
 /// Which cluster, as a command names it.
 #[derive(Debug, Clone, Default)]
@@ -198,7 +197,7 @@ impl<'a> ClusterConnection<'a> {
         self.options.context.is_some() || self.options.cluster_name.is_some()
     }
 
-    /// Whether somebody said which cluster.
+    /// Returns whether flags name the cluster.
     pub(crate) fn is_given(&self) -> bool {
         self.options.kubeconfig.is_some() || self.options.context.is_some() || self.options.cluster_name.is_some()
     }
@@ -221,8 +220,8 @@ impl<'a> ClusterConnection<'a> {
         Ok(located)
     }
 
-    /// The cluster, if the registry is its own. A registry elsewhere that somebody has a credential for is
-    /// none of its business and does not cost the time to ask.
+    /// Returns the cluster if the registry is its own. For an external registry with a credential, the cluster is not
+    /// asked, which would cost time.
     pub(crate) fn serving(
         &self,
         registry: &str,
@@ -425,29 +424,6 @@ pub(crate) fn names_in_use(session: Session<'_>, cluster: &ClusterRegistry) -> R
     let accepted = KnownHosts::new(&session.surroundings.settings(None)?.home.value).accepted(&cluster.context);
     let in_use = |name: &&String| admission(HostClaim::of(name, &accepted), false, false) == Admission::Use;
     Ok(cluster.names.iter().filter(in_use).cloned().collect())
-}
-
-/// What a person chose to trust for a host.
-fn chosen(trust: &TrustStore) -> ChosenTrust {
-    let any = |of: fn(&Origin) -> bool| trust.anchors().iter().any(|anchor| of(&anchor.origin));
-    if any(|origin| matches!(origin, Origin::Kept(_))) {
-        ChosenTrust::Kept
-    } else if any(|origin| matches!(origin, Origin::File(_))) {
-        ChosenTrust::Files
-    } else {
-        ChosenTrust::Nothing
-    }
-}
-
-/// Whether what is trusted, the system's roots excepted, has one of these certificates or vouches for it.
-fn vouches(trust: &TrustStore, certificates: &[CertificateDer<'static>], host: &RegistryHost) -> bool {
-    let anchors = || trust.anchors().iter().filter(|anchor| anchor.origin != Origin::System);
-    let same = |certificate: &CertificateDer<'static>| anchors().any(|anchor| anchor.certificate == *certificate);
-    certificates.iter().any(|certificate| {
-        same(certificate)
-            || anchors()
-                .any(|anchor| judge(&trust.only(&anchor.origin), std::slice::from_ref(certificate), host).is_ok())
-    })
 }
 
 /// The host of `host[:port]`.

@@ -10,7 +10,7 @@ use crate::credentials::CredentialError;
 use crate::image::{Reference, ReferenceError};
 use crate::tls::{InvalidHost, RegistryHost, TlsError};
 
-/// Why it is not settled which registry is meant, whom to trust, or who we are.
+/// Why registry, trust or credential of a command are undecided.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The person, or a signal, ended the work.

@@ -1,4 +1,4 @@
-//! Arguments about registries: which one, whom to trust, who we are.
+//! A command's connection to registries: address, trust and credential of each.
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
@@ -7,19 +7,16 @@ use std::time::Duration;
 use super::Session;
 use super::audience::{Audience, Use, check_one_registry, has_variable, same_registry};
 use super::cluster::{ClusterConnection, ClusterOptions};
+use super::destination::{Place, address, bare_registry, place};
 use super::error::ConnectError;
 use super::sources::{chain, password_from_stdin, print_report, resolve};
+use super::trust::{add_system_roots, ending, other_directories, shown_fingerprint, trust_store, trusted};
 use crate::app::{ends_soon, in_one_line};
 use crate::audit::Event;
-use crate::config::ConfigError;
 use crate::credentials::{Credential, ExplicitCredential, RegistryRoles, Secret, SecretOrigin};
-use crate::image::{Reference, ReferenceError};
-use crate::ops::trust::ask;
+use crate::image::Reference;
 use crate::registry::{Proxies, Timeouts};
-use crate::tls::{CertificateFacts, Origin, RegistryHost, TlsPolicy, TrustSources, TrustStore};
-
-/// How long to ask for the certificate that is not going to be verified.
-const FINGERPRINT_LIMIT: Duration = Duration::from_secs(5);
+use crate::tls::{CertificateFacts, RegistryHost, TlsPolicy, TrustSources, TrustStore};
 
 /// How a command talks to registries.
 #[derive(Clone, Default)]
@@ -63,19 +60,13 @@ pub struct LoginOptions {
 pub struct Target {
     /// The reference.
     pub reference: Reference,
-    /// Whom to trust.
+    /// How its TLS certificate is verified.
     pub policy: TlsPolicy,
     /// Who we are.
     pub credential: Option<Credential>,
 }
 
-/// What a destination argument is.
-enum Place {
-    Registry(String),
-    Reference(Reference),
-}
-
-/// A command's connection to registries: which one, whom to trust, who we are.
+/// A command's connection to registries: address, trust and credential of each.
 pub struct Connection<'a> {
     session: Session<'a>,
     options: RegistryOptions,
@@ -288,7 +279,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Whether somebody said that this registry is not to be verified; `true` inside when by its name.
+    /// Returns whether flags turn verification of this registry off; `Some(true)` if they name it.
     fn skips_verification(&self, registry: &str) -> Option<bool> {
         if self.options.insecure.iter().any(|host| host == registry || same_registry(host, registry)) {
             return Some(true);
@@ -301,7 +292,7 @@ impl<'a> Connection<'a> {
         if self.options.plain_http {
             self.session
                 .console
-                .warn(&format!("{registry} is used without TLS: whoever is on the way can read and change everything"));
+                .warn(&format!("{registry} is used without TLS: everything can be read and changed on the way"));
             return Ok(self.session.surroundings.audit(Event::PlainHttp, registry, None, None)?);
         }
         let Some(by_name) = self.skips_verification(registry) else { return Ok(()) };
@@ -316,8 +307,8 @@ impl<'a> Connection<'a> {
         let fingerprint = shown_fingerprint(self.session, registry)?;
         let which = fingerprint.as_deref().map_or_else(String::new, |print| format!(" (fingerprint {print})"));
         self.session.console.warn(&format!(
-            "the certificate of {registry}{which} will not be verified: whoever is on the way can read the password \
-             and change the image"
+            "the certificate of {registry}{which} will not be verified: the password can be read and the \
+             image changed on the way"
         ));
         if !self.options.yes
             && self.session.console.confirm(&format!("Go on without verifying {registry}?"))? == Some(false)
@@ -406,130 +397,6 @@ impl LoginOptions {
 /// The warning about a file with secrets that other users can read.
 pub(crate) fn exposed(path: &Path) -> String {
     format!("other users of this machine can read the passwords in `{0}`: chmod 600 {0}", path.display())
-}
-
-/// `host:port`, or what is wrong with it.
-pub(crate) fn address(text: &str) -> Result<RegistryHost, ConnectError> {
-    Ok(text.parse::<RegistryHost>()?)
-}
-
-/// The directory of certificates that are kept for one host each.
-pub(crate) fn trust_store(session: Session<'_>) -> Result<PathBuf, ConfigError> {
-    Ok(session.surroundings.settings(None)?.home.value.join("certs"))
-}
-
-/// Where other programs keep certificates for one host each, in the order of use.
-pub(crate) fn other_directories(session: Session<'_>) -> Vec<PathBuf> {
-    let own = session.surroundings.home().ok().map(|home| home.join(".config/containers/certs.d"));
-    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
-    own.into_iter().chain(system).collect()
-}
-
-/// Adds the system's roots, and tells what of them cannot be read.
-pub(crate) fn add_system_roots(session: Session<'_>, trust: &mut TrustStore) {
-    trust.add_system_roots(&session.surroundings.system_roots);
-    for failure in trust.failures() {
-        session.console.detail(failure);
-    }
-}
-
-/// Who is trusted as `host`, in the order of use, the cluster and the system's roots excepted; and what to warn of.
-pub(crate) fn trusted(
-    session: Session<'_>,
-    host: &RegistryHost,
-    ca_file: Option<&Path>,
-    cert_dir: Option<&Path>,
-) -> Result<(TrustStore, Vec<String>), ConnectError> {
-    let mut trust = TrustStore::empty();
-    let mut warnings = Vec::new();
-    if let Some(file) = ca_file {
-        trust.add_file(&session.surroundings.absolute(file))?;
-    }
-    if let Some(directory) = cert_dir
-        && let Some(error) = trust.add_client_directory(&session.surroundings.absolute(directory)).into_iter().next()
-    {
-        return Err(error.into());
-    }
-    for directory in host.directories(&trust_store(session)?) {
-        trust.add_kept(&directory)?;
-    }
-    // What is wrong there is not for us to stop at.
-    for root in other_directories(session) {
-        for directory in host.directories(&root) {
-            if directory.is_dir() {
-                warnings.extend(trust.add_client_directory(&directory).iter().map(|error| in_one_line(error)));
-            }
-        }
-    }
-    if let Some(identity) = trust.identity() {
-        session.console.detail(&format!("client certificate for {host}: `{}`", identity.path.display()));
-        if let Some(key) = &identity.exposed_key {
-            warnings.push(format!("everybody on this machine can read the key `{0}`: chmod 600 {0}", key.display()));
-        }
-    }
-    Ok((trust, warnings))
-}
-
-/// A warning where a certificate that is kept for `host` ends soon or is over.
-fn ending(host: &RegistryHost, trust: &TrustStore) -> Option<String> {
-    let now = jiff::Timestamp::now();
-    for anchor in trust.anchors().iter().filter(|anchor| matches!(anchor.origin, Origin::Kept(_))) {
-        let Ok(facts) = CertificateFacts::from_der(&anchor.certificate) else { continue };
-        if ends_soon(facts.not_after, now) {
-            let what = if facts.not_after < now { "ended" } else { "ends" };
-            return Some(format!(
-                "the certificate kept for {host} in {} {what} on {}; when the registry has a new one: idpbuilder-trust \
-                 add {host} --from-server",
-                anchor.origin,
-                facts.not_after.strftime("%Y-%m-%d")
-            ));
-        }
-    }
-    None
-}
-
-/// Fingerprint of the certificate that the registry shows right now. Not knowing it stops nothing: what cannot be
-/// reached is told by the work itself.
-fn shown_fingerprint(session: Session<'_>, registry: &str) -> Result<Option<String>, ConnectError> {
-    let host = address(registry)?;
-    let asked = ask(&host, &TlsPolicy::SkipVerify, FINGERPRINT_LIMIT);
-    let chain = session.console.block_on(asked)?.map(|answer| answer.chain).unwrap_or_default();
-    Ok(chain.first().and_then(|own| CertificateFacts::from_der(own).ok()).map(|facts| facts.fingerprint))
-}
-
-/// `host[:port]` out of what people copy: with a scheme, with a trailing slash.
-pub(crate) fn bare_registry(text: &str) -> Result<String, ConnectError> {
-    let text = text.trim();
-    let scheme = |scheme: &&str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let scheme = ["https://", "http://", "docker://"].into_iter().find(scheme).unwrap_or_default();
-    let bare = text[scheme.len()..].trim_end_matches('/');
-    let bare = bare.strip_suffix("/v2").unwrap_or(bare);
-    // A reference is the one place that knows what an address looks like.
-    Reference::from_parts(Some(bare), "x", None).map_err(|error| match error {
-        ReferenceError::UserInfo { .. } => error.into(),
-        _ => ConnectError::NotAnAddress(crate::text::without_user_info(bare)),
-    })?;
-    Ok(bare.to_owned())
-}
-
-/// A registry alone (`https://host:port`, `host:5000`, `localhost`) or a full reference.
-fn place(text: &str) -> Result<Place, ConnectError> {
-    let with_scheme = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let bare = with_scheme.unwrap_or(text).trim_end_matches('/');
-    if !bare.contains('/') {
-        let (host, port) = bare.rsplit_once(':').unwrap_or((bare, ""));
-        let address = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-        let host_like = host == "localhost" || host.contains('.') || host.starts_with('[');
-        if with_scheme.is_some() || bare == "localhost" || (address && host_like) {
-            return Ok(Place::Registry(bare_registry(bare)?));
-        }
-    }
-    Ok(Place::Reference(text.parse()?))
-}
-
-/// Whether a destination names an image, and not a registry alone.
-pub(crate) fn names_image(text: &str) -> Result<bool, ConnectError> {
-    Ok(matches!(place(text)?, Place::Reference(_)))
 }
 
 /// Proxies as the usual variables name them, lower case first as curl has it.

@@ -1,4 +1,4 @@
-//! The sources of credentials, from the surroundings; the search among them, and what is told of it.
+//! The sources of credentials, from the surroundings; the search among them, and its report.
 
 use std::path::{Path, PathBuf};
 

@@ -261,7 +261,7 @@ impl Bases<'_> {
         let name = if selection.by_id { names.min() } else { reference.clone().ok().map(Reference::with_default_tag) };
         match (self.read(text, name, &selection.descriptor, platform), reference) {
             (Err(BaseError::Store(StoreError::Platform { .. })), Ok(reference)) if at_registry && !selection.by_id => {
-                // Whatever has the name, perhaps nobody else has.
+                // The registry may have the platform that the stored image lacks.
                 self.pulled(&reference, platform, false)
             }
             (read, _) => Ok(read?),
@@ -285,7 +285,7 @@ impl Bases<'_> {
             elsewhere: self.connection.elsewhere()?,
             credential: target.credential,
             platform: Some(platform.clone()),
-            // What does not fit is told when the base is read.
+            // Reading the base reports a platform that does not fit.
             must_fit: false,
             name: named.then(|| name.clone()),
             created: Some(now()),
@@ -398,7 +398,7 @@ fn absent(path: &Path, wanted: &str, names: Vec<String>) -> BaseImageError {
     BaseImageError::Absent { path: path.to_owned(), wanted: crate::image::shown(wanted), names }
 }
 
-/// What is wrong with an image layout is said of it, and not of the local store.
+/// Returns an error that names the image layout instead of the local store.
 fn in_layout(path: &Path, error: StoreError) -> BaseImageError {
     let path = path.to_owned();
     match error {
@@ -420,39 +420,4 @@ fn only<T>(shown: &str, mut images: Vec<T>, name: impl Fn(&T) -> Option<String>)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dockers_own_registry_goes_unsaid() {
-        let same = |one: &str, other: &str| is_same(&one.parse().expect(one), &other.parse().expect(other));
-        for (one, other) in [
-            ("x/y:1", "docker.io/x/y:1"),
-            ("y:1", "docker.io/library/y:1"),
-            ("docker.io/y:1", "library/y:1"),
-            ("y", "y"),
-        ] {
-            assert!(same(one, other) && same(other, one), "{one} {other}");
-        }
-        for (one, other) in [("x/y:1", "r.io/x/y:1"), ("x/y:1", "y:1"), ("y:1", "y:2"), ("r.io/library/y", "r.io/y")] {
-            assert!(!same(one, other) && !same(other, one), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn the_beginning_says_where_a_base_is() {
-        for (text, expected) in [
-            ("oci:dir", Place::Layout("dir", None)),
-            ("oci:/a/b:app:v1", Place::Layout("/a/b", Some("app:v1"))),
-            ("oci:dir:", Place::Layout("dir", None)),
-            ("oci-archive:a.tar:v1", Place::Archive("a.tar", Some("v1"))),
-            ("docker-archive:a.tar", Place::Archive("a.tar", None)),
-            ("docker://r.io/a:1", Place::Registry("r.io/a:1")),
-            ("oci", Place::Anywhere("oci")),
-            ("localhost:5000/a", Place::Anywhere("localhost:5000/a")),
-            ("docker:24", Place::Anywhere("docker:24")),
-        ] {
-            assert_eq!(Place::of(text), expected, "{text}");
-        }
-    }
-}
+mod tests;
