@@ -84,7 +84,7 @@ set edit:completion:arg-completer[idpbuilder-oci] = {|@words|
             cand --chown 'Owner of all files, as numbers'
             cand --chmod 'Permissions of all files and directories alike, in octal, as docker''s COPY --chmod'
             cand --copy 'Further file, or the content of a directory, in layers over the context''s; repeatable, later ones win. DEST is an absolute path of the image, through the links of the layers below: for a file its new name, or the directory if it is one or ends with a slash. A directory''s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then'
-            cand --add-tar 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and --chmod''s permissions, unless `keep` is said. Without CONTEXT there is no context then'
+            cand --add-tar 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and --chmod''s permissions, unless `keep` is given. Without CONTEXT there is no context then'
             cand --layers 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty'
             cand --compression-format 'How the layers are compressed'
             cand --compression 'How the layers are compressed'

@@ -28,7 +28,7 @@ complete -c idpbuilder-build -l copy-to -d 'Where in the image the context lands
 complete -c idpbuilder-build -l chown -d 'Owner of all files, as numbers' -r
 complete -c idpbuilder-build -l chmod -d 'Permissions of all files and directories alike, in octal, as docker\'s COPY --chmod' -r
 complete -c idpbuilder-build -l copy -d 'Further file, or the content of a directory, in layers over the context\'s; repeatable, later ones win. DEST is an absolute path of the image, through the links of the layers below: for a file its new name, or the directory if it is one or ends with a slash. A directory\'s own ignore file counts, --exclude and --ignorefile do not. Without CONTEXT there is no context then' -r
-complete -c idpbuilder-build -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and --chmod\'s permissions, unless `keep` is said. Without CONTEXT there is no context then' -r
+complete -c idpbuilder-build -l add-tar -d 'Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable, later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and --chmod\'s permissions, unless `keep` is given. Without CONTEXT there is no context then' -r
 complete -c idpbuilder-build -l layers -d 'Into how many layers: `auto`, `single`, or at most so many; auto is one for less than 32 MiB, else about twenty' -r
 complete -c idpbuilder-build -l compression-format -l compression -d 'How the layers are compressed' -r -f -a "gzip\t''
 zstd\t''

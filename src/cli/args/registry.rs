@@ -1,4 +1,4 @@
-//! Arguments about registries: which one, whom to trust, who we are.
+//! Arguments about registries: address, trust and credential.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -60,14 +60,14 @@ impl TransferArgs {
     pub(crate) fn traced(&self, ui: &Ui, progress: Arc<dyn Progress>) -> Result<Arc<dyn Progress>, Failure> {
         let Some(path) = &self.trace else { return Ok(progress) };
         let path = ui.surroundings.absolute(path);
-        // Nothing in it is secret, but where somebody pushes to is not everybody's business.
+        // The file holds no secret, but the addresses of a user's pushes are private.
         let file = create_private_file(&path).map_err(|source| {
             Failure::new(Kind::Failed, format!("cannot write the trace `{}`: {source}", path.display()))
         })?;
         Ok(Arc::new(Traced::new(progress, file)))
     }
 
-    /// The same limits with what is said here.
+    /// Returns `timeouts` with the limits that these flags set.
     pub(crate) fn timeouts(&self, timeouts: Timeouts) -> Timeouts {
         Timeouts { stall: self.stall_timeout.unwrap_or(timeouts.stall), ..timeouts }
     }

@@ -142,7 +142,7 @@ fn get(ui: &Ui, stdin: impl Read) -> Answer {
     }
     let Ok(key) = server.parse::<HostKey>() else { return not_found() };
     let found = match stored(ui, &key) {
-        // What is kept and cannot be read is not replaced by somebody else's.
+        // A stored credential that cannot be read is not replaced by another source's.
         Err(failure) => {
             explain(ui, &failure);
             None

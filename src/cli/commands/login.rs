@@ -126,7 +126,7 @@ impl Args {
             other => explain(other),
         })?;
         if proof == Proof::NotAsked {
-            ui.warn(&format!("{registry} asks nobody for a login, so this one was not checked"));
+            ui.warn(&format!("{registry} asks for no login, so this one was not checked"));
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ fn registry(
         Err(error) if cluster.is_given() => Err(failure(error)),
         Err(error) => {
             let (kind, hints) = advise(error);
-            let failure = Failure::new(kind, format!("nobody says which registry: {}", in_one_line(error)));
+            let failure = Failure::new(kind, format!("no source names the registry: {}", in_one_line(error)));
             if kind == Kind::Interrupted {
                 return Err(failure);
             }

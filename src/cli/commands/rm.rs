@@ -50,7 +50,7 @@ impl Run for Args {
                     Some(true) => {}
                     Some(false) => return Err(Failure::new(crate::cli::failure::Kind::Failed, "nothing was removed")),
                     None => {
-                        return Err(Failure::usage("--all asks first, and nobody is there to answer")
+                        return Err(Failure::usage("--all asks first, and there is no terminal to ask on")
                             .hint("--all --force removes without asking"));
                     }
                 }

@@ -7,7 +7,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::terminal::Ui;
 use crate::fs::{check_replaceable, replace_shared_file};
 
-/// Fails if the result will not be written, before there is one: nobody waits for a build in vain.
+/// Fails before the build if its result file could not be written.
 pub(crate) fn check(ui: &Ui, path: Option<&Path>) -> Result<(), Failure> {
     at(ui, path, check_replaceable)
 }

@@ -109,7 +109,8 @@ impl<T: AsFd> Drop for Hidden<'_, T> {
     }
 }
 
-/// Asks for a line on the terminal; `None` where nobody can answer. A signal ends the wait, with the terminal as it was.
+/// Asks for a line on the terminal; returns `None` without a terminal. A signal ends the wait and restores the
+/// terminal.
 pub(crate) fn ask(ui: &Ui, question: &str, echo: Echo) -> Result<Option<Zeroizing<String>>, ConsoleError> {
     if !ui.env.stdin_is_terminal || !ui.env.stderr_is_terminal {
         return Ok(None);

@@ -15,13 +15,13 @@ use crate::threads;
 /// How long a thread that blocks stays without work.
 const THREADS_STAY: Duration = Duration::from_hours(1);
 
-/// A runtime that waits for nobody when it is dropped: a blocking read in flight must not keep a stopped command alive.
+/// A runtime whose drop waits for no thread: a blocking read in flight must not keep a stopped command alive.
 #[derive(Debug)]
 pub(crate) struct Detached(Option<Runtime>);
 
 impl Detached {
-    /// One for asynchronous work, which the thread that waits for it does itself: an answer then wakes nobody else, and
-    /// that thread moves more than a gigabyte a second over TLS. What blocks has threads of its own.
+    /// Makes a runtime whose asynchronous work the waiting thread does itself: an answer then wakes no other thread,
+    /// and one thread moves more than a gigabyte a second over TLS. Blocking work has threads of its own.
     pub(crate) fn for_work() -> Result<Self, ConsoleError> {
         spare(1, 1)?;
         let runtime = built(&mut Builder::new_current_thread())?;
@@ -75,7 +75,7 @@ pub(crate) struct Runtimes {
 }
 
 impl Runtimes {
-    /// Where asynchronous work runs while somebody waits for it, and only then.
+    /// Returns the runtime whose work runs only while a thread waits for it.
     pub(crate) fn work(&self) -> Result<&Runtime, ConsoleError> {
         made(&self.work, Detached::for_work).map(|runtime| &**runtime)
     }
@@ -96,7 +96,7 @@ pub(crate) fn for_serving() -> Result<Runtime, ConsoleError> {
 
 fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, ConsoleError>) -> Result<&T, ConsoleError> {
     if place.get().is_none() {
-        // Should somebody else have been faster, this one ends.
+        // If another thread was faster, this runtime ends.
         let _ = place.set(make()?);
     }
     Ok(place.get().expect("it was set"))
@@ -115,7 +115,8 @@ fn keep_one(runtime: &Runtime) {
 
 fn built(builder: &mut Builder) -> Result<Runtime, ConsoleError> {
     let runtime = builder.thread_keep_alive(THREADS_STAY).enable_all().build().map_err(ConsoleError::Runtime)?;
-    // Once listened to, the signal of a file size limit no longer kills: the write fails and is told.
+    // With a listener, the signal of a file size limit no longer ends the process: the write fails, and its error is
+    // reported.
     let context = runtime.enter();
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     drop(context);

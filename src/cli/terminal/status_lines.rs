@@ -172,7 +172,7 @@ impl StatusLines {
                 continue;
             }
             drop(queue);
-            // That nobody listens is no reason to stop.
+            // A closed standard error does not stop the command.
             let _ = output.write_all(batch.as_bytes()).and_then(|()| output.flush());
             queue = self.queue();
             queue.bytes -= batch.len();
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(lines.queue().left_out.map(|(count, _)| count), Some(1), "the count so far is queued already");
         assert!(lines.queue().bytes <= MAX_PASSING_BYTES + 100);
         lines.settle(Some(Duration::from_millis(1)));
-        assert_eq!(*ends.written.lock().expect("unpoisoned"), "", "it waits no longer than it is told to");
+        assert_eq!(*ends.written.lock().expect("unpoisoned"), "", "it waits no longer than the limit");
         drop(ends.open);
         lines.settle(None);
         let written = ends.written.lock().expect("unpoisoned");

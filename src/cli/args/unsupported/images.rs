@@ -64,11 +64,8 @@ pub(crate) const PULL: &[Flag] = &[
 ];
 
 /// `docker tag`, `buildah tag`.
-pub(crate) const TAG: &[Flag] = &[flag(
-    &["-f", "--force"],
-    "is not needed: a name that another image has is moved, and that is said",
-    "leave it out",
-)];
+pub(crate) const TAG: &[Flag] =
+    &[flag(&["-f", "--force"], "is not needed: a name that another image has is moved, with a notice", "leave it out")];
 
 /// `docker images`, `podman images`, `buildah images`.
 pub(crate) const LIST: &[Flag] = &[

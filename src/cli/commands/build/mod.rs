@@ -1,5 +1,6 @@
 //! `idpbuilder-build`.
 
+mod built;
 mod explain;
 mod platforms;
 mod publish;
@@ -25,14 +26,15 @@ use crate::cli::command::Run;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::render::result_files;
 use crate::cli::terminal::Ui;
-use crate::image::{Document, HealthCheck, Platform, Reference};
+use crate::image::{HealthCheck, Platform, Reference};
 use crate::ops::build::{
-    BuildConfig, BuildOutcome, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, IndexOutcome,
-    Layers, RacyWindow, Sources, StoredLayers, build, build_index,
+    BuildConfig, CacheConfig, Compression, ContextSource, DEFAULT_TIMESTAMP, Format, Layers, RacyWindow, Sources,
+    StoredLayers,
 };
 use crate::ops::explain::ExplainConfig;
-use crate::progress::{Interrupt, Progress};
+use crate::progress::Progress;
 use crate::store::{ImageStore, Lease};
+use built::{Built, make};
 use explain::ExplainArgs;
 use report::{layer_count, print_triggers};
 use sources::{Reading, SourceArgs, is_standard_input};
@@ -227,29 +229,6 @@ impl Run for Args {
     }
 }
 
-/// What was built: an image, or an index of several.
-pub(crate) enum Built {
-    Image(BuildOutcome),
-    Index(IndexOutcome),
-}
-
-impl Built {
-    fn document(&self) -> &Document {
-        match self {
-            Self::Image(image) => &image.document,
-            Self::Index(index) => &index.document,
-        }
-    }
-
-    /// The images alone, in the order of their configurations.
-    fn images(&self) -> Vec<&Document> {
-        match self {
-            Self::Image(image) => vec![&image.document],
-            Self::Index(index) => index.images.iter().map(|(_, image)| &image.document).collect(),
-        }
-    }
-}
-
 /// Refuses settings of a health check where neither a flag nor the base has a command for it.
 fn check_health(config: &BuildConfig) -> Result<(), Failure> {
     let has_command = |check: &HealthCheck| !check.test.is_empty() && check.test != ["NONE"];
@@ -273,24 +252,6 @@ fn no_context() -> Failure {
 fn is_address(text: &str) -> bool {
     ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|start| text.starts_with(start))
         && !Path::new(text).exists()
-}
-
-/// One image for one configuration, an index for several; built twice, and not a result otherwise, to `verify` them.
-fn make(
-    configs: &[BuildConfig],
-    verify: bool,
-    store: &ImageStore,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Built, Failure> {
-    let built = match configs {
-        [config] => Built::Image(build(config, store, progress, interrupt)?),
-        configs => Built::Index(build_index(configs, store, progress, interrupt)?),
-    };
-    if verify {
-        verify::verify(configs, &built.images(), store, progress, interrupt)?;
-    }
-    Ok(built)
 }
 
 impl Args {

@@ -96,7 +96,7 @@ impl Args {
         let (ended, signal) = ui.drive(async {
             let building = tokio::task::spawn_blocking(move || {
                 let built = make(&configs, verify, &builder, building_progress.as_ref(), &interrupt)?;
-                // Whoever waited for it may be gone.
+                // The push may have ended already.
                 let _ = finished.send(built.document().digest());
                 Ok::<_, Failure>(built)
             });

@@ -68,7 +68,7 @@ impl Args {
     }
 }
 
-/// Says that nobody runs what a base wants to be run.
+/// Warns that the base's ONBUILD triggers are not run.
 pub(crate) fn print_triggers(ui: &Ui, shown: &str, base: &Base) {
     let count = base.triggers();
     if count > 0 {

@@ -22,7 +22,7 @@ pub(crate) struct SourceArgs {
     copy: Vec<String>,
     /// Tar archive, plain or compressed with gzip or zstd, as a layer over all others; `-` is standard input; repeatable,
     /// later ones win. DEST is an absolute directory of the image. Entries get the owner and the time of all files, and
-    /// --chmod's permissions, unless `keep` is said. Without CONTEXT there is no context then
+    /// --chmod's permissions, unless `keep` is given. Without CONTEXT there is no context then
     #[arg(long, value_name = "FILE[:DEST][,keep|,chown=UID[:GID]][,chmod=MODE]", allow_hyphen_values = true)]
     add_tar: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl SourceArgs {
             return Err(Failure::usage("there is no archive on a terminal")
                 .hint("pipe one, for example: tar -C DIR -c . | idpbuilder-build - -t NAME"));
         }
-        // Whoever came first would take the other's bytes: a password is sent to a registry.
+        // The first reader would take the other's bytes: part of an archive would be sent as a password.
         if streams * reading.times + usize::from(streams > 0 && reading.password) > 1 {
             return Err(Failure::usage("standard input can be read only once")
                 .hint("keep the archive in a file, or unpack it and name the directory"));

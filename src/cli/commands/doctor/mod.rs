@@ -91,7 +91,7 @@ impl Run for Args {
             },
             (Ok(None), Err(_)) => {
                 lines.push(
-                    Line::skip("registry", "nobody says which")
+                    Line::skip("registry", "no source names one")
                         .fix("name it: idpbuilder-doctor HOST:PORT, or set default_registry in config.toml"),
                 );
                 None

@@ -79,7 +79,8 @@ impl Args {
         lines.push(trust_line(&policy, presented.as_ref()));
         lines.push(credential_line(&resolution, unused));
         let authenticated = authentication.passed();
-        let who = if resolution.credential.is_some() { "the credential is accepted" } else { "nobody is asked for" };
+        let who =
+            if resolution.credential.is_some() { "the credential is accepted" } else { "no credential is asked for" };
         lines.push(line("authentication", authentication, NO_CONNECTION, |()| {
             if client.shows_password() {
                 Line::warn("authentication", "the access token is not accepted, the password beside it is")

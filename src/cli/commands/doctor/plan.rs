@@ -30,7 +30,7 @@ pub(crate) struct Plan {
 }
 
 impl Args {
-    /// Whom to trust and who we are, as a push would have it.
+    /// Returns the trust and the credential that a push would use.
     pub(crate) fn plan(
         &self,
         ui: &Ui,
@@ -42,11 +42,11 @@ impl Args {
         connection.note_only(registry);
         connection.confirm(registry)?;
         let mut resolution = self.resolution(ui, connection, registry, given)?;
-        // Nobody to own a repository is no reason to look no further.
-        let nobody = self.repository.is_none()
+        // Without an owner for the repository, the other checks go on.
+        let ownerless = self.repository.is_none()
             && resolution.credential.as_ref().and_then(Credential::username).is_none()
             && cluster.is_some_and(|cluster| cluster.owner().is_none());
-        let name = self.repository.as_deref().unwrap_or(if nobody { "nobody/idpbuilder-doctor" } else { PROBED });
+        let name = self.repository.as_deref().unwrap_or(if ownerless { "unowned/idpbuilder-doctor" } else { PROBED });
         let mut reference = Reference::from_parts(Some(registry), name, None)?;
         let mut policy = connection.policy(registry).map_err(Failure::from);
         if let Some(cluster) = cluster
@@ -64,7 +64,7 @@ impl Args {
         let repository = reference.repository().to_owned();
         let user = resolution.credential.as_ref().and_then(Credential::username);
         let owned = if self.repository.is_some() || repository.contains('/') {
-            (!nobody).then_some(repository)
+            (!ownerless).then_some(repository)
         } else {
             let owner = user.filter(|username| *username != ANY_USERNAME).and_then(owner);
             owner.map(|owner| format!("{owner}/{repository}"))
@@ -74,7 +74,7 @@ impl Args {
         {
             ui.warn(&Failure::from(error).summary());
         }
-        // How many there are is told.
+        // The number of roots is part of the report.
         if let Ok(TlsPolicy::Verify(trust)) = &mut policy {
             trust.add_system_roots(&ui.surroundings.system_roots);
         }

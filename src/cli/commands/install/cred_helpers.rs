@@ -1,4 +1,4 @@
-//! `install --docker --podman` and its way back: which files, which registries, and what is told of it.
+//! `install --docker --podman` and its reversal: the files, the registries, and the report.
 
 use std::path::{Path, PathBuf};
 

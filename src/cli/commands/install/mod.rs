@@ -26,7 +26,7 @@ pub(crate) struct Args {
 /// Remove the links that install made, and have Docker and Podman ask our credential helper no more
 ///
 /// Only links to this executable are removed. Files of other programs are as they were before install, byte for byte,
-/// unless somebody changed them since: then only what install added is removed.
+/// unless another program changed them since: then only what install added is removed.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct UninstallArgs {
     #[command(flatten)]
@@ -138,7 +138,7 @@ impl RunOnTable for Args {
 impl RunOnTable for UninstallArgs {
     fn run(self, ui: &mut Ui, table: &[Applet]) -> Outcome {
         let (executable, directory) = self.place.resolve(ui)?;
-        // First, since whoever still asks for a helper that is gone fails.
+        // First, because a program that still asks for a removed helper fails.
         match self.readers.plan_uninstall(ui)? {
             Some(plan) => carry_out(ui, plan, || self.readers.plan_uninstall(ui), self.place.dry_run)?,
             None => warn_of_wired(ui),

@@ -148,7 +148,7 @@ impl Args {
     }
 }
 
-/// A push to `references` by what is said about registries and transfers, of an image that is yet to be named.
+/// Returns the configuration of a push to `references`; the caller sets the image.
 pub(crate) fn push_config(
     ui: &Ui,
     references: Vec<Reference>,

@@ -72,7 +72,7 @@ impl Add {
         Ok(())
     }
 
-    /// The certificate that the registry shows, once somebody said that it is the right one.
+    /// Returns the certificate that the registry shows, once the user confirmed it.
     fn shown_by(
         &self,
         ui: &Ui,
@@ -81,7 +81,7 @@ impl Add {
     ) -> Result<CertificateDer<'static>, Failure> {
         let expected = self.fingerprint.as_deref().map(fingerprint).transpose()?;
         let answer = ui.block_on(ask(host, &TlsPolicy::SkipVerify, ASK_LIMIT))??;
-        // Whoever wants a certificate of ours has shown and signed with its own before it says so.
+        // A server that requires a client certificate has already shown and proven its own.
         if let Some(fault) = answer.fault
             && !matches!(fault, NetworkFault::Tls { fault: HandshakeFault::PeerRefused(_), .. })
         {
@@ -111,11 +111,11 @@ impl Add {
                 Kind::Network,
                 format!("{host} shows a certificate with fingerprint {}, not {expected}", facts.fingerprint),
             )
-            .hint("nothing was kept: either the fingerprint is of another certificate, or somebody is on the way")),
+            .hint("nothing was kept: either the fingerprint is of another certificate, or another server answers in between")),
             None => match ui.confirm(&format!("Trust this certificate for {host}?"))? {
                 Some(true) => Ok(own),
                 Some(false) => Err(Failure::usage("not confirmed; nothing was kept")),
-                None => Err(Failure::usage("nobody can be asked whether this is the right certificate")
+                None => Err(Failure::usage("there is no terminal to ask on whether this is the right certificate")
                     .hint("compare the fingerprint with what the registry's owner says, then run")
                     .hint(format!("idpbuilder-trust add {host} --from-server --fingerprint {}", facts.fingerprint))),
             },

@@ -111,8 +111,8 @@ impl InstallArgs {
     fn check(&self, ui: &Ui, host: &RegistryHost) -> Result<(), Failure> {
         if self.system && !self.dry_run {
             ui.warn(&format!(
-                "every program of this system will trust the certificate of {host}; if it is an authority's, whoever \
-                 has its key can pretend to be any host"
+                "every program of this system will trust the certificate of {host}; if it is an authority's, the \
+                 owner of its key can pretend to be any host"
             ));
             if !self.yes && ui.confirm("Go on?")? != Some(true) {
                 return Err(Failure::usage("not confirmed; nothing was changed")

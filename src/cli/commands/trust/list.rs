@@ -31,7 +31,7 @@ pub(crate) struct List {
 /// A certificate, or how many there are that are not worth a line each.
 #[derive(Debug, Serialize)]
 struct Line {
-    /// Whom it is trusted for; `None` for everybody.
+    /// The host it is trusted for; `None` for every host.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -68,8 +68,8 @@ fn missing_issuer(host: &str, issuer: &str, chosen: &[Chosen]) -> [String; 2] {
     [sent, trusted]
 }
 
-/// What was shown is not what was chosen. Whether that is a renewal or somebody on the way cannot be told from here, so
-/// no hint ends with trusting what was shown. `missing` is the authority whose certificate is missing from the chain.
+/// Returns hints for a certificate that is not the chosen one. A renewal and an attacker look alike from here, so no
+/// hint ends with trusting the shown certificate. `missing` is the authority whose certificate is missing from the chain.
 fn another_is_chosen(host: &str, chosen: &[Chosen], missing: Option<&str>, hints: &mut Vec<String>) {
     for Chosen { fingerprint, origin } in chosen.iter().take(MAX_CHOSEN) {
         hints.push(format!("another one is trusted for it, with fingerprint {fingerprint} ({origin})"));
@@ -84,8 +84,8 @@ fn another_is_chosen(host: &str, chosen: &[Chosen], missing: Option<&str>, hints
     }
     hints.extend(missing.into_iter().flat_map(|issuer| missing_issuer(host, issuer, chosen)));
     hints.push(
-        "either the registry has a new certificate, or something else answers in its place: ask whoever runs it for \
-         its fingerprint before trusting what was shown"
+        "either the registry has a new certificate, or something else answers in its place: ask its operator for its \
+         fingerprint before trusting what was shown"
             .to_owned(),
     );
     if chosen.iter().any(|chosen| matches!(chosen.origin, Origin::Kept(_))) {

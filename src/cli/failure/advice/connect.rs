@@ -1,4 +1,4 @@
-//! Advice about connections to registries: which one, whom to trust, who we are.
+//! Advice about connections to registries: address, trust and credential.
 
 use super::cluster::{advise, failure};
 use crate::app::connect::{AnotherCertificate, ConnectError, NoOwner, NoRegistry, NotAdmitted};

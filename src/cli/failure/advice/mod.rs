@@ -201,7 +201,7 @@ impl From<BuildError> for Failure {
                             .to_owned(),
                     ),
                     ForeignError::Owner { .. } => {
-                        Some("leave out `keep`: then everything belongs to whom --chown names".to_owned())
+                        Some("leave out `keep`: then all entries get the owner that --chown names".to_owned())
                     }
                     ForeignError::Name { .. } | ForeignError::Link { .. } | ForeignError::Special { .. } => {
                         Some("pack it again without this entry, for example with tar --exclude".to_owned())
@@ -395,7 +395,7 @@ impl From<ServeError> for Failure {
     }
 }
 
-/// What helps where a document is of a schema that nobody writes any more.
+/// Returns the hint for a document of a schema that registries no longer accept.
 pub(crate) fn conversion(error: &DocumentError) -> Option<&'static str> {
     matches!(error, DocumentError::SchemaVersion(1))
         .then_some("convert the image: skopeo copy --format oci docker://IMAGE oci:DIR, then build with --from oci:DIR")

@@ -46,7 +46,7 @@ impl From<PushError> for Failure {
             }
             PushError::DigestDiffers { .. } => Advice::new(Kind::Image).hint("push to a tag instead of a digest"),
             PushError::NotVerified { .. } => Advice::new(Kind::Registry)
-                .hint("push again; if it happens again, somebody else pushes the same tag or the registry loses data"),
+                .hint("push again; if it happens again, another client pushes the same tag or the registry loses data"),
             PushError::NotPullable {
                 source:
                     source @ (RegistryError::Unauthorized { .. }
@@ -58,7 +58,7 @@ impl From<PushError> for Failure {
                 let gitea = source.error_response().is_some_and(|refused| refused.response.by_gitea);
                 let what = if gitea { "the package or its owner" } else { "the repository" };
                 Advice::new(Kind::Deadline)
-                    .hint(format!("make {what} public, or give whoever pulls a credential (imagePullSecrets)"))
+                    .hint(format!("make {what} public, or give the cluster a credential (imagePullSecrets)"))
             }
             PushError::NotPullable { source: RegistryError::DigestMismatch { .. }, .. } => Advice::new(Kind::Deadline)
                 .hint(
@@ -157,7 +157,7 @@ fn advise(error: &RegistryError) -> Advice {
             .hint("NO_PROXY names hosts that are reached without it"),
         // The request did not get as far as the registry's rules.
         RegistryError::Denied(refused) if refused.response.by_proxy => {
-            Advice::new(Kind::Auth).hint("ask whoever runs the proxy to let the request through")
+            Advice::new(Kind::Auth).hint("ask the operator of the proxy to let the request through")
         }
         RegistryError::Denied(refused) if refused.response.by_gitea => Advice::new(Kind::Auth)
             .hint("the first part of the repository is its owner: the user, in lower case, or an organisation")
@@ -290,7 +290,7 @@ fn network(host: &str, fault: &NetworkFault) -> Advice {
             advice.hint("put the proxy's user name and password into its URL: http://NAME:PASSWORD@HOST:PORT")
         }
         NetworkFault::Proxy { answer: Some(_), .. } => {
-            advice.hint(format!("ask whoever runs the proxy to let {host} through, or name it in NO_PROXY"))
+            advice.hint(format!("ask the operator of the proxy to let {host} through, or name it in NO_PROXY"))
         }
         NetworkFault::Proxy { .. } => advice.hint("check HTTPS_PROXY, or name the registry in NO_PROXY"),
         NetworkFault::Verbose => advice,

@@ -1,4 +1,4 @@
-//! What became of a push: what stands is told in any case, and what failed in one error.
+//! The result of a push: each destination that was reached, and one error for all that failed.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl<T> Report<T> {
         }
     }
 
-    /// The same, stopped by somebody: what stands stands, also for whoever lost patience.
+    /// Returns the report of a push that a signal stopped: destinations that were reached are listed all the same.
     #[must_use]
     pub(crate) fn stopped_by(self, signal: Option<StopSignal>) -> Self {
         match signal {
@@ -191,7 +191,7 @@ mod tests {
         error: 3 of 3 destinations failed
           `r.io/a:1` stands for nothing after the push, not for sha256:b77f399d988cdaefde8935e45fe96dc70fdd914b6b18d13bb87a84030b46fa5a; the same for `r.io/a:2`
           cannot push to `s.io/b:1`: `x` is not a registry address
-        hint: push again; if it happens again, somebody else pushes the same tag or the registry loses data
+        hint: push again; if it happens again, another client pushes the same tag or the registry loses data
         ");
     }
 }
