@@ -1,9 +1,11 @@
 //! The rules that the compiler does not know, held against the sources themselves: which module may
 //! use which, who prints, who speaks HTTP, and that nothing is left unfinished.
 
+mod circles;
 mod documents;
 mod lexer;
 mod paths;
+mod prose;
 mod rules;
 mod security;
 
@@ -41,6 +43,32 @@ fn every_source_keeps_the_rules() {
     for file in files {
         let path = file.strip_prefix(root()).expect("below the root").to_str().expect("a name in UTF-8");
         found.extend(complaints(path, &std::fs::read_to_string(&file).expect("a source"), &levels));
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let texts = files.iter().filter_map(|file| {
+        let path = file.strip_prefix(root()).expect("below the root").to_str().expect("a name in UTF-8").to_owned();
+        let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
+        (!is_test).then(|| (path, std::fs::read_to_string(file).expect("a source")))
+    });
+    let found = circles::circles(&texts.collect::<Vec<_>>());
+    let lines: Vec<String> = found.iter().map(|members| members.join(" ")).collect();
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn every_source_is_short_and_names_the_actor() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let mut found = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(root()).expect("below the root").to_str().expect("a name in UTF-8");
+        found.extend(prose::complaints(path, &std::fs::read_to_string(&file).expect("a source")));
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
