@@ -278,7 +278,8 @@ impl Ui {
         let mut signals = self.enter(Some(self.interrupt.clone()), Some(TIDY_UP + GRACE))?;
         let stopped = runtime.block_on(async {
             tokio::select! {
-                () = &mut work => None,
+                // Work that was asked to stop may end before the signal is looked at here.
+                () = &mut work => signals.heard(),
                 signal = signals.next() => {
                     tokio::select! {
                         () = &mut work => {}

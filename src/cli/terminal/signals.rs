@@ -119,6 +119,11 @@ impl StopSignals {
             None => std::future::pending().await,
         }
     }
+
+    /// Returns the first signal if it came already.
+    pub(crate) fn heard(&mut self) -> Option<StopSignal> {
+        self.told.try_recv().ok()
+    }
 }
 
 impl Drop for StopSignals {
@@ -181,10 +186,11 @@ impl Signals {
             Reaction::Ask => {
                 state.first = Some((signal, Instant::now()));
                 for work in &state.work {
+                    // First the signal, then the request: work that stops on request finds which signal it was.
+                    let _ = work.tell.send(signal);
                     if let Some(interrupt) = &work.interrupt {
                         interrupt.request();
                     }
-                    let _ = work.tell.send(signal);
                 }
                 let patience = state.work.iter().filter_map(|work| work.patience).min();
                 patience.map(|patience| (signal, Some(patience)))
@@ -278,6 +284,21 @@ mod tests {
             (Situation::Stopping(DOUBLED), Reaction::End),
         ] {
             assert_eq!(react(situation), expected, "{situation:?}");
+        }
+    }
+
+    #[test]
+    fn work_that_was_asked_to_stop_finds_the_signal() {
+        for _ in 0..200 {
+            let (signals, interrupt) = (Signals::default(), Interrupt::default());
+            let mut work = signals.enter(Some(interrupt.clone()), None);
+            assert_eq!(work.heard(), None);
+            let teller = std::thread::spawn(move || signals.take(StopSignal::Terminate));
+            while !interrupt.requested() {
+                std::hint::spin_loop();
+            }
+            assert_eq!(work.heard(), Some(StopSignal::Terminate));
+            teller.join().expect("it does not panic");
         }
     }
 
