@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::text;
 use crate::tls::HandshakeFault;
 
 /// The context of a kubeconfig and the host of its API server.
@@ -64,13 +65,13 @@ pub enum PluginFault {
     #[error("printed no credential")]
     Answer,
     /// The plugin's output is too large.
-    #[error("printed more than {limit} bytes")]
+    #[error("printed more than {}", text::counted(*limit, "byte"))]
     TooLong {
         /// The limit in bytes.
         limit: usize,
     },
     /// The plugin exceeded its time limit and was killed.
-    #[error("gave no credential within {:.1} seconds", limit.as_secs_f64())]
+    #[error("gave no credential within {}", text::duration(*limit))]
     Deadline {
         /// The time allowed.
         limit: Duration,
@@ -277,7 +278,7 @@ pub enum ClusterError {
         status: Option<u16>,
     },
     /// The time allowed passed.
-    #[error("the cluster{} did not answer within {} seconds", place.as_ref().map(|place| format!(" of context `{}` at {}", place.context, place.server)).unwrap_or_default(), limit.as_secs())]
+    #[error("the cluster{} did not answer within {}", place.as_ref().map(|place| format!(" of context `{}` at {}", place.context, place.server)).unwrap_or_default(), text::duration(*limit))]
     Deadline {
         /// The API server, if one was already chosen.
         place: Option<Place>,

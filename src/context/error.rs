@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::fs::FileType;
 
 use super::{MAX_DEPTH, MAX_IGNORE_FILE_BYTES, RuleError};
+use crate::text;
 
 /// Why a context could not be listed.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +87,7 @@ pub enum ContextError {
         path: PathBuf,
     },
     /// The ignore file is too large to be one.
-    #[error("ignore file `{}` has more than the {MAX_IGNORE_FILE_BYTES} bytes allowed", path.display())]
+    #[error("ignore file `{}` has more than the {} allowed", path.display(), text::size(MAX_IGNORE_FILE_BYTES))]
     IgnoreFileSize {
         /// The file.
         path: PathBuf,

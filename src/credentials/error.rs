@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{EntriesError, KeyringError, MAX_CONFIG_BYTES};
+use crate::text;
 
 /// Why a source that should have a credential could not provide it.
 ///
@@ -37,7 +38,7 @@ pub enum CredentialError {
         source: io::Error,
     },
     /// The file is larger than the limit.
-    #[error("{origin} is larger than the {MAX_CONFIG_BYTES} bytes allowed")]
+    #[error("{origin} is larger than the {} allowed", text::size(MAX_CONFIG_BYTES))]
     TooLarge {
         /// The file or variable.
         origin: String,
@@ -78,7 +79,7 @@ pub enum CredentialError {
         source: io::Error,
     },
     /// The helper was stopped because it took too long.
-    #[error("the credential helper `{program}` did not answer within {} seconds", waited.as_secs())]
+    #[error("the credential helper `{program}` did not answer within {}", text::duration(*waited))]
     HelperDeadline {
         /// The program.
         program: String,

@@ -27,7 +27,7 @@ pub struct FileLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process held it for the whole time.
-    #[error("`{}` was locked by another process for {} seconds", path.display(), waited.as_secs())]
+    #[error("`{}` was locked by another process for {} {}", path.display(), waited.as_secs(), if waited.as_secs() == 1 { "second" } else { "seconds" })]
     Deadline {
         /// The lock file.
         path: PathBuf,

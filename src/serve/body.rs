@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error_response::{Code, ErrorResponse};
 use super::limits::SMALL_DOCUMENT;
 use super::pace::MinimumRate;
+use crate::text;
 
 /// The body of a request.
 pub(super) struct Body {
@@ -74,7 +75,7 @@ impl Body {
             ErrorResponse::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Code::SizeInvalid,
-                format!("a manifest may have {limit} bytes at most"),
+                format!("a manifest may have {} at most", text::size(limit)),
             )
         };
         if http_body::Body::size_hint(&self.incoming).lower() > limit {

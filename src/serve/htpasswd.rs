@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bcrypt::HashParts;
 
+use crate::text;
+
 /// The largest file that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
@@ -38,7 +40,7 @@ impl std::fmt::Display for HashKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HtpasswdError {
     /// The file is larger than the limit.
-    #[error("the file is larger than {MAX_BYTES} bytes")]
+    #[error("the file is larger than {}", text::size(MAX_BYTES))]
     TooLarge,
     /// The file lists no user, so every login would fail.
     #[error("the file has no users")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::names::MAX_INDEX_BYTES;
 use crate::fs::LockError;
 use crate::image::{Descriptor, Digest, DocumentError, MAX_DOCUMENT_BYTES};
+use crate::text;
 
 /// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub enum StoreError {
     #[error("blob {0} is missing from the store")]
     MissingBlob(Digest),
     /// A stored blob has another size than its descriptor.
-    #[error("blob {digest} has {found} bytes in the store, its descriptor says {expected}")]
+    #[error("blob {digest} has {} in the store, its descriptor says {expected}", text::counted(*found, "byte"))]
     BlobSize {
         /// The blob.
         digest: Digest,

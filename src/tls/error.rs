@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::certificate::UnreadableCertificate;
+use crate::text;
 
 /// Where a trusted certificate came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// The file is larger than the limit.
-    #[error("{origin} is larger than the {limit} bytes allowed for certificates")]
+    #[error("{origin} is larger than the {} allowed for certificates", text::size(*limit))]
     TooLarge {
         /// The file or other source.
         origin: Origin,
@@ -52,7 +53,7 @@ pub enum TlsError {
         limit: u64,
     },
     /// There are more certificates, or files of them, than the limit.
-    #[error("{origin} holds more than {limit} certificates")]
+    #[error("{origin} holds more than {}", text::counted(*limit, "certificate"))]
     TooMany {
         /// The file or other source.
         origin: Origin,

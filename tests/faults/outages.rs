@@ -162,7 +162,7 @@ async fn an_outage_that_is_too_long_ends_all_transfers_with_one_reason() {
             let away = Away::new(from, 130, nginx(), transfers, None);
             away.registry.ping().await.expect("it answers");
             let error = away.upload().await.expect_err("it is away");
-            let text = "the registry is away (502 from nginx), and did not come back within 120 s";
+            let text = "the registry is away (502 from nginx), and did not come back within 2 minutes";
             assert_eq!(error.to_string(), text, "{what}");
             assert_eq!(away.told.lines(), ["away for 120 s: 502 from nginx"], "{what}");
             // It is waited for as long as was asked for.

@@ -150,7 +150,7 @@ pub enum BaseImageError {
         digest: Digest,
     },
     /// A blob of a layout has another size than its descriptor says.
-    #[error("blob {digest} has {found} bytes in `{}`, its descriptor says {expected}", path.display())]
+    #[error("blob {digest} has {} in `{}`, its descriptor says {expected}", counted(*found, "byte"), path.display())]
     BlobSize {
         /// The layout.
         path: PathBuf,

@@ -18,6 +18,7 @@ use crate::cli::failure::advice::cluster;
 use crate::cli::terminal::Ui;
 use crate::cluster::KnownHosts;
 use crate::credentials::{Credential, HostKey, MAX_FIELD_BYTES, Secret};
+use crate::text;
 
 /// The name that Docker and the others find the helper by.
 pub(crate) const NAME: &str = "docker-credential-idpbuilder";
@@ -226,7 +227,7 @@ struct Kept {
 
 fn store(ui: &Ui, stdin: impl Read) -> Answer {
     let Some(bytes) = input(stdin, MAX_CREDENTIAL_BYTES) else {
-        return Err(format!("the credential is longer than {MAX_CREDENTIAL_BYTES} bytes"));
+        return Err(format!("the credential is longer than {}", text::size(MAX_CREDENTIAL_BYTES)));
     };
     // The parser's own message may quote a value.
     let mut given: Kept = serde_json::from_slice(&bytes)

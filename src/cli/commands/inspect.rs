@@ -1,6 +1,5 @@
 //! `idpbuilder-inspect`.
 
-use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::cli::args::StoreArgs;
@@ -14,7 +13,7 @@ use crate::layer::tar::read::{EntryKind, TarEntry};
 use crate::ops::inspect::{self, About, Change, Difference, LayerInfo, Overview, Step, Uncompressed};
 use crate::progress::Interrupt;
 use crate::store::ImageStore;
-use crate::text::{counted, escaped};
+use crate::text::{self, counted, escaped};
 
 /// Look inside a stored image
 ///
@@ -178,7 +177,7 @@ impl Args {
             image.digest.to_string(),
             image.platform.clone(),
             image.created.clone().unwrap_or_default(),
-            HumanBytes(image.size).to_string(),
+            text::size(image.size),
             image.layers.to_string(),
             image.artifact_type.clone().unwrap_or_default(),
         ]
@@ -188,7 +187,7 @@ impl Args {
         vec![
             step.created_by.clone().unwrap_or_default(),
             step.created.clone().unwrap_or_default(),
-            HumanBytes(step.size).to_string(),
+            text::size(step.size),
             step.layer.map_or_else(String::new, |digest| self.digest(digest)),
             step.comment.clone().unwrap_or_default(),
         ]
@@ -198,8 +197,8 @@ impl Args {
         vec![
             layer.number.to_string(),
             self.digest(layer.digest),
-            HumanBytes(layer.size).to_string(),
-            layer.uncompressed_size.map_or_else(String::new, |size| HumanBytes(size).to_string()),
+            text::size(layer.size),
+            layer.uncompressed_size.map_or_else(String::new, text::size),
             layer.diff_id.map_or_else(String::new, |digest| self.digest(digest)),
             layer.media_type.clone(),
         ]
@@ -311,7 +310,7 @@ fn prose(image: &Overview) -> String {
     line("platforms", image.platforms.join(", "));
     line("created", image.created.clone().unwrap_or_default());
     line("saved", image.tagged.clone().unwrap_or_default());
-    line("size", format!("{} in {}", HumanBytes(image.size), counted(image.layers, "layer")));
+    line("size", format!("{} in {}", text::size(image.size), counted(image.layers, "layer")));
     let ContainerConfig {
         user,
         exposed_ports,

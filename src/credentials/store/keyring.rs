@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::progress::Interrupt;
-use crate::text::without_numbers;
+use crate::text::{self, without_numbers};
 use crate::threads::spawn;
 
 /// The name under which the keyring shows our items.
@@ -32,7 +32,7 @@ pub enum KeyringError {
     #[error("the keyring is locked or refuses ({0})")]
     Refused(String),
     /// The keyring did not answer in time; its prompt may still be open.
-    #[error("the keyring did not answer within {} seconds", .0.as_secs())]
+    #[error("the keyring did not answer within {}", text::duration(*.0))]
     Deadline(Duration),
     /// The wait was ended from here.
     #[error("the wait for the keyring was interrupted")]

@@ -5,7 +5,7 @@ use std::io;
 use crate::layer::overlay::lower_tree::MAX_DEPTH;
 use crate::layer::tar::read::{EntryKind, TarEntry, TarError};
 use crate::layer::{PlacementError, REMOVES};
-use crate::text::plain;
+use crate::text::{self, plain};
 
 /// Why a tar stream did not become a layer. Names are as in the stream, what cannot be printed replaced, cut to a length
 /// fit for a message.
@@ -15,7 +15,7 @@ pub enum ForeignError {
     #[error(transparent)]
     Tar(#[from] TarError),
     /// The stream ends without the mark that ends an archive.
-    #[error("the tar stream stops after {0} bytes without the end of an archive")]
+    #[error("the tar stream stops after {} without the end of an archive", text::counted(*.0, "byte"))]
     NoEnd(u64),
     /// The stream is compressed in a way that we do not undo.
     #[error("the tar stream is compressed with {0}")]
@@ -77,14 +77,15 @@ pub enum ForeignError {
     },
     /// Directories that are below or left out, with longer names than are kept in mind.
     #[error(
-        "directories that the archive leaves out or has something in have more than the {limit} bytes of names allowed"
+        "directories that the archive leaves out or has something in have more than the {} of names allowed",
+        text::size(*limit as u64)
     )]
     TooMuchHeld {
         /// Bytes allowed.
         limit: usize,
     },
     /// More content than allowed.
-    #[error("the archive's files have more than the {limit} bytes allowed")]
+    #[error("the archive's files have more than the {} allowed", text::size(*limit))]
     TooLarge {
         /// Bytes allowed.
         limit: u64,

@@ -1,6 +1,7 @@
 //! Reasons for which a source has no place over the layers beneath.
 
 use super::whiteout::REMOVES;
+use crate::text;
 
 /// Why an entry of a source has no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum PlacementError {
         path: String,
     },
     /// The links lead to a path that is longer than one can be.
-    #[error("the links on the way lead to a path of more than the {limit} bytes allowed")]
+    #[error("the links on the way lead to a path of more than the {} allowed", text::counted(*limit, "byte"))]
     TooLong {
         /// Bytes allowed.
         limit: usize,

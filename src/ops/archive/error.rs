@@ -6,6 +6,7 @@ use super::blob_path;
 use crate::image::{Digest, DocumentError, MAX_DOCUMENT_BYTES};
 use crate::layer::tar::read::TarError;
 use crate::store::StoreError;
+use crate::text;
 
 /// Why an archive was not written or not read.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +104,7 @@ pub enum ArchiveError {
         source: DocumentError,
     },
     /// A blob has another size than a document says.
-    #[error("`{path}` in the archive has {found} bytes, its descriptor says {expected}")]
+    #[error("`{path}` in the archive has {}, its descriptor says {expected}", text::counted(*found, "byte"))]
     Size {
         /// The blob.
         path: String,
@@ -135,7 +136,7 @@ pub enum ArchiveError {
     #[error("`{0}` is missing from the archive")]
     Missing(String),
     /// The number of layers differs between `manifest.json` and the configuration.
-    #[error("`{config}` describes {diff_ids} layers, the archive's manifest.json lists {layers} for it")]
+    #[error("`{config}` describes {}, the archive's manifest.json lists {layers} for it", text::counted(*diff_ids, "layer"))]
     LayerCount {
         /// Path of the configuration.
         config: String,
@@ -185,7 +186,7 @@ pub enum ArchiveError {
         found: Digest,
     },
     /// The number of layers differs between a manifest to be saved and its configuration.
-    #[error("the configuration of {image} describes {diff_ids} layers, its manifest has {layers}")]
+    #[error("the configuration of {image} describes {}, its manifest has {layers}", text::counted(*diff_ids, "layer"))]
     LayersDiffer {
         /// The image.
         image: Digest,

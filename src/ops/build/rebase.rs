@@ -9,6 +9,7 @@ use crate::image::{
     annotation, media_type,
 };
 use crate::store::{Image, ImageStore, Lease, StoreError};
+use crate::text;
 
 /// What to put on other bases.
 #[derive(Debug, Clone)]
@@ -102,7 +103,7 @@ pub enum RebaseError {
         base: Digest,
     },
     /// Manifest and configuration do not agree.
-    #[error("`{image}` is damaged: its manifest lists {layers} layers, its configuration {diff_ids}")]
+    #[error("`{image}` is damaged: its manifest lists {}, its configuration {diff_ids}", text::counted(*layers, "layer"))]
     LayerCount {
         /// The image.
         image: String,

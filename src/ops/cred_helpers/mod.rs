@@ -24,6 +24,7 @@ pub use plan::{plan_install, plan_uninstall};
 
 use crate::credentials::MAX_CONFIG_BYTES;
 use crate::fs::{Exchanged, FileLock, Hold, LockError, create_private_dir, exchange, parent};
+use crate::text;
 
 /// How long to wait for another command that changes the same files.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,7 +120,7 @@ pub enum CredHelperError {
         source: io::Error,
     },
     /// Larger than any credentials file.
-    #[error("`{}` is larger than the {MAX_CONFIG_BYTES} bytes allowed", .0.display())]
+    #[error("`{}` is larger than the {} allowed", .0.display(), text::size(MAX_CONFIG_BYTES))]
     TooLarge(PathBuf),
     /// The content is not valid for the programs that read it.
     #[error("`{}` {mistake} (line {line}, column {column})", path.display())]

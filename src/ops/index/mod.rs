@@ -78,7 +78,7 @@ pub enum IndexError {
     #[error("`{0}` says no platform")]
     NoPlatform(String),
     /// More images than an index may have.
-    #[error("an index may have {MAX_IMAGES} images")]
+    #[error("an index may have at most {MAX_IMAGES} images")]
     TooMany,
 }
 

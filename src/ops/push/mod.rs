@@ -24,6 +24,7 @@ use crate::registry::{
     Timeouts, Traffic,
 };
 use crate::store::{ImageStore, ImageTree, Lease, StoreError};
+use crate::text;
 use crate::tls::{CertificateFacts, TlsPolicy, TrustSources};
 use blob_uploader::UploadedBlobs;
 use partial::Outcomes;
@@ -191,8 +192,9 @@ pub enum PushError {
     },
     /// Pushed and verified, but there was no time to pull all of it without a credential.
     #[error(
-        "`{destination}` is pushed, but only {read} of {size} bytes could be pulled without a credential in {} s",
-        waited.as_secs()
+        "`{destination}` is pushed, but only {read} of {} could be pulled without a credential in {}",
+        text::counted(*size, "byte"),
+        text::duration(*waited)
     )]
     HalfPulled {
         /// The destination.
@@ -205,7 +207,7 @@ pub enum PushError {
         size: u64,
     },
     /// Pushed and verified, but not yet pullable without a credential.
-    #[error("`{destination}` is pushed, but cannot be pulled without a credential after {} s", waited.as_secs())]
+    #[error("`{destination}` is pushed, but cannot be pulled without a credential after {}", text::duration(*waited))]
     NotPullable {
         /// The destination.
         destination: Box<Reference>,

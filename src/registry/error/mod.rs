@@ -16,6 +16,7 @@ use crate::image::{Digest, DocumentError};
 use crate::registry::http::error_response::ErrorResponse;
 use crate::registry::http::origin::{Misdirection, Origin};
 use crate::registry::http::proxy::ProxyAddressError;
+use crate::text;
 use crate::tls::TlsError;
 pub use absence::Absence;
 pub(in crate::registry) use absence::is_gateway_fault;
@@ -179,7 +180,7 @@ pub enum RegistryError {
         why: &'static str,
     },
     /// The registry did not come back within the time that it was waited for.
-    #[error("the registry is away ({why}), and did not come back within {} s", waited.as_secs())]
+    #[error("the registry is away ({why}), and did not come back within {}", text::duration(*waited))]
     Away {
         /// What the last probe met.
         why: Box<Absence>,
@@ -187,7 +188,7 @@ pub enum RegistryError {
         waited: Duration,
     },
     /// A deadline of ours passed before there was an answer.
-    #[error("no answer within {} s", .0.as_secs())]
+    #[error("no answer within {}", text::duration(*.0))]
     Overdue(Duration),
     /// No answer.
     #[error("{request}: {fault}")]

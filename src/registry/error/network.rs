@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::text;
 use crate::tls::{CertificateFacts, Chosen, HandshakeFault};
 
 /// Which wait was too long.
@@ -87,7 +88,7 @@ impl fmt::Display for NetworkFault {
             Self::Timeout { wait: Wait::Stall, limit: time } => limit(f, "no byte moved", time),
             Self::Timeout { wait: Wait::Answer, limit: time } => limit(f, "no answer", time),
             Self::Timeout { wait: Wait::Slow, limit: time } => {
-                write!(f, "the answer arrives too slowly, and is not whole after {} s", time.as_secs())
+                write!(f, "the answer arrives too slowly, and is not whole after {}", text::duration(*time))
             }
             Self::Http2(reason) => write!(f, "the server ended the HTTP/2 request ({reason})"),
             Self::Http11Required => f.write_str("the server takes this request by HTTP/1.1 only"),

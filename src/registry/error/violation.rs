@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::registry::http::origin::Misdirection;
+use crate::text;
 
 /// What an answer has that the distribution-spec does not allow.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,10 +27,10 @@ pub enum Violation {
     #[error("the answer is encoded ({0}), although it was asked for as it is")]
     Encoding(String),
     /// More bytes than announced or allowed.
-    #[error("the answer has more than {0} bytes")]
+    #[error("the answer has more than {}", text::counted(*.0, "byte"))]
     TooLong(u64),
     /// Fewer bytes than announced.
-    #[error("the answer has {found} bytes instead of {expected}")]
+    #[error("the answer has {} instead of {expected}", text::counted(*found, "byte"))]
     Size {
         /// Bytes announced.
         expected: u64,
@@ -43,7 +44,7 @@ pub enum Violation {
     #[error("the header `{0}` is not valid")]
     Header(&'static str),
     /// The registry's count of received bytes does not follow ours.
-    #[error("it counts {found} bytes of the upload where {expected} were taken")]
+    #[error("it counts {} of the upload where {expected} were taken", text::counted(*found, "byte"))]
     Offset {
         /// Bytes it acknowledged, by our count.
         expected: u64,

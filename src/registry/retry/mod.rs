@@ -20,7 +20,7 @@ use super::http::{Call, Reply, rest};
 use super::request::{MAX_AUTHORIZATIONS, empty};
 use super::{Registry, RegistryError};
 use crate::progress::Event;
-use crate::text::tidy;
+use crate::text::{self, tidy};
 use circuit_breaker::{GivenUp, Passage, Probe, Role};
 use classification::{FailureClass, Operation, Recovery, recovery};
 use outage::absence;
@@ -242,8 +242,8 @@ impl Registry {
             let found = if probe.is_needed() { self.knock().await? } else { None };
             let Some(found) = found else {
                 probe.succeeded();
-                let away = clock.now().saturating_duration_since(began).as_secs();
-                progress.emit(Event::Detail(&format!("the registry answers again after {away} s")));
+                let away = clock.now().saturating_duration_since(began);
+                progress.emit(Event::Detail(&format!("the registry answers again after {}", text::duration(away))));
                 return Ok(true);
             };
             why = found;

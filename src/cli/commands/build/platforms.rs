@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanBytes;
-
 use crate::cli::failure::Failure;
 use crate::image::Platform;
 use crate::ops::build::IndexOutcome;
+use crate::text;
 
 /// `--platform` as a list, in which none comes twice by whatever name.
 pub(crate) fn platforms(text: &str) -> Result<Vec<Platform>, Failure> {
@@ -48,7 +47,7 @@ pub(crate) fn summary(outcome: &IndexOutcome, store: &Path) -> String {
     let mut lines: Vec<String> = saved.collect();
     lines.push(format!("  digest    {}", outcome.document.digest()));
     for (platform, image) in &outcome.images {
-        lines.push(format!("  image     {platform} {} ({})", image.document.digest(), HumanBytes(image.size)));
+        lines.push(format!("  image     {platform} {} ({})", image.document.digest(), text::size(image.size)));
     }
     lines.push(format!("  store     {}", store.display()));
     lines.join("\n")

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::HumanBytes;
-
 use super::Args;
 use crate::cli::failure::advice::no_room;
 use crate::cli::failure::{Failure, Outcome};
@@ -13,7 +11,7 @@ use crate::cli::render::diagnosis::Line;
 use crate::cli::terminal::Ui;
 use crate::ops::doctor::{room, store_health};
 use crate::store::{ImageStore, Pruned, Repair, StoreError};
-use crate::text::{counted, escaped};
+use crate::text::{self, counted, escaped};
 
 /// How long the quick look at the store may take.
 const STORE_LIMIT: Duration = Duration::from_secs(1);
@@ -36,12 +34,12 @@ impl Args {
             Ok(None) => Line::ok("store", format!("{place}: none yet")),
             Ok(Some(health)) if !health.damaged.is_empty() => damaged_line(health.damaged),
             Ok(Some(health)) => {
-                let size = HumanBytes(health.bytes);
+                let size = text::size(health.bytes);
                 let (images, stored) = (counted(health.images, "image"), counted(health.blobs, "blob"));
                 let mut found = format!("{place}: {images}, {stored}, {size}");
                 let Pruned { blobs, bytes, .. } = health.unreferenced;
                 if blobs > 0 {
-                    let size = HumanBytes(bytes);
+                    let size = text::size(bytes);
                     let _ =
                         write!(found, "; {blobs} more that no image needs, {size}: idpbuilder-rm --prune frees them");
                 }
@@ -88,7 +86,7 @@ fn repaired(repair: &Repair) -> String {
 fn disk_line(root: &Path) -> Line {
     match room(root) {
         Ok(space) => {
-            let found = format!("{} of {} free", HumanBytes(space.free), HumanBytes(space.total));
+            let found = format!("{} of {} free", text::size(space.free), text::size(space.total));
             if space.free >= LITTLE_ROOM {
                 return Line::ok("disk", found);
             }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::HumanBytes;
-
 use crate::app::connect::{Connection, Target, proxies};
 use crate::cli::args::registry::{BlobHostArgs, RegistryArgs};
 use crate::cli::args::size::{bytes, time};
@@ -22,6 +20,7 @@ use crate::image::Reference;
 use crate::ops::push::{DEFAULT_JOBS, Destination, PushConfig, PushOutcome, preview, push};
 use crate::progress::Progress;
 use crate::registry::Limits;
+use crate::text;
 pub(crate) use kept::{Kept, continuation};
 
 /// Push a stored image to a registry
@@ -104,7 +103,7 @@ impl Run for Args {
             ..push_config(ui, references, &connection, &self.transfer, &self.blobs, store_flag)?
         };
         if self.chunk_size.is_some_and(|size| size < Limits::MIN_CHUNK) {
-            ui.warn(&format!("pieces are of {} at least", HumanBytes(Limits::MIN_CHUNK)));
+            ui.warn(&format!("pieces are of {} at least", text::size(Limits::MIN_CHUNK)));
         }
         let progress = self.transfer.traced(ui, ui.progress(self.progress.progress))?;
         if self.dry_run {

@@ -12,7 +12,7 @@ use crate::ops::trust::{AskFailure, TrustError};
 use crate::registry::{
     Absence, AskedScheme, Misdirection, NetworkFault, OciErrorCode, Refused, RegistryError, RequestFacts, Violation,
 };
-use crate::text::spelled;
+use crate::text;
 use crate::tls::HandshakeFault;
 
 /// What the registry's error asks for: an exit code and hints.
@@ -186,7 +186,7 @@ fn advise(error: &RegistryError) -> Advice {
             match error.retry_after().filter(|wait| *wait >= Duration::from_secs(1)) {
                 Some(wait) => advice.hint(format!(
                     "it asked to wait for {}; try again then, what arrived is not sent twice",
-                    spelled(wait)
+                    text::duration(wait)
                 )),
                 None => advice.hint("try again; what arrived is not sent twice"),
             }

@@ -2,13 +2,12 @@
 
 mod report;
 
-use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::format::json;
 use crate::image::Digest;
 use crate::ops::push::{Preview, PreviewStep, PushOutcome, Totals, Uploaded};
-use crate::text::counted;
+use crate::text::{self, counted};
 pub(crate) use report::Report;
 
 /// The version of the JSON's schema: fields are only ever added to it.
@@ -159,11 +158,11 @@ pub(crate) fn previews_as_text(previews: &[Preview]) -> String {
         for (blob, step) in &preview.steps {
             let (name, from) = named(step);
             let from = from.map_or_else(String::new, |from| format!(" from {from}"));
-            lines.push(format!("  {name:8} {:>12}  {}{from}", HumanBytes(blob.size).to_string(), blob.digest));
+            lines.push(format!("  {name:8} {:>12}  {}{from}", text::size(blob.size), blob.digest));
         }
         let size: u64 = preview.documents.iter().map(|document| document.size).sum();
         let step = if preview.complete { "skip" } else { "manifest" };
-        lines.push(format!("  {step:8} {:>12}  {}", HumanBytes(size).to_string(), naming(preview)));
+        lines.push(format!("  {step:8} {:>12}  {}", text::size(size), naming(preview)));
     }
     lines.join("\n")
 }
@@ -181,13 +180,13 @@ fn naming(preview: &Preview) -> String {
 pub(crate) fn outcome_as_line(outcome: &PushOutcome) -> String {
     let Totals { uploaded, skipped, mounted, resumed } = outcome.totals();
     let further = [(mounted, "mounted"), (resumed, "sent by an earlier push")];
-    let told = |(bytes, what): &(u64, &str)| format!(", {} {what}", HumanBytes(*bytes));
+    let told = |(bytes, what): &(u64, &str)| format!(", {} {what}", text::size(*bytes));
     let further = further.iter().filter(|(bytes, _)| *bytes > 0).map(told).collect::<Vec<_>>().concat();
     format!(
         "Pushed {}: {} sent, {} already there{further}; {}",
         outcome.reference,
-        HumanBytes(uploaded),
-        HumanBytes(skipped),
+        text::size(uploaded),
+        text::size(skipped),
         counted(outcome.traffic.requests, "request")
     )
 }

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Ledger, away, exchange, expired, lock, past, rate, resumed, retrying, warning};
 use crate::cli::terminal::paint::Paint;
 use crate::progress::{Event, Outcome, Progress};
-use crate::text::{escaped, without_numbers};
+use crate::text::{self, escaped, without_numbers};
 
 /// Work that ends sooner shows no bars.
 const QUIET_FOR: Duration = Duration::from_millis(250);
@@ -102,7 +102,7 @@ impl Bars {
 
 /// How fast it goes and how long it will take: the library's own guess is far too high at the beginning.
 fn pace(rate: Option<u64>, left: Option<Duration>) -> String {
-    let rate = format!("{}/s", HumanBytes(rate.unwrap_or(0)));
+    let rate = format!("{}/s", text::size(rate.unwrap_or(0)));
     let left = left.map_or_else(String::new, |left| format!("{:#}", HumanDuration(left)));
     format!("{rate:>12} {left:>4}")
 }
@@ -171,7 +171,7 @@ impl Progress for Bars {
                 {
                     let size = match outcome {
                         Outcome::Failed => transfer.reached().unwrap_or_default(),
-                        _ => format!(" {}", HumanBytes(transfer.total.unwrap_or(transfer.done))),
+                        _ => format!(" {}", text::size(transfer.total.unwrap_or(transfer.done))),
                     };
                     self.say(&format!("{}: {}{size}", transfer.label, past(transfer.phase, &outcome)));
                 }

@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::lock;
 use crate::progress::{Event, Exchange, Progress};
+use crate::text;
 
 /// The version of the lines' schema: fields are only ever added to it.
 const VERSION: u32 = 1;
@@ -22,7 +22,7 @@ pub(crate) fn line(exchange: &Exchange) -> String {
         (None, fault) => fault.clone().unwrap_or_default(),
     };
     let moved =
-        |bytes: u64, how: &str| if bytes > 0 { format!(", {} {how}", HumanBytes(bytes)) } else { String::new() };
+        |bytes: u64, how: &str| if bytes > 0 { format!(", {} {how}", text::size(bytes)) } else { String::new() };
     format!(
         "[{}] {} {}: {end}{}{}, {:.3} s",
         exchange.id,

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration};
+use indicatif::HumanDuration;
 
 use super::status_lines::StatusLines;
 use crate::cli::terminal::paint::Paint;
 use crate::progress::{Event, Outcome, Phase, Progress};
-use crate::text::{escaped, spelled, without_numbers};
+use crate::text::{self, escaped, without_numbers};
 pub(crate) use bars::Bars;
 pub(crate) use exchange::Traced;
 pub(crate) use json::Json;
@@ -74,8 +74,8 @@ impl Transfer {
         let total = self.total.filter(|total| self.done < *total);
         match (self.done, total) {
             (0, _) => None,
-            (done, Some(total)) => Some(format!(" after {} of {}", HumanBytes(done), HumanBytes(total))),
-            (done, None) => Some(format!(" after {}", HumanBytes(done))),
+            (done, Some(total)) => Some(format!(" after {} of {}", text::size(done), text::size(total))),
+            (done, None) => Some(format!(" after {}", text::size(done))),
         }
     }
 
@@ -105,7 +105,7 @@ fn retrying(label: Option<&str>, cause: &str, wait: Duration, (attempt, of): (u3
 
 /// Says that the registry is away, in one line.
 fn away(cause: &str, limit: Duration) -> String {
-    format!("the registry is away ({cause}); waiting up to {}", spelled(limit))
+    format!("the registry is away ({cause}); waiting up to {}", text::duration(limit))
 }
 
 /// Says that what an earlier run sent is gone, in one line.
@@ -263,7 +263,7 @@ impl Progress for Lines {
                 transfer.shown = Instant::now();
                 let line = long_line(transfer);
                 let overall = if ledger.active.len() > 1 {
-                    format!(" ({} of {} in all)", HumanBytes(ledger.done()), HumanBytes(ledger.total()))
+                    format!(" ({} of {} in all)", text::size(ledger.done()), text::size(ledger.total()))
                 } else {
                     String::new()
                 };
@@ -309,23 +309,23 @@ impl Progress for Lines {
 fn continuing(transfer: &Transfer) -> String {
     match transfer.done {
         0 => format!("{}: starting over", transfer.label),
-        offset => format!("{}: continuing from {}", transfer.label, HumanBytes(offset)),
+        offset => format!("{}: continuing from {}", transfer.label, text::size(offset)),
     }
 }
 
 fn resumed(transfer: &Transfer) -> String {
-    format!("{}: resumed from {}", transfer.label, HumanBytes(transfer.done))
+    format!("{}: resumed from {}", transfer.label, text::size(transfer.done))
 }
 
 /// What became of a transfer; what took too little time to be measured has no rate.
 fn ended(transfer: &Transfer, outcome: &Outcome, rate: Option<u64>) -> String {
     let moved = match outcome {
         Outcome::Done => {
-            let rate = rate.map_or_else(String::new, |rate| format!(", {}/s", HumanBytes(rate)));
-            format!(" {}{rate}", HumanBytes(transfer.done))
+            let rate = rate.map_or_else(String::new, |rate| format!(", {}/s", text::size(rate)));
+            format!(" {}{rate}", text::size(transfer.done))
         }
         Outcome::Exists | Outcome::Mounted => {
-            transfer.total.map_or_else(String::new, |total| format!(" ({})", HumanBytes(total)))
+            transfer.total.map_or_else(String::new, |total| format!(" ({})", text::size(total)))
         }
         Outcome::Failed => transfer.reached().unwrap_or_default(),
     };
@@ -333,7 +333,7 @@ fn ended(transfer: &Transfer, outcome: &Outcome, rate: Option<u64>) -> String {
 }
 
 fn long_line(transfer: &Transfer) -> String {
-    let done = HumanBytes(transfer.done);
+    let done = text::size(transfer.done);
     let rate = transfer.rate().unwrap_or(0);
     match transfer.total.filter(|total| *total > 0) {
         Some(total) => {
@@ -343,12 +343,12 @@ fn long_line(transfer: &Transfer) -> String {
                 "{}: {} {done} of {} ({percent} %), {}/s, {} left",
                 transfer.label,
                 verb(transfer.phase),
-                HumanBytes(total),
-                HumanBytes(rate),
+                text::size(total),
+                text::size(rate),
                 HumanDuration(eta),
             )
         }
-        None => format!("{}: {} {done}, {}/s", transfer.label, verb(transfer.phase), HumanBytes(rate)),
+        None => format!("{}: {} {done}, {}/s", transfer.label, verb(transfer.phase), text::size(rate)),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::MAX_TRAILER_BYTES;
+use crate::text;
 
 /// Why a stream is not a tar archive we accept.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum TarError {
     #[error("the tar stream is empty")]
     Empty,
     /// The stream ends inside an entry.
-    #[error("the tar stream is truncated after {0} bytes")]
+    #[error("the tar stream is truncated after {}", text::counted(*.0, "byte"))]
     Truncated(u64),
     /// A block that should be a header is none.
     #[error("no tar header at byte {0}")]
@@ -48,6 +49,6 @@ pub enum TarError {
         limit: u64,
     },
     /// Data after the end of the archive.
-    #[error("more than {MAX_TRAILER_BYTES} bytes follow the end of the tar archive")]
+    #[error("more than {} follow the end of the tar archive", text::size(MAX_TRAILER_BYTES))]
     Trailer,
 }

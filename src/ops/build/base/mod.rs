@@ -11,6 +11,7 @@ use crate::image::{
     media_type,
 };
 use crate::store::{ImageStore, StoreError};
+use crate::text;
 
 /// The history entry for a layer of the base that has none.
 const UNKNOWN_STEP: &str = "layer of the base image";
@@ -52,7 +53,7 @@ pub enum BaseError {
         kind: String,
     },
     /// Manifest and configuration do not agree.
-    #[error("`{name}` is damaged: its manifest lists {layers} layers, its configuration {diff_ids}")]
+    #[error("`{name}` is damaged: its manifest lists {}, its configuration {diff_ids}", text::counted(*layers, "layer"))]
     LayerCount {
         /// What was asked for.
         name: String,

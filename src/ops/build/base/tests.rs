@@ -181,7 +181,7 @@ fn what_cannot_be_built_on_says_why() {
     let torn = bench.image([media_type::IMAGE_CONFIG, media_type::IMAGE_LAYER], &config);
     assert_eq!(
         told(bench.read(&torn, "linux/arm")),
-        "`base` is damaged: its manifest lists 1 layers, its configuration 0"
+        "`base` is damaged: its manifest lists 1 layer, its configuration 0"
     );
     std::fs::remove_file(bench.store.blob_path(Digest::of(b"layer"))).expect("removed");
     let refused = bench.read(&image, "linux/arm").expect_err("refused");
