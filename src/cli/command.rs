@@ -70,7 +70,7 @@ impl Applet {
         if self.protocol.is_some() { command } else { command.after_help(exit::TABLE) }
     }
 
-    /// The same as a subcommand of the executable.
+    /// Returns the definition of the command as a subcommand of the executable.
     fn subcommand(&self) -> Command {
         (self.definition)().name(self.name).max_term_width(100)
     }

@@ -24,7 +24,7 @@ const FORMS: [&[&str]; 5] = [
     &["[2001:db8::1]:5000", "[2001:DB8:0::1]:5000"],
     &["127.0.0.1:5000", "https://127.0.0.1:5000"],
 ];
-/// The same without TLS, which a trust store has no place for.
+/// Addresses of registries without TLS, for which a trust store has no directory.
 const PLAIN: [&str; 4] = ["http://r.example", "http://r.example:80", "r.example:80", "HTTP://R.example/"];
 /// No address of a registry to anything.
 const NONE: [&str; 8] =

@@ -62,7 +62,7 @@ impl<'a> ClusterConnection<'a> {
         self.find_within(DISCOVERY_LIMIT)
     }
 
-    /// The same with another limit. What is found is remembered, so that the credential helper knows the names.
+    /// Asks for the cluster's registry within `limit`. The names found are remembered for the credential helper.
     pub(crate) fn find_within(
         &self,
         limit: Duration,

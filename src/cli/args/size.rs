@@ -27,7 +27,7 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The same, where zero means not at all.
+/// Reads a time; zero turns the limit off.
 pub(crate) fn time_or_zero(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

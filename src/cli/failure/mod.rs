@@ -87,20 +87,20 @@ impl Failure {
         Self::new(Kind::Usage, message.into())
     }
 
-    /// The same with what it consists of, each told in a line of its own.
+    /// Adds the parts of the failure, a line each.
     #[must_use]
     pub(crate) fn of(self, parts: Vec<String>) -> Self {
         Self { parts, ..self }
     }
 
-    /// The same with a further hint.
+    /// Adds a hint after the others.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The same with a hint before the others.
+    /// Adds a hint before the others.
     #[must_use]
     pub(crate) fn first_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.insert(0, hint.into());

@@ -78,13 +78,13 @@ impl Line {
         line
     }
 
-    /// The same as something that need not be fixed.
+    /// Turns a failed check into a warning.
     pub(crate) fn into_warning(mut self) -> Self {
         self.status = Status::Warn;
         self
     }
 
-    /// Both at once, under the name and with the status of the first.
+    /// Joins two lines, under the name and with the status of the first.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.found = format!("{}; {}", self.found, other.found);
         for fix in other.fix {
@@ -95,7 +95,7 @@ impl Line {
         self
     }
 
-    /// The same in shorter words.
+    /// Replaces the text by a shorter one.
     pub(crate) fn found(mut self, text: String) -> Self {
         self.found = text;
         self

@@ -201,8 +201,8 @@ impl<'a> Search<'a> {
         Ok(first)
     }
 
-    /// Returns what can be kept of an index that is there in part, and what is to be said of it; none where no image is
-    /// whole.
+    /// Returns an index of the images that the archive holds completely, and the note about the missing ones; `None` if
+    /// no image is complete.
     fn kept(
         &mut self,
         lease: &Lease,

@@ -130,7 +130,7 @@ impl From<TrustError> for Failure {
     }
 }
 
-/// The same for a registry's error by itself.
+/// Returns a failure with the advice for a registry's error.
 pub(crate) fn explain(error: RegistryError) -> Failure {
     advise(&error).failure(error)
 }
